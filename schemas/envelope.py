@@ -1,0 +1,45 @@
+"""CloudEvents 1.0 headers in binary mode, as every output carries them."""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from uuid import UUID
+
+import msgspec
+
+_ENCODER = msgspec.json.Encoder()  # its texts are those of str() and isoformat(), made in a third of the time
+
+Header = tuple[str, bytes]
+
+_CONTENT_TYPE: Header = ("content-type", b"application/json")
+_SPEC_VERSION: Header = ("ce_specversion", b"1.0")
+
+
+def cloud_event_headers(
+    topic: str, ce_id: UUID, workspace_id: str, time: datetime, traceparent: bytes | None = None
+) -> list[Header]:
+    """Headers of one output. `topic` is without prefix, `time` is aware, `traceparent` is an input header's value."""
+    headers = [
+        _SPEC_VERSION,
+        ("ce_id", _ENCODER.encode(ce_id)[1:-1]),
+        _type(topic),
+        _source(workspace_id),
+        ("ce_time", _rfc3339(time)),
+        _CONTENT_TYPE,
+    ]
+    if traceparent is not None:
+        headers.append(("traceparent", traceparent))
+    return headers
+
+
+@lru_cache(maxsize=64)
+def _type(topic: str) -> Header:
+    return "ce_type", f"sluice.{topic}".encode()
+
+
+@lru_cache(maxsize=4096)
+def _source(workspace_id: str) -> Header:
+    return "ce_source", f"/sluice/{workspace_id}".encode()
+
+
+def _rfc3339(time: datetime) -> bytes:
+    return _ENCODER.encode(time if time.tzinfo is UTC else time.astimezone(UTC))[1:-1]

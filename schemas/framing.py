@@ -1,0 +1,56 @@
+"""What a value must be before its fields are read: present, small, UTF-8, shallow, without NUL or half characters."""
+
+import re
+from typing import Final
+
+from schemas import limits
+
+_BACKSLASH: Final = ord("\\")  # one byte is found several times faster than two
+# A text without end is taken to the end, and nothing backtracks: hostile values cost no more than long ones.
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+_ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{}[]"))
+_FIRST_HALF: Final = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
+_SECOND_HALF: Final = rb"\\u[dD][c-fC-F]"
+_LONE_HALF: Final = re.compile(rb"%b(?!%b)|(?<!%b)%b" % (_FIRST_HALF, _SECOND_HALF, _FIRST_HALF, _SECOND_HALF))
+
+
+def framing_error(raw: bytes | None) -> str | None:
+    """Why a value cannot be a record at all, or None. Also looks into fields that nobody reads."""
+    if raw is None:
+        return "null value"
+    if len(raw) > limits.MAX_VALUE_BYTES:
+        return f"value of {len(raw)} bytes; expected at most {limits.MAX_VALUE_BYTES}"
+    if not raw.isascii() and not _is_utf8(raw):
+        return "bad UTF-8"
+    if raw.count(b"{") + raw.count(b"[") > limits.MAX_DEPTH and _depth(raw) > limits.MAX_DEPTH:
+        return f"more than {limits.MAX_DEPTH} levels"
+    if _BACKSLASH in raw:
+        return _escape_error(raw)
+    return None
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _depth(raw: bytes) -> int:
+    # Each round takes away the innermost level of every nest, so the loop runs at most MAX_DEPTH + 1 times.
+    brackets = _STRING.sub(b"", raw).translate(_ONE_KIND, _NO_BRACKETS)
+    levels = 0
+    while b"[]" in brackets and levels <= limits.MAX_DEPTH:
+        brackets = brackets.replace(b"[]", b"")
+        levels += 1
+    return levels + brackets.count(b"[")
+
+
+def _escape_error(raw: bytes) -> str | None:
+    # Escaped backslashes give way to as many bytes, so that what is left of `\u` is an escape and stays where it was.
+    escapes = raw.replace(rb"\\", b"__")
+    if rb"\u0000" in escapes:
+        return "NUL in a text"
+    return "lone surrogate in a text" if _LONE_HALF.search(escapes) else None

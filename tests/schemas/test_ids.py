@@ -1,0 +1,79 @@
+"""Ids are the same for everybody, and a repeat can be told from a conflict."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from uuid import UUID, uuid5
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.decoding import decode_inbound
+from schemas.envelope import cloud_event_headers
+from schemas.ids import FACT_NAMESPACE, content_digest, fact_id, message_id, provider_id_of_send
+from schemas.inbound import InboundMessage
+from tests.schemas.samples import SEND, golden, raw
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=40)
+NAMESPACE = UUID("b6f0f7de-3f0e-5b8c-9c53-5a6e0f0c9d11")
+
+
+@given(TEXT, TEXT, st.sampled_from(["in", "out"]), TEXT)
+def test_message_id_is_the_uuid5_of_the_contract(workspace: str, channel: str, direction: str, provider: str) -> None:
+    computed = message_id(workspace, channel, "in" if direction == "in" else "out", provider)
+
+    assert computed == uuid5(NAMESPACE, f"{workspace}\0{channel}\0{direction}\0{provider}")
+    assert computed.version == 5
+
+
+def test_message_id_of_a_send_stands_on_the_send_id() -> None:
+    assert provider_id_of_send(UUID(SEND.upper())) == "send:7f9d2c1e-8a44-4d0e-b1c3-5e6f7a8b9c03"
+
+
+@given(st.lists(TEXT, min_size=1, max_size=4))
+def test_fact_id_depends_on_topic_and_every_part(parts: list[str]) -> None:
+    assert fact_id("messages.accepted", *parts) == uuid5(FACT_NAMESPACE, "\0".join(["messages.accepted", *parts]))
+    assert fact_id("messages.accepted", *parts) != fact_id("messages.dropped", *parts)
+    assert fact_id("messages.accepted", *parts) != fact_id("messages.accepted", *parts, "")
+
+
+def digest(**changes: object) -> int:
+    message = decode_inbound(raw({**golden("messages.inbound"), **changes}))
+    assert isinstance(message, InboundMessage)
+    return content_digest(message)
+
+
+def test_repeat_has_the_same_digest_whatever_else_changed() -> None:
+    again = {"received_at": "2026-05-05T00:00:00Z", "extra": None, "sent_at": None}
+
+    assert digest(**again) == digest()
+    assert digest(content={"type": "text", "text": "a", "html": None}) == digest(content={"text": "a", "type": "text"})
+
+
+def test_order_of_template_parameters_is_no_difference() -> None:
+    def content(parameters: dict[str, str]) -> dict[str, object]:
+        return {"type": "text", "template": {"name": "t", "language": "en", "parameters": parameters}}
+
+    assert digest(content=content({"a": "1", "b": "2"})) == digest(content=content({"b": "2", "a": "1"}))
+
+
+def test_other_content_has_another_digest() -> None:
+    texts = {digest(content={"type": "text", "text": text}) for text in ("a", "b", "", "a ")}
+
+    assert len(texts) == 4
+    assert digest(kind="echo") != digest(kind="message")
+    assert all(-(2**63) <= value < 2**63 for value in texts)
+
+
+def test_headers_are_cloud_events_in_binary_mode() -> None:
+    time = datetime(2026, 5, 4, 11, 30, tzinfo=timezone(timedelta(hours=2)))
+
+    assert cloud_event_headers("messages.accepted", NAMESPACE, "acme", time, b"00-4bf9-00f0-01") == [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", b"b6f0f7de-3f0e-5b8c-9c53-5a6e0f0c9d11"),
+        ("ce_type", b"sluice.messages.accepted"),
+        ("ce_source", b"/sluice/acme"),
+        ("ce_time", b"2026-05-04T09:30:00Z"),
+        ("content-type", b"application/json"),
+        ("traceparent", b"00-4bf9-00f0-01"),
+    ]
+    names = [name for name, _ in cloud_event_headers("billing.mac", NAMESPACE, "acme", datetime.now(UTC))]
+    assert "traceparent" not in names
