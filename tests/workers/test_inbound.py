@@ -1,0 +1,221 @@
+"""The inbound room on a real database: records in, views and facts out."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from asyncpg import Pool
+
+from schemas.ids import message_id
+from tests.workers.records import DAY, WORKSPACE, at, batch, message, uuid_of
+from workers.inbound import releasing, revising, worker
+from workers.rules.blocks import BlockChange, Interval
+from workers.runtime.batch import Output, Record
+from workers.store import contacts, messages
+
+
+async def ingest(pool: Pool, *records: Record[Any], now: datetime | None = None) -> list[Output]:
+    async with pool.acquire() as tx, tx.transaction():
+        return await worker.apply(tx, batch(*records, now=now))
+
+
+async def blocks(pool: Pool, *intervals: tuple[float, float | None], command: str = "block") -> list[Output]:
+    """Give the only contact this block history, as a command does."""
+    after = tuple(Interval(at(a), None if b is None else at(b), "ann") for a, b in intervals)
+    async with pool.acquire() as tx, tx.transaction():
+        [row] = await tx.fetch("SELECT workspace_id, contact_id FROM contacts")
+        key = (row["workspace_id"], row["contact_id"])
+        before = (await contacts.lock_for_update(tx, [key]))[key].intervals
+        change = BlockChange(*key, uuid_of(command), DAY, before, after)
+        await contacts.save_blocks(tx, {key: after})
+        _, outputs = await revising.revise(tx, {key: change}, {key: message()}, DAY)
+        return outputs
+
+
+async def rows(pool: Pool, query: str, *args: object) -> list[tuple[Any, ...]]:
+    async with pool.acquire() as connection:
+        return [tuple(row) for row in await connection.fetch(query, *args)]
+
+
+def values(outputs: Sequence[Output], topic: str) -> list[dict[str, Any]]:
+    return [msgspec.json.decode(o.value) for o in outputs if o.topic == topic]
+
+
+SHOWN = "SELECT content ->> 'text' FROM conversation_messages ORDER BY event_time, message_id"
+DROPPED = "SELECT reason, rule, counted FROM drop_ledger ORDER BY event_time, message_id"
+ACTIVE = "SELECT active_contacts FROM mac_counts ORDER BY cycle_start"
+STATUS = "SELECT conversation_status FROM contact_overview"
+
+
+async def test_a_message_makes_its_contact_opens_the_conversation_and_counts(pool: Pool) -> None:
+    [output] = await ingest(pool, message("+49 151 12345678", name="Ana Souza", text="hi"))
+
+    [value] = values([output], "messages.accepted")
+    assert output.key == b"acme:whatsapp:+49 151 12345678"
+    assert (value["direction"], value["content"]["text"], value["profile_id"]) == ("in", "hi", None)
+    overview = "SELECT display_name, first_name, phone, country, conversation_status, blocked FROM contact_overview"
+    assert await rows(pool, overview) == [("Ana Souza", "Ana Souza", "+4915112345678", "DE", "open", False)]
+    assert await rows(pool, SHOWN) == [("hi",)]
+    assert await rows(pool, ACTIVE) == [(1,)]
+    expected = message_id(WORKSPACE, "whatsapp-main", "in", "+49 151 12345678-0-message")
+    assert await rows(pool, "SELECT first_message_id, first_counted_at FROM mac_contacts") == [(expected, DAY)]
+
+
+async def test_a_repeat_changes_nothing_and_other_content_is_a_conflict(pool: Pool) -> None:
+    first = message(provider_message_id="a", text="one")
+    await ingest(pool, first, message(provider_message_id="a", text="one"))
+    again = await ingest(pool, message(provider_message_id="a", text="two"), message(provider_message_id="a"))
+
+    assert again == []
+    assert await rows(pool, SHOWN) == [("one",)]
+    assert await rows(pool, "SELECT times FROM message_conflicts") == [(2,)]
+
+
+async def test_a_message_is_dropped_inside_the_interval_only_half_open(pool: Pool) -> None:
+    await ingest(pool, message(minutes=0, text="before"))
+    await blocks(pool, (10, 20))
+    outputs = await ingest(
+        pool,
+        message(minutes=10, text="at the begin"),
+        message(minutes=19.9, text="inside"),
+        message(minutes=20, text="at the end"),
+        message(minutes=5, text="sent before, learned later"),
+    )
+
+    assert [o.topic for o in outputs] == ["messages.dropped"] * 2 + ["messages.accepted"] * 2
+    assert await rows(pool, SHOWN) == [("before",), ("sent before, learned later",), ("at the end",)]
+    assert await rows(pool, DROPPED) == [("contact_blocked", "next_cycle", True)] * 2
+    assert all("content" not in v for v in values(outputs, "messages.dropped"))
+
+
+async def test_a_late_block_revises_and_a_late_unblock_takes_it_back(pool: Pool) -> None:
+    await ingest(pool, message(minutes=1), message(minutes=11, text="spam"), message(minutes=12, text="more"))
+    late = values(await blocks(pool, (10, None)), "messages.revised")
+
+    assert [(v["from"], v["to"], v["reason"], v["revision"]) for v in late] == [
+        ("accepted", "dropped", "late_block", 2)
+    ] * 2
+    assert all("content" not in v for v in late)
+    assert await rows(pool, SHOWN) == [("hello",)]
+    assert await rows(pool, STATUS) == [("blocked",)]
+
+    back = values(await blocks(pool, (10, 12), command="unblock"), "messages.revised")
+
+    assert [(v["to"], v["reason"], v["revision"], v["content"]["text"]) for v in back] == [
+        ("accepted", "late_unblock", 3, "more")
+    ]
+    assert await rows(pool, SHOWN) == [("hello",), ("more",)]
+    assert await rows(pool, STATUS) == [("open",)]
+
+
+async def test_the_conversation_stays_closed_after_an_unblock_until_the_next_message(pool: Pool) -> None:
+    await ingest(pool, message(minutes=1))
+    await blocks(pool, (10, 20))
+    assert await rows(pool, STATUS) == [("closed",)]
+
+    await ingest(pool, message(minutes=9))
+    assert await rows(pool, STATUS) == [("closed",)]
+
+    await ingest(pool, message(minutes=21, kind="reaction"))
+    assert await rows(pool, STATUS) == [("closed",)]
+
+    await ingest(pool, message(minutes=22))
+    assert await rows(pool, STATUS) == [("open",)]
+
+
+async def test_a_dropped_message_of_a_later_cycle_never_counts(pool: Pool) -> None:
+    month = 31 * 24 * 60
+    await ingest(pool, message(minutes=0))
+    await blocks(pool, (10, None))
+    await ingest(pool, message(minutes=month))
+
+    assert await rows(pool, DROPPED) == [("contact_blocked", "next_cycle", False)]
+    assert await rows(pool, ACTIVE) == [(1,), (0,)]
+
+
+async def test_a_late_block_takes_the_contact_out_of_later_cycles(pool: Pool) -> None:
+    month = 31 * 24 * 60
+    await ingest(pool, message(minutes=0), message(minutes=month))
+    assert await rows(pool, ACTIVE) == [(1,), (1,)]
+
+    await blocks(pool, (10, None))
+
+    assert await rows(pool, ACTIVE) == [(1,), (0,)]
+    assert await rows(pool, "SELECT count(*) FROM mac_contacts") == [(1,)]
+
+
+async def test_an_echo_is_stored_as_outbound_and_bypasses_a_block(pool: Pool) -> None:
+    await ingest(pool, message(minutes=0))
+    await blocks(pool, (10, None))
+    await ingest(pool, message(minutes=11, kind="echo", text="from staff"))
+
+    query = "SELECT direction, bypassed_block, content ->> 'text' FROM conversation_messages ORDER BY event_time"
+    assert await rows(pool, query) == [("in", False, "hello"), ("out", True, "from staff")]
+    assert await rows(pool, "SELECT counted FROM messages WHERE kind = 'echo'") == [(False,)]
+
+
+async def test_stop_counts_even_when_the_message_is_dropped_and_the_later_word_wins(pool: Pool) -> None:
+    opted = "SELECT opted_out FROM identities"
+    await ingest(pool, message(minutes=0))
+    await blocks(pool, (10, None))
+    await ingest(pool, message(minutes=12, text=" Stop! "))
+    assert await rows(pool, opted) == [(True,)]
+
+    await ingest(pool, message(minutes=11, text="START"))
+    assert await rows(pool, opted) == [(True,)]
+
+    await ingest(pool, message(minutes=13, text="unstop"))
+    assert await rows(pool, opted) == [(False,)]
+
+
+async def test_a_name_is_what_the_newest_message_says_whatever_comes_last(pool: Pool) -> None:
+    name = "SELECT display_name FROM contact_overview"
+    await ingest(pool, message(minutes=1, name="A"))
+    await ingest(pool, message(minutes=5, name="B"))
+    await ingest(pool, message(minutes=3, name="C"))
+    assert await rows(pool, name) == [("B",)]
+
+
+async def test_a_released_message_stays_accepted_and_is_marked(pool: Pool) -> None:
+    await ingest(pool, message(minutes=0))
+    await blocks(pool, (10, 20))
+    await ingest(pool, message(minutes=12, text="mistake"), message(minutes=14, text="other"))
+    async with pool.acquire() as tx, tx.transaction():
+        key = tuple((await tx.fetch("SELECT workspace_id, contact_id FROM contacts"))[0])
+        contact = (await contacts.lock_for_update(tx, [key]))[key]
+        asked = releasing.Release(uuid_of("release"), contact, message(), from_=at(10), to=at(13))
+        counts, outputs = await releasing.release(tx, [asked], DAY)
+
+    assert counts == {uuid_of("release"): 1}
+    assert [(v["reason"], v["content"]["text"]) for v in values(outputs, "messages.revised")] == [
+        ("released", "mistake")
+    ]
+    assert await rows(pool, SHOWN) == [("hello",), ("mistake",)]
+    await blocks(pool, (9, 20), command="earlier")
+    assert await rows(pool, SHOWN) == [("hello",), ("mistake",)]
+
+
+async def test_a_large_revision_is_worked_off_in_steps(pool: Pool, monkeypatch: Any) -> None:
+    monkeypatch.setattr(revising, "STEP", 3)
+    await ingest(pool, *(message(minutes=11 + n) for n in range(8)))
+    await blocks(pool, (10, None))
+    assert await rows(pool, "SELECT count(*) FROM drop_ledger") == [(3,)]
+    for _ in range(3):
+        async with pool.acquire() as tx, tx.transaction():
+            await revising.go_on(tx, DAY, message().source)
+
+    assert await rows(pool, "SELECT count(*) FROM drop_ledger") == [(8,)]
+    assert await rows(pool, "SELECT count(*) FROM revisions_due") == [(0,)]
+
+
+async def test_quarantined_content_is_erased_and_then_stays_dropped(pool: Pool) -> None:
+    await ingest(pool, message(minutes=0))
+    await blocks(pool, (10, None))
+    await ingest(pool, message(minutes=12))
+    async with pool.acquire() as tx, tx.transaction():
+        assert await messages.erase(tx, at(12 + 7 * 24 * 60), 100) == 1
+    outputs = await blocks(pool, (10, 11), command="late unblock")
+
+    assert outputs == []
+    assert await rows(pool, DROPPED) == [("contact_blocked", "next_cycle", True)]

@@ -1,0 +1,66 @@
+"""What came in one poll, before anything is known of its senders."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from schemas.fields import Direction
+from schemas.ids import content_digest, message_id
+from schemas.inbound import InboundMessage
+from workers.rules.event_time import event_time
+from workers.rules.identities import Identity, identify
+from workers.runtime.batch import Record
+from workers.store.contacts import IdentityKey, key_of
+from workers.store.messages import MessageKey
+from workers.store.workspaces import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One message and what can be said of it without looking at anything stored but settings."""
+
+    record: Record[InboundMessage]
+    message_id: UUID
+    direction: Direction
+    digest: int
+    event_time: datetime
+    identity: Identity
+    identity_key: IdentityKey
+
+    @property
+    def key(self) -> MessageKey:
+        return self.record.value.workspace_id, self.message_id
+
+
+def understand(record: Record[InboundMessage], workspace: Workspace) -> Arrival:
+    message = record.value
+    direction: Direction = "out" if message.kind == "echo" else "in"
+    region = workspace.region(message.channel_id)
+    identity = identify(message.channel, message.channel_id, message.sender.address, region)
+    return Arrival(
+        record=record,
+        message_id=message_id(message.workspace_id, message.channel_id, direction, message.provider_message_id),
+        direction=direction,
+        digest=content_digest(message),
+        event_time=event_time(message.sent_at, message.received_at, record.timestamp),
+        identity=identity,
+        identity_key=key_of(message.workspace_id, identity),
+    )
+
+
+def without_repeats(
+    arrivals: Iterable[Arrival], stored: Mapping[MessageKey, int]
+) -> tuple[Sequence[Arrival], Counter[MessageKey]]:
+    """The messages that are new, and how often each id came again with another content than the first."""
+    known = dict(stored)
+    new: list[Arrival] = []
+    conflicts: Counter[MessageKey] = Counter()
+    for arrival in arrivals:
+        if arrival.key not in known:
+            known[arrival.key] = arrival.digest
+            new.append(arrival)
+        elif known[arrival.key] != arrival.digest:
+            conflicts[arrival.key] += 1
+    return new, conflicts

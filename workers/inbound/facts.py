@@ -1,0 +1,111 @@
+"""Verdicts as they are published."""
+
+from datetime import datetime
+from typing import Literal
+
+from schemas.ids import fact_id
+from schemas.outputs import (
+    ENCODER,
+    MessageDropped,
+    MessageRevised,
+    accepted_value,
+    revised_to_accepted_value,
+)
+from workers.inbound.decide import Judged
+from workers.rules.contact import Contact
+from workers.rules.inbound import Dropped
+from workers.runtime.batch import Output, Record
+from workers.store.messages import Stored
+
+Reason = Literal["late_block", "late_unblock", "released"]
+
+
+def verdict_fact(judged: Judged, now: datetime) -> Output:
+    """`messages.accepted` or `messages.dropped`, under the key the message came with."""
+    arrival, contact = judged.arrival, judged.contact
+    message, record = arrival.record.value, arrival.record
+    if isinstance(judged.verdict, Dropped):
+        topic = "messages.dropped"
+        value = ENCODER.encode(
+            MessageDropped(
+                workspace_id=message.workspace_id,
+                message_id=arrival.message_id,
+                contact_id=contact.contact_id,
+                channel=message.channel,
+                channel_id=message.channel_id,
+                reason=judged.verdict.reason,
+                event_time=arrival.event_time,
+                decided_at=now,
+            )
+        )
+    else:
+        topic = "messages.accepted"
+        value = accepted_value(
+            judged.body,
+            message_id=arrival.message_id,
+            direction=arrival.direction,
+            contact_id=contact.contact_id,
+            conversation_id=contact.conversation_id,
+            profile_id=contact.profile_id,
+            event_time=arrival.event_time,
+            revision=1,
+        )
+    return Output(
+        topic=topic,
+        key=record.key or f"{message.workspace_id}:{message.channel}:{message.sender.address}".encode(),
+        value=value,
+        ce_id=fact_id(topic, message.workspace_id, str(arrival.message_id)),
+        workspace_id=message.workspace_id,
+        time=now,
+        source=record.source,
+        traceparent=record.traceparent,
+    )
+
+
+def revision_fact(
+    message: Stored,
+    contact: Contact,
+    reason: Reason,
+    revision: int,
+    cause: Record[object],
+    cause_id: str,
+    now: datetime,
+) -> Output:
+    """`messages.revised`: a new fact about a message whose verdict changed; nothing published is edited."""
+    topic = "messages.revised"
+    if reason == "late_block":
+        value = ENCODER.encode(
+            MessageRevised(
+                workspace_id=message.workspace_id,
+                message_id=message.message_id,
+                contact_id=message.contact_id,
+                from_="accepted",
+                to="dropped",
+                reason=reason,
+                revised_at=now,
+                revision=revision,
+            )
+        )
+    else:
+        assert message.body is not None, "only a message whose content is kept is accepted again"
+        accepted = accepted_value(
+            message.body.encode(),
+            message_id=message.message_id,
+            direction="in",
+            contact_id=contact.contact_id,
+            conversation_id=contact.conversation_id,
+            profile_id=contact.profile_id,
+            event_time=message.event_time,
+            revision=revision,
+        )
+        value = revised_to_accepted_value(accepted, reason=reason, revised_at=now)
+    return Output(
+        topic=topic,
+        key=f"{message.workspace_id}:{message.channel}:{message.address}".encode(),
+        value=value,
+        ce_id=fact_id(topic, message.workspace_id, str(message.message_id), reason, cause_id),
+        workspace_id=message.workspace_id,
+        time=now,
+        source=cause.source,
+        traceparent=cause.traceparent,
+    )

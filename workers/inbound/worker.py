@@ -1,0 +1,76 @@
+"""messages.inbound: load what a poll needs, judge it, save what follows. A handful of statements, however many messages."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from schemas.decoding import decode_inbound
+from schemas.inbound import InboundMessage
+from workers.inbound.arrivals import understand, without_repeats
+from workers.inbound.decide import Changes, Judged, decide, message_row, proof
+from workers.inbound.facts import verdict_fact
+from workers.runtime.batch import Batch, Connection, Output, WorkerSpec
+from workers.store import contacts, mac, messages, workspaces
+from workers.store.contacts import ContactKey
+from workers.store.workspaces import Workspace
+
+
+async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
+    """Apply one poll of messages; returns their verdicts in the order the messages came."""
+    records = batch.records
+    channels = {(r.value.workspace_id, r.value.channel_id, r.value.channel) for r in records}
+    tenants = await workspaces.share(tx, channels)
+    arrivals = [understand(r, tenants[r.value.workspace_id]) for r in records]
+
+    stored = await messages.digests(tx, {a.key for a in arrivals})
+    new, conflicts = without_repeats(arrivals, stored)
+    wanted = {a.identity_key: (a.identity, a.record.value.channel_id) for a in reversed(new)}
+    owners, made = await contacts.find_or_add(tx, wanted)
+    locked = await contacts.lock_shared(tx, {(key.workspace_id, owner.contact_id) for key, owner in owners.items()})
+
+    changes = decide(new, tenants, owners, locked)
+
+    touched = await _save_contacts(tx, changes)
+    await messages.add(tx, [message_row(j, tenants[j.contact.workspace_id], batch.now) for j in changes.judged])
+    await messages.count_conflicts(tx, conflicts, batch.now)
+    renamed = await _save_names(tx, changes.said)
+    await contacts.mark_dirty(tx, made | touched | renamed)
+    await mac.add(tx, [proof(j) for j in changes.judged if j.verdict.counted])
+    await _note_first_messages(tx, changes.judged, tenants, batch.now)
+    return [verdict_fact(j, batch.now) for j in changes.judged]
+
+
+SPEC = WorkerSpec("inbound", {"messages.inbound": decode_inbound}, apply)
+
+
+async def _save_contacts(tx: Connection, changes: Changes) -> set[ContactKey]:
+    await contacts.open_conversations(tx, changes.opened)
+    await contacts.connect(tx, changes.connected)
+    await contacts.opt(tx, changes.opted)
+    return set(changes.opened)
+
+
+async def _save_names(tx: Connection, said: Mapping[str, Collection[ContactKey]]) -> set[ContactKey]:
+    # What a contact is called is what its newest message says, so a straggler may change nothing: ask the table.
+    newest = {attribute: await messages.latest_of_sender(tx, keys, attribute) for attribute, keys in said.items()}
+    keys = {key for found in newest.values() for key in found}
+    names, languages, avatars = (newest.get(a, {}) for a in ("name", "language", "avatar_url"))
+    await contacts.rename(tx, {key: (names.get(key), languages.get(key), avatars.get(key)) for key in keys})
+    return keys
+
+
+async def _note_first_messages(
+    tx: Connection, judged: Collection[Judged], tenants: Mapping[str, Workspace], now: datetime
+) -> None:
+    earliest: dict[str, datetime] = {}
+    for j in judged:
+        workspace_id, at = j.contact.workspace_id, j.arrival.event_time
+        earliest[workspace_id] = min(at, earliest.get(workspace_id, at))
+    earlier = {
+        workspace_id: at
+        for workspace_id, at in earliest.items()
+        if (first := tenants[workspace_id].first_message_at) is None or at < first
+    }
+    if earlier:
+        await workspaces.note_first_messages(tx, earlier)
+        cycles = ((w, cycle) for w, at in earlier.items() for cycle, _ in tenants[w].calendar.between(at, now))
+        await mac.add_cycles(tx, cycles)

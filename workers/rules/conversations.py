@@ -1,0 +1,29 @@
+"""Is a conversation open? A function of when it was opened and closed, not of when workers learned of it (contract 3.5)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from workers.rules.blocks import Interval
+
+Status = Literal["open", "closed", "blocked"]
+
+
+def opens(kind: str, event_time: datetime, closed_at: datetime | None) -> bool:
+    """Only a person's message opens, and only one later than the closing; reactions, echoes and sends open nothing."""
+    return kind == "message" and (closed_at is None or event_time > closed_at)
+
+
+def last_closing(closed_at: datetime | None, intervals: Sequence[Interval]) -> datetime | None:
+    """The latest closing: by a person, or by a block, which closes before it blocks."""
+    last_block = intervals[-1].start if intervals else None
+    return max((at for at in (closed_at, last_block) if at is not None), default=None)
+
+
+def status(*, blocked: bool, opened_at: datetime | None, closed_at: datetime | None) -> Status:
+    """`closed_at` is the last closing of either kind."""
+    if blocked:
+        return "blocked"
+    if opened_at is not None and (closed_at is None or opened_at > closed_at):
+        return "open"
+    return "closed"

@@ -1,0 +1,76 @@
+"""The verdict on a message: a function of its event time, its contact's block history and its cycle's settings (contract 3).
+
+Nothing here depends on when a worker reaches the message, so judging again after a late block gives what a punctual one
+would have given.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from workers.rules.blocks import Interval, covering
+from workers.rules.cycles import Calendar, Cycle
+from workers.rules.mac import counts
+
+Rule = Literal["next_cycle", "immediate"]
+
+# What went out cannot be dropped; an echo to a blocked contact is stored as bypassing the block.
+OUTBOUND_KINDS = frozenset({"echo", "send", "broadcast"})
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the verdict on one message depends on, besides the history and the calendar.
+
+    `erased`: its content is gone, so that it cannot be accepted any more. `released`: a person took it out of the ledger.
+    """
+
+    kind: str
+    channel_id: str
+    event_time: datetime
+    released: bool = False
+    erased: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Shown. `block_start` is set where a block covers it all the same: echoes and released messages."""
+
+    counted: bool
+    cycle: Cycle
+    block_start: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Kept out of everything but the ledger; `rule` is what decided whether it counts."""
+
+    reason: Literal["contact_blocked"]
+    counted: bool
+    cycle: Cycle
+    rule: Rule
+    block_start: datetime | None
+
+
+Verdict = Accepted | Dropped
+
+
+def judge(facts: Facts, intervals: Sequence[Interval], calendar: Calendar) -> Verdict:
+    """The verdict that follows from everything known by now."""
+    interval = covering(intervals, facts.event_time) if intervals else None
+    block_start = interval.start if interval else None
+    outbound = facts.kind in OUTBOUND_KINDS
+    dropped = not outbound and not facts.released and (interval is not None or facts.erased)
+    cycle, settings = calendar.at(facts.event_time)
+    counted = counts(
+        cycle=cycle,
+        settings=settings,
+        kind=facts.kind,
+        channel_id=facts.channel_id,
+        dropped=dropped,
+        block_start=block_start,
+    )
+    if dropped:
+        return Dropped("contact_blocked", counted, cycle, settings.mac_block_effect, block_start)
+    return Accepted(counted, cycle, block_start)

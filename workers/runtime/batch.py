@@ -1,0 +1,76 @@
+"""What a worker is given and what it gives back: the vocabulary between the engine and the rooms.
+
+A worker is data (`WorkerSpec`): which topics, how a record of each is decoded, and `apply`, which runs inside the
+engine's transaction and returns the outputs that are owed once it commits. No worker has a loop of its own.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, NamedTuple, TypeVar
+from uuid import UUID
+
+from asyncpg.pool import PoolConnectionProxy
+
+from schemas.decoding import BadRecord
+
+T = TypeVar("T")
+
+Connection = PoolConnectionProxy
+
+
+class Source(NamedTuple):
+    """An input partition, by the topic's name without prefix."""
+
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record(Generic[T]):
+    """One decoded input record. `timestamp` is Kafka's, in UTC; `traceparent` is the header's value, if any."""
+
+    source: Source
+    offset: int
+    timestamp: datetime
+    key: bytes | None
+    value: T
+    traceparent: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Generic[T]):
+    """Records of one poll, in offset order within each partition. `now` is the transaction's time on the database's clock."""
+
+    records: Sequence[Record[T]]
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One fact to publish. `ce_id` is semantic (schemas.ids.fact_id): the same fact always has the same id.
+
+    `source` names the input partition whose batch owes it; outputs of one source are published in list order.
+    """
+
+    topic: str
+    key: bytes
+    value: bytes
+    ce_id: UUID
+    workspace_id: str
+    time: datetime
+    source: Source
+    traceparent: bytes | None = None
+
+
+Apply = Callable[[Connection, Batch[Any]], Awaitable[list[Output]]]
+Decode = Callable[[bytes | None], object | BadRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSpec:
+    """Everything the engine needs to know of a worker."""
+
+    name: str
+    decoders: Mapping[str, Decode]
+    apply: Apply

@@ -1,0 +1,157 @@
+"""Contacts and their identities: found, made, and locked.
+
+Who reads a block history to judge a message holds the contact's row for KEY SHARE; who changes it holds the row for
+UPDATE. The history is a column of the locked row, because another table would be read from a snapshot older than the wait.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+import msgspec
+
+from workers.rules.blocks import Interval, blocked_now
+from workers.rules.contact import Contact
+from workers.rules.identities import Identity
+from workers.runtime.batch import Connection
+from workers.store.queries import load
+
+_SQL = load("contacts")
+
+ContactKey = tuple[str, UUID]
+
+
+class IdentityKey(NamedTuple):
+    """What makes an identity unique."""
+
+    workspace_id: str
+    channel: str
+    scope: str
+    lookup: str
+
+
+class Owned(NamedTuple):
+    """A stored identity and the contact it belongs to."""
+
+    identity_id: int
+    contact_id: UUID
+    connected_at: datetime | None
+
+
+def key_of(workspace_id: str, identity: Identity) -> IdentityKey:
+    return IdentityKey(workspace_id, identity.channel, identity.scope, identity.lookup)
+
+
+async def find(tx: Connection, keys: Collection[IdentityKey]) -> dict[IdentityKey, Owned]:
+    """The identities that exist."""
+    ordered = sorted(keys)
+    rows = await tx.fetch(_SQL["find_identities"], *columns(ordered, 4))
+    return {ordered[position - 1]: Owned(*owned) for position, *owned in rows}
+
+
+async def find_or_add(
+    tx: Connection, wanted: Mapping[IdentityKey, tuple[Identity, str | None]]
+) -> tuple[dict[IdentityKey, Owned], set[ContactKey]]:
+    """The identities of `wanted` (key -> identity, channel_id of the interaction), and the contacts made for new ones.
+
+    A contact made here has its phone, e-mail and country from the address. Two transactions that meet one new address
+    at once agree on one contact: the second waits and takes the first one's.
+    """
+    owned = await find(tx, wanted.keys())
+    missing = sorted(wanted.keys() - owned.keys())
+    if not missing:
+        return owned, set()
+    rows = [(*key, wanted[key][0].address, uuid4(), wanted[key][1]) for key in missing]
+    won = {row["contact_id"] for row in await tx.fetch(_SQL["add_identities"], *columns(rows, 7))}
+    made = [(row[0], row[5], wanted[key][0]) for key, row in zip(missing, rows, strict=True) if row[5] in won]
+    fresh = [(workspace_id, contact_id, i.phone, i.email, i.country) for workspace_id, contact_id, i in made]
+    await tx.execute(_SQL["add_contacts"], *columns(fresh, 5))
+    owned |= await find(tx, missing)
+    return owned, {(workspace_id, contact_id) for workspace_id, contact_id, _ in made}
+
+
+async def lock_shared(tx: Connection, keys: Iterable[ContactKey]) -> dict[ContactKey, Contact]:
+    """Contacts whose block history cannot change until the transaction ends. Unknown ones are left out."""
+    return _contacts(await tx.fetch(_SQL["lock_shared"], *columns(sorted(set(keys)), 2)))
+
+
+async def lock_for_update(tx: Connection, keys: Iterable[ContactKey]) -> dict[ContactKey, Contact]:
+    """Contacts nobody else may judge a message for until the transaction ends. Unknown ones are left out."""
+    return _contacts(await tx.fetch(_SQL["lock_for_update"], *columns(sorted(set(keys)), 2)))
+
+
+async def mark_dirty(tx: Connection, keys: Iterable[ContactKey]) -> None:
+    """What contacts.changes says of these contacts may be older than their rows."""
+    if ordered := sorted(set(keys)):
+        await tx.execute(_SQL["mark_dirty"], *columns(ordered, 2))
+
+
+async def save_blocks(tx: Connection, histories: Mapping[ContactKey, Sequence[Interval]]) -> None:
+    """Replace the block histories of contacts locked for update."""
+    rows: list[tuple[Any, ...]] = []
+    for (workspace_id, contact_id), intervals in sorted(histories.items()):
+        current = blocked_now(intervals)
+        ranges = msgspec.json.encode([(i.start, i.end) for i in intervals]).decode()
+        start, by = (current.start, current.blocked_by) if current else (None, None)
+        rows.append((workspace_id, contact_id, start, by, ranges))
+    if rows:
+        await tx.execute(_SQL["save_blocks"], *columns(rows, 5))
+
+
+async def open_conversations(tx: Connection, opened: Mapping[ContactKey, datetime]) -> None:
+    """Conversations that a message opened, with its event time."""
+    if opened:
+        await tx.execute(_SQL["open_conversations"], *columns([(*k, at) for k, at in sorted(opened.items())], 3))
+
+
+async def connect(tx: Connection, connected: Mapping[tuple[str, int], tuple[datetime, str]]) -> None:
+    """First interactions: (workspace_id, identity_id) -> event time, channel_id."""
+    if connected:
+        await tx.execute(_SQL["connect_identities"], *columns([(*k, *v) for k, v in sorted(connected.items())], 4))
+
+
+async def opt(tx: Connection, opted: Mapping[tuple[str, int], tuple[datetime, UUID, bool]]) -> None:
+    """Opt-outs and opt-ins: (workspace_id, identity_id) -> event time, id of the message, opted out. The later one wins."""
+    if opted:
+        rows = [(*key, out, at, by) for key, (at, by, out) in sorted(opted.items())]
+        await tx.execute(_SQL["opt"], *columns(rows, 5))
+
+
+async def rename(tx: Connection, names: Mapping[ContactKey, tuple[str | None, str | None, str | None]]) -> None:
+    """Display name, language and avatar as channels tell them; None leaves what is there."""
+    if names:
+        await tx.execute(_SQL["rename"], *columns([(*k, *v) for k, v in sorted(names.items())], 5))
+
+
+def columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
+    """Rows as the column arrays that `unnest` takes; `width` empty columns where there are no rows."""
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+
+
+def _contacts(rows: Iterable[Mapping[str, Any]]) -> dict[ContactKey, Contact]:
+    return {(row["workspace_id"], row["contact_id"]): _contact(row) for row in rows}
+
+
+def _contact(row: Mapping[str, Any]) -> Contact:
+    ranges = row["blocks"]
+    last = len(ranges) - 1
+    intervals = tuple(
+        Interval(r.lower, r.upper, (row["blocked_by"] or "") if i == last and r.upper is None else "")
+        for i, r in enumerate(ranges)
+    )
+    return Contact(
+        workspace_id=row["workspace_id"],
+        contact_id=row["contact_id"],
+        conversation_id=row["conversation_id"],
+        profile_id=row["profile_id"],
+        profile_at=row["profile_at"],
+        intervals=intervals,
+        opened_at=row["opened_at"],
+        closed_at=row["closed_at"],
+        display_name=row["display_name"],
+        language=row["language"],
+        avatar_url=row["avatar_url"],
+        phone=row["phone"],
+        email=row["email"],
+    )

@@ -1,0 +1,141 @@
+"""Monthly active contacts: one row per (workspace, cycle, contact) with its proof, and the count kept in shards.
+
+A shard belongs to one input partition, so no two workers write the same row; a count is the sum of its few shards.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from workers.rules.cycles import Cycle, CycleSettings
+from workers.runtime.batch import Connection
+from workers.store.contacts import columns
+from workers.store.queries import load
+
+_SQL = load("mac")
+
+
+class Proof(NamedTuple):
+    """A counted message. `shard` names the input partition that learned of it."""
+
+    workspace_id: str
+    cycle: Cycle
+    contact_id: UUID
+    at: datetime
+    message_id: UUID
+    shard: str
+
+
+class Active(NamedTuple):
+    """What one count is about: was this contact active in this cycle?"""
+
+    workspace_id: str
+    cycle: Cycle
+    contact_id: UUID
+
+
+_Key = tuple[str, datetime, UUID]
+
+
+async def add(tx: Connection, proofs: Iterable[Proof]) -> None:
+    """Count messages. Of several for one contact and cycle the earliest is kept, of equal times the smaller id."""
+    earliest: dict[_Key, Proof] = {}
+    for proof in proofs:
+        key = (proof.workspace_id, proof.cycle.start, proof.contact_id)
+        if key not in earliest or (proof.at, proof.message_id) < (earliest[key].at, earliest[key].message_id):
+            earliest[key] = proof
+    if not earliest:
+        return
+    stored = {
+        (row["workspace_id"], row["cycle_start"], row["contact_id"]): (row["first_counted_at"], row["first_message_id"])
+        for row in await tx.fetch(_SQL["proofs"], *columns(sorted(earliest), 3))
+    }
+    better = {k: p for k, p in earliest.items() if k not in stored or (p.at, p.message_id) < stored[k]}
+    rows = [(*key, proof.at, proof.message_id) for key, proof in sorted(better.items())]
+    if not rows:
+        return
+    saved = await tx.fetch(_SQL["save_proofs"], *columns(rows, 5))
+    added = [better[row["workspace_id"], row["cycle_start"], row["contact_id"]] for row in saved if row["added"]]
+    await _count(tx, [(p.workspace_id, p.cycle, p.shard, 1) for p in added])
+
+
+async def prove_again(tx: Connection, changed: Mapping[Active, str]) -> None:
+    """After messages began or ceased to count: find the proof of each (value: the shard) again, or that there is none."""
+    keys = sorted(changed)
+    if not keys:
+        return
+    wanted = [(k.workspace_id, k.cycle.start, k.cycle.end, k.contact_id) for k in keys]
+    found = {keys[row["position"] - 1]: row for row in await tx.fetch(_SQL["earliest_counted"], *columns(wanted, 4))}
+    triples = [(k.workspace_id, k.cycle.start, k.contact_id) for k in keys]
+    before = {
+        (row["workspace_id"], row["cycle_start"], row["contact_id"])
+        for row in await tx.fetch(_SQL["proofs"], *columns(triples, 3))
+    }
+    gone = [t for k, t in zip(keys, triples, strict=True) if t in before and k not in found]
+    kept = [
+        (*t, found[k]["event_time"], found[k]["message_id"]) for k, t in zip(keys, triples, strict=True) if k in found
+    ]
+    await tx.execute(_SQL["remove_proofs"], *columns(gone, 3))
+    await tx.execute(_SQL["replace_proofs"], *columns(kept, 5))
+    differences = [
+        (k.workspace_id, k.cycle, changed[k], 1 if k in found else -1)
+        for k, t in zip(keys, triples, strict=True)
+        if (k in found) != (t in before)
+    ]
+    await _count(tx, differences)
+
+
+async def add_cycles(tx: Connection, cycles: Iterable[tuple[str, Cycle]]) -> None:
+    """Cycles that have a row from now on, also with nobody active."""
+    rows = sorted((workspace_id, c.start, c.end) for workspace_id, c in set(cycles))
+    await tx.execute(_SQL["add_cycles"], *columns(rows, 3))
+
+
+async def without_current_cycle(tx: Connection, now: datetime, limit: int) -> list[tuple[str, datetime]]:
+    """Workspaces (with their first message's event time) whose newest cycle is over."""
+    return [tuple(row) for row in await tx.fetch(_SQL["without_current_cycle"], now, limit)]
+
+
+async def recount(tx: Connection, workspace_id: str, cycles: Sequence[tuple[Cycle, CycleSettings]]) -> None:
+    """Count a whole workspace again from its messages, under other cycles or settings.
+
+    The workspace's row must be locked for update. The cost grows with the workspace's messages.
+    """
+    starts, ends = [c.start for c, _ in cycles], [c.end for c, _ in cycles]
+    settings = [s for _, s in cycles]
+    await tx.execute(
+        _SQL["recount_messages"],
+        workspace_id,
+        starts,
+        ends,
+        [s.mac_block_effect for s in settings],
+        [s.count_reactions for s in settings],
+        [s.count_broadcasts for s in settings],
+        [msgspec.json.encode(sorted(s.uncounted_channels)).decode() for s in settings],
+    )
+    revisions = {r["cycle_start"]: int(r["revision"]) for r in await tx.fetch(_SQL["forget_counts"], workspace_id)}
+    await tx.execute(_SQL["recount_contacts"], workspace_id, starts, ends)
+    following = [revisions.get(start, 0) + 1 for start in starts]
+    await tx.execute(_SQL["recount_cycles"], workspace_id, starts, ends, following)
+    await tx.execute(_SQL["recount_shards"], workspace_id)
+    await tx.execute(_SQL["mark_cycles_dirty"], workspace_id, sorted({*starts, *revisions}))
+
+
+async def span_of_messages(tx: Connection, workspace_id: str) -> tuple[datetime, datetime] | None:
+    """Event times of a workspace's first and last message."""
+    row = await tx.fetchrow(_SQL["span_of_messages"], workspace_id)
+    return (row["first"], row["last"]) if row and row["first"] else None
+
+
+async def _count(tx: Connection, differences: Sequence[tuple[str, Cycle, str, int]]) -> None:
+    if not differences:
+        return
+    await add_cycles(tx, {(workspace_id, cycle) for workspace_id, cycle, _, _ in differences})
+    sums: Counter[tuple[str, datetime, str]] = Counter()
+    for workspace_id, cycle, shard, amount in differences:
+        sums[workspace_id, cycle.start, shard] += amount
+    await tx.execute(_SQL["add_to_shards"], *columns([(*key, n) for key, n in sorted(sums.items())], 4))

@@ -1,0 +1,40 @@
+-- name: add_workspaces
+INSERT INTO workspaces (workspace_id)
+SELECT workspace_id FROM unnest($1::text[]) AS new (workspace_id) ORDER BY workspace_id
+ON CONFLICT DO NOTHING
+
+-- name: lock_workspaces_shared
+SELECT workspace_id, first_message_at FROM workspaces
+WHERE workspace_id = ANY($1::text[]) ORDER BY workspace_id FOR KEY SHARE
+
+-- name: lock_workspaces
+SELECT workspace_id, first_message_at FROM workspaces
+WHERE workspace_id = ANY($1::text[]) ORDER BY workspace_id FOR UPDATE
+
+-- name: add_channels
+INSERT INTO channels (workspace_id, channel_id, channel)
+SELECT DISTINCT ON (workspace_id, channel_id) workspace_id, channel_id, channel
+FROM unnest($1::text[], $2::text[], $3::text[]) AS new (workspace_id, channel_id, channel)
+ORDER BY workspace_id, channel_id
+ON CONFLICT DO NOTHING
+
+-- name: channels
+SELECT workspace_id, channel_id, channel FROM channels WHERE workspace_id = ANY($1::text[])
+
+-- name: settings
+SELECT workspace_id, issued_at, command_id, channel_id, name, value FROM settings_log
+WHERE workspace_id = ANY($1::text[])
+ORDER BY workspace_id, issued_at, command_id, channel_id, name
+
+-- name: add_settings
+INSERT INTO settings_log (workspace_id, channel_id, name, issued_at, command_id, value)
+SELECT workspace_id, channel_id, name, issued_at, command_id, value::json
+FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::uuid[], $6::text[])
+    AS new (workspace_id, channel_id, name, issued_at, command_id, value)
+ORDER BY workspace_id, channel_id, name, issued_at, command_id
+ON CONFLICT DO NOTHING
+
+-- name: note_first_messages
+UPDATE workspaces SET first_message_at = new.at
+FROM (SELECT workspace_id, at FROM unnest($1::text[], $2::timestamptz[]) AS new (workspace_id, at) ORDER BY workspace_id) AS new
+WHERE workspaces.workspace_id = new.workspace_id AND (first_message_at IS NULL OR first_message_at > new.at)

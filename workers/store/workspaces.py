@@ -1,0 +1,104 @@
+"""Tenants, their channels and their settings. Both exist from their first record on."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+
+import msgspec
+
+from workers.rules.cycles import BY_CYCLE, Calendar, Setting, calendar_of
+from workers.rules.workspace import Policies, policies_of
+from workers.runtime.batch import Connection
+from workers.store.contacts import columns
+from workers.store.queries import load
+
+_SQL = load("workspaces")
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A tenant as the rules see it. `regions` maps channel_id to its own default region."""
+
+    workspace_id: str
+    first_message_at: datetime | None
+    settings: tuple[Setting, ...]
+    policies: Policies
+    calendar: Calendar
+    regions: Mapping[str, str | None] = field(default_factory=dict)
+    channels: Mapping[str, str] = field(default_factory=dict)
+
+    def region(self, channel_id: str) -> str | None:
+        return self.regions.get(channel_id) or self.policies.default_region
+
+
+async def share(tx: Connection, used_channels: Collection[tuple[str, str, str]]) -> dict[str, Workspace]:
+    """The workspaces of (workspace_id, channel_id, channel) triples, both made where they are new; '' is no channel.
+
+    Settings cannot change until the transaction ends: their writers wait for it.
+    """
+    ids = sorted({workspace_id for workspace_id, _, _ in used_channels})
+    known = await tx.fetch(_SQL["lock_workspaces_shared"], ids)
+    if len(known) < len(ids):
+        await tx.execute(_SQL["add_workspaces"], ids)
+        known = await tx.fetch(_SQL["lock_workspaces_shared"], ids)
+    return await _read(tx, ids, known, used_channels)
+
+
+async def lock(tx: Connection, workspace_ids: Iterable[str]) -> dict[str, Workspace]:
+    """The workspaces for a change of their settings: ingest of these waits until the transaction ends."""
+    ids = sorted(set(workspace_ids))
+    await tx.execute(_SQL["add_workspaces"], ids)
+    return await _read(tx, ids, await tx.fetch(_SQL["lock_workspaces"], ids), ())
+
+
+async def add_settings(tx: Connection, new: Iterable[tuple[str, Setting]]) -> None:
+    """Append (workspace_id, setting) pairs to the log."""
+    rows = [(w, s.channel_id, s.name, s.issued_at, s.command_id, msgspec.json.encode(s.value).decode()) for w, s in new]
+    await tx.execute(_SQL["add_settings"], *columns(rows, 6))
+
+
+async def add_channels(tx: Connection, channels: Iterable[tuple[str, str, str]]) -> None:
+    """Channels as (workspace_id, channel_id, channel); one that exists keeps its kind."""
+    await tx.execute(_SQL["add_channels"], *columns(sorted(set(channels)), 3))
+
+
+async def note_first_messages(tx: Connection, earliest: Mapping[str, datetime]) -> None:
+    """Remember each workspace's earliest event time: every cycle since then has a row."""
+    await tx.execute(_SQL["note_first_messages"], list(earliest), list(earliest.values()))
+
+
+async def _read(
+    tx: Connection,
+    ids: list[str],
+    rows: Iterable[Mapping[str, datetime]],
+    used: Collection[tuple[str, str, str]],
+) -> dict[str, Workspace]:
+    channels: dict[str, dict[str, str]] = defaultdict(dict)
+    for workspace_id, channel_id, channel in await tx.fetch(_SQL["channels"], ids):
+        channels[workspace_id][channel_id] = channel
+    missing = {u for u in used if u[1] and u[1] not in channels[u[0]]}
+    if missing:
+        await add_channels(tx, missing)
+        for workspace_id, channel_id, channel in sorted(missing):
+            channels[workspace_id].setdefault(channel_id, channel)
+    settings: dict[str, list[Setting]] = defaultdict(list)
+    for workspace_id, issued_at, command_id, channel_id, name, value in await tx.fetch(_SQL["settings"], ids):
+        settings[workspace_id].append(Setting(issued_at, command_id, channel_id, name, msgspec.json.decode(value)))
+    first = {row["workspace_id"]: row["first_message_at"] for row in rows}
+    return {i: _workspace(i, first[i], tuple(settings[i]), channels[i]) for i in ids}  # type: ignore[index]
+
+
+def _workspace(
+    workspace_id: str, first: datetime | None, settings: tuple[Setting, ...], channels: Mapping[str, str]
+) -> Workspace:
+    policies, regions, calendar = _meaning(settings)
+    return Workspace(workspace_id, first, settings, policies, calendar, regions, channels)
+
+
+@lru_cache(maxsize=4_096)
+def _meaning(settings: tuple[Setting, ...]) -> tuple[Policies, Mapping[str, str | None], Calendar]:
+    by_cycle = (s for s in settings if s.name == "count" or (not s.channel_id and s.name in BY_CYCLE))
+    regions = {s.channel_id: s.value for s in settings if s.channel_id and s.name == "default_region"}
+    return policies_of(settings), regions, calendar_of(by_cycle)
