@@ -6,7 +6,7 @@ A shard belongs to one input partition, so no two workers write the same row; a 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -52,10 +52,10 @@ async def add(tx: Connection, proofs: Iterable[Proof]) -> None:
         return
     stored = {
         (row["workspace_id"], row["cycle_start"], row["contact_id"]): (row["first_counted_at"], row["first_message_id"])
-        for row in await tx.fetch(_SQL["proofs"], *columns(sorted(earliest), 3))
+        for row in await tx.fetch(_SQL["proofs"], *columns(list(earliest), 3))
     }
     better = {k: p for k, p in earliest.items() if k not in stored or (p.at, p.message_id) < stored[k]}
-    rows = [(*key, proof.at, proof.message_id) for key, proof in sorted(better.items())]
+    rows = [(*key, proof.at, proof.message_id) for key, proof in better.items()]
     if not rows:
         return
     saved = await tx.fetch(_SQL["save_proofs"], *columns(rows, 5))
@@ -65,7 +65,7 @@ async def add(tx: Connection, proofs: Iterable[Proof]) -> None:
 
 async def prove_again(tx: Connection, changed: Mapping[Active, str]) -> None:
     """After messages began or ceased to count: find the proof of each (value: the shard) again, or that there is none."""
-    keys = sorted(changed)
+    keys = list(changed)
     if not keys:
         return
     wanted = [(k.workspace_id, k.cycle.start, k.cycle.end, k.contact_id) for k in keys]
@@ -91,7 +91,7 @@ async def prove_again(tx: Connection, changed: Mapping[Active, str]) -> None:
 
 async def add_cycles(tx: Connection, cycles: Iterable[tuple[str, Cycle]]) -> None:
     """Cycles that have a row from now on, also with nobody active."""
-    rows = sorted((workspace_id, c.start, c.end) for workspace_id, c in set(cycles))
+    rows = [(workspace_id, c.start, c.end) for workspace_id, c in set(cycles)]
     await tx.execute(_SQL["add_cycles"], *columns(rows, 3))
 
 
@@ -131,6 +131,22 @@ async def span_of_messages(tx: Connection, workspace_id: str) -> tuple[datetime,
     return (row["first"], row["last"]) if row and row["first"] else None
 
 
+async def dirty(tx: Connection, limit: int) -> list[tuple[str, datetime, str, int]]:
+    """(workspace_id, cycle_start, shard, revision) of what changed since billing.mac was last written."""
+    return [tuple(row) for row in await tx.fetch(_SQL["dirty_cycles"], limit)]
+
+
+async def counts(tx: Connection, cycles: Iterable[tuple[str, datetime]]) -> dict[tuple[str, datetime], Mapping[str, Any]]:
+    """The rows of the view `mac_counts`; a cycle that is no more is left out."""
+    rows = await tx.fetch(_SQL["counts"], *columns(list(set(cycles)), 2))
+    return {(row["workspace_id"], row["cycle_start"]): row for row in rows}
+
+
+async def clear_dirty(tx: Connection, marks: Sequence[tuple[str, datetime, str, int]]) -> None:
+    """Forget these marks, unless the count changed again meanwhile."""
+    await tx.execute(_SQL["clear_dirty_cycles"], *columns(marks, 4))
+
+
 async def _count(tx: Connection, differences: Sequence[tuple[str, Cycle, str, int]]) -> None:
     if not differences:
         return
@@ -138,4 +154,4 @@ async def _count(tx: Connection, differences: Sequence[tuple[str, Cycle, str, in
     sums: Counter[tuple[str, datetime, str]] = Counter()
     for workspace_id, cycle, shard, amount in differences:
         sums[workspace_id, cycle.start, shard] += amount
-    await tx.execute(_SQL["add_to_shards"], *columns([(*key, n) for key, n in sorted(sums.items())], 4))
+    await tx.execute(_SQL["add_to_shards"], *columns([(*key, n) for key, n in sums.items()], 4))

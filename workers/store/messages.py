@@ -4,7 +4,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
+
+import asyncpg
 
 from workers.errors import RetryBatch
 from workers.runtime.batch import Connection
@@ -16,8 +19,7 @@ _SQL = load("messages")
 MessageKey = tuple[str, UUID]
 
 
-@dataclass(frozen=True, slots=True)
-class MessageRow:
+class MessageRow(NamedTuple):
     """A new message. `drop_reason` None: accepted. `body` is JSON text, None where the content is not kept."""
 
     workspace_id: str
@@ -75,26 +77,25 @@ class Revised:
 
 async def digests(tx: Connection, keys: Collection[MessageKey]) -> dict[MessageKey, int]:
     """Content digests of the messages that are already stored."""
-    rows = await tx.fetch(_SQL["digests"], *columns(sorted(keys), 2))
+    rows = await tx.fetch(_SQL["digests"], *columns(list(keys), 2))
     return {(workspace_id, message_id): digest for message_id, workspace_id, digest in rows}
 
 
-async def add(tx: Connection, rows: Iterable[MessageRow]) -> None:
-    """Store new messages.
+async def add(tx: Connection, rows: Sequence[MessageRow]) -> None:
+    """Store new messages. COPY, because it takes a third of the time of an INSERT from arrays.
 
     Raises:
         RetryBatch: one of them was stored meanwhile by another transaction.
     """
-    ordered = sorted((tuple(getattr(row, name) for name in _ROW) for row in rows), key=lambda r: (r[0], r[1]))
-    if ordered:
-        status = await tx.execute(_SQL["add"], *columns(ordered, len(_ROW)))
-        if int(status.rsplit(" ", 1)[1]) != len(ordered):
-            raise RetryBatch("a message of this batch was stored by another transaction")
+    try:
+        await tx.copy_records_to_table("messages", schema_name="sluice_core", columns=MessageRow._fields, records=rows)
+    except asyncpg.UniqueViolationError as error:
+        raise RetryBatch("a message of this batch was stored by another transaction") from error
 
 
 async def count_conflicts(tx: Connection, conflicts: Counter[MessageKey], now: datetime) -> None:
     """Note how often an id came again with another content."""
-    rows = [(*key, times) for key, times in sorted(conflicts.items())]
+    rows = [(*key, times) for key, times in conflicts.items()]
     if rows:
         await tx.execute(_SQL["count_conflicts"], *columns(rows, 3), now)
 
@@ -103,38 +104,38 @@ async def latest_of_sender(tx: Connection, keys: Collection[ContactKey], attribu
     """What the newest accepted message says of each contact: `name`, `language` or `avatar_url`."""
     if not keys:
         return {}
-    rows = await tx.fetch(_SQL["latest_of_sender"], *columns(sorted(keys), 2), attribute)
+    rows = await tx.fetch(_SQL["latest_of_sender"], *columns(list(keys), 2), attribute)
     return {(workspace_id, contact_id): said for workspace_id, contact_id, said in rows}
 
 
 async def opening_messages(tx: Connection, closed: Mapping[ContactKey, datetime | None]) -> dict[ContactKey, datetime]:
     """Event time of the newest accepted message after each contact's last closing, where there is one."""
-    rows = await tx.fetch(_SQL["opening_messages"], *columns([(*k, at) for k, at in sorted(closed.items())], 3))
+    rows = await tx.fetch(_SQL["opening_messages"], *columns([(*k, at) for k, at in closed.items()], 3))
     return {(workspace_id, contact_id): at for workspace_id, contact_id, at in rows}
 
 
 async def stale(tx: Connection, since: Mapping[ContactKey, datetime], limit: int) -> list[Stored]:
     """Messages at or after `since` that were judged by another history than the contact has now, oldest first."""
-    rows = await tx.fetch(_SQL["stale"], *columns([(*k, at) for k, at in sorted(since.items())], 3), limit)
+    rows = await tx.fetch(_SQL["stale"], *columns([(*k, at) for k, at in since.items()], 3), limit)
     return [_stored(row) for row in rows]
 
 
 async def count_flips(tx: Connection, since: Mapping[ContactKey, datetime]) -> Counter[ContactKey]:
     """How many messages at or after `since` the contact's history accepts and the table drops, or the other way."""
-    rows = await tx.fetch(_SQL["count_flips"], *columns([(*k, at) for k, at in sorted(since.items())], 3))
+    rows = await tx.fetch(_SQL["count_flips"], *columns([(*k, at) for k, at in since.items()], 3))
     return Counter({(workspace_id, contact_id): flips for workspace_id, contact_id, flips in rows})
 
 
 async def revise(tx: Connection, revised: Sequence[Revised], now: datetime) -> None:
     """Save new verdicts; content is erased where `erase_at` is not later than `now`."""
-    rows = sorted((astuple(r) for r in revised), key=lambda r: (r[0], r[1]))
+    rows = [astuple(r) for r in revised]
     if rows:
         await tx.execute(_SQL["revise"], *columns(rows, 9), now)
 
 
 async def add_revisions_due(tx: Connection, keys: Mapping[ContactKey, UUID]) -> None:
     """Leave the rest of a large revision to upkeep; the value is the command that caused it."""
-    await tx.execute(_SQL["add_revisions_due"], *columns([(*k, c) for k, c in sorted(keys.items())], 3))
+    await tx.execute(_SQL["add_revisions_due"], *columns([(*k, c) for k, c in keys.items()], 3))
 
 
 async def revisions_due(tx: Connection, limit: int) -> list[tuple[ContactKey, UUID]]:
@@ -160,9 +161,6 @@ async def releasable(
 async def erase(tx: Connection, now: datetime, limit: int) -> int:
     """Forget the content of dropped messages whose quarantine is over; how many."""
     return int((await tx.execute(_SQL["erase"], now, limit)).rsplit(" ", 1)[1])
-
-
-_ROW = tuple(MessageRow.__dataclass_fields__)
 
 
 def _stored(row: Mapping[str, object]) -> Stored:

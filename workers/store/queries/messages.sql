@@ -3,15 +3,6 @@ SELECT m.message_id, m.workspace_id, m.content_digest
 FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, message_id)
 JOIN messages m USING (workspace_id, message_id)
 
--- name: add
-INSERT INTO messages (workspace_id, message_id, identity_id, channel_id, channel, kind, event_time, drop_reason, mac_rule,
-    block_start, counted, decided_at, content_digest, body, erase_at, send_id)
-SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[],
-    $9::text[], $10::timestamptz[], $11::boolean[], $12::timestamptz[], $13::bigint[], $14::json[], $15::timestamptz[],
-    $16::uuid[]) AS new (workspace_id, message_id)
-ORDER BY workspace_id, message_id
-ON CONFLICT DO NOTHING
-
 -- name: count_conflicts
 INSERT INTO message_conflicts (workspace_id, message_id, times, last_at)
 SELECT workspace_id, message_id, times, $4 FROM unnest($1::text[], $2::uuid[], $3::bigint[])
