@@ -1,15 +1,21 @@
 # Everything starts here. `make demo` and `make test` need only Python 3.11+ and make.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: install demo test lint bench lock clean
+.PHONY: help install demo test lint bench lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The stamp makes installation a no-op until the lock file or the package's metadata change.
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Sluice needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments: install its venv package (Debian and Ubuntu: python3-venv)." >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 install: .venv/installed ## make .venv with the sluice command, from the lock file
@@ -28,8 +34,11 @@ lint: install ## format, lint, types
 bench: install ## inbound throughput against the bare floor, on real Kafka
 	$(BIN)/python -m benchmarks
 
-lock: install ## renew the lock file within the ranges of pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --extra embedded --extra dev pyproject.toml --output-file requirements.lock
+# The smaller lock files take their versions from the big one: what the image runs is what was tested.
+lock: install ## renew the lock files within the ranges of pyproject.toml
+	$(COMPILE) --upgrade --extra embedded --extra dev pyproject.toml --output-file requirements.lock
+	$(COMPILE) --constraint requirements.lock pyproject.toml --output-file requirements-runtime.lock
+	echo hatchling | $(COMPILE) --constraint requirements.lock - --output-file deploy/requirements-build.lock
 
-clean:
+clean: ## remove what was made here
 	rm -rf .venv .mypy_cache .ruff_cache .hypothesis

@@ -8,6 +8,7 @@ from typing import Any
 
 from workers.inbound.facts import Reason, revision_fact
 from workers.rules.contact import Contact
+from workers.rules.conversations import opened_last
 from workers.rules.inbound import Dropped, Facts, Verdict, judge
 from workers.runtime.batch import Connection, Output, Record
 from workers.store import contacts, mac, messages
@@ -60,9 +61,10 @@ async def save(
 
 
 async def reopen(tx: Connection, changed: Mapping[ContactKey, Contact]) -> None:
-    """Find the message that opened each conversation again, now that verdicts or closings changed."""
+    """Find what opened each conversation again, now that verdicts or closings changed."""
     witnesses = await messages.opening_messages(tx, {key: c.last_closing for key, c in changed.items()})
-    await contacts.open_conversations(tx, {k: at for k, at in witnesses.items() if at != changed[k].opened_at})
+    opened = {key: opened_last(c.opened_at, c.intervals, witnesses.get(key)) for key, c in changed.items()}
+    await contacts.open_conversations(tx, {key: at for key, at in opened.items() if at != changed[key].opened_at})
 
 
 def facts_of(message: Stored) -> Facts:

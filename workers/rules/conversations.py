@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from workers.rules.blocks import Interval
+from workers.rules.blocks import Interval, covering
 
 Status = Literal["open", "closed", "blocked"]
 
@@ -18,6 +18,16 @@ def last_closing(closed_at: datetime | None, intervals: Sequence[Interval]) -> d
     """The latest closing: by a person, or by a block, which closes before it blocks."""
     last_block = intervals[-1].start if intervals else None
     return max((at for at in (closed_at, last_block) if at is not None), default=None)
+
+
+def opened_last(opened_at: datetime | None, intervals: Sequence[Interval], witness: datetime | None) -> datetime | None:
+    """The opening that holds by the history as it is now: the newest accepted message's, or the one known before.
+
+    What lies in a block opened nothing, as it turns out.
+    """
+    if opened_at is not None and covering(intervals, opened_at) is not None:
+        opened_at = None
+    return max((at for at in (opened_at, witness) if at is not None), default=None)
 
 
 def status(*, blocked: bool, opened_at: datetime | None, closed_at: datetime | None) -> Status:

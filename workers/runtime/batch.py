@@ -40,7 +40,10 @@ class Record(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Batch(Generic[T]):
-    """Records of one poll, in offset order within each partition. `now` is the transaction's time on the database's clock."""
+    """Records of one poll, in offset order within each partition.
+
+    `now` is the transaction's time on the database's clock.
+    """
 
     records: Sequence[Record[T]]
     now: datetime
@@ -61,6 +64,32 @@ class Output:
     time: datetime
     source: Source
     traceparent: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One fact to publish that no input record causes. `value` None is a tombstone; otherwise as `Output`."""
+
+    topic: str
+    key: bytes
+    value: bytes | None
+    ce_id: UUID
+    workspace_id: str
+    time: datetime
+    traceparent: bytes | None = None
+
+
+def without_source(output: Output) -> Fact:
+    """The same fact, for a job that does in its own time what a worker does with a record at hand."""
+    return Fact(
+        output.topic,
+        output.key,
+        output.value,
+        output.ce_id,
+        output.workspace_id,
+        output.time,
+        output.traceparent,
+    )
 
 
 Apply = Callable[[Connection, Batch[Any]], Awaitable[list[Output]]]

@@ -100,8 +100,8 @@ async def save_blocks(tx: Connection, histories: Mapping[ContactKey, Sequence[In
         await tx.execute(_SQL["save_blocks"], *columns(rows, 5))
 
 
-async def open_conversations(tx: Connection, opened: Mapping[ContactKey, datetime]) -> None:
-    """Conversations that a message opened, with its event time."""
+async def open_conversations(tx: Connection, opened: Mapping[ContactKey, datetime | None]) -> None:
+    """Conversations that a message opened, with its event time; None: what had opened it lies in a block."""
     if opened:
         await tx.execute(_SQL["open_conversations"], *columns([(*k, at) for k, at in opened.items()], 3))
 

@@ -38,6 +38,15 @@ class Active(NamedTuple):
     contact_id: UUID
 
 
+class CycleMark(NamedTuple):
+    """A shard of a count that changed, and at which revision."""
+
+    workspace_id: str
+    cycle_start: datetime
+    shard: str
+    revision: int
+
+
 _Key = tuple[str, datetime, UUID]
 
 
@@ -64,7 +73,7 @@ async def add(tx: Connection, proofs: Iterable[Proof]) -> None:
 
 
 async def prove_again(tx: Connection, changed: Mapping[Active, str]) -> None:
-    """After messages began or ceased to count: find the proof of each (value: the shard) again, or that there is none."""
+    """After messages began or ceased to count: find each proof again, or that there is none. Values are shards."""
     keys = list(changed)
     if not keys:
         return
@@ -131,18 +140,20 @@ async def span_of_messages(tx: Connection, workspace_id: str) -> tuple[datetime,
     return (row["first"], row["last"]) if row and row["first"] else None
 
 
-async def dirty(tx: Connection, limit: int) -> list[tuple[str, datetime, str, int]]:
-    """(workspace_id, cycle_start, shard, revision) of what changed since billing.mac was last written."""
-    return [tuple(row) for row in await tx.fetch(_SQL["dirty_cycles"], limit)]
+async def dirty(tx: Connection, limit: int) -> list[CycleMark]:
+    """What changed since billing.mac was last written."""
+    return [CycleMark(*row) for row in await tx.fetch(_SQL["dirty_cycles"], limit)]
 
 
-async def counts(tx: Connection, cycles: Iterable[tuple[str, datetime]]) -> dict[tuple[str, datetime], Mapping[str, Any]]:
+async def counts(
+    tx: Connection, cycles: Iterable[tuple[str, datetime]]
+) -> dict[tuple[str, datetime], Mapping[str, Any]]:
     """The rows of the view `mac_counts`; a cycle that is no more is left out."""
     rows = await tx.fetch(_SQL["counts"], *columns(list(set(cycles)), 2))
     return {(row["workspace_id"], row["cycle_start"]): row for row in rows}
 
 
-async def clear_dirty(tx: Connection, marks: Sequence[tuple[str, datetime, str, int]]) -> None:
+async def clear_dirty(tx: Connection, marks: Sequence[CycleMark]) -> None:
     """Forget these marks, unless the count changed again meanwhile."""
     await tx.execute(_SQL["clear_dirty_cycles"], *columns(marks, 4))
 

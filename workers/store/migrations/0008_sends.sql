@@ -81,7 +81,7 @@ CREATE TABLE sluice_core.parked_receipts (
     channel_id text NOT NULL,
     provider_message_id text,
     attempt integer,
-    key bytea,
+    key text,
     receipt json NOT NULL,
     record_at timestamptz NOT NULL,
     parked_at timestamptz NOT NULL,

@@ -1,0 +1,109 @@
+"""Whenever workers learn of things, in whatever order and however often: the views show what the facts come to."""
+
+import asyncio
+import os
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass
+from itertools import count
+from typing import Any, TypeVar
+
+import pytest
+from asyncpg import Pool
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.acceptance.histories import NOW, Delivery, deliveries, histories, punctual
+from tests.acceptance.people import TOPIC_OF, as_record
+from tests.acceptance.views import persons, seen, told
+from tests.facts import Block, Fact
+from tests.reference import World, world
+from tests.support.databases import Databases
+from workers.commands import worker as commands
+from workers.inbound import worker as inbound
+from workers.runtime.batch import Batch, Output
+from workers.store.pool import open_pool
+from workers.workflows import worker as workflows
+
+T = TypeVar("T")
+
+APPLY = {topic: spec.apply for spec in (inbound.SPEC, commands.SPEC, workflows.SPEC) for topic in spec.decoders}
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """One database for all examples: each delivery has a workspace of its own."""
+
+    runner: asyncio.Runner
+    pool: Pool
+    numbers: Iterator[int]
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+
+@pytest.fixture(scope="module")
+def shop(databases: Databases) -> Iterator[Shop]:
+    async def open_all(stack: AsyncExitStack) -> Pool:
+        url = await stack.enter_async_context(databases.migrated())
+        pool = await open_pool(url, name="test", max_size=2)
+        stack.push_async_callback(pool.close)
+        return pool
+
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        stack = AsyncExitStack()
+        try:
+            yield Shop(runner, runner.run(open_all(stack)), count())
+        finally:
+            runner.run(stack.aclose())
+
+
+async def deliver(pool: Pool, workspace_id: str, facts: Sequence[Fact], delivery: Delivery) -> list[Output]:
+    outputs: list[Output] = []
+    ids: dict[str, Any] = {}
+    copies = count()
+    for number, poll in enumerate(delivery.polls):
+        for topic in delivery.turns:
+            taken = [facts[position] for position in poll if TOPIC_OF[type(facts[position])] == topic]
+            records = [as_record(fact, workspace_id, next(copies), ids) for fact in taken]
+            if records:
+                async with pool.acquire() as tx, tx.transaction():
+                    outputs += await APPLY[topic](tx, Batch(records, NOW))
+        if number == 0:
+            ids = {name: contact_id for contact_id, name in (await persons(pool, workspace_id)).items()}
+    return outputs
+
+
+@settings(
+    max_examples=120,
+    deadline=None,
+    derandomize="CI" in os.environ,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+def test_every_order_of_arrival_ends_in_the_same_world(shop: Shop, data: st.DataObject) -> None:
+    history = data.draw(histories(), "history")
+    silent = {fact.person for fact in history.facts if isinstance(fact, Block)}
+    orders = [punctual(history), data.draw(deliveries(history), "one order"), data.draw(deliveries(history), "another")]
+    for order in orders:
+        workspace_id = f"w{next(shop.numbers)}"
+        outputs = shop.run(deliver(shop.pool, workspace_id, history.facts, order))
+        shown = shop.run(seen(shop.pool, workspace_id, silent))
+        expected = world(workspace_id, history.facts, NOW)
+        assert asdict(shown) == asdict(expected)
+        assert_readers_of_the_topics_know(expected, outputs)
+
+
+def assert_readers_of_the_topics_know(expected: World, outputs: Sequence[Output]) -> None:
+    verdicts, heard = told(outputs)
+    assert {id_ for id_, verdict in verdicts.items() if verdict == "accepted"} == expected.shown.keys()
+    assert {id_ for id_, verdict in verdicts.items() if verdict == "dropped"} == expected.dropped.keys()
+    ends = {"halted": "run_halted", "refused": "run_refused"}
+    for run_id, (_, _, state, reason) in expected.runs.items():
+        controls = [fact["control"] for fact in heard.get(run_id, ())]
+        over = [n for n, control in enumerate(controls) if control != "step_granted"]
+        if state in ends:
+            last = heard[run_id][over[-1]]
+            assert (last["control"], last["reason"]) == (ends[state], reason)
+        assert "step_granted" not in controls[min(over, default=len(controls)) :]

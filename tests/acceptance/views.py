@@ -1,0 +1,69 @@
+"""What the public views show of a workspace, in the reference model's words."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from asyncpg import Pool
+
+from tests.acceptance.people import person_of
+from tests.reference import Dropped, Shown, World
+from workers.runtime.batch import Output
+
+
+async def persons(pool: Pool, workspace_id: str) -> dict[UUID, str]:
+    """Contacts by who they are."""
+    rows = await pool.fetch(
+        "SELECT contact_id, channel, scope, address FROM sluice_core.identities WHERE workspace_id = $1", workspace_id
+    )
+    return {contact_id: person_of(*identity) for contact_id, *identity in rows}
+
+
+async def seen(pool: Pool, workspace_id: str, silent: Iterable[str]) -> World:
+    """The workspace as the views show it; of the names in `silent` nothing is said."""
+    who = await persons(pool, workspace_id)
+    left_out = set(silent)
+
+    async def rows(query: str) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in await pool.fetch(f"{query} WHERE workspace_id = $1", workspace_id)]
+
+    shown = await rows(
+        "SELECT message_id, contact_id, direction, channel_id, event_time, content ->> 'text', bypassed_block"
+        " FROM sluice.conversation_messages"
+    )
+    dropped = await rows(
+        "SELECT message_id, contact_id, channel, event_time, reason, rule, counted FROM sluice.drop_ledger"
+    )
+    blocked = await rows("SELECT contact_id, blocked_at, blocked_by FROM sluice.blocked_contacts")
+    contacts = await rows("SELECT contact_id, conversation_status, display_name FROM sluice.contact_overview")
+    counts = await rows("SELECT cycle_start, cycle_end, active_contacts + adjustments AS active FROM sluice.mac_counts")
+    proofs = await rows("SELECT cycle_start, contact_id, first_counted_at, first_message_id FROM sluice.mac_contacts")
+    opted_out = await rows("SELECT contact_id, opted_out FROM sluice_core.identities")
+    runs = await rows("SELECT run_id, contact_id, trigger, state, reason FROM sluice.workflow_runs")
+    return World(
+        shown={id_: Shown(who[contact], *rest) for id_, contact, *rest in shown},
+        dropped={id_: Dropped(who[contact], *rest) for id_, contact, *rest in dropped},
+        blocked={who[contact]: (at, by) for contact, at, by in blocked},
+        statuses={who[contact]: status for contact, status, _ in contacts},
+        names={who[contact]: name for contact, _, name in contacts if who[contact] not in left_out},
+        opted_out={who[contact] for contact, out in opted_out if out},
+        counts={start: (end, active) for start, end, active in counts},
+        proofs={(start, who[contact]): (at, id_) for start, contact, at, id_ in proofs},
+        runs={run_id: (who[contact], trigger, state, reason) for run_id, contact, trigger, state, reason in runs},
+    )
+
+
+def told(outputs: Iterable[Output]) -> tuple[dict[UUID, str], dict[str, list[dict[str, Any]]]]:
+    """What a reader of the topics believes: the newest verdict of each message, and what each run's engine heard."""
+    verdicts: dict[UUID, tuple[int, str]] = {}
+    heard: dict[str, list[dict[str, Any]]] = {}
+    for output in outputs:
+        value = msgspec.json.decode(output.value)
+        if output.topic in ("messages.accepted", "messages.dropped", "messages.revised"):
+            verdict = value["to"] if output.topic == "messages.revised" else output.topic.removeprefix("messages.")
+            id_ = UUID(value["message_id"])
+            verdicts[id_] = max(verdicts.get(id_, (0, "")), (value.get("revision", 1), verdict))
+        elif output.topic == "workflows.control":
+            heard.setdefault(value["run_id"], []).append(value)
+    return {id_: verdict for id_, (_, verdict) in verdicts.items()}, heard

@@ -1,0 +1,86 @@
+"""Fixtures for every test; what they give is described in tests/support/__init__.py."""
+
+import os
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from asyncpg import Pool
+
+from tests.support.brokers import Broker
+from tests.support.databases import Databases
+from tests.support.kafka import KafkaServer, KafkaUnavailable, jars, real_kafka, required
+from workers.dev.broker import embedded_broker
+from workers.dev.postgres import embedded_postgres
+from workers.store.pool import pool_of
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """One PostgreSQL for the whole run; durability is off because nothing of it outlives the run."""
+    options = {
+        "fsync": "off",
+        "synchronous_commit": "off",
+        "full_page_writes": "off",
+        "max_connections": "200",
+    }
+    with (
+        tempfile.TemporaryDirectory(prefix="sluice-postgres-", ignore_cleanup_errors=True) as folder,
+        embedded_postgres(Path(folder) / "data", options) as url,
+    ):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def databases(postgres_url: str) -> Databases:
+    return Databases(postgres_url, template=f"sluice_template_{os.getpid()}")
+
+
+@pytest.fixture
+async def database(databases: Databases) -> AsyncIterator[str]:
+    async with databases.migrated() as url:
+        yield url
+
+
+@pytest.fixture
+async def empty_database(databases: Databases) -> AsyncIterator[str]:
+    async with databases.empty() as url:
+        yield url
+
+
+@pytest.fixture
+async def pool(database: str) -> AsyncIterator[Pool]:
+    async with pool_of(database, name="test") as opened:
+        yield opened
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    with embedded_broker() as bootstrap:
+        yield Broker("embedded", bootstrap)
+
+
+@pytest.fixture(scope="session")
+def kafka_server() -> Iterator[KafkaServer]:
+    try:
+        jars()
+    except KafkaUnavailable as error:
+        if required():
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+    with real_kafka() as server:
+        yield server
+
+
+@pytest.fixture
+def kafka(kafka_server: KafkaServer) -> Broker:
+    name = uuid.uuid4().hex[:8]
+    return Broker("kafka", kafka_server.bootstrap, f"t{name}.", f"g{name}")
+
+
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+def any_broker(request: pytest.FixtureRequest) -> Broker:
+    chosen: Broker = request.getfixturevalue("broker" if request.param == "embedded" else "kafka")
+    return chosen

@@ -1,0 +1,55 @@
+"""A database per test: cloned from a template that is migrated once per run."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from workers.store.migrate import migrate
+
+
+class Databases:
+    """Makes databases on the server at `server_url`; each is dropped when its context ends."""
+
+    def __init__(self, server_url: str, template: str) -> None:
+        self._server_url = server_url
+        self._template = template
+        self._template_ready = False
+        self._numbers = count(1)
+
+    @asynccontextmanager
+    async def migrated(self) -> AsyncIterator[str]:
+        """A database with every migration applied; yields its libpq URL."""
+        if not self._template_ready:
+            await self._run(f"CREATE DATABASE {self._template}")
+            await migrate(self._url(self._template))
+            self._template_ready = True
+        async with self._database(f"TEMPLATE {self._template}") as url:
+            yield url
+
+    @asynccontextmanager
+    async def empty(self) -> AsyncIterator[str]:
+        """A database without any migration; yields its libpq URL."""
+        async with self._database("") as url:
+            yield url
+
+    @asynccontextmanager
+    async def _database(self, options: str) -> AsyncIterator[str]:
+        name = f"{self._template}_{next(self._numbers)}"
+        await self._run(f"CREATE DATABASE {name} {options}")
+        try:
+            yield self._url(name)
+        finally:
+            await self._run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def _url(self, name: str) -> str:
+        return urlunsplit(urlsplit(self._server_url)._replace(path=f"/{name}"))
+
+    async def _run(self, statement: str) -> None:
+        connection = await asyncpg.connect(self._server_url)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()

@@ -1,0 +1,153 @@
+"""Real Apache Kafka for tests and benchmarks: fetched by Maven, one KRaft broker, no Docker."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+_ROOT: Final = Path(__file__).resolve().parents[2]
+_POM: Final = _ROOT / "deploy" / "kafka" / "pom.xml"
+_JARS: Final = _ROOT / ".sluice" / "kafka"
+_READY_S: Final = 60.0
+
+_PROPERTIES: Final = """
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+log.dirs={data}
+num.partitions=4
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+log.cleaner.backoff.ms=1000
+message.max.bytes=2097152
+"""
+
+
+class KafkaUnavailable(Exception):  # noqa: N818
+    """Java, Maven or the archive is missing; the message says which."""
+
+
+def jars() -> Path:
+    """The folder with Kafka's jars; fetched once, which takes some seconds.
+
+    Raises:
+        KafkaUnavailable: Java or Maven is missing, or nothing could be fetched.
+    """
+    for tool in ("java", "mvn"):
+        if shutil.which(tool) is None:
+            raise KafkaUnavailable(f"real Kafka needs {tool}, which is not installed")
+    stamp = _JARS / "complete"
+    wanted = _POM.read_text(encoding="utf-8")
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
+        shutil.rmtree(_JARS, ignore_errors=True)
+        command = ["mvn", "-q", "-B", "-f", str(_POM), "dependency:copy-dependencies", f"-DoutputDirectory={_JARS}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
+        if done.returncode != 0:
+            raise KafkaUnavailable(f"Maven could not fetch Kafka: {done.stdout[-500:]}")
+        stamp.write_text(wanted, encoding="utf-8")
+    return _JARS
+
+
+class KafkaServer:
+    """One broker on a fixed port, with its data in `folder`; it can be killed and started again."""
+
+    def __init__(self, folder: Path, extra: str = "") -> None:
+        self._classpath = f"{jars()}/*"
+        self._folder = folder
+        self._port = _free_port()
+        self._properties = folder / "server.properties"
+        properties = _PROPERTIES.format(port=self._port, controller=_free_port(), data=folder / "data")
+        self._properties.write_text(f"{properties}\n{extra}\n", encoding="utf-8")
+        self._process: subprocess.Popen[bytes] | None = None
+        cluster = uuid.uuid4().hex[:22]
+        self._run("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties))
+
+    @property
+    def bootstrap(self) -> str:
+        return f"127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Returns once the broker accepts connections.
+
+        Raises:
+            RuntimeError: it ended, or was not ready within a minute; with the end of its log.
+        """
+        with (self._folder / "log").open("ab") as log:
+            command = [*self._java(), "kafka.Kafka", str(self._properties)]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)  # noqa: S603
+        deadline = time.monotonic() + _READY_S
+        while not self._accepts():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                tail = (self._folder / "log").read_text(encoding="utf-8", errors="replace")[-2000:]
+                raise RuntimeError(f"Kafka did not start:\n{tail}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """An orderly end."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """An end without warning."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(how)
+            self._process.wait(timeout=30)
+        self._process = None
+
+    def _accepts(self) -> bool:
+        with socket.socket() as probe:
+            probe.settimeout(0.5)
+            return probe.connect_ex(("127.0.0.1", self._port)) == 0
+
+    def _java(self) -> list[str]:
+        flags = ["-Xmx512m", "-Xshare:auto", "-XX:TieredStopAtLevel=1"]
+        return [shutil.which("java") or "java", *flags, "-cp", self._classpath]
+
+    def _run(self, *arguments: str) -> None:
+        command = [*self._java(), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
+        if done.returncode != 0:
+            raise RuntimeError(f"{arguments[0]} failed: {done.stdout[-1000:]}{done.stderr[-1000:]}")
+
+
+@contextmanager
+def real_kafka(extra: str = "") -> Iterator[KafkaServer]:
+    """A started broker in a temporary folder; `extra` are further lines of its server.properties."""
+    with tempfile.TemporaryDirectory(prefix="sluice-kafka-", ignore_cleanup_errors=True) as folder:
+        server = KafkaServer(Path(folder), extra)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()
+
+
+def required() -> bool:
+    """Whether a missing Kafka is a failure: everywhere but on a person's own machine."""
+    return os.environ.get("CI", "") not in ("", "0", "false")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,205 @@
+"""What each folder may do, checked on the source alone. A rule is a function from one file to its breaches."""
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+
+MOST_LINES: Final = 300
+MOST_LINES_OF_A_FUNCTION: Final = 60
+
+PURE_STDLIB: Final = frozenset(
+    {
+        "abc",
+        "base64",
+        "binascii",
+        "bisect",
+        "calendar",
+        "collections",
+        "dataclasses",
+        "datetime",
+        "decimal",
+        "enum",
+        "fractions",
+        "functools",
+        "hashlib",
+        "heapq",
+        "hmac",
+        "itertools",
+        "json",
+        "math",
+        "operator",
+        "re",
+        "string",
+        "struct",
+        "types",
+        "typing",
+        "unicodedata",
+        "uuid",
+        "zlib",
+        "zoneinfo",
+    }
+)
+ALSO_IN_SCHEMAS: Final = frozenset({"msgspec", "schemas"})
+ALSO_IN_RULES: Final = frozenset({"phonenumbers", "schemas", "workers.rules"})
+WRITES_SCHEMAS: Final = PurePosixPath("schemas/__main__.py")
+SUPERVISOR: Final = PurePosixPath("workers/runtime/supervisor.py")
+
+# What reads a clock or rolls dice, although its module may be imported.
+IMPURE_CALLS: Final = frozenset({"now", "utcnow", "today", "uuid1", "uuid4"})
+
+_SQL: Final = re.compile(
+    r"\bselect\b.+\bfrom\b|\binsert\s+into\b|\bupdate\s+\S+\s+(\w+\s+)?set\b|\bdelete\s+from\b|\btruncate\s+table\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class File:
+    """One Python file; `path` is relative to the project's folder."""
+
+    path: PurePosixPath
+    text: str
+    tree: ast.Module
+
+    def within(self, *folders: str) -> bool:
+        return any(self.path.is_relative_to(folder) for folder in folders)
+
+
+Rule = Callable[[File], Iterator[str]]
+
+
+def parsed(path: str, text: str) -> File:
+    return File(PurePosixPath(path), text, ast.parse(text))
+
+
+def breaches(file: File) -> list[str]:
+    """Everything a file does that its folder may not, one line each."""
+    return [f"{file.path}: {breach}" for rule in RULES for breach in rule(file)]
+
+
+def imports_only_what_is_pure(file: File) -> Iterator[str]:
+    if file.within("schemas") and file.path != WRITES_SCHEMAS:
+        allowed = PURE_STDLIB | ALSO_IN_SCHEMAS
+    elif file.within("workers/rules"):
+        allowed = PURE_STDLIB | ALSO_IN_RULES
+    else:
+        return
+    for module in _imports(file):
+        if not _among(module, allowed):
+            yield f"imports {module}"
+
+
+def waits_for_nothing(file: File) -> Iterator[str]:
+    if not file.within("schemas", "workers/rules"):
+        return
+    for node in ast.walk(file.tree):
+        if isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith):
+            yield f"line {node.lineno}: waits"
+
+
+def reads_no_clock(file: File) -> Iterator[str]:
+    if not file.within("schemas", "workers/rules"):
+        return
+    for node in ast.walk(file.tree):
+        if isinstance(node, ast.Call):
+            called = node.func
+            name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+            if name in IMPURE_CALLS:
+                yield f"line {node.lineno}: calls {name}()"
+
+
+def schemas_know_no_workers(file: File) -> Iterator[str]:
+    if file.within("schemas"):
+        for module in _imports(file):
+            if _among(module, {"workers", "tests"}):
+                yield f"imports {module}"
+
+
+def only_the_runtime_knows_aiokafka(file: File) -> Iterator[str]:
+    if file.within("workers") and not file.within("workers/runtime", "workers/dev"):
+        for module in _imports(file):
+            if _among(module, {"aiokafka", "confluent_kafka"}):
+                yield f"imports {module}"
+
+
+def sql_lives_in_files_of_queries(file: File) -> Iterator[str]:
+    if not file.within("workers", "schemas"):
+        return
+    for line, text in _texts(file.tree):
+        if _SQL.search(text):
+            yield f"line {line}: SQL in a text"
+
+
+def errors_are_named(file: File) -> Iterator[str]:
+    """`except BaseException` is for cleaning up: it ends in a raise."""
+    if not file.within("workers", "schemas") or file.path == SUPERVISOR:
+        return
+    for node in ast.walk(file.tree):
+        if isinstance(node, ast.ExceptHandler):
+            caught = _caught(node)
+            if "Exception" in caught:
+                yield f"line {node.lineno}: catches every exception"
+            elif "BaseException" in caught and not isinstance(node.body[-1], ast.Raise):
+                yield f"line {node.lineno}: swallows every exception"
+
+
+def files_and_functions_are_short(file: File) -> Iterator[str]:
+    lines = file.text.count("\n")
+    if lines > MOST_LINES:
+        yield f"{lines} lines, at most {MOST_LINES}"
+    for node in ast.walk(file.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            if length > MOST_LINES_OF_A_FUNCTION:
+                yield f"line {node.lineno}: {node.name} has {length} lines, at most {MOST_LINES_OF_A_FUNCTION}"
+
+
+RULES: Final[tuple[Rule, ...]] = (
+    imports_only_what_is_pure,
+    waits_for_nothing,
+    reads_no_clock,
+    schemas_know_no_workers,
+    only_the_runtime_knows_aiokafka,
+    sql_lives_in_files_of_queries,
+    errors_are_named,
+    files_and_functions_are_short,
+)
+
+
+def _imports(file: File) -> Iterator[str]:
+    for node in ast.walk(file.tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = file.path.parts[: -node.level] if node.level else ()
+            base = ".".join((*package, *([node.module] if node.module else [])))
+            # `from workers import rules` imports workers.rules: judged by the longer name.
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _among(module: str, allowed: set[str] | frozenset[str]) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in allowed)
+
+
+def _texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Every text that is no docstring; the parts of an f-string are one text."""
+    skipped: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            skipped.add(node.value)
+        elif isinstance(node, ast.JoinedStr):
+            skipped.update(node.values)
+            parts = (v.value if isinstance(v, ast.Constant) else "x" for v in node.values)
+            yield node.lineno, "".join(str(part) for part in parts)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in skipped:
+            yield node.lineno, node.value
+
+
+def _caught(handler: ast.ExceptHandler) -> set[str]:
+    if handler.type is None:
+        return {"Exception"}
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return {kind.attr if isinstance(kind, ast.Attribute) else getattr(kind, "id", "") for kind in kinds}

@@ -1,0 +1,291 @@
+"""The house around the code: what the documents name exists, what the image is made of is pinned, one lock agrees with
+the next, and the services of docker-compose.yml are complete. No engine runs here: their form is checked, not their run.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import typer
+import yaml
+
+from workers import cli
+from workers.settings import described
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+DOCS: Final = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LOCKS: Final = ["requirements.lock", "requirements-runtime.lock", "deploy/requirements-build.lock"]
+WORKERS: Final = {"inbound", "outbound", "commands", "workflows", "billing", "upkeep"}
+PROMISED_COMMANDS: Final = {
+    *("demo", "dev", "worker", "migrate", "topics", "status", "progress", "dead-letters", "holds", "mac"),
+}
+
+_CODE: Final = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+_LINK: Final = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_UNFINISHED: Final = re.compile(r"\b(TODO|FIXME|TBD|XXX|WIP)\b|lorem ipsum", re.IGNORECASE)
+# A document is about Sluice: not about who wrote it, on which machine, and what for.
+_NOT_ABOUT_SLUICE: Final = re.compile(r"\b(issue|ticket|session|helper|agent|brief)s?\b|#\d+", re.IGNORECASE)
+_SOMEBODYS_MACHINE: Final = re.compile(r"(?<![\w.])/(work|root|home|tmp|Users)/")
+_COMMAND: Final = re.compile(r"(?<![\w./-])sluice ([a-z][a-z-]+)(?![\w.=:-])")
+_TARGET: Final = re.compile(r"(?<![\w./-])make ([a-z]+)(?![\w.])")
+_PIN: Final = re.compile(r"^([a-z0-9._-]+)==([^ ;\\]+)", re.MULTILINE)
+_REGISTRY: Final = re.compile(r"://|--(extra-)?index-url|--find-links|--trusted-host|^-[if] ", re.MULTILINE)
+
+
+def _named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.fixture(params=DOCS, ids=_named)
+def doc(request: pytest.FixtureRequest) -> Path:
+    chosen: Path = request.param
+    return chosen
+
+
+# --- documents
+
+
+def test_a_document_is_finished_and_about_sluice(doc: Path) -> None:
+    text = doc.read_text(encoding="utf-8")
+
+    assert not _UNFINISHED.findall(text)
+    assert not _SOMEBODYS_MACHINE.findall(text)
+    assert not _NOT_ABOUT_SLUICE.findall(_CODE.sub("", text))
+
+
+def test_every_link_of_a_document_leads_somewhere(doc: Path) -> None:
+    broken = [link for link in _links(doc) if not _resolves(doc, link)]
+
+    assert not broken
+
+
+def test_every_command_a_document_names_exists(doc: Path) -> None:
+    code = "\n".join(_CODE.findall(doc.read_text(encoding="utf-8")))
+
+    assert set(_COMMAND.findall(code)) <= _commands()
+    assert set(_TARGET.findall(code)) <= _targets()
+
+
+def test_every_file_a_document_names_exists(doc: Path) -> None:
+    code = _CODE.findall(doc.read_text(encoding="utf-8"))
+    paths = {
+        p for c in code for p in re.findall(r"^`((?:workers|schemas|tests|deploy|docs|benchmarks|\.ci)/[^`*<…]*)`$", c)
+    }
+
+    assert not {p for p in paths if not (ROOT / p).exists()}
+
+
+def test_every_document_can_be_reached_from_the_readme() -> None:
+    reached, todo = set[Path](), [ROOT / "README.md"]
+    while todo:
+        current = todo.pop()
+        if current not in reached:
+            reached.add(current)
+            links = ((current.parent / link.partition("#")[0]).resolve() for link in _links(current))
+            todo += [link for link in links if link.suffix == ".md"]
+
+    assert set(DOCS) <= reached
+
+
+def test_the_readme_starts_with_the_two_commands() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    assert {"demo", "test"} <= set(_TARGET.findall(text)) & _targets()
+
+
+def _links(doc: Path) -> list[str]:
+    return [t for t in _LINK.findall(_CODE.sub("", doc.read_text(encoding="utf-8"))) if "://" not in t]
+
+
+def _resolves(doc: Path, link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    target = (doc.parent / path).resolve() if path else doc
+    if not target.exists() or not anchor:
+        return target.exists()
+    headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+    return anchor in {re.sub(r"[^\w -]", "", h.lower()).strip().replace(" ", "-") for h in headings}
+
+
+def _commands() -> set[str]:
+    app = getattr(cli, "app", None)
+    return set(typer.main.get_group(app).commands) if isinstance(app, typer.Typer) else PROMISED_COMMANDS
+
+
+def _targets() -> set[str]:
+    return set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+
+# --- settings
+
+
+def test_every_setting_is_documented_with_its_default_and_meaning() -> None:
+    rows = _settings_table()
+
+    for name, default, meaning in described():
+        assert name in rows, f"docs/settings.md has no row for {name}"
+        shown, unit, text = rows[name]
+        assert shown == default, name
+        assert unit, f"{name}: which unit?"
+        assert meaning in text, name
+
+
+def test_no_setting_is_documented_that_does_not_exist() -> None:
+    assert set(_settings_table()) == {name for name, _, _ in described()}
+
+
+def test_no_document_or_service_names_an_unknown_setting() -> None:
+    known = {name for name, _, _ in described()}
+    texts = [p.read_text(encoding="utf-8") for p in [*DOCS, ROOT / "docker-compose.yml", ROOT / "deploy/Dockerfile"]]
+
+    assert {n for text in texts for n in re.findall(r"\bSLUICE_[A-Z_]*[A-Z]\b", text)} <= known
+
+
+def _settings_table() -> dict[str, tuple[str, str, str]]:
+    text = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
+    lines = (line.strip("|").split("|") for line in text.splitlines() if line.startswith("| `SLUICE_"))
+    cells = ([cell.strip().strip("`") for cell in line] for line in lines)
+    return {name: (default, unit, meaning) for name, default, unit, meaning in cells}
+
+
+# --- lock files
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_file_names_no_registry_and_has_a_hash_for_every_package(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    entries = [entry for entry in re.split(r"\n(?=\S)", text) if _PIN.match(entry)]
+
+    assert not _REGISTRY.findall(text)
+    assert entries
+    assert all("--hash=sha256:" in entry for entry in entries)
+
+
+@pytest.mark.parametrize("name", LOCKS[1:])
+def test_what_the_image_is_made_of_is_what_was_tested(name: str) -> None:
+    assert _pins(name).items() <= _pins("requirements.lock").items()
+
+
+def test_lock_files_hold_what_the_package_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = {_package(line) for line in project["dependencies"]}
+    extras = {_package(line) for lines in project["optional-dependencies"].values() for line in lines}
+
+    assert needed <= _pins("requirements-runtime.lock").keys()
+    assert needed | extras <= _pins("requirements.lock").keys()
+    assert not (extras - needed) & {"confluent-kafka", "mypy", "pytest"} & _pins("requirements-runtime.lock").keys()
+
+
+def _pins(name: str) -> dict[str, str]:
+    return dict(_PIN.findall((ROOT / name).read_text(encoding="utf-8")))
+
+
+def _package(requirement: str) -> str:
+    return re.split(r"[^A-Za-z0-9._-]", requirement)[0].lower()
+
+
+# --- continuous integration
+
+
+def test_ci_can_be_run_and_stops_at_the_first_failure() -> None:
+    script = ROOT / ".ci/run"
+    text = script.read_text(encoding="utf-8")
+
+    assert os.access(script, os.X_OK)
+    assert "set -euo pipefail" in text
+    assert set(re.findall(r"^step \d+ make \S+ (\w+)", text, re.MULTILINE)) == {"install", "lint", "test", "demo"}
+
+
+def test_ci_ends_within_25_minutes() -> None:
+    minutes = re.findall(r"^step (\d+) ", (ROOT / ".ci/run").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert 0 < sum(map(int, minutes)) < 25
+
+
+# --- images and services
+
+
+def _services() -> dict[str, dict[str, Any]]:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    services: dict[str, dict[str, Any]] = compose["services"]
+    return services
+
+
+def test_every_worker_has_a_service_that_waits_for_the_setup() -> None:
+    services = _services()
+    workers = {name: s for name, s in services.items() if s.get("command", [None])[0] == "worker"}
+
+    assert {name: s["command"] for name, s in workers.items()} == {name: ["worker", name] for name in WORKERS}
+    for service in workers.values():
+        assert service["depends_on"]["setup"]["condition"] == "service_completed_successfully"
+        assert service["stop_grace_period"] == "40s"
+
+
+def test_the_setup_migrates_and_makes_topics_once_the_servers_answer() -> None:
+    setup = _services()["setup"]
+
+    assert _COMMAND.findall(setup["command"][0]) == ["migrate", "topics"]
+    assert {c["condition"] for c in setup["depends_on"].values()} == {"service_healthy"}
+    assert set(setup["depends_on"]) == {"postgres", "kafka"}
+
+
+def test_every_service_is_bounded_and_what_stays_is_watched() -> None:
+    for name, service in _services().items():
+        assert re.fullmatch(r"\d+[MG]", service["deploy"]["resources"]["limits"]["memory"]), name
+        if name not in {"setup", "status"}:
+            assert service["healthcheck"]["test"], name
+            assert service["restart"] == "unless-stopped", name
+
+
+def test_data_outlives_the_containers() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+
+    assert set(compose["volumes"]) == {"postgres", "kafka"}
+    assert _services()["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]
+    assert _services()["kafka"]["volumes"] == ["kafka:/var/lib/kafka/data"]
+
+
+def test_services_are_reachable_from_this_machine_only() -> None:
+    ports = [port for s in _services().values() for port in s.get("ports", [])]
+
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_images_are_pinned() -> None:
+    images = {s["image"] for s in _services().values()} - {"sluice:local"}
+    bases = set(re.findall(r"^FROM (\S+)", (ROOT / "deploy/Dockerfile").read_text(encoding="utf-8"), re.MULTILINE))
+
+    assert images == {"postgres:18.4-bookworm", "apache/kafka:4.3.1"}
+    assert bases == {"python:3.11-slim"}
+
+
+def test_no_secret_is_fixed_in_the_services() -> None:
+    for name, value in _environment():
+        if re.search("PASSWORD|KEY|SECRET|TOKEN", name):
+            assert re.fullmatch(r"\$\{\w+:-[^}]+\}", value), name
+        assert not re.search(r"://\w+:(?!\$\{)", value), name
+
+
+def _environment() -> Iterator[tuple[str, str]]:
+    for service in _services().values():
+        yield from ((name, str(value)) for name, value in service.get("environment", {}).items())
+
+
+def test_the_image_runs_as_nobody_with_hashed_packages_and_no_other_file() -> None:
+    dockerfile = (ROOT / "deploy/Dockerfile").read_text(encoding="utf-8")
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+
+    installs = re.findall(r"pip install (.+)", dockerfile)
+    assert all("--require-hashes" in i or i.startswith("--no-deps /wheels/") for i in installs)
+    assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", dockerfile, re.MULTILINE)
+    assert "*" in ignored
+    assert {line[1:] for line in ignored if line.startswith("!")} == set(_copied(dockerfile))
+
+
+def _copied(dockerfile: str) -> Iterator[str]:
+    for line in re.findall(r"^COPY (?!--from)(.+)$", dockerfile, re.MULTILINE):
+        yield from line.split()[:-1]

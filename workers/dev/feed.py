@@ -1,0 +1,90 @@
+"""Feeds recorded records through the topics, no faster than an in-memory broker can keep what is unread."""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Final, Self
+
+from aiokafka import AIOKafkaProducer
+from asyncpg import Pool
+
+from workers.dev.broker import UNREAD_LIMIT_BYTES
+from workers.dev.recording import Barrier, Recorded
+from workers.runtime.batch import Source
+from workers.store import reports
+
+_PORTION: Final = 500  # records sent between two looks at what is unread
+_LOOK_S: Final = 0.02
+
+
+class Feed:
+    """A producer that knows what the workers have applied; an asynchronous context."""
+
+    def __init__(self, bootstrap: str, pool: Pool) -> None:
+        self._producer: Any = AIOKafkaProducer(
+            bootstrap_servers=bootstrap, acks="all", max_request_size=2 * 1024 * 1024, linger_ms=5
+        )
+        self._pool = pool
+        self._ends: dict[Source, int] = {}
+        self._unread: defaultdict[Source, deque[tuple[int, int]]] = defaultdict(deque)  # offset, bytes
+
+    async def __aenter__(self) -> Self:
+        await self._producer.start()
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        await self._producer.stop()
+
+    async def play(self, items: Iterable[Recorded | Barrier], progress: Callable[[int], None]) -> None:
+        """Send everything; at a barrier wait until what was sent is applied. `progress` hears of each portion."""
+        portion: list[Recorded] = []
+        for item in items:
+            if isinstance(item, Recorded):
+                portion.append(item)
+            if len(portion) == _PORTION or isinstance(item, Barrier):
+                await self._send(portion)
+                progress(len(portion))
+                portion = []
+            if isinstance(item, Barrier):
+                await self.applied()
+        await self._send(portion)
+        progress(len(portion))
+        await self.applied()
+
+    async def applied(self) -> None:
+        """Waits until every record sent is applied and everything owed for it is published."""
+        while not await self._caught_up():
+            await asyncio.sleep(_LOOK_S)
+
+    async def _send(self, portion: list[Recorded]) -> None:
+        while portion and await self._too_much_unread():
+            await asyncio.sleep(_LOOK_S)
+        waiting = [
+            await self._producer.send(r.topic, r.value, r.key, timestamp_ms=r.timestamp_ms, headers=list(r.headers))
+            for r in portion
+        ]
+        for record, sent in zip(portion, await asyncio.gather(*waiting), strict=True):
+            source = Source(sent.topic, sent.partition)
+            self._ends[source] = max(sent.offset + 1, self._ends.get(source, 0))
+            self._unread[source].append((sent.offset, len(record.value or b"") + len(record.key or b"")))
+
+    async def _applied_through(self) -> dict[Source, int]:
+        async with self._pool.acquire() as connection:
+            rows = await reports.progress(connection)
+        return {Source(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+    async def _too_much_unread(self) -> bool:
+        applied = await self._applied_through()
+        for source, sizes in self._unread.items():
+            while sizes and sizes[0][0] < applied.get(source, 0):
+                sizes.popleft()
+        return any(sum(size for _, size in sizes) > UNREAD_LIMIT_BYTES / 2 for sizes in self._unread.values())
+
+    async def _caught_up(self) -> bool:
+        applied = await self._applied_through()
+        if any(applied.get(source, 0) < end for source, end in self._ends.items()):
+            return False
+        async with self._pool.acquire() as connection:
+            backlog = await reports.backlog(connection)
+        return not backlog["owed_batches"] and not backlog["outbox_facts"]

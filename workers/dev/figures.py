@@ -1,0 +1,109 @@
+"""The demo's figures, read back from the database, and whether they add up."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from workers.dev.recording import Summary
+from workers.rules.blocks import Interval
+from workers.rules.inbound import Facts, judge
+from workers.runtime.batch import Connection
+from workers.store import workspaces
+from workers.store.queries import load
+
+_SQL = load("demo")
+
+Row = Mapping[str, Any]
+CycleKey = tuple[str, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the database says after the day. `recounted`: per cycle, with blocked contacts' messages and without them."""
+
+    inbound: Row
+    holds: Row
+    tables: Mapping[str, Sequence[Row]]
+    mac: Sequence[Row]
+    recounted: Mapping[CycleKey, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One equation that must hold."""
+
+    name: str
+    left: int
+    right: int
+
+    @property
+    def holds(self) -> bool:
+        return self.left == self.right
+
+
+async def read(tx: Connection) -> Figures:
+    """All figures, in one transaction."""
+    names = ("dropped", "sends", "hold_reasons", "runs", "commands", "dead_letters")
+    return Figures(
+        inbound=await tx.fetchrow(_SQL["inbound"]),
+        holds=await tx.fetchrow(_SQL["holds"]),
+        tables={name: await tx.fetch(_SQL[name]) for name in names},
+        mac=await tx.fetch(_SQL["mac"]),
+        recounted=await _recount(tx),
+    )
+
+
+async def _recount(tx: Connection) -> dict[CycleKey, tuple[int, int]]:
+    """Active contacts per cycle, judged again message by message: nothing of what the workers counted is used."""
+    tenants = await workspaces.share(tx, {(row[0], "", "") for row in await tx.fetch(_SQL["workspaces"])})
+    active: defaultdict[CycleKey, set[UUID]] = defaultdict(set)
+    everybody: defaultdict[CycleKey, set[UUID]] = defaultdict(set)
+    for row in await tx.fetch(_SQL["counted_messages"]):
+        intervals = tuple(Interval(b.lower, b.upper) for b in row["blocks"])
+        facts = Facts(row["kind"], row["channel_id"], row["event_time"], released=row["released"])
+        calendar = tenants[row["workspace_id"]].calendar
+        verdict = judge(facts, intervals, calendar)
+        key = row["workspace_id"], verdict.cycle.start
+        if verdict.counted:
+            active[key].add(row["contact_id"])
+        if judge(facts, (), calendar).counted:
+            everybody[key].add(row["contact_id"])
+    return {key: (len(active[key]), len(contacts)) for key, contacts in everybody.items()}
+
+
+def checks(figures: Figures, day: Summary) -> list[Check]:
+    """Every equation the day must satisfy; what is on the right is known from the recording or counted another way."""
+    inbound, holds = figures.inbound, figures.holds
+    parts = ("accepted", "dropped", "echoes", "conflicts", "dead")
+    repeated_sends = day.inbound["echoes_of_sends"]
+    known = sum(inbound[part] for part in parts) + day.inbound["duplicates"] + repeated_sends
+    endings = ("waiting", "rejected", "expired", "cancelled", "refused", "confirmed")
+    dead = {row["source_topic"]: row["letters"] for row in figures.tables["dead_letters"]}
+    found = [
+        Check("inbound: in = accepted + dropped + echoes + duplicates + conflicts + dead",
+              day.topics["messages.inbound"], known),
+        Check("inbound: stored messages are the recording's unique ones",
+              day.inbound["unique_messages"], inbound["accepted"] + inbound["dropped"] + inbound["echoes"] + repeated_sends),
+        Check("inbound: conflicts are the recording's", day.inbound["conflicts"], inbound["conflicts"]),
+        Check("sends: every request has one status", day.sends["unique"], sum(r["sends"] for r in figures.tables["sends"])),
+        Check("holds: held = waiting + confirmed + rejected + expired + cancelled + refused",
+              holds["ever"], sum(holds[e] for e in endings)),
+        Check("commands: every command has one result",
+              day.commands["unique"], sum(r["commands"] for r in figures.tables["commands"])),
+    ]  # fmt: skip
+    found += [
+        Check(f"dead letters of {topic} are the recording's garbage", garbage, dead.get(topic, 0))
+        for topic, garbage in day.garbage.items()
+    ]
+    found += [
+        Check(
+            f"MAC of {row['workspace_id']} from {row['cycle_start']:%Y-%m-%d %H:%M}: counted again from the messages",
+            row["active_contacts"] + row["adjustments"],
+            figures.recounted.get((row["workspace_id"], row["cycle_start"]), (0, 0))[0],
+        )
+        for row in figures.mac
+    ]
+    return found

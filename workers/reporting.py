@@ -1,0 +1,147 @@
+"""What the commands that look show: tables for people, one JSON document for machines."""
+
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from schemas.topics import TOPICS
+from workers.errors import SetupError, Unreachable
+from workers.runtime.batch import Connection
+from workers.runtime.topics import Checked
+from workers.settings import Settings
+from workers.store import reports
+from workers.store.pool import pool_of
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Named tables; in JSON an object of arrays, or the array itself where there is one table only."""
+
+    tables: Mapping[str, Rows]
+    hint: str = ""
+
+
+async def status(settings: Settings) -> Report:
+    """Progress by partition, what waits, dead letters."""
+    async with _reading(settings) as tx:
+        backlog = await reports.backlog(tx)
+        return Report(
+            {
+                "progress": await reports.progress(tx),
+                "waiting": [{"what": name.replace("_", " "), "count": count} for name, count in dict(backlog).items()],
+                "dead letters": await reports.dead_letters(tx),
+            },
+            hint="No record has been applied yet.",
+        )
+
+
+async def holds(settings: Settings, workspace: str | None, limit: int) -> Report:
+    """Sends that wait for a person."""
+    async with _reading(settings) as tx:
+        return Report({"holds": await reports.holds(tx, workspace, limit)}, hint="Nothing is held.")
+
+
+async def mac(settings: Settings, workspace: str | None, since: datetime | None, limit: int) -> Report:
+    """Counts by workspace and cycle."""
+    async with _reading(settings) as tx:
+        return Report({"mac": await reports.mac(tx, workspace, since, limit)}, hint="No workspace has a message yet.")
+
+
+async def explain_mac(settings: Settings, workspace: str, cycle: datetime, contact: UUID) -> Report:
+    """A contact's messages in a cycle and what each of them does to the count."""
+    async with _reading(settings) as tx:
+        rows = await reports.explain_mac(tx, workspace, cycle, contact)
+        return Report({"explanation": rows}, hint="That contact has no message in that cycle.")
+
+
+def show(console: Console, report: Report, *, as_json: bool) -> None:
+    """Print a report."""
+    if as_json:
+        documents = {name: [dict(row) for row in rows] for name, rows in report.tables.items()}
+        _json(next(iter(documents.values())) if len(documents) == 1 else documents)
+        return
+    if not any(report.tables.values()):
+        console.print(report.hint)
+    for name, rows in report.tables.items():
+        if rows:
+            console.print(_table(name, rows))
+
+
+def describe_topics(console: Console, *, as_json: bool) -> None:
+    """The registry of topics, without asking Kafka."""
+    rows = [
+        {
+            "topic": spec.name,
+            "direction": spec.direction,
+            "key": spec.key,
+            "about": spec.about,
+            "settings": ", ".join(f"{name}={value}" for name, value in spec.config().items()),
+        }
+        for spec in TOPICS.values()
+    ]
+    show(console, Report({"topics": rows}), as_json=as_json)
+
+
+def checked_topics(console: Console, checked: Checked, *, as_json: bool) -> None:
+    """What was made, and what is set otherwise than the registry says."""
+    if as_json:
+        _json({"created": checked.created, "wrong": checked.wrong})
+        return
+    for name in checked.created:
+        console.print(f"created {name}")
+    for name, settings in checked.wrong.items():
+        for setting, (expected, found) in settings.items():
+            console.print(f"{name}: {setting} is {found or 'not set'}, expected {expected}")
+    if not checked.created and not checked.wrong:
+        console.print("all topics are there, set as they should be")
+
+
+@asynccontextmanager
+async def _reading(settings: Settings) -> AsyncIterator[Connection]:
+    try:
+        async with (
+            pool_of(settings.required_database_url(), name="report", max_size=1) as pool,
+            pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield connection
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as error:
+        raise SetupError("the schema is not up to date: run `sluice migrate`") from error
+    except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
+        raise Unreachable(f"PostgreSQL does not answer at SLUICE_DATABASE_URL: {error}") from error
+
+
+def _table(name: str, rows: Rows) -> Table:
+    table = Table(title=name, title_justify="left", header_style="bold")
+    for column in rows[0]:
+        table.add_column(str(column), justify="right" if isinstance(rows[0][column], int) else "left")
+    for row in rows:
+        table.add_row(*(_text(value) for value in row.values()))
+    return table
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M:%S}Z"
+        case list():
+            return ", ".join(map(str, value))
+        case _:
+            return str(value)
+
+
+def _json(document: object) -> None:
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(document, enc_hook=str), indent=2).decode() + "\n")

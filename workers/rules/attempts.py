@@ -1,0 +1,49 @@
+"""How an attempt and its send progress, whatever order receipts come in (contract 4.6)."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final, Literal
+
+AttemptStatus = Literal["dispatched", "sent", "delivered", "read", "failed", "ambiguous"]
+
+LAST_ATTEMPT: Final = 5
+ACCEPTED: Final = frozenset({"sent", "delivered", "read"})
+
+# Within one attempt the later word wins, and the order of the words does not depend on the order of arrival.
+_WITHIN: Final[Mapping[AttemptStatus, int]] = {
+    "dispatched": 0,
+    "ambiguous": 1,
+    "sent": 2,
+    "failed": 3,
+    "delivered": 4,
+    "read": 5,
+}
+# Between attempts the most hopeful one is shown.
+_BETWEEN: Final[Mapping[AttemptStatus, int]] = {
+    "failed": 0,
+    "ambiguous": 1,
+    "dispatched": 2,
+    "sent": 3,
+    "delivered": 4,
+    "read": 5,
+}
+_FIRST_PAUSE: Final = timedelta(seconds=30)
+_GROWTH: Final = 4
+
+
+def later(known: AttemptStatus, said: AttemptStatus) -> AttemptStatus:
+    """What one attempt's status becomes on a receipt: forward only."""
+    return max(known, said, key=lambda s: _WITHIN[s])
+
+
+def best(attempts: Mapping[int, AttemptStatus]) -> int:
+    """The number of the attempt that the send shows; of equals the latest."""
+    return max(attempts, key=lambda number: (_BETWEEN[attempts[number]], number))
+
+
+def pause_before_next(attempts: Mapping[int, AttemptStatus], *, permanent: bool) -> timedelta | None:
+    """How long to wait before another attempt; None: the latest did not fail, or failed for good."""
+    latest = max(attempts)
+    if permanent or latest >= LAST_ATTEMPT or any(status != "failed" for status in attempts.values()):
+        return None
+    return _FIRST_PAUSE * _GROWTH ** (latest - 1)

@@ -1,0 +1,54 @@
+"""What protects a person from being written to unasked, and what a confirmation covers (contract 4.2, 4.4)."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+UNKNOWN: Final = "protection_unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """One reason to hold. `code` is what is shown, `key` tells one status or company from another.
+
+    `since` is when it began for this person; None where that is not known, so that no confirmation can precede it.
+    """
+
+    code: str
+    key: str
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """What was confirmed: these keys, and whatever began before `before` (an answer that came with the request)."""
+
+    keys: frozenset[str] = frozenset()
+    before: datetime | None = None
+
+
+def uncovered(grounds: Iterable[Ground], cover: Cover) -> tuple[Ground, ...]:
+    """The grounds nobody has answered for yet, one per key, sorted by key."""
+    return tuple({g.key: g for g in sorted(grounds, key=lambda g: g.key) if not _covers(cover, g)}.values())
+
+
+def codes(grounds: Iterable[Ground]) -> tuple[str, ...]:
+    """What a hold shows: codes, sorted, each once."""
+    return tuple(sorted({g.code for g in grounds}))
+
+
+def keys(grounds: Iterable[Ground]) -> tuple[str, ...]:
+    """What a confirmation of the hold will cover, sorted, each once."""
+    return tuple(sorted({g.key for g in grounds}))
+
+
+def with_confirmed(cover: Cover, shown: Collection[str]) -> Cover:
+    """The cover once a person has confirmed what was shown."""
+    return Cover(cover.keys | frozenset(shown), cover.before)
+
+
+def _covers(cover: Cover, ground: Ground) -> bool:
+    if ground.key in cover.keys:
+        return True
+    return cover.before is not None and ground.since is not None and ground.since < cover.before

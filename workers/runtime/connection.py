@@ -1,0 +1,57 @@
+"""How to reach Kafka: plain values, made from the settings once."""
+
+import ssl
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Kafka:
+    """A cluster, and how its topics are prefixed. `security` are aiokafka's own arguments."""
+
+    bootstrap: str
+    topic_prefix: str = ""
+    session_timeout_ms: int = 30_000
+    security: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def clients(self, name: str) -> dict[str, Any]:
+        """Arguments of every aiokafka client."""
+        return {"bootstrap_servers": self.bootstrap, "client_id": f"sluice-{name}", **self.security}
+
+    def topic(self, name: str) -> str:
+        """The topic's name on the cluster."""
+        return self.topic_prefix + name
+
+    def name(self, topic: str) -> str:
+        """The inverse of `topic`."""
+        return topic.removeprefix(self.topic_prefix)
+
+
+def security(
+    protocol: str,
+    *,
+    ca_file: str | None = None,
+    certificate_file: str | None = None,
+    key_file: str | None = None,
+    mechanism: str | None = None,
+    username: str | None = None,
+    password: str | None = None,
+) -> dict[str, Any]:
+    """aiokafka's arguments for TLS and SASL.
+
+    Raises:
+        OSError, ssl.SSLError: a file cannot be read or is no certificate.
+    """
+    arguments: dict[str, Any] = {"security_protocol": protocol}
+    if protocol.endswith("SSL"):
+        context = ssl.create_default_context(cafile=ca_file)
+        if certificate_file is not None:
+            context.load_cert_chain(certificate_file, key_file)
+        arguments["ssl_context"] = context
+    if protocol.startswith("SASL"):
+        arguments |= {
+            "sasl_mechanism": mechanism,
+            "sasl_plain_username": username,
+            "sasl_plain_password": password,
+        }
+    return arguments

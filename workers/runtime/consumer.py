@@ -1,0 +1,264 @@
+"""Input topics through aiokafka. What its source says, and what follows from it:
+
+- A cancelled `getmany` breaks the consumer for good: polls are never cancelled, their results are picked up or dropped.
+- Every rebalance revokes everything and resets positions: each assignment has a number, what was polled under an
+  older one is dropped, and the loop seeks.
+- A member that does not poll for `max_poll_interval_ms` may leave and never come back: it is set very large, and the
+  watchdog looks after polling instead.
+- Offsets are committed explicitly, and for partitions that are ours.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import errors as kafka
+
+from workers.errors import PositionLost, SetupError, Unreachable
+from workers.runtime.batch import Source
+from workers.runtime.connection import Kafka
+from workers.runtime.ports import Assigned, Event, Idle, RawRecord, Records, Revoked, Stopping
+from workers.runtime.tasks import ended
+from workers.runtime.telemetry import LAG
+
+REBALANCE_TIMEOUT_MS: Final = 60_000
+HAND_OVER_S: Final = 40.0
+_FOR_EVER_MS: Final = 2**31 - 1
+_BOUND_S: Final = 10.0
+
+log = structlog.get_logger()
+
+Slices = dict[Source, Sequence[RawRecord]]
+
+
+@dataclass(frozen=True, slots=True)
+class PollLimits:
+    """Bounds of one poll. Bytes count keys and values; waits are in milliseconds."""
+
+    records: int = 2_000
+    bytes: int = 8 * 1024 * 1024
+    wait_ms: int = 500
+    fetch_min_bytes: int = 1
+    fetch_max_wait_ms: int = 250
+
+
+class KafkaInput(ConsumerRebalanceListener):
+    """The `Input` of one worker."""
+
+    def __init__(self, cluster: Kafka, group: str, topics: Sequence[str], limits: PollLimits) -> None:
+        self._cluster = cluster
+        self._limits = limits
+        self._topics = [cluster.topic(name) for name in topics]
+        self._consumer = AIOKafkaConsumer(
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            session_timeout_ms=cluster.session_timeout_ms,
+            heartbeat_interval_ms=min(3_000, cluster.session_timeout_ms // 3),
+            rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
+            max_poll_interval_ms=_FOR_EVER_MS,
+            max_poll_records=limits.records,
+            fetch_min_bytes=limits.fetch_min_bytes,
+            fetch_max_wait_ms=limits.fetch_max_wait_ms,
+            fetch_max_bytes=limits.bytes,
+            max_partition_fetch_bytes=2 * 1024 * 1024,
+            **cluster.clients(group),
+        )
+        self._events: deque[Assigned | Revoked] = deque()
+        self._rest: deque[Records] = deque()
+        self._assignment = 0
+        self._poll: asyncio.Task[Mapping[TopicPartition, Sequence[RawRecord]]] | None = None
+        self._polled_under = 0
+        self._changed = asyncio.Event()
+        self._stopping = False
+        self.polled_at = 0.0
+        """Event-loop time of the last poll that returned; the watchdog's."""
+
+    async def start(self) -> None:
+        """Joins the group.
+
+        Raises:
+            KafkaError: the cluster cannot be reached, or refuses.
+        """
+        await self._consumer.start()
+        self.polled_at = asyncio.get_running_loop().time()
+        self._consumer.subscribe(topics=self._topics, listener=self)
+
+    def stop_polling(self) -> None:
+        """The loop's next event is `Stopping`."""
+        self._stopping = True
+        self._changed.set()
+
+    async def stop(self) -> None:
+        """Leaves the group, within a bound."""
+        if self._poll is not None:
+            await asyncio.wait({self._poll}, timeout=2.0)
+        stopping = asyncio.create_task(self._consumer.stop())
+        await asyncio.wait({stopping}, timeout=_BOUND_S)
+        await ended(stopping, self._poll)
+
+    # Called by aiokafka's coordinator, which swallows errors and waits for us.
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        self._assignment += 1
+        self._events.clear()
+        self._rest.clear()
+        if not revoked:
+            return
+        event = Revoked()
+        self._events.append(event)
+        self._changed.set()
+        try:
+            await asyncio.wait_for(event.handed_over.wait(), HAND_OVER_S)
+        except TimeoutError:
+            log.warning("Partitions were taken before they could be handed over.", action="hand_over_late")
+
+    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        self._assignment += 1
+        generation = getattr(getattr(self._consumer, "_coordinator", None), "generation", 0)
+        sources = frozenset(self._source(partition) for partition in assigned)
+        self._events.append(Assigned(self._assignment, max(0, generation), sources))
+        self._changed.set()
+
+    # The port.
+
+    async def next(self) -> Event:
+        """See the protocol.
+
+        Raises:
+            PositionLost: Kafka does not have the next record any more.
+            SetupError: Kafka refuses a right.
+        """
+        while True:
+            await asyncio.sleep(0)
+            self._changed.clear()
+            event = self._next_change()
+            if event is not None:
+                return event
+            if self._rest:
+                return self._rest.popleft()
+            await self._poll_or_change()
+            if self._poll is not None and self._poll.done():
+                polled = await self._take_poll()
+                if polled is not None:
+                    return polled
+
+    def _next_change(self) -> Assigned | Revoked | Stopping | None:
+        if self._events:
+            # A poll from before the assignment would move positions after the loop has sought.
+            if isinstance(self._events[0], Assigned) and self._poll is not None:
+                return None
+            return self._events.popleft()
+        return Stopping() if self._stopping else None
+
+    async def _poll_or_change(self) -> None:
+        if self._poll is None:
+            self._polled_under = self._assignment
+            self._poll = asyncio.create_task(
+                self._consumer.getmany(timeout_ms=self._limits.wait_ms, max_records=self._limits.records)
+            )
+        change = asyncio.create_task(self._changed.wait())
+        try:
+            await asyncio.wait({self._poll, change}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await ended(change)
+
+    async def _take_poll(self) -> Event | None:
+        poll, self._poll = self._poll, None
+        self.polled_at = asyncio.get_running_loop().time()
+        polled = await self._result(poll) if poll is not None else {}
+        if self._polled_under != self._assignment:
+            return None
+        for partition, records in polled.items():
+            highwater = self._consumer.highwater(partition)
+            if records and highwater is not None:
+                source = self._source(partition)
+                LAG.labels(source.topic, source.partition).set(highwater - records[-1].offset - 1)
+        self._rest.extend(Records(self._assignment, slices) for slices in self._bounded(polled) if slices)
+        return self._rest.popleft() if self._rest else Idle()
+
+    def _bounded(self, polled: Mapping[TopicPartition, Sequence[RawRecord]]) -> Iterator[Slices]:
+        """The poll in as many parts as its bytes need, in offset order within each partition."""
+        slices: Slices = {}
+        room = self._limits.bytes
+        for partition, records in polled.items():
+            start = 0
+            for index, record in enumerate(records):
+                room -= len(record.value or b"") + len(record.key or b"")
+                if room < 0 and (slices or index > start):
+                    if index > start:
+                        slices[self._source(partition)] = records[start:index]
+                    yield slices
+                    slices, start, room = {}, index, self._limits.bytes
+            slices[self._source(partition)] = records[start:]
+        yield slices
+
+    def is_current(self, assignment: int) -> bool:
+        return assignment == self._assignment
+
+    async def bounds(self, sources: Sequence[Source]) -> Mapping[Source, tuple[int, int]]:
+        """See the protocol.
+
+        Raises:
+            Unreachable: Kafka does not answer.
+        """
+        partitions = [self._partition(source) for source in sources]
+        try:
+            begin = await self._consumer.beginning_offsets(partitions)
+            end = await self._consumer.end_offsets(partitions)
+        except kafka.KafkaError as error:
+            raise Unreachable(f"Kafka does not tell the bounds of the input topics: {error!r}") from error
+        return {self._source(p): (begin[p], end[p]) for p in partitions}
+
+    def seek(self, source: Source, offset: int) -> None:
+        partition = self._partition(source)
+        if partition in self._consumer.assignment():
+            self._consumer.seek(partition, offset)
+
+    async def commit(self, offsets: Mapping[Source, int]) -> None:
+        mine = self._consumer.assignment()
+        ours = {self._partition(s): offset for s, offset in offsets.items() if self._partition(s) in mine}
+        if not ours:
+            return
+        try:
+            async with asyncio.timeout(_BOUND_S):
+                await self._consumer.commit(ours)
+        except (kafka.CommitFailedError, kafka.IllegalStateError, TimeoutError) as error:
+            # What Kafka holds only says how far we published: the next owner starts from its rows and says it again.
+            log.warning("Offsets were not committed.", action="offsets_not_committed", error=repr(error))
+        except kafka.GroupAuthorizationFailedError as error:
+            raise SetupError(f"Kafka refuses to commit offsets: {error!r}") from error
+
+    def _source(self, partition: TopicPartition) -> Source:
+        return Source(self._cluster.name(partition.topic), partition.partition)
+
+    def _partition(self, source: Source) -> TopicPartition:
+        return TopicPartition(self._cluster.topic(source.topic), source.partition)
+
+    async def _result(self, poll: asyncio.Task[Any]) -> Mapping[TopicPartition, Sequence[RawRecord]]:
+        try:
+            records: Mapping[TopicPartition, Sequence[RawRecord]] = poll.result()
+        except kafka.NoOffsetForPartitionError:
+            # Without a committed offset a fetch can begin before the loop has sought: nothing was read.
+            return {}
+        except kafka.OffsetOutOfRangeError as error:
+            await self._refuse_lost_position(error)
+            return {}
+        except (kafka.TopicAuthorizationFailedError, kafka.GroupAuthorizationFailedError) as error:
+            raise SetupError(f"Kafka refuses to be read: {error!r}") from error
+        else:
+            return records
+
+    async def _refuse_lost_position(self, error: kafka.OffsetOutOfRangeError) -> None:
+        for partition, offset in error.args[0].items():
+            # A fetch from the committed offset may have failed before the loop has sought: that one does not count.
+            if partition in self._consumer.assignment() and await self._consumer.position(partition) == offset:
+                source = self._source(partition)
+                raise PositionLost(
+                    f"{source.topic}[{source.partition}]: Kafka does not hold offset {offset} any more. "
+                    "Decide with `sluice progress`"
+                ) from error

@@ -1,0 +1,29 @@
+"""When to stop the line: so many bad records in a row of a partition's last ones that the producer, or this version,
+must be wrong, and going on would turn a whole topic into dead letters. Pure.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Final
+
+WINDOW: Final = 400
+LIMIT: Final = 200
+
+
+def first_halt(bad_before: Sequence[int], bad_now: Sequence[int]) -> int | None:
+    """Offset of the record at which the line stops, or None.
+
+    Both are ascending offsets of bad records, `bad_before` of those already applied. The line stops at the first
+    record that makes at least `LIMIT` bad ones among the `WINDOW` that end with it.
+    """
+    bad = [*bad_before, *bad_now]
+    for index in range(len(bad_before), len(bad)):
+        if index + 1 >= LIMIT and bad[index] - bad[index + 1 - LIMIT] < WINDOW:
+            return bad[index]
+    return None
+
+
+def remember(bad_before: Sequence[int], bad_now: Sequence[int], next_offset: int) -> tuple[int, ...]:
+    """The bad offsets that still count once everything before `next_offset` is applied."""
+    bad = [*bad_before, *bad_now]
+    return tuple(bad[bisect_left(bad, next_offset - WINDOW) :])

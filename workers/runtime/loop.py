@@ -1,0 +1,157 @@
+"""The engine's loop, the same for every worker. The order is the promise; the code repeats the numbers.
+
+    1. poll           records of the partitions whose leases we hold, bounded in number and bytes
+    2. decode         in slices; what cannot be understood becomes a dead letter
+    3. fence          one transaction begins: compare-and-set on the progress rows, by lease and first offset
+    4. apply          the worker loads, decides and saves
+    5. owe            outputs and dead letters are stored in the same transaction
+    6. COMMIT         the records are applied, once
+    7. publish        what is owed, in order; acknowledgements are awaited
+    8. commit offsets in Kafka: published through
+    9. settle         what is published is forgotten, with the next transaction or once it is quiet
+
+Poll n+1 is read and decoded (1, 2) and poll n-1 published (7, 8) while the transaction of poll n runs (3 to 6). A crash
+anywhere loses nothing: before 6 the records are read again, after 6 the next owner finds what is owed.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar, assert_never
+
+import structlog
+
+from workers.errors import ExitCode
+from workers.runtime.applying import MOST_LOST_CONNECTIONS, Applied, Applier
+from workers.runtime.batch import Source, WorkerSpec
+from workers.runtime.handover import HandOver
+from workers.runtime.intake import Part, Position, continued, decode
+from workers.runtime.line import remember
+from workers.runtime.outlet import Outlet
+from workers.runtime.ports import Assigned, Event, Idle, Input, Ledger, Output, Probe, Records, Revoked, Stopping
+from workers.runtime.takeover import TakeOver
+from workers.runtime.tasks import ended, unless_failed
+from workers.store.failures import ConnectionLost
+
+log = structlog.get_logger()
+T = TypeVar("T")
+Fetched = tuple[Event, Sequence[Part]]
+
+
+class Loop:
+    """One worker's loop over its ports; `run` once."""
+
+    def __init__(self, spec: WorkerSpec, input_: Input, output: Output, ledger: Ledger, probe: Probe) -> None:
+        self._decoders = spec.decoders
+        self._input = input_
+        self._ledger = ledger
+        self._probe = probe
+        self._outlet = Outlet(input_, output, probe)
+        self._applier = Applier(spec, ledger, probe)
+        self._take_over = TakeOver(input_, output, ledger, probe)
+        self._hand_over = HandOver(self._outlet, ledger, probe)
+        self._positions: dict[Source, Position] = {}
+        self._quiet = 0
+
+    async def run(self) -> ExitCode:
+        """Works until it is asked to stop, stops the line, or is fenced.
+
+        Raises:
+            SluiceError: it cannot go on; what is committed stays, and what is owed is published by the next owner.
+        """
+        publishing = asyncio.create_task(self._outlet.run(), name="outlet")
+        ahead: asyncio.Task[Fetched] | None = None
+        try:
+            while True:
+                event, parts = await unless_failed(ahead or self._fetch(), publishing)
+                reads_ahead = isinstance(event, Records)
+                ahead = asyncio.create_task(self._fetch(), name="fetch") if reads_ahead else None
+                ending = await unless_failed(self._handle(event, parts), publishing)
+                if ending is not None:
+                    return ending
+        finally:
+            await ended(publishing, ahead)
+
+    async def _fetch(self) -> Fetched:
+        # 1. poll
+        event = await self._input.next()
+        if not isinstance(event, Records):
+            return event, ()
+        await self._probe("polled")
+        # 2. decode
+        return event, await decode(self._decoders, event.slices)
+
+    async def _handle(self, event: Event, parts: Sequence[Part]) -> ExitCode | None:
+        match event:
+            case Records():
+                self._quiet = 0
+                return await self._apply(parts) if self._input.is_current(event.assignment) else None
+            case Idle():
+                await self._settle_when_quiet()
+            case Assigned():
+                self._positions = await self._reconnecting(lambda: self._take_over(event))
+            case Revoked():
+                await self._let_go()
+                event.handed_over.set()
+            case Stopping():
+                return ExitCode.CLEAN if await self._let_go() else ExitCode.FAULT
+            case _:
+                assert_never(event)
+        return None
+
+    async def _apply(self, parts: Sequence[Part]) -> ExitCode | None:
+        parts = continued(parts, self._positions)
+        if not parts:
+            return None
+        await self._outlet.room()
+        settled = self._outlet.settled()
+        # 3. fence  4. apply  5. owe  6. COMMIT
+        applied = await self._applier.apply(parts, self._positions, settled)
+        await self._probe("committed")
+        if not applied.parts:
+            self._outlet.unsettle(settled)
+        self._advance(applied)
+        # 7. publish  8. commit offsets: the outlet's task
+        await self._outlet.put(applied.effects.owed, {part.source: part.end for part in applied.parts})
+        return await self._verdict(applied)
+
+    def _advance(self, applied: Applied) -> None:
+        for source in applied.lost:
+            del self._positions[source]
+        self._outlet.drop(applied.lost)
+        for part in applied.parts:
+            bad = [letter.raw.offset for letter in applied.effects.dead if letter.source == part.source]
+            known = self._positions[part.source].bad
+            self._positions[part.source] = Position(part.end, None, remember(known, bad, part.end))
+
+    async def _verdict(self, applied: Applied) -> ExitCode | None:
+        for source, offset in applied.halted.items():
+            log.error(
+                "Too many bad records: the line stops before this one.",
+                action="stopped_the_line",
+                topic=source.topic,
+                partition=source.partition,
+                offset=offset,
+            )
+        if not applied.halted and not applied.lost:
+            return None
+        await self._let_go()
+        return ExitCode.STOPPED_THE_LINE if applied.halted else ExitCode.FENCED
+
+    async def _let_go(self) -> bool:
+        self._positions = {}
+        return await self._hand_over()
+
+    async def _settle_when_quiet(self) -> None:
+        self._quiet += 1
+        keys = self._outlet.settled() if self._quiet > 1 else []
+        if keys:
+            # 9. settle
+            await self._reconnecting(lambda: self._ledger.settle(keys))
+
+    async def _reconnecting(self, work: Callable[[], Awaitable[T]]) -> T:
+        for _ in range(MOST_LOST_CONNECTIONS):
+            try:
+                return await work()
+            except ConnectionLost:
+                await self._ledger.reconnect()
+        return await work()

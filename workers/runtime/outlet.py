@@ -1,0 +1,115 @@
+"""Steps 7 and 8: publishes what is owed, poll after poll in the order of their commits, and then commits offsets.
+
+One task publishes; at most `MOST_OWED` polls are owed at any time, so memory is bounded and little is repeated after a
+crash.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from workers.runtime.batch import Source
+from workers.runtime.ports import Input, Output, Owed, OwedKey, Probe
+
+MOST_OWED: Final = 2
+_COMMIT_EVERY_S: Final = 0.5
+
+
+@dataclass(slots=True)
+class _Poll:
+    owed: Sequence[Owed]
+    offsets: Mapping[Source, int]
+
+
+class Outlet:
+    """`run` is a task of its own; every other method is the loop's."""
+
+    def __init__(self, input_: Input, output: Output, probe: Probe) -> None:
+        self._input = input_
+        self._output = output
+        self._probe = probe
+        self._polls: deque[_Poll] = deque()
+        self._offsets: dict[Source, int] = {}
+        self._settled: list[OwedKey] = []
+        self._committed_at = 0.0
+        self._changed = asyncio.Condition()
+
+    async def room(self) -> None:
+        """Waits until another poll may be owed."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self._polls) < MOST_OWED)
+
+    async def put(self, owed: Sequence[Owed], offsets: Mapping[Source, int]) -> None:
+        """Hands over a committed poll: what it owes, and the offsets that hold once that is published."""
+        async with self._changed:
+            self._polls.append(_Poll(owed, offsets))
+            self._changed.notify_all()
+
+    def settled(self) -> list[OwedKey]:
+        """What is published and not yet forgotten by the ledger; each key is handed out once."""
+        settled, self._settled = self._settled, []
+        return settled
+
+    def unsettle(self, keys: Sequence[OwedKey]) -> None:
+        """The transaction that was to forget these did not commit."""
+        self._settled.extend(keys)
+
+    def drop(self, sources: frozenset[Source]) -> None:
+        """Forgets what lost partitions owe: their new owner publishes it."""
+        for poll in self._polls:
+            poll.owed = [owed for owed in poll.owed if owed.key.source not in sources]
+            poll.offsets = {s: offset for s, offset in poll.offsets.items() if s not in sources}
+        for source in sources:
+            self._offsets.pop(source, None)
+
+    def forget(self) -> None:
+        """Forgets everything that is still owed: it stays in the ledger for the next owner."""
+        self.drop(frozenset(owed.key.source for poll in self._polls for owed in poll.owed))
+        self._offsets = {}
+
+    async def drained(self) -> None:
+        """Waits until everything is published and every offset committed."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: not self._polls)
+        await self._commit()
+
+    async def run(self) -> None:
+        """Publishes until cancelled.
+
+        Raises:
+            Unreachable, SetupError: Kafka is gone, or refuses.
+        """
+        while True:
+            async with self._changed:
+                await self._changed.wait_for(lambda: bool(self._polls))
+                poll = self._polls[0]
+            # 7. publish in order, await the acknowledgements
+            await self._publish(poll)
+            # 8. commit offsets
+            if len(self._polls) == 1 or self._due():
+                await self._commit()
+            async with self._changed:
+                self._polls.popleft()
+                self._changed.notify_all()
+
+    async def _publish(self, poll: _Poll) -> None:
+        publishing = list(poll.owed)
+        messages = [message for owed in publishing for message in owed.messages]
+        if messages:
+            await self._output.publish(messages)
+            await self._probe("published")
+        self._settled.extend(owed.key for owed in publishing)
+        self._offsets.update(poll.offsets)
+
+    def _due(self) -> bool:
+        return asyncio.get_running_loop().time() - self._committed_at > _COMMIT_EVERY_S
+
+    async def _commit(self) -> None:
+        offsets, self._offsets = self._offsets, {}
+        if not offsets:
+            return
+        await self._input.commit(offsets)
+        self._committed_at = asyncio.get_running_loop().time()
+        await self._probe("offsets_committed")

@@ -1,0 +1,90 @@
+"""What timed services share: a stop flag to wait on, and patience with a database that is away for a while."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol, TypeVar
+from uuid import uuid4
+
+import structlog
+from asyncpg import Pool
+
+from workers.errors import ExitCode, Unreachable
+from workers.runtime.batch import Connection
+from workers.store.failures import Conflict, ConnectionLost, translated
+from workers.store.leases import Holder
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+
+class Service(Protocol):
+    """Something the supervisor runs until it ends or is asked to stop."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def consuming(self) -> asyncio.Event:
+        """Set once it is at work."""
+        ...
+
+    async def run(self) -> ExitCode: ...
+    def stop(self) -> None: ...
+
+
+def new_holder(name: str) -> Holder:
+    """A fresh holder of leases for this process."""
+    return Holder(uuid4(), f"{socket.gethostname()}/{os.getpid()}/{name}")
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """One transaction on a connection of its own. Raises as `workers.store.failures.translated`."""
+    async with translated(), pool.acquire() as connection, translated(connection), connection.transaction():
+        yield connection
+
+
+class Ticker:
+    """Calls `work` again and again until stopped; a round that failed for a reason that passes is tried later."""
+
+    def __init__(self, work: Callable[[], Awaitable[bool]], every_s: float, unreachable_after_s: float) -> None:
+        self._work = work
+        self._every_s = every_s
+        self._unreachable_after_s = unreachable_after_s
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Rounds follow at once while `work` returns True.
+
+        Raises:
+            Unreachable: the database has not answered for the bound.
+        """
+        loop = asyncio.get_running_loop()
+        answered = loop.time()
+        while not self._stop.is_set():
+            again = False
+            try:
+                again = await self._work()
+                answered = loop.time()
+            except Conflict as conflict:
+                log.info("Another transaction was in the way; trying again.", action="retried", error=str(conflict))
+            except ConnectionLost as gone:
+                if loop.time() - answered > self._unreachable_after_s:
+                    raise Unreachable(
+                        f"PostgreSQL did not answer for {self._unreachable_after_s:g} s: {gone}"
+                    ) from gone
+                log.warning("PostgreSQL does not answer; trying again.", action="database_unreachable")
+            if not again:
+                await self._pause()
+
+    async def _pause(self) -> None:
+        try:
+            await asyncio.wait_for(self._stop.wait(), self._every_s)
+        except TimeoutError:
+            return

@@ -1,0 +1,143 @@
+"""Runs workers and jobs in one process. Whichever ends first ends them all; how it ended is how the process ends."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from schemas.topics import TOPICS
+from workers.errors import ExitCode, SluiceError
+from workers.runtime import startup
+from workers.runtime.batch import WorkerSpec
+from workers.runtime.dirty import DirtyTopic, Publisher
+from workers.runtime.jobs import Job, JobRunner
+from workers.runtime.ports import Probe, no_probe
+from workers.runtime.producer import KafkaOutput
+from workers.runtime.services import Service
+from workers.runtime.tasks import ended
+from workers.runtime.worker import Wiring, Worker, tune_garbage_collection
+from workers.settings import Settings
+
+STOP_S: Final = 28.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one process runs. `topics` must exist at start; `compacted` come with the ordinary outbox's publisher."""
+
+    specs: Sequence[WorkerSpec] = ()
+    jobs: Sequence[Job] = ()
+    compacted: Sequence[DirtyTopic] = ()
+    publishes: bool = True
+    topics: Sequence[str] = tuple(TOPICS)
+
+
+async def run(
+    settings: Settings,
+    plan: Plan,
+    *,
+    ready: Callable[[], None] = lambda: None,
+    stop: asyncio.Event | None = None,
+    probe: Probe = no_probe,
+) -> ExitCode:
+    """Runs the plan until SIGTERM, SIGINT, `stop`, or the end of any part; `ready` is called once all are at work.
+
+    Never raises: what went wrong is logged, in one line where an operator can mend it.
+    """
+    stopping = stop or asyncio.Event()
+    try:
+        async with _signalled(stopping), _services(settings, plan, probe) as services:
+            tune_garbage_collection()
+            return await supervise(services, stopping, ready)
+    except Exception as error:  # noqa: BLE001 - the one place that must survive everything, to say how it ended
+        return _told("start", error)
+
+
+@asynccontextmanager
+async def _services(settings: Settings, plan: Plan, probe: Probe) -> AsyncIterator[list[Service]]:
+    patience = settings.unreachable_after_s
+    names = "+".join(spec.name for spec in plan.specs) or "jobs"
+    pool = await startup.database(
+        settings.required_database_url(), names, settings.database_connections, patience
+    )
+    try:
+        cluster = settings.kafka()
+        wiring = Wiring(pool, cluster, settings.group_prefix, settings.limits(), patience, probe=probe)
+        workers = [Worker(spec, wiring) for spec in plan.specs]
+        await startup.groups(pool, [(worker.group, sorted(worker.spec.decoders)) for worker in workers])
+        await startup.topics(cluster, plan.topics, patience)
+        services: list[Service] = [*workers, *(JobRunner(job, pool, patience) for job in plan.jobs)]
+        if plan.publishes:
+            output = KafkaOutput(cluster, "publisher", unreachable_after_s=patience)
+            services.append(Publisher(pool, output, plan.compacted, patience))
+        yield services
+    finally:
+        await asyncio.wait_for(pool.close(), 10)
+
+
+@asynccontextmanager
+async def _signalled(stopping: asyncio.Event) -> AsyncIterator[None]:
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+async def supervise(
+    services: Sequence[Service], stopping: asyncio.Event, ready: Callable[[], None] = lambda: None
+) -> ExitCode:
+    """Runs services until `stopping` is set or one of them ends; then stops the others, within a bound."""
+    running = {asyncio.create_task(service.run(), name=service.name): service for service in services}
+    announcing = asyncio.create_task(_announce(services, ready), name="announce")
+    asked = asyncio.create_task(stopping.wait(), name="stop")
+    try:
+        done, _ = await asyncio.wait({*running, asked}, return_when=asyncio.FIRST_COMPLETED)
+        first = [task for task in running if task in done]
+        for service in running.values():
+            service.stop()
+        unfinished = {task for task in running if not task.done()}
+        if unfinished:
+            await asyncio.wait(unfinished, timeout=STOP_S)
+        codes = [_ending(task) for task in (*first, *running)]
+        return next((code for code in codes if code is not ExitCode.CLEAN), ExitCode.CLEAN)
+    finally:
+        await ended(announcing, asked, *running)
+
+
+async def _announce(services: Sequence[Service], ready: Callable[[], None]) -> None:
+    for service in services:
+        await service.consuming.wait()
+    log.info("All workers are consuming.", action="ready", services=[service.name for service in services])
+    ready()
+
+
+def _ending(task: asyncio.Task[ExitCode]) -> ExitCode:
+    if not task.done():
+        log.error("It did not stop in time.", action="stop_incomplete", service=task.get_name())
+        return ExitCode.FAULT
+    if task.cancelled():
+        return ExitCode.FAULT
+    error = task.exception()
+    return task.result() if error is None else _told(task.get_name(), error)
+
+
+def _told(service: str, error: BaseException) -> ExitCode:
+    """Logs how it ended, and returns the code that says so."""
+    if not isinstance(error, SluiceError):
+        log.error("A fault: this is a bug.", action="fault", service=service, exc_info=error)
+        return ExitCode.FAULT
+    # What an operator can mend is one line; a cause is shown only where it is needed to find a bug.
+    cause = error.__cause__ if error.exit_code is ExitCode.FAULT else None
+    log.error(str(error), action=type(error).__name__.lower(), service=service, exc_info=cause)
+    return error.exit_code

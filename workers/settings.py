@@ -1,0 +1,214 @@
+"""Settings: environment variables `SLUICE_…`, or the same lines in `.env` of the working folder; checked at start.
+
+Whatever is wrong is told in one line that names the variable and never its value: values may be secrets.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings.sources import DotEnvSettingsSource
+
+from workers.errors import SettingsError
+from workers.runtime.connection import Kafka, security
+from workers.runtime.consumer import PollLimits
+
+PREFIX: Final = "SLUICE_"
+
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$", max_length=64)]
+_MEBIBYTE: Final = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """Everything a worker process is told. Sizes are in bytes, times in the unit the name ends with."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    database_url: SecretStr | None = Field(
+        default=None, description="libpq URL of the database: postgresql://user:password@host:5432/name"
+    )
+    kafka_bootstrap: str | None = Field(
+        default=None, min_length=1, description="Kafka brokers, host:port, separated by commas"
+    )
+    topic_prefix: _Name = Field(default="", description="put before every topic's name")
+    group_prefix: _Name = Field(default="sluice", min_length=1, description="put before every consumer group's name")
+    hash_key: SecretStr | None = Field(
+        default=None, description="key of the hashes that outlive deletion: 32 bytes, 64 hexadecimal digits"
+    )
+
+    session_timeout_ms: int = Field(
+        default=30_000, ge=6_000, le=45_000, description="after how long without heartbeat Kafka gives a worker up"
+    )
+    poll_records: int = Field(default=2_000, ge=1, le=20_000, description="most records of one poll and transaction")
+    poll_bytes: int = Field(
+        default=8 * _MEBIBYTE, ge=_MEBIBYTE, le=64 * _MEBIBYTE, description="most bytes of one poll and transaction"
+    )
+    fetch_min_bytes: int = Field(default=1, ge=1, le=_MEBIBYTE, description="Kafka waits for so many bytes")
+    fetch_max_wait_ms: int = Field(default=250, ge=1, le=5_000, description="… but no longer than this")
+    database_connections: int = Field(default=10, ge=2, le=100, description="most connections of one process")
+    unreachable_after_s: float = Field(
+        default=60.0, gt=0, le=600, description="after how long a server that does not answer ends the process"
+    )
+
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="how to talk to Kafka"
+    )
+    kafka_ca_file: Path | None = Field(
+        default=None, description="certificates that Kafka's is checked against; default: the system's"
+    )
+    kafka_certificate_file: Path | None = Field(default=None, description="our certificate, where Kafka asks for one")
+    kafka_key_file: Path | None = Field(default=None, description="the certificate's private key")
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        default=None, description="how to log in to Kafka"
+    )
+    kafka_username: str | None = Field(default=None, description="who logs in to Kafka")
+    kafka_password: SecretStr | None = Field(default=None, description="with which password")
+
+    log_format: Literal["auto", "console", "json"] = Field(
+        default="auto", description="auto: for people on a terminal, JSON lines otherwise"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="the least to be told")
+    metrics_port: int | None = Field(
+        default=None, ge=1, le=65_535, description="serves Prometheus metrics on this port; default: not at all"
+    )
+    metrics_host: str = Field(default="127.0.0.1", description="on this address")
+
+    @field_validator("hash_key")
+    @classmethod
+    def _thirty_two_bytes(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        try:
+            key = bytes.fromhex(value.get_secret_value())
+        except ValueError:
+            key = b""
+        if len(key) != 32:
+            raise ValueError("must be 64 hexadecimal digits (make one: openssl rand -hex 32)")
+        if len(set(key)) == 1:
+            raise ValueError("is no random key (make one: openssl rand -hex 32)")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must be a libpq URL, postgresql://…")
+        return value
+
+    @model_validator(mode="after")
+    def _safe_together(self) -> Self:
+        sasl = self.kafka_security_protocol.startswith("SASL")
+        complete = self.kafka_sasl_mechanism and self.kafka_username and self.kafka_password
+        if sasl and not complete:
+            raise ValueError(
+                "SLUICE_KAFKA_SECURITY_PROTOCOL asks for a login: SLUICE_KAFKA_SASL_MECHANISM, "
+                "SLUICE_KAFKA_USERNAME and SLUICE_KAFKA_PASSWORD must be set"
+            )
+        if not sasl and (self.kafka_username or self.kafka_password):
+            raise ValueError("SLUICE_KAFKA_PASSWORD is set, but SLUICE_KAFKA_SECURITY_PROTOCOL does not log in")
+        if self.kafka_security_protocol == "SASL_PLAINTEXT" and self.kafka_sasl_mechanism == "PLAIN":
+            raise ValueError(
+                "SLUICE_KAFKA_SASL_MECHANISM PLAIN would send the password in clear: use SASL_SSL or SCRAM"
+            )
+        if (self.kafka_certificate_file is None) != (self.kafka_key_file is None):
+            raise ValueError("SLUICE_KAFKA_CERTIFICATE_FILE and SLUICE_KAFKA_KEY_FILE must be set together")
+        if self.fetch_max_wait_ms * 4 > self.session_timeout_ms:
+            raise ValueError("SLUICE_FETCH_MAX_WAIT_MS must be at most a quarter of SLUICE_SESSION_TIMEOUT_MS")
+        return self
+
+    def required_database_url(self) -> str:
+        """The database's libpq URL.
+
+        Raises:
+            SettingsError: it is not set.
+        """
+        if self.database_url is None:
+            raise SettingsError(f"{PREFIX}DATABASE_URL is not set (postgresql://user:password@host:5432/name)")
+        return self.database_url.get_secret_value()
+
+    def kafka(self) -> Kafka:
+        """How to reach Kafka.
+
+        Raises:
+            SettingsError: the brokers are not set, or a certificate cannot be read.
+        """
+        if self.kafka_bootstrap is None:
+            raise SettingsError(f"{PREFIX}KAFKA_BOOTSTRAP is not set (host:port, separated by commas)")
+        try:
+            arguments = security(
+                self.kafka_security_protocol,
+                ca_file=_text(self.kafka_ca_file),
+                certificate_file=_text(self.kafka_certificate_file),
+                key_file=_text(self.kafka_key_file),
+                mechanism=self.kafka_sasl_mechanism,
+                username=self.kafka_username,
+                password=self.kafka_password.get_secret_value() if self.kafka_password else None,
+            )
+        except OSError as error:
+            raise SettingsError(f"a file of SLUICE_KAFKA_…_FILE cannot be used: {error.strerror or error}") from error
+        return Kafka(self.kafka_bootstrap, self.topic_prefix, self.session_timeout_ms, arguments)
+
+    def limits(self) -> PollLimits:
+        """The bounds of one poll."""
+        return PollLimits(
+            records=self.poll_records,
+            bytes=self.poll_bytes,
+            fetch_min_bytes=self.fetch_min_bytes,
+            fetch_max_wait_ms=self.fetch_max_wait_ms,
+        )
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings of this process; `overrides` win (field names), as `sluice dev` needs for the servers it starts.
+
+    Raises:
+        SettingsError: a variable is unknown, missing, malformed, or unsafe beside another one.
+    """
+    _refuse_unknown()
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError("; ".join(_line(found) for found in error.errors(include_input=False))) from None
+
+
+def _refuse_unknown() -> None:
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    given = {name.upper() for name in (*os.environ, *DotEnvSettingsSource(Settings)._read_env_files())}  # noqa: SLF001
+    for name in sorted(given):
+        if name.startswith(PREFIX) and name not in known:
+            raise SettingsError(f"{name} is no setting of Sluice")
+
+
+def _line(error: Any) -> str:
+    reason = str(error["msg"]).removeprefix("Value error, ")
+    if not error["loc"]:
+        return reason
+    name = f"{PREFIX}{error['loc'][0]}".upper()
+    return f"{name} is not set" if error["type"] == "missing" else f"{name}: {reason}"
+
+
+def described() -> list[tuple[str, str, str]]:
+    """Every variable with its default and meaning, for the documentation."""
+    return [
+        (f"{PREFIX}{name}".upper(), _default(field), field.description or "")
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _default(field: Any) -> str:
+    if field.is_required():
+        return "(required)"
+    return "(none)" if field.default is None or field.default == "" else str(field.default)

@@ -1,0 +1,103 @@
+"""Attempts of sends, and receipts that came before their send."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from msgspec import Raw, Struct
+
+from workers.rules.attempts import AttemptStatus
+from workers.runtime.batch import Connection
+from workers.store.contacts import columns
+from workers.store.queries import load
+from workers.store.sends import SendKey, as_json
+
+_SQL = load("attempts")
+
+ProviderKey = tuple[str, str, str]
+"""(workspace_id, channel_id, provider_message_id)"""
+
+
+class Attempt(Struct, frozen=True, kw_only=True):
+    """A row of `send_attempts`."""
+
+    workspace_id: str
+    send_id: UUID
+    attempt: int
+    channel_id: str
+    status: AttemptStatus
+    dispatched_at: datetime
+    claimed_at: datetime | None = None
+    status_at: datetime | None = None
+    permanent: bool = False
+    error_code: str | None = None
+    provider_message_id: str | None = None
+
+
+class Parked(Struct, frozen=True, kw_only=True):
+    """A row of `parked_receipts`; `receipt` is a DeliveryReceipt as JSON, `key` the record's in hexadecimal."""
+
+    workspace_id: str
+    topic: str
+    partition: int
+    offset: int
+    send_id: UUID | None
+    channel_id: str
+    provider_message_id: str | None
+    attempt: int | None
+    key: str | None
+    receipt: Raw
+    record_at: datetime
+    parked_at: datetime
+
+
+async def of_sends(tx: Connection, keys: Collection[SendKey]) -> dict[SendKey, dict[int, Attempt]]:
+    found: defaultdict[SendKey, dict[int, Attempt]] = defaultdict(dict)
+    for row in await tx.fetch(_SQL["of_sends"], *columns(sorted(keys), 2)):
+        found[row["workspace_id"], row["send_id"]][row["attempt"]] = Attempt(**dict(row))
+    return dict(found)
+
+
+async def by_provider_id(tx: Connection, ids: Collection[ProviderKey]) -> dict[ProviderKey, tuple[UUID, int]]:
+    """(workspace_id, channel_id, provider_message_id) -> send and attempt."""
+    ordered = sorted(ids)
+    rows = await tx.fetch(_SQL["by_provider_id"], *columns(ordered, 3)) if ordered else []
+    return {ordered[position - 1]: (send_id, attempt) for position, send_id, attempt in rows}
+
+
+async def save(tx: Connection, attempts: Collection[Attempt]) -> None:
+    """New ones, and what became of known ones. `claimed_at` belongs to `sluice.claim_send` and is never overwritten."""
+    if attempts:
+        await tx.execute(_SQL["save"], as_json(attempts))
+
+
+async def park(tx: Connection, receipts: Collection[Parked]) -> None:
+    if receipts:
+        await tx.execute(_SQL["park"], as_json(receipts))
+
+
+async def unpark(tx: Connection, keys: Collection[SendKey], provider_ids: Collection[ProviderKey]) -> list[Parked]:
+    """Take out what waited for attempts of these sends, or for these provider ids, oldest first."""
+    rows = await tx.fetch(_SQL["unpark"], *columns(sorted(keys), 2), *columns(sorted(provider_ids), 3))
+    return _parked(rows)
+
+
+async def unpark_overlooked(tx: Connection, limit: int) -> list[Parked]:
+    """Take out what waits although its attempt exists: it was parked while the send was being dispatched."""
+    return _parked(await tx.fetch(_SQL["unpark_overlooked"], limit))
+
+
+async def give_up_parked(tx: Connection, parked_before: datetime, limit: int) -> list[Parked]:
+    """Take out what has waited too long."""
+    return _parked(await tx.fetch(_SQL["give_up_parked"], parked_before, limit))
+
+
+def _parked(rows: Iterable[Mapping[str, Any]]) -> list[Parked]:
+    found = []
+    for row in rows:
+        values = dict(row)
+        values["receipt"] = Raw(values["receipt"].encode())
+        found.append(Parked(**values))
+    return sorted(found, key=lambda p: (p.record_at, p.topic, p.partition, p.offset))

@@ -1,0 +1,89 @@
+"""What people asked for and what became of it: once per command, whichever partitions it came on."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from workers.errors import RetryBatch
+from workers.rules.results import Done, Refused, Result
+from workers.runtime.batch import Connection
+from workers.store.contacts import columns
+from workers.store.queries import load
+
+_SQL = load("commands")
+
+CommandKey = tuple[str, UUID]
+"""(workspace_id, command_id)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A command that has its result."""
+
+    command: str
+    result: Result
+    applied_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRow:
+    """A line of the audit log. `target`: JSON text of what the command named. `issued_at`: None if unreadable."""
+
+    workspace_id: str
+    command_id: UUID
+    command: str
+    actor_id: str
+    actor_role: str
+    target: str | None
+    issued_at: datetime | None
+    result: Result
+
+
+_HEAD = tuple(f.name for f in fields(CommandRow) if f.name != "result")
+
+
+async def find(tx: Connection, keys: Iterable[CommandKey]) -> dict[CommandKey, Answered]:
+    """The commands among `keys` that were applied before."""
+    rows = await tx.fetch(_SQL["find"], *columns(sorted(set(keys)), 2))
+    return {(row["workspace_id"], row["command_id"]): _answered(row) for row in rows}
+
+
+async def add(tx: Connection, rows: Iterable[CommandRow], now: datetime) -> None:
+    """Keep the results of commands applied at `now`.
+
+    Raises:
+        RetryBatch: another transaction applied one of them meanwhile.
+    """
+    ordered = sorted(rows, key=lambda r: (r.workspace_id, r.command_id))
+    values = [(*(getattr(r, name) for name in _HEAD), *_outcome(r.result)) for r in ordered]
+    if values:
+        status = await tx.execute(_SQL["add"], *columns(values, 10), now)
+        require_all(status, len(values))
+
+
+def require_all(status: str, expected: int) -> None:
+    """`status` is what PostgreSQL answered to an INSERT … ON CONFLICT DO NOTHING.
+
+    Raises:
+        RetryBatch: another transaction stored one of the rows first.
+    """
+    if int(status.rsplit(" ", 1)[1]) != expected:
+        raise RetryBatch("a row of this batch was stored by another transaction")
+
+
+def _outcome(result: Result) -> tuple[str, str | None, str]:
+    match result:
+        case Done(changed):
+            return "done", None, msgspec.json.encode(changed).decode()
+        case Refused(reason):
+            return "refused", reason, "{}"
+
+
+def _answered(row: Any) -> Answered:
+    refused = row["outcome"] == "refused"
+    result = Refused(row["reason"]) if refused else Done(msgspec.json.decode(row["changed"]))
+    return Answered(row["command"], result, row["applied_at"])

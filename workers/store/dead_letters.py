@@ -1,0 +1,104 @@
+"""Records that could not be understood, kept as they came until they are erased."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from schemas.limits import MAX_DEAD_LETTER_BYTES
+from workers.runtime.batch import Connection, Source
+from workers.runtime.ports import DeadLetter
+from workers.store.queries import load
+
+_QUERIES: Final = load("dead_letters")
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]])
+
+REPLAY_HEADER: Final = "sluice_dead_letter_id"
+"""On a replayed record: the row it came from, so that failing again counts there."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLetter:
+    """A row with its content; `value` is None where it was null, too large to keep, or erased."""
+
+    id: int
+    source: Source
+    offset: int
+    error: str
+    status: str
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes | None]]
+    erased: bool
+
+
+async def record(connection: Connection, letters: Sequence[DeadLetter]) -> None:
+    """Stores records that were just found bad; a replayed one counts on the row it came from."""
+    fresh = [letter for letter in letters if _replayed_from(letter) is None]
+    again = {replayed: letter for letter in letters if (replayed := _replayed_from(letter)) is not None}
+    if again:
+        await connection.execute(
+            _QUERIES["failed_again"], sorted(again), [again[identity].error for identity in sorted(again)]
+        )
+    if fresh:
+        await connection.execute(_QUERIES["record"], *_columns(fresh))
+
+
+def _columns(letters: Sequence[DeadLetter]) -> tuple[list[object], ...]:
+    return (
+        [letter.source.topic for letter in letters],
+        [letter.source.partition for letter in letters],
+        [letter.raw.offset for letter in letters],
+        [letter.error for letter in letters],
+        [letter.raw.key for letter in letters],
+        [_kept(letter.raw.value) for letter in letters],
+        [_ENCODER.encode(list(letter.raw.headers)) for letter in letters],
+    )
+
+
+def _kept(value: bytes | None) -> bytes | None:
+    return value if value is not None and len(value) <= MAX_DEAD_LETTER_BYTES else None
+
+
+def _replayed_from(letter: DeadLetter) -> int | None:
+    for name, value in letter.raw.headers:
+        # Anybody may write a header: what is no row's id is an ordinary header.
+        if name == REPLAY_HEADER and value and value.isdigit() and len(value) <= 18:
+            return int(value)
+    return None
+
+
+async def read(connection: Connection, identity: int) -> StoredLetter | None:
+    """One dead letter with its content; None if there is no such row."""
+    row = await connection.fetchrow(_QUERIES["read"], identity)
+    if row is None:
+        return None
+    return StoredLetter(
+        id=row["id"],
+        source=Source(row["source_topic"], row["source_partition"]),
+        offset=row["source_offset"],
+        error=row["error"],
+        status=row["status"],
+        key=row["key"],
+        value=row["value"],
+        headers=_DECODER.decode(row["headers"]) if row["headers"] is not None else [],
+        erased=row["erased_at"] is not None,
+    )
+
+
+async def mark_replayed(connection: Connection, identity: int) -> None:
+    """The record was produced again."""
+    await connection.execute(_QUERIES["mark"], identity, "replayed")
+
+
+async def mark_dismissed(connection: Connection, identity: int) -> None:
+    """A person decided that the record may be left alone."""
+    await connection.execute(_QUERIES["mark"], identity, "dismissed")
+
+
+async def erase(connection: Connection, older_than_days: int, limit: int = 1000) -> int:
+    """Erases the content of old rows, `limit` at a time; returns how many. The rows stay as a record."""
+    status: str = await connection.execute(_QUERIES["erase"], older_than_days, limit)
+    return int(status.removeprefix("UPDATE "))

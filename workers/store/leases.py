@@ -1,0 +1,45 @@
+"""Leases of timed jobs and publishers: one owner at a time, by the database's clock."""
+
+from datetime import datetime
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from workers.runtime.batch import Connection
+from workers.store.queries import load
+
+_QUERIES: Final = load("leases")
+
+
+class Holder(NamedTuple):
+    """Who takes leases; `token` is random and this process's own."""
+
+    token: UUID
+    owner: str
+
+
+async def take(connection: Connection, name: str, holder: Holder, seconds: float, every_s: float = 0.0) -> bool | None:
+    """Takes or renews a lease for `seconds`.
+
+    Returns None where somebody else has it; otherwise whether its work is due, `every_s` after it last ran.
+    """
+    due: bool | None = await connection.fetchval(_QUERIES["take"], name, holder.token, holder.owner, seconds, every_s)
+    return due
+
+
+async def hold(connection: Connection, name: str, holder: Holder) -> datetime | None:
+    """Locks the lease until the transaction ends and returns its time; None if it is not ours any more.
+
+    A job's transaction begins with this: whoever lost the lease meanwhile changes nothing.
+    """
+    now: datetime | None = await connection.fetchval(_QUERIES["hold"], name, holder.token)
+    return now
+
+
+async def ran(connection: Connection, name: str) -> None:
+    """The lease's work was done now."""
+    await connection.execute(_QUERIES["ran"], name)
+
+
+async def release(connection: Connection, holder: Holder) -> None:
+    """Gives every lease of this holder back at once."""
+    await connection.execute(_QUERIES["release"], holder.token)

@@ -1,0 +1,42 @@
+"""The ordinary outbox: facts that no input record causes, stored with the change that made them."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from workers.runtime.batch import Connection, Fact
+from workers.runtime.ports import Message
+from workers.store.queries import load
+
+_QUERIES: Final = load("outbox")
+
+
+async def put(connection: Connection, facts: Sequence[Fact]) -> None:
+    """Stores facts in this order; they are published once the transaction commits."""
+    if not facts:
+        return
+    await connection.execute(
+        _QUERIES["put"],
+        [fact.topic for fact in facts],
+        [fact.key for fact in facts],
+        [fact.value for fact in facts],
+        [fact.ce_id for fact in facts],
+        [fact.workspace_id for fact in facts],
+        [fact.time for fact in facts],
+        [fact.traceparent for fact in facts],
+    )
+
+
+async def waiting_shards(connection: Connection) -> list[int]:
+    """Shards that hold at least one fact."""
+    return [row["shard"] for row in await connection.fetch(_QUERIES["waiting_shards"])]
+
+
+async def of_shard(connection: Connection, shard: int, limit: int) -> list[tuple[int, Message]]:
+    """The oldest facts of a shard with their row's id."""
+    rows = await connection.fetch(_QUERIES["of_shard"], shard, limit)
+    return [(row[0], Message(*row[1:])) for row in rows]
+
+
+async def published(connection: Connection, ids: Sequence[int]) -> None:
+    """Forgets facts that are acknowledged."""
+    await connection.execute(_QUERIES["published"], sorted(ids))

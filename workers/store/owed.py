@@ -1,0 +1,70 @@
+"""The batch outbox: the outputs of one poll and partition as one compressed row."""
+
+import zlib
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from workers.runtime.batch import Connection, Source
+from workers.runtime.ports import Message, Owed, OwedKey
+from workers.store.queries import load
+
+_QUERIES: Final = load("owed")
+_ENCODER: Final = msgspec.msgpack.Encoder(uuid_format="bytes")
+_DECODER: Final = msgspec.msgpack.Decoder(list[Message])
+
+# Below this compressing costs more than the bytes it saves.
+_SMALL: Final = 512
+_PLAIN: Final = b"\0"
+_ZLIB: Final = b"\1"
+
+
+def pack(messages: Sequence[Message]) -> bytes:
+    """Messages as stored: one byte that tells the form, then MessagePack, compressed unless small."""
+    raw = _ENCODER.encode(messages)
+    return _PLAIN + raw if len(raw) < _SMALL else _ZLIB + zlib.compress(raw, 1)
+
+
+def unpack(stored: bytes) -> list[Message]:
+    """The inverse of `pack`: equal messages, byte for byte."""
+    raw = zlib.decompress(stored[1:]) if stored[:1] == _ZLIB else stored[1:]
+    return _DECODER.decode(raw)
+
+
+async def of_source(connection: Connection, source: Source) -> list[Owed]:
+    """What is owed for a partition, oldest first."""
+    rows = await connection.fetch(_QUERIES["of_source"], source.topic, source.partition)
+    return [Owed(OwedKey(source, row["next_offset"]), unpack(row["outputs"])) for row in rows]
+
+
+async def owe(connection: Connection, owed: Sequence[Owed], published: Sequence[OwedKey]) -> None:
+    """Stores what is owed and forgets what is published, in one statement."""
+    rows = sorted(owed, key=lambda row: row.key)
+    await connection.execute(
+        _QUERIES["owe"],
+        [row.key.source.topic for row in rows],
+        [row.key.source.partition for row in rows],
+        [row.key.next_offset for row in rows],
+        [pack(row.messages) for row in rows],
+        *_columns(published),
+    )
+
+
+async def settle(connection: Connection, published: Sequence[OwedKey]) -> None:
+    """Forgets what is published."""
+    await connection.execute(_QUERIES["settle"], *_columns(published))
+
+
+async def all_sources(connection: Connection) -> list[Source]:
+    """Every partition that owes something."""
+    return [Source(r["topic"], r["partition"]) for r in await connection.fetch(_QUERIES["all_sources"])]
+
+
+def _columns(keys: Sequence[OwedKey]) -> tuple[list[str], list[int], list[int]]:
+    ordered = sorted(keys)
+    return (
+        [key.source.topic for key in ordered],
+        [key.source.partition for key in ordered],
+        [key.next_offset for key in ordered],
+    )

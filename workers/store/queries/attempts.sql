@@ -1,0 +1,59 @@
+-- Attempts and waiting receipts travel between the workers and their tables as one JSON text.
+
+-- name: of_sends
+SELECT a.* FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, send_id)
+JOIN send_attempts a USING (workspace_id, send_id)
+
+-- name: by_provider_id
+SELECT wanted.position, a.send_id, a.attempt
+FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY
+    AS wanted (workspace_id, channel_id, provider_message_id, position)
+JOIN send_attempts a USING (workspace_id, channel_id, provider_message_id)
+
+-- name: save
+INSERT INTO send_attempts SELECT * FROM json_populate_recordset(NULL::send_attempts, $1::json)
+ORDER BY workspace_id, send_id, attempt
+ON CONFLICT (workspace_id, send_id, attempt) DO UPDATE SET status = excluded.status, status_at = excluded.status_at,
+    permanent = excluded.permanent, error_code = excluded.error_code, provider_message_id = excluded.provider_message_id
+
+-- name: park
+INSERT INTO parked_receipts SELECT * FROM json_populate_recordset(NULL::parked_receipts, $1::json)
+ORDER BY workspace_id, topic, partition, "offset"
+ON CONFLICT DO NOTHING
+
+-- name: unpark
+-- Of the receipts that wait for these sends or provider ids, those whose attempt exists by now.
+DELETE FROM parked_receipts p WHERE (workspace_id, topic, partition, "offset") IN (
+    SELECT p.workspace_id, p.topic, p.partition, p."offset"
+    FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, send_id)
+    JOIN parked_receipts p USING (workspace_id, send_id)
+    JOIN send_attempts a USING (workspace_id, send_id)
+    WHERE p.attempt IS NULL OR p.attempt = a.attempt
+    UNION
+    SELECT p.workspace_id, p.topic, p.partition, p."offset"
+    FROM unnest($3::text[], $4::text[], $5::text[]) AS wanted (workspace_id, channel_id, provider_message_id)
+    JOIN parked_receipts p USING (workspace_id, channel_id, provider_message_id)
+    WHERE p.send_id IS NULL
+)
+RETURNING p.*
+
+-- name: unpark_overlooked
+DELETE FROM parked_receipts p WHERE (workspace_id, topic, partition, "offset") IN (
+    SELECT p.workspace_id, p.topic, p.partition, p."offset" FROM parked_receipts p
+    WHERE EXISTS (
+        SELECT FROM send_attempts a WHERE a.workspace_id = p.workspace_id AND a.send_id = p.send_id
+            AND (p.attempt IS NULL OR p.attempt = a.attempt)
+    ) OR (p.send_id IS NULL AND EXISTS (
+        SELECT FROM send_attempts a WHERE a.workspace_id = p.workspace_id AND a.channel_id = p.channel_id
+            AND a.provider_message_id = p.provider_message_id
+    ))
+    ORDER BY p.parked_at LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+RETURNING p.*
+
+-- name: give_up_parked
+DELETE FROM parked_receipts p WHERE (workspace_id, topic, partition, "offset") IN (
+    SELECT workspace_id, topic, partition, "offset" FROM parked_receipts
+    WHERE parked_at <= $1 ORDER BY parked_at LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+RETURNING p.*

@@ -1,0 +1,18 @@
+-- Leases of timed jobs and publishers; time is the database's.
+
+-- name: take
+INSERT INTO leases AS l (name, token, owner, expires_at)
+VALUES ($1, $2, $3, clock_timestamp() + make_interval(secs => $4))
+ON CONFLICT (name) DO UPDATE SET
+    token = excluded.token, owner = excluded.owner, expires_at = excluded.expires_at
+WHERE l.token = excluded.token OR l.expires_at < clock_timestamp()
+RETURNING last_run_at IS NULL OR last_run_at <= clock_timestamp() - make_interval(secs => $5) AS due
+
+-- name: hold
+SELECT now() FROM leases WHERE name = $1 AND token = $2 AND expires_at > clock_timestamp() FOR UPDATE
+
+-- name: ran
+UPDATE leases SET last_run_at = clock_timestamp() WHERE name = $1
+
+-- name: release
+UPDATE leases SET expires_at = '-infinity' WHERE token = $1

@@ -1,0 +1,61 @@
+"""What engines are told, as records of workflows.control."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from schemas.ids import fact_id
+from schemas.outputs import ENCODER, WorkflowControl
+from workers.outbound import cancelling
+from workers.rules.workflow_families import Families, Telling
+from workers.rules.workflows import Fact, RunKey
+from workers.runtime.batch import Connection, Output, Record
+from workers.store import workflows
+
+TOPIC: Final = "workflows.control"
+
+Told = Sequence[tuple[Telling, Record[Any]]]
+"""Facts, each with the record that brought it about."""
+
+
+async def save_and_tell(tx: Connection, families: Families, told: Told, now: datetime) -> list[Output]:
+    """Save what was decided about locked runs and refuse what stopped ones have not sent yet; the facts of both."""
+    await workflows.add(tx, families.started())
+    await workflows.save(tx, families.changed())
+    outputs = [output(telling, origin) for telling, origin in told]
+    stopped = {telling.run: origin for telling, origin in told if telling.stops}
+    # runs first: their sends are refused by what is stored of them
+    return outputs + (await cancelling.refuse_halted(tx, stopped, now) if stopped else [])
+
+
+def output(telling: Telling, origin: Record[Any]) -> Output:
+    """One fact as it travels, owed by the input partition of `origin`."""
+    (workspace_id, run_id), fact = telling.run, telling.fact
+    value = WorkflowControl(
+        workspace_id=workspace_id,
+        run_id=run_id,
+        control=fact.control,
+        step_id=fact.step_id,
+        outcome=None,
+        reason=fact.reason,
+        contact_id=telling.contact_id,
+        at=fact.at,
+        revision=fact.revision,
+    )
+    return Output(
+        topic=TOPIC,
+        key=f"{workspace_id}:{run_id}".encode(),
+        value=ENCODER.encode(value),
+        ce_id=_fact_id(telling.run, fact),
+        workspace_id=workspace_id,
+        time=fact.at,
+        source=origin.source,
+        traceparent=origin.traceparent,
+    )
+
+
+def _fact_id(run: RunKey, fact: Fact) -> UUID:
+    about_step = fact.control == "step_granted" or fact.reason in ("unknown_run", "run_finished")
+    # a run ends once for one reason, whatever step asked when it was said
+    return fact_id(TOPIC, *run, fact.control, fact.reason or "", (fact.step_id or "") if about_step else "")
