@@ -4,7 +4,7 @@ Errors name what was expected and where, never what was found: they travel as he
 """
 
 from datetime import datetime
-from typing import Final, TypeVar, get_args
+from typing import Any, Final, TypeVar, get_args
 from uuid import UUID
 
 import msgspec
@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from schemas.actors import Actor
 from schemas.commands import Command, InvalidCommand
-from schemas.fields import Moment, WorkspaceId, in_utc
+from schemas.fields import Channel, ChannelId, Moment, WorkspaceId, in_utc
 from schemas.framing import framing_error
 from schemas.inbound import InboundMessage
 from schemas.receipts import DeliveryReceipt
@@ -96,9 +96,23 @@ class _Head(Struct, frozen=True, kw_only=True, gc=False):
     actor: Actor
 
 
+class _Place(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """An identity without its address."""
+
+    channel: Channel | None = None
+    channel_id: ChannelId | None = None
+
+
 _HEAD = msgspec.json.Decoder(_Head)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ISSUED_AT = msgspec.json.Decoder(Moment)
+# The log outlives deletion, so it shows no address: not an identity's, nor one that stands where an id belongs.
+_SHOWN: Final[dict[str, msgspec.json.Decoder[Any]]] = {
+    "identity": msgspec.json.Decoder(_Place),
+    "contact_ids": msgspec.json.Decoder(list[UUID]),
+    **{name: msgspec.json.Decoder(UUID) for name in ("contact_id", "survivor_id", "loser_id", "merge_id", "send_id")},
+}
+_NAME: Final = msgspec.json.Decoder(str | int)
 
 
 def _readable_head(raw: bytes, bad: BadRecord) -> InvalidCommand | BadRecord:
@@ -130,7 +144,12 @@ def _issued_at(given: msgspec.Raw | None) -> datetime | None:
 
 
 def _target(fields: dict[str, msgspec.Raw]) -> str | None:
-    named = {name: fields[name] for name in _TARGETS if name in fields}
-    if not named:
+    named = {name: shown for name in _TARGETS if name in fields and (shown := _shown(name, fields[name])) is not None}
+    return msgspec.json.encode(named).decode()[:_LONGEST_TARGET] if named else None
+
+
+def _shown(name: str, given: msgspec.Raw) -> Any:
+    try:
+        return _SHOWN.get(name, _NAME).decode(given)
+    except _UNREADABLE:
         return None
-    return msgspec.json.encode(named).decode()[:_LONGEST_TARGET]

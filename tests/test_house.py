@@ -1,17 +1,14 @@
-"""The house around the code: what the documents name exists, what the image is made of is pinned, one lock agrees with
-the next, and the services of docker-compose.yml are complete. No engine runs here: their form is checked, not their run.
-"""
+"""The house around the code: what the documents name exists, settings are described, one lock agrees with the next."""
 
+import ast
 import os
 import re
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 import typer
-import yaml
 
 from workers import cli
 from workers.settings import described
@@ -19,7 +16,6 @@ from workers.settings import described
 ROOT: Final = Path(__file__).resolve().parents[1]
 DOCS: Final = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LOCKS: Final = ["requirements.lock", "requirements-runtime.lock", "deploy/requirements-build.lock"]
-WORKERS: Final = {"inbound", "outbound", "commands", "workflows", "billing", "upkeep"}
 PROMISED_COMMANDS: Final = {
     *("demo", "dev", "worker", "migrate", "topics", "status", "progress", "dead-letters", "holds", "mac"),
 }
@@ -73,10 +69,18 @@ def test_every_command_a_document_names_exists(doc: Path) -> None:
 def test_every_file_a_document_names_exists(doc: Path) -> None:
     code = _CODE.findall(doc.read_text(encoding="utf-8"))
     paths = {
-        p for c in code for p in re.findall(r"^`((?:workers|schemas|tests|deploy|docs|benchmarks|\.ci)/[^`*<…]*)`$", c)
+        p
+        for c in code
+        for p in re.findall(r"^`((?:workers|schemas|tests|deploy|docs|benchmarks|\.ci)/[^`:*<…]*)(?::[\w.]+)?`$", c)
     }
 
     assert not {p for p in paths if not (ROOT / p).exists()}
+
+
+def test_every_name_in_code_that_a_document_cites_exists(doc: Path) -> None:
+    cited = re.findall(r"`([\w/]+\.py):([\w.]+)`", doc.read_text(encoding="utf-8"))
+
+    assert not [f"{path}:{name}" for path, name in cited if name not in _defined(ROOT / path)]
 
 
 def test_every_document_can_be_reached_from_the_readme() -> None:
@@ -97,6 +101,17 @@ def test_the_readme_starts_with_the_two_commands() -> None:
     assert {"demo", "test"} <= set(_TARGET.findall(text)) & _targets()
 
 
+def _defined(file: Path) -> set[str]:
+    names = set()
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            inner = node.body if isinstance(node, ast.ClassDef) else []
+            names |= {node.name} | {
+                f"{node.name}.{m.name}" for m in inner if isinstance(m, ast.FunctionDef | ast.AsyncFunctionDef)
+            }
+    return names
+
+
 def _links(doc: Path) -> list[str]:
     return [t for t in _LINK.findall(_CODE.sub("", doc.read_text(encoding="utf-8"))) if "://" not in t]
 
@@ -111,8 +126,7 @@ def _resolves(doc: Path, link: str) -> bool:
 
 
 def _commands() -> set[str]:
-    app = getattr(cli, "app", None)
-    return set(typer.main.get_group(app).commands) if isinstance(app, typer.Typer) else PROMISED_COMMANDS
+    return set(typer.main.get_group(cli.app).commands) | PROMISED_COMMANDS
 
 
 def _targets() -> set[str]:
@@ -203,89 +217,3 @@ def test_ci_ends_within_25_minutes() -> None:
     minutes = re.findall(r"^step (\d+) ", (ROOT / ".ci/run").read_text(encoding="utf-8"), re.MULTILINE)
 
     assert 0 < sum(map(int, minutes)) < 25
-
-
-# --- images and services
-
-
-def _services() -> dict[str, dict[str, Any]]:
-    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
-    services: dict[str, dict[str, Any]] = compose["services"]
-    return services
-
-
-def test_every_worker_has_a_service_that_waits_for_the_setup() -> None:
-    services = _services()
-    workers = {name: s for name, s in services.items() if s.get("command", [None])[0] == "worker"}
-
-    assert {name: s["command"] for name, s in workers.items()} == {name: ["worker", name] for name in WORKERS}
-    for service in workers.values():
-        assert service["depends_on"]["setup"]["condition"] == "service_completed_successfully"
-        assert service["stop_grace_period"] == "40s"
-
-
-def test_the_setup_migrates_and_makes_topics_once_the_servers_answer() -> None:
-    setup = _services()["setup"]
-
-    assert _COMMAND.findall(setup["command"][0]) == ["migrate", "topics"]
-    assert {c["condition"] for c in setup["depends_on"].values()} == {"service_healthy"}
-    assert set(setup["depends_on"]) == {"postgres", "kafka"}
-
-
-def test_every_service_is_bounded_and_what_stays_is_watched() -> None:
-    for name, service in _services().items():
-        assert re.fullmatch(r"\d+[MG]", service["deploy"]["resources"]["limits"]["memory"]), name
-        if name not in {"setup", "status"}:
-            assert service["healthcheck"]["test"], name
-            assert service["restart"] == "unless-stopped", name
-
-
-def test_data_outlives_the_containers() -> None:
-    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
-
-    assert set(compose["volumes"]) == {"postgres", "kafka"}
-    assert _services()["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]
-    assert _services()["kafka"]["volumes"] == ["kafka:/var/lib/kafka/data"]
-
-
-def test_services_are_reachable_from_this_machine_only() -> None:
-    ports = [port for s in _services().values() for port in s.get("ports", [])]
-
-    assert ports
-    assert all(port.startswith("127.0.0.1:") for port in ports)
-
-
-def test_images_are_pinned() -> None:
-    images = {s["image"] for s in _services().values()} - {"sluice:local"}
-    bases = set(re.findall(r"^FROM (\S+)", (ROOT / "deploy/Dockerfile").read_text(encoding="utf-8"), re.MULTILINE))
-
-    assert images == {"postgres:18.4-bookworm", "apache/kafka:4.3.1"}
-    assert bases == {"python:3.11-slim"}
-
-
-def test_no_secret_is_fixed_in_the_services() -> None:
-    for name, value in _environment():
-        if re.search("PASSWORD|KEY|SECRET|TOKEN", name):
-            assert re.fullmatch(r"\$\{\w+:-[^}]+\}", value), name
-        assert not re.search(r"://\w+:(?!\$\{)", value), name
-
-
-def _environment() -> Iterator[tuple[str, str]]:
-    for service in _services().values():
-        yield from ((name, str(value)) for name, value in service.get("environment", {}).items())
-
-
-def test_the_image_runs_as_nobody_with_hashed_packages_and_no_other_file() -> None:
-    dockerfile = (ROOT / "deploy/Dockerfile").read_text(encoding="utf-8")
-    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
-
-    installs = re.findall(r"pip install (.+)", dockerfile)
-    assert all("--require-hashes" in i or i.startswith("--no-deps /wheels/") for i in installs)
-    assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", dockerfile, re.MULTILINE)
-    assert "*" in ignored
-    assert {line[1:] for line in ignored if line.startswith("!")} == set(_copied(dockerfile))
-
-
-def _copied(dockerfile: str) -> Iterator[str]:
-    for line in re.findall(r"^COPY (?!--from)(.+)$", dockerfile, re.MULTILINE):
-        yield from line.split()[:-1]

@@ -227,9 +227,7 @@ async def test_a_clean_stop_hands_everything_over(database: str, booked: Pool, a
     assert numbers(await any_broker.read_all(OUTPUT)) == applied
 
 
-async def test_the_line_stops_and_nothing_past_it_is_committed(
-    database: str, booked: Pool, any_broker: Broker
-) -> None:
+async def test_the_line_stops_and_nothing_past_it_is_committed(database: str, booked: Pool, any_broker: Broker) -> None:
     await any_broker.create(TOPIC)
     good, bad = records(100, 150), [(b"k", b"bad")] * 300
     await any_broker.produce(TOPIC, [*good, *bad, *records(200, 300)], partition=0)

@@ -129,6 +129,19 @@ def test_invalid_command_keeps_what_could_be_read() -> None:
     assert invalid("define_field", name="").target is None
 
 
+def test_an_invalid_command_names_its_target_without_an_address() -> None:
+    number = "+4915112345678"
+    identity = {"channel": "sms", "channel_id": 7, "address": number}
+
+    assert invalid("block_contact", contact_id=None, identity=identity).target is None
+    assert invalid("block_contact", identity=identity | {"channel_id": "s"}).target == (
+        f'{{"contact_id":"{CONTACT}","identity":{{"channel":"sms","channel_id":"s"}}}}'
+    )
+    assert invalid("block_contact", contact_id=number).target is None
+    assert invalid("delete_contacts", contact_ids=[number]).target is None
+    assert invalid("set_profile_status", profile_id={"address": number}).target is None
+
+
 def test_unknown_command_is_told_without_its_name() -> None:
     assert decode_command(raw(command("comment", command="explode"))) == BadRecord("Unknown value - at `$.command`")
 

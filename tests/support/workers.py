@@ -69,6 +69,10 @@ async def running(
         handle = Running(worker, ending)
         try:
             yield handle
+        except BaseException as error:
+            if ending.done() and not ending.cancelled() and (cause := ending.exception()) not in (None, error):
+                raise AssertionError(f"the worker had ended: {cause!r}") from cause
+            raise
         finally:
             seen = ending.done()
             worker.stop()

@@ -9,9 +9,11 @@ from asyncpg import Pool
 
 from schemas.ids import message_id
 from tests.workers.records import DAY, WORKSPACE, at, batch, message, uuid_of
+from workers.billing import cycles
 from workers.inbound import releasing, revising, worker
 from workers.rules.blocks import BlockChange, Interval
 from workers.runtime.batch import Output, Record
+from workers.runtime.jobs import Unfinished
 from workers.store import contacts, messages
 
 
@@ -131,7 +133,17 @@ async def test_a_dropped_message_of_a_later_cycle_never_counts(pool: Pool) -> No
     await ingest(pool, message(minutes=month))
 
     assert await rows(pool, DROPPED) == [("contact_blocked", "next_cycle", False)]
-    assert await rows(pool, ACTIVE) == [(1,), (0,)]
+    assert await rows(pool, ACTIVE) == [(1,)]
+
+
+async def test_every_cycle_since_the_first_message_has_a_row_also_with_nobody_active(pool: Pool) -> None:
+    month = 31 * 24 * 60
+    await ingest(pool, message(minutes=0))
+    async with pool.acquire() as tx, tx.transaction():
+        assert isinstance(await cycles.turn(tx, at(2 * month)), Unfinished)
+        assert await cycles.turn(tx, at(2 * month)) == []
+
+    assert await rows(pool, ACTIVE) == [(1,), (0,), (0,)]
 
 
 async def test_a_late_block_takes_the_contact_out_of_later_cycles(pool: Pool) -> None:

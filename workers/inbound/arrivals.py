@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+from msgspec import Struct
 
 from schemas.fields import Direction
 from schemas.ids import content_digest, message_id
@@ -17,8 +18,7 @@ from workers.store.messages import MessageKey
 from workers.store.workspaces import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Struct, frozen=True):
     """One message and what can be said of it without looking at anything stored but settings."""
 
     record: Record[InboundMessage]

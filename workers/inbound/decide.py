@@ -1,9 +1,12 @@
 """What a poll's messages change: from what was loaded to what is saved, in memory."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
+
+from msgspec import Struct
 
 from schemas.outputs import encode_body
 from workers.inbound.arrivals import Arrival
@@ -19,8 +22,7 @@ from workers.store.workspaces import Workspace
 IdentityId = tuple[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """A message with its verdict. `body` is its JSON as it travels, without the ids."""
 
     arrival: Arrival
@@ -42,10 +44,7 @@ class Changes:
     opened: dict[ContactKey, datetime] = field(default_factory=dict)
     connected: dict[IdentityId, tuple[datetime, str]] = field(default_factory=dict)
     opted: dict[IdentityId, tuple[datetime, UUID, bool]] = field(default_factory=dict)
-    said: dict[str, set[ContactKey]] = field(default_factory=dict)
-
-
-_SENDER_ATTRIBUTES = {"name": "display_name", "language": "language", "avatar_url": "avatar_url"}
+    said: defaultdict[str, set[ContactKey]] = field(default_factory=lambda: defaultdict(set))
 
 
 def decide(
@@ -92,10 +91,13 @@ def _note_acceptance(changes: Changes, judged: Judged) -> None:
     message, key = arrival.record.value, judged.contact_key
     if contact.conversation_status != "open" and opens(message.kind, arrival.event_time, contact.last_closing):
         changes.opened[key] = max(arrival.event_time, changes.opened.get(key, arrival.event_time))
-    for attribute, column in _SENDER_ATTRIBUTES.items():
-        value = getattr(message.sender, attribute)
-        if value is not None and value != getattr(contact, column):
-            changes.said.setdefault(attribute, set()).add(key)
+    sender = message.sender
+    if sender.name is not None and sender.name != contact.display_name:
+        changes.said["name"].add(key)
+    if sender.language is not None and sender.language != contact.language:
+        changes.said["language"].add(key)
+    if sender.avatar_url is not None and sender.avatar_url != contact.avatar_url:
+        changes.said["avatar_url"].add(key)
 
 
 def message_row(judged: Judged, workspace: Workspace, now: datetime) -> MessageRow:

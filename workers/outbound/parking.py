@@ -1,6 +1,7 @@
 """Receipts that came before their attempt was dispatched wait for it, for a day (contract 4.6)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -11,13 +12,15 @@ from schemas.receipts import DeliveryReceipt
 from workers.outbound.changes import Changes
 from workers.outbound.receiving import Arrival, cause_of, receive
 from workers.outbound.telling import NOTHING_CAME_IN, Origin, origin_of
-from workers.runtime.batch import Connection, Output, Record
-from workers.store import attempts
+from workers.runtime.batch import Connection, Output, Record, Source
+from workers.runtime.ports import DeadLetter
+from workers.store import attempts, dead_letters
 from workers.store.attempts import Parked, ProviderKey
 from workers.store.sends import SendKey
 
 PATIENCE: Final = timedelta(days=1)
 LIMIT: Final = 500
+NEVER_SENT: Final = "no attempt of a send to apply it to within a day"
 
 _RECEIPT: Final = msgspec.json.Decoder(DeliveryReceipt)
 
@@ -41,6 +44,31 @@ async def apply_overlooked(tx: Connection, now: datetime) -> list[Output]:
     """Apply up to 500 receipts that were parked while another transaction was dispatching their attempt."""
     parked = await attempts.unpark_overlooked(tx, LIMIT)
     return await _again(tx, [(p, NOTHING_CAME_IN) for p in parked], now)
+
+
+async def give_up(tx: Connection, now: datetime) -> list[DeadLetter]:
+    """Make dead letters of up to 500 receipts that have waited for a day."""
+    parked = await attempts.give_up_parked(tx, now - PATIENCE, LIMIT)
+    letters = [DeadLetter(Source(p.topic, p.partition), _Raw.of(p), NEVER_SENT) for p in parked]
+    if letters:
+        await dead_letters.record(tx, letters)
+    return letters
+
+
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    """A parked receipt as the record it was, as far as that was kept. `timestamp` is in milliseconds since 1970."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]] = ()
+
+    @classmethod
+    def of(cls, parked: Parked) -> "_Raw":
+        key = bytes.fromhex(parked.key) if parked.key is not None else None
+        return cls(parked.offset, round(parked.record_at.timestamp() * 1000), key, bytes(parked.receipt))
 
 
 async def _unpark(

@@ -6,7 +6,8 @@ from typing import Final, Literal
 
 AttemptStatus = Literal["dispatched", "sent", "delivered", "read", "failed", "ambiguous"]
 
-LAST_ATTEMPT: Final = 5
+PAUSES: Final = tuple(timedelta(seconds=s) for s in (30, 120, 480, 1_920))
+LAST_ATTEMPT: Final = len(PAUSES) + 1
 ACCEPTED: Final = frozenset({"sent", "delivered", "read"})
 
 # Within one attempt the later word wins, and the order of the words does not depend on the order of arrival.
@@ -27,8 +28,6 @@ _BETWEEN: Final[Mapping[AttemptStatus, int]] = {
     "delivered": 4,
     "read": 5,
 }
-_FIRST_PAUSE: Final = timedelta(seconds=30)
-_GROWTH: Final = 4
 
 
 def later(known: AttemptStatus, said: AttemptStatus) -> AttemptStatus:
@@ -46,4 +45,4 @@ def pause_before_next(attempts: Mapping[int, AttemptStatus], *, permanent: bool)
     latest = max(attempts)
     if permanent or latest >= LAST_ATTEMPT or any(status != "failed" for status in attempts.values()):
         return None
-    return _FIRST_PAUSE * _GROWTH ** (latest - 1)
+    return PAUSES[latest - 1]

@@ -1,15 +1,15 @@
 """A contact as the rules see it."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+from msgspec import Struct
 
 from workers.rules.blocks import Interval
 from workers.rules.conversations import Status, last_closing, status
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(Struct, frozen=True):
     """State under the row's lock. `opened_at` is the time of an event that opened the conversation, `closed_at` of the last
     closing by a person; blocks close it as well."""
 

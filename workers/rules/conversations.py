@@ -16,8 +16,10 @@ def opens(kind: str, event_time: datetime, closed_at: datetime | None) -> bool:
 
 def last_closing(closed_at: datetime | None, intervals: Sequence[Interval]) -> datetime | None:
     """The latest closing: by a person, or by a block, which closes before it blocks."""
-    last_block = intervals[-1].start if intervals else None
-    return max((at for at in (closed_at, last_block) if at is not None), default=None)
+    if not intervals:
+        return closed_at
+    last_block = intervals[-1].start
+    return last_block if closed_at is None else max(closed_at, last_block)
 
 
 def opened_last(opened_at: datetime | None, intervals: Sequence[Interval], witness: datetime | None) -> datetime | None:

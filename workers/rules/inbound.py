@@ -5,9 +5,10 @@ would have given.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+
+from msgspec import Struct
 
 from workers.rules.blocks import Interval, covering
 from workers.rules.cycles import Calendar, Cycle
@@ -19,8 +20,7 @@ Rule = Literal["next_cycle", "immediate"]
 OUTBOUND_KINDS = frozenset({"echo", "send", "broadcast"})
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """What the verdict on one message depends on, besides the history and the calendar.
 
     `erased`: its content is gone, so that it cannot be accepted any more. `released`: a person took it out of the ledger.
@@ -33,8 +33,7 @@ class Facts:
     erased: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """Shown. `block_start` is set where a block covers it all the same: echoes and released messages."""
 
     counted: bool
@@ -42,8 +41,7 @@ class Accepted:
     block_start: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(Struct, frozen=True):
     """Kept out of everything but the ledger; `rule` is what decided whether it counts."""
 
     reason: Literal["contact_blocked"]

@@ -11,6 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from asyncpg.pool import PoolConnectionProxy
+from msgspec import Struct
 
 from schemas.decoding import BadRecord
 
@@ -26,8 +27,7 @@ class Source(NamedTuple):
     partition: int
 
 
-@dataclass(frozen=True, slots=True)
-class Record(Generic[T]):
+class Record(Struct, Generic[T], frozen=True):
     """One decoded input record. `timestamp` is Kafka's, in UTC; `traceparent` is the header's value, if any."""
 
     source: Source
@@ -49,8 +49,7 @@ class Batch(Generic[T]):
     now: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True):
     """One fact to publish. `ce_id` is semantic (schemas.ids.fact_id): the same fact always has the same id.
 
     `source` names the input partition whose batch owes it; outputs of one source are published in list order.
@@ -66,8 +65,7 @@ class Output:
     traceparent: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """One fact to publish that no input record causes. `value` None is a tombstone; otherwise as `Output`."""
 
     topic: str

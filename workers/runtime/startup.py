@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
-import asyncpg
 import structlog
 from aiokafka import errors as kafka
 from aiokafka.admin import AIOKafkaAdminClient
 from asyncpg import Pool
+from asyncpg.exceptions import InvalidAuthorizationSpecificationError, InvalidCatalogNameError
 
 from workers.errors import SetupError, Unreachable
 from workers.runtime.connection import Kafka
@@ -34,7 +34,7 @@ async def database(url: str, name: str, connections: int, unreachable_after_s: f
         try:
             async with translated():
                 return await open_pool(url, name=name, max_size=connections)
-        except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError, ValueError) as error:
+        except (InvalidAuthorizationSpecificationError, InvalidCatalogNameError, ValueError) as error:
             raise SetupError(f"PostgreSQL refuses the connection of SLUICE_DATABASE_URL: {error}") from error
 
     pool = await _patiently(connect, "PostgreSQL", (ConnectionLost, TimeoutError), unreachable_after_s)
@@ -65,7 +65,9 @@ async def topics(cluster: Kafka, names: Sequence[str], unreachable_after_s: floa
         Unreachable: Kafka did not answer within the bound.
         SetupError: topics are missing, or Kafka refuses.
     """
-    found = await _patiently(lambda: _topics(cluster), "Kafka", (kafka.KafkaError, OSError, TimeoutError), unreachable_after_s)
+    found = await _patiently(
+        lambda: _topics(cluster), "Kafka", (kafka.KafkaError, OSError, TimeoutError), unreachable_after_s
+    )
     missing = sorted({cluster.topic(name) for name in names} - found)
     if missing:
         raise SetupError(f"Kafka lacks topics ({', '.join(missing)}): run `sluice topics`")

@@ -19,6 +19,7 @@ from workers.runtime.ports import Probe, no_probe
 from workers.runtime.producer import KafkaOutput
 from workers.runtime.services import Service
 from workers.runtime.tasks import ended
+from workers.runtime.telemetry import serve_metrics
 from workers.runtime.worker import Wiring, Worker, tune_garbage_collection
 from workers.settings import Settings
 
@@ -54,6 +55,8 @@ async def run(
     try:
         async with _signalled(stopping), _services(settings, plan, probe) as services:
             tune_garbage_collection()
+            if settings.metrics_port is not None:
+                serve_metrics(settings.metrics_host, settings.metrics_port)
             return await supervise(services, stopping, ready)
     except Exception as error:  # noqa: BLE001 - the one place that must survive everything, to say how it ended
         return _told("start", error)
@@ -63,9 +66,7 @@ async def run(
 async def _services(settings: Settings, plan: Plan, probe: Probe) -> AsyncIterator[list[Service]]:
     patience = settings.unreachable_after_s
     names = "+".join(spec.name for spec in plan.specs) or "jobs"
-    pool = await startup.database(
-        settings.required_database_url(), names, settings.database_connections, patience
-    )
+    pool = await startup.database(settings.required_database_url(), names, settings.database_connections, patience)
     try:
         cluster = settings.kafka()
         wiring = Wiring(pool, cluster, settings.group_prefix, settings.limits(), patience, probe=probe)

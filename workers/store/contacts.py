@@ -140,29 +140,19 @@ def columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
 
 
-def _contacts(rows: Iterable[Mapping[str, Any]]) -> dict[ContactKey, Contact]:
-    return {(row["workspace_id"], row["contact_id"]): _contact(row) for row in rows}
+def _contacts(rows: Iterable[Any]) -> dict[ContactKey, Contact]:
+    return {(row[0], row[1]): _contact(*row) for row in rows}
 
 
-def _contact(row: Mapping[str, Any]) -> Contact:
-    ranges = row["blocks"]
-    last = len(ranges) - 1
-    intervals = tuple(
-        Interval(r.lower, r.upper, (row["blocked_by"] or "") if i == last and r.upper is None else "")
-        for i, r in enumerate(ranges)
-    )
-    return Contact(
-        workspace_id=row["workspace_id"],
-        contact_id=row["contact_id"],
-        conversation_id=row["conversation_id"],
-        profile_id=row["profile_id"],
-        profile_at=row["profile_at"],
-        intervals=intervals,
-        opened_at=row["opened_at"],
-        closed_at=row["closed_at"],
-        display_name=row["display_name"],
-        language=row["language"],
-        avatar_url=row["avatar_url"],
-        phone=row["phone"],
-        email=row["email"],
-    )
+def _contact(  # in the order of the statement's columns: unpacking is the fastest way to read a row
+    workspace_id: str,
+    contact_id: UUID,
+    conversation_id: UUID,
+    profile_id: str | None,
+    profile_at: datetime | None,
+    blocks: Sequence[Any],
+    blocked_by: str | None,
+    *others: Any,
+) -> Contact:
+    intervals = tuple(Interval(b.lower, b.upper, (blocked_by or "") if b.upper is None else "") for b in blocks)
+    return Contact(workspace_id, contact_id, conversation_id, profile_id, profile_at, intervals, *others)

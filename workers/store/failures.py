@@ -68,9 +68,17 @@ async def translated(connection: Connection | None = None) -> AsyncIterator[None
     except pg.InsufficientPrivilegeError as error:
         raise SetupError(f"the database's user lacks a right: {error}") from error
     except pg.InterfaceError as error:
-        if connection is None or connection.is_closed():
+        if connection is None or _is_gone(connection):
             raise ConnectionLost(str(error)) from error
         raise
+
+
+def _is_gone(connection: Connection) -> bool:
+    try:
+        return bool(connection.is_closed())
+    except pg.InterfaceError:
+        # A pooled connection that ended under us has gone back to the pool, and does not answer at all.
+        return True
 
 
 @asynccontextmanager

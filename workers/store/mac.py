@@ -55,19 +55,18 @@ async def add(tx: Connection, proofs: Iterable[Proof]) -> None:
     earliest: dict[_Key, Proof] = {}
     for proof in proofs:
         key = (proof.workspace_id, proof.cycle.start, proof.contact_id)
-        if key not in earliest or (proof.at, proof.message_id) < (earliest[key].at, earliest[key].message_id):
+        known = earliest.setdefault(key, proof)
+        if known is not proof and (proof.at, proof.message_id) < (known.at, known.message_id):
             earliest[key] = proof
     if not earliest:
         return
-    stored = {
-        (row["workspace_id"], row["cycle_start"], row["contact_id"]): (row["first_counted_at"], row["first_message_id"])
-        for row in await tx.fetch(_SQL["proofs"], *columns(list(earliest), 3))
-    }
+    rows = await tx.fetch(_SQL["proofs"], *columns(list(earliest), 3))
+    stored = {(workspace_id, start, contact_id): (at, by) for workspace_id, start, contact_id, at, by in rows}
     better = {k: p for k, p in earliest.items() if k not in stored or (p.at, p.message_id) < stored[k]}
-    rows = [(*key, proof.at, proof.message_id) for key, proof in better.items()]
-    if not rows:
+    if not better:
         return
-    saved = await tx.fetch(_SQL["save_proofs"], *columns(rows, 5))
+    new = [(*key, proof.at, proof.message_id) for key, proof in better.items()]
+    saved = await tx.fetch(_SQL["save_proofs"], *columns(new, 5))
     added = [better[row["workspace_id"], row["cycle_start"], row["contact_id"]] for row in saved if row["added"]]
     await _count(tx, [(p.workspace_id, p.cycle, p.shard, 1) for p in added])
 

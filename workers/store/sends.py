@@ -170,7 +170,7 @@ async def owners(tx: Connection, keys: Collection[IdentityKey]) -> dict[Identity
 
 
 async def halted_runs(tx: Connection, runs: Collection[RunKey]) -> set[RunKey]:
-    """Those that were halted or refused; an unknown run is none of them."""
+    """Those that were halted or refused, or whose engine was told so once; an unknown run is none of them."""
     return {tuple(row) for row in await tx.fetch(_SQL["halted_runs"], *columns(sorted(runs), 2))} if runs else set()
 
 

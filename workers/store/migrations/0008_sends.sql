@@ -48,6 +48,7 @@ CREATE TABLE sluice_core.sends (
 );
 CREATE INDEX sends_group ON sluice_core.sends (workspace_id, group_id) WHERE group_id IS NOT NULL;
 CREATE INDEX sends_contact ON sluice_core.sends (workspace_id, contact_id);
+CREATE INDEX sends_held_contact ON sluice_core.sends (workspace_id, contact_id) WHERE status = 'held';
 CREATE INDEX sends_held_to ON sluice_core.sends (workspace_id, channel, scope, lookup) WHERE status = 'held';
 CREATE INDEX sends_held_by_run ON sluice_core.sends (workspace_id, run_id) WHERE status = 'held' AND run_id IS NOT NULL;
 CREATE INDEX sends_expiring ON sluice_core.sends (expires_at) WHERE status = 'held';

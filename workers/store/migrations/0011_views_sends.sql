@@ -93,7 +93,7 @@ BEGIN
         $1, array_remove(ARRAY[send.contact_id, owner.contact_id], NULL), send.requested_at,
         coalesce(owner.opted_out, false),
         EXISTS (SELECT FROM workflow_runs r WHERE r.workspace_id = $1 AND r.run_id = send.run_id
-            AND r.state IN ('halted', 'refused')),
+            AND (r.state IN ('halted', 'refused') OR r.told IS NOT NULL)),
         CASE WHEN send.channel NOT IN ('whatsapp', 'sms', 'email') AND owner.connected_at IS NULL
             THEN 'contact_must_initiate' END,
         send.confirmed_keys, send.confirmed_before

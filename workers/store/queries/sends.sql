@@ -80,13 +80,19 @@ JOIN identities i USING (workspace_id, channel, scope, lookup)
 -- name: halted_runs
 SELECT r.workspace_id, r.run_id FROM unnest($1::text[], $2::text[]) AS wanted (workspace_id, run_id)
 JOIN workflow_runs r USING (workspace_id, run_id)
-WHERE r.state IN ('halted', 'refused')
+WHERE r.state IN ('halted', 'refused') OR r.told IS NOT NULL
 
 -- name: raise_run_revisions
-UPDATE workflow_runs r SET revision = r.revision + new.facts
-FROM (SELECT * FROM unnest($1::text[], $2::text[], $3::integer[]) AS new (workspace_id, run_id, facts)
-    ORDER BY workspace_id, run_id) AS new
-WHERE r.workspace_id = new.workspace_id AND r.run_id = new.run_id
+-- An UPDATE locks rows in the order its join meets them: they are locked in the order of their keys before.
+WITH locked AS MATERIALIZED (
+    SELECT r.workspace_id, r.run_id, new.facts
+    FROM unnest($1::text[], $2::text[], $3::integer[]) AS new (workspace_id, run_id, facts)
+    JOIN workflow_runs r USING (workspace_id, run_id)
+    ORDER BY r.workspace_id, r.run_id FOR UPDATE OF r
+)
+UPDATE workflow_runs r SET revision = r.revision + locked.facts
+FROM locked
+WHERE r.workspace_id = locked.workspace_id AND r.run_id = locked.run_id
 RETURNING r.workspace_id, r.run_id, r.revision
 
 -- name: link_identities

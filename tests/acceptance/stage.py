@@ -1,0 +1,404 @@
+"""Every worker at work over a broker and a database: tests push facts into topics, and read topics and views.
+
+A module of acceptance tests shares one stage per kind of broker; what keeps its tests apart is a workspace each:
+
+    pytestmark = pytest.mark.asyncio(loop_scope="module")        # the stage lives on the module's event loop
+
+    async def test_rule_3_1_…(workspace: Workspace) -> None:     # runs on the embedded broker and on real Kafka
+        hello = workspace.message("hello", at=NOW)               # JSON dicts in the contract's words, with defaults
+        block = workspace.command("block_contact", identity=WHATSAPP, issued_at=NOW)
+        await workspace.play(hello, block)                       # one by one, each applied before the next
+        await workspace.play_together(*many)                     # published at once, in order per key
+        row = await workspace.row("contact_overview")            # the one row of the view sluice.contact_overview
+        rows = await workspace.rows("drop_ledger", channel="sms")
+        outputs = await workspace.outputs("messages.accepted")   # waits until everything owed is published
+        assert (await workspace.result(block)).value["outcome"] == "done"
+
+Any field of a record can be given by its name and wins over the default; a default goes with `field=MISSING`. `play` finds
+the topic and the key of a dict by its fields; anything else is published with `stage.publish(topic, (key, value))`.
+Times are aware datetimes, by default now; records carry the broker's own clock as their Kafka timestamp. `stage.pool`
+reads the database (JSON columns are decoded), `stage.broker` is the broker, `published()` waits until nothing is owed.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any, Final, NamedTuple
+from uuid import UUID, uuid4
+
+import asyncpg
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from asyncpg import Pool
+
+from schemas.topics import OUTPUTS, TOPICS
+from tests.support.brokers import PATIENCE_S, Broker, Sent
+from workers.errors import ExitCode
+from workers.plans import ALL, plan_of
+from workers.runtime import supervisor
+from workers.runtime import topics as kafka_topics
+from workers.settings import load_settings
+
+Json = dict[str, Any]
+Headers = Sequence[tuple[str, bytes]]
+
+MISSING: Final = object()
+PHONE: Final = "+4915112345678"
+WHATSAPP: Final[Json] = {"channel": "whatsapp", "address": PHONE}
+"""The identity that writes unless a test names another."""
+
+_PARTITIONS: Final = 4
+_LOOK_S: Final = 0.01
+_GROUPS: Final = {topic: spec.name for spec in plan_of([ALL]).specs for topic in spec.decoders}
+_BACKLOG: Final = """
+    SELECT EXISTS (SELECT FROM sluice_core.outbox) OR EXISTS (SELECT FROM sluice_core.dirty_contacts)
+        OR EXISTS (SELECT FROM sluice_core.dirty_cycles) OR EXISTS (SELECT FROM sluice_core.revisions_due)
+"""
+
+
+class Published(NamedTuple):
+    """One output as it stands on its topic. `value` is decoded, None for a tombstone or what is no JSON object."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    raw: bytes | None
+    value: Any
+    headers: tuple[tuple[str, bytes], ...]
+
+    @property
+    def head(self) -> dict[str, str]:
+        """The headers by name, as text."""
+        return {name: value.decode() for name, value in self.headers}
+
+
+class Stage:
+    """Workers, broker and database of a module of tests."""
+
+    def __init__(self, broker: Broker, pool: Pool, working: "asyncio.Task[ExitCode]") -> None:
+        self.broker = broker
+        self.pool = pool
+        self._working = working
+        self._sent: dict[tuple[str, int], int] = {}
+        self._read: list[Published] = []
+        self._producer: Any = AIOKafkaProducer(
+            bootstrap_servers=broker.bootstrap, acks="all", max_request_size=2 * 1024 * 1024
+        )
+        self._consumer: Any = AIOKafkaConsumer(
+            bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest", fetch_max_wait_ms=100
+        )
+        self._admin: Any = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+        self.outputs: list[TopicPartition] = []
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """Starts the clients; the stack closes them."""
+        for client, close in ((self._producer, "stop"), (self._consumer, "stop"), (self._admin, "close")):
+            await client.start()
+            stack.push_async_callback(getattr(client, close))
+        names = [self.broker.topic_prefix + spec.name for spec in OUTPUTS]
+        self.outputs = [TopicPartition(n, p) for n in names for p in sorted(await self._producer.partitions_for(n))]
+        self._consumer.assign(self.outputs)
+        await self._consumer.seek_to_beginning()
+
+    async def publish(
+        self, topic: str, *records: tuple[bytes | None, bytes | None], headers: Headers = ()
+    ) -> list[Sent]:
+        """Writes (key, value) records in order, without waiting for workers."""
+        name = self.broker.topic_prefix + topic
+        waiting = [
+            # aiokafka refuses a record without key and value
+            await self._producer.send(name, v, k if (k, v) != (None, None) else b"", headers=list(headers))
+            for k, v in records
+        ]
+        sent = [Sent(done.partition, done.offset) for done in await asyncio.gather(*waiting)]
+        for partition, offset in sent:
+            self._sent[topic, partition] = max(offset + 1, self._sent.get((topic, partition), 0))
+        return sent
+
+    async def applied(self) -> None:
+        """Waits until every record published here is applied: the views show it.
+
+        Raises:
+            TimeoutError: it took too long.
+        """
+        query = "SELECT topic, partition, next_offset FROM sluice.partition_progress"
+
+        async def reached() -> bool:
+            rows = {(row["topic"], row["partition"]): row["next_offset"] for row in await self.pool.fetch(query)}
+            return all(rows.get(where, 0) >= end for where, end in self._sent.items())
+
+        await self.until(reached, "what was published is not applied")
+
+    async def published(self) -> None:
+        """Waits until, beyond that, all that workers owe to Kafka for it is published, compacted topics included.
+
+        Raises:
+            TimeoutError: it took too long.
+        """
+        await self.applied()
+
+        async def reached() -> bool:
+            return not await self.pool.fetchval(_BACKLOG) and await self._committed()
+
+        await self.until(reached, "what is owed is not published")
+
+    async def until(self, reached: Any, complaint: str) -> None:
+        """Waits until `await reached()`; fails at once when the workers have ended."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while not await reached():
+                    if self._working.done():
+                        raise AssertionError(f"the workers ended: {self._working.result()!r}")
+                    await asyncio.sleep(_LOOK_S)
+        except TimeoutError as error:
+            raise TimeoutError(complaint) from error
+
+    async def everything(self) -> Sequence[Published]:
+        """Every output on every topic so far, in order within each partition; waits for what is owed."""
+        await self.published()
+        ends = await self._consumer.end_offsets(self.outputs)
+        async with asyncio.timeout(PATIENCE_S):
+            while any([await self._consumer.position(p) < end for p, end in ends.items()]):
+                for records in (await self._consumer.getmany(timeout_ms=50)).values():
+                    self._read.extend(self._output(record) for record in records)
+        return self._read
+
+    async def _committed(self) -> bool:
+        # A worker commits an offset when what the records before it caused is published.
+        for group in sorted(set(_GROUPS.values())):
+            wanted = {where: end for where, end in self._sent.items() if _GROUPS[where[0]] == group}
+            if wanted and not await self._reached(f"{self.broker.group_prefix}-{group}", wanted):
+                return False
+        return True
+
+    async def _reached(self, group: str, wanted: Mapping[tuple[str, int], int]) -> bool:
+        ends = {TopicPartition(self.broker.topic_prefix + topic, p): end for (topic, p), end in wanted.items()}
+        offsets = await self._admin.list_consumer_group_offsets(group, partitions=list(ends))
+        return all(offsets[partition].offset >= end for partition, end in ends.items())
+
+    def _output(self, record: Any) -> Published:
+        topic = record.topic.removeprefix(self.broker.topic_prefix)
+        try:
+            value = json.loads(record.value) if record.value else None
+        except ValueError:
+            value = None
+        return Published(
+            topic, record.partition, record.offset, record.key, record.value, value, tuple(record.headers)
+        )
+
+
+class Workspace:
+    """One tenant on the stage: makes its records, and sees nothing but its own rows and outputs."""
+
+    def __init__(self, stage: Stage, id_: str) -> None:
+        self.stage = stage
+        self.id = id_
+        self._numbers = count(1)
+
+    def message(self, text: str = "hello", *, at: datetime | None = None, address: str = PHONE, **fields: Any) -> Json:
+        """An InboundMessage that was sent, and received, at `at`."""
+        moment = at or now()
+        channel = fields.get("channel", "whatsapp")
+        return _without_missing(
+            {
+                "workspace_id": self.id,
+                "channel_id": f"{channel}-main",
+                "channel": channel,
+                "provider_message_id": f"m{next(self._numbers)}",
+                "sender": {"address": address},
+                "sent_at": moment,
+                "received_at": moment,
+                "kind": "message",
+                "content": {"type": "text", "text": text},
+            }
+            | fields
+        )
+
+    def command(self, name: str, *, at: datetime | None = None, **fields: Any) -> Json:
+        """A command of the owner, from the settings, issued at `at`."""
+        head = {
+            "command_id": str(uuid4()),
+            "workspace_id": self.id,
+            "command": name,
+            "actor": {"id": "olga", "role": "owner", "module": "settings"},
+            "issued_at": at or now(),
+        }
+        return _without_missing(head | fields)
+
+    def send(self, text: str = "hello", *, at: datetime | None = None, **fields: Any) -> Json:
+        """A SendRequest to the usual number on WhatsApp, from the inbox."""
+        channel = fields.get("channel", "whatsapp")
+        return _without_missing(
+            {
+                "send_id": str(uuid4()),
+                "workspace_id": self.id,
+                "channel_id": f"{channel}-main",
+                "channel": channel,
+                "to": {"address": PHONE},
+                "content": {"type": "text", "text": text},
+                "requested_at": at or now(),
+                "requested_by": {"id": "anna", "role": "agent"},
+                "source": "inbox",
+            }
+            | fields
+        )
+
+    def receipt(self, send: Json, status: str, *, at: datetime | None = None, **fields: Any) -> Json:
+        """A DeliveryReceipt for a SendRequest."""
+        about = {"workspace_id": self.id, "channel_id": send["channel_id"], "send_id": send["send_id"]}
+        return _without_missing(about | {"status": status, "at": at or now()} | fields)
+
+    def event(self, name: str, run_id: str, *, at: datetime | None = None, **fields: Any) -> Json:
+        """A WorkflowEvent: `run_started` (automatic, for the usual identity), `step_requested`, `run_finished`."""
+        started = {"workflow_id": "welcome", "identity": WHATSAPP, "trigger": "automatic"}
+        defaults = started if name == "run_started" else {"outcome": "completed"} if name == "run_finished" else {}
+        head = {"workspace_id": self.id, "event": name, "run_id": run_id, "at": at or now()}
+        return _without_missing(head | defaults | fields)
+
+    async def play(self, *facts: Json, headers: Headers = ()) -> None:
+        """Publishes facts one by one, each applied before the next."""
+        for fact in facts:
+            await self.play_together(fact, headers=headers)
+
+    async def play_together(self, *facts: Json, headers: Headers = ()) -> None:
+        """Publishes facts at once and waits until they are applied; only those of one key keep their order."""
+        for fact in facts:
+            await self.stage.publish(topic_of(fact), (key_of(fact), msgspec.json.encode(fact)), headers=headers)
+        await self.stage.applied()
+
+    async def rows(self, view: str, **equal: Any) -> list[Json]:
+        """The workspace's rows of a public view, as dicts; `equal` are columns and the values they must have."""
+        rows = await self.stage.pool.fetch(f"SELECT * FROM sluice.{view} WHERE workspace_id = $1", self.id)  # noqa: S608
+        return [dict(row) for row in rows if all(row[column] == value for column, value in equal.items())]
+
+    async def row(self, view: str, **equal: Any) -> Json:
+        """The only such row."""
+        rows = await self.rows(view, **equal)
+        assert len(rows) == 1, f"{len(rows)} rows of {view}: {rows}"
+        return rows[0]
+
+    async def contact_id(self, address: str = PHONE, **equal: Any) -> UUID:
+        """Whose identity an address is, as the views show it."""
+        rows = await self.rows("contact_channels", address=address, **equal)
+        [found] = {row["contact_id"] for row in rows}
+        id_: UUID = found
+        return id_
+
+    async def outputs(self, topic: str) -> list[Published]:
+        """The workspace's outputs on a topic, tombstones included, in order of each key."""
+        source = f"/sluice/{self.id}".encode()
+        everything = await self.stage.everything()
+        return [out for out in everything if out.topic == topic and ("ce_source", source) in out.headers]
+
+    async def values(self, topic: str) -> list[Any]:
+        """The same, only their values."""
+        return [out.value for out in await self.outputs(topic)]
+
+    async def result(self, command: Json) -> Json:
+        """The value on `commands.results` that answers a command."""
+        values = [v for v in await self.values("commands.results") if v["command_id"] == command["command_id"]]
+        assert values, f"no result of {command['command']}"
+        answer: Json = values[-1]
+        return answer
+
+
+def now() -> datetime:
+    """This moment. A stage's database and broker keep the same time."""
+    return datetime.now(UTC)
+
+
+def topic_of(fact: Json) -> str:
+    """The input topic a record belongs to, by its fields."""
+    for field, topic in (
+        ("command", "contacts.commands"),
+        ("event", "workflows.events"),
+        ("sender", "messages.inbound"),
+        ("to", "messages.outbound"),
+        ("status", "messages.receipts"),
+    ):
+        if field in fact:
+            return topic
+    raise ValueError(f"no topic takes {sorted(fact)}")
+
+
+def key_of(fact: Json) -> bytes:
+    """The record's key as the contract asks producers for it."""
+    match topic_of(fact):
+        case "messages.inbound":
+            rest = f"{fact['channel']}:{fact['sender']['address']}"
+        case "messages.outbound":
+            to = fact["to"]
+            rest = str(to["contact_id"]) if "contact_id" in to else f"{fact['channel']}:{to['address']}"
+        case "messages.receipts":
+            rest = str(fact.get("send_id") or fact["provider_message_id"])
+        case "workflows.events":
+            rest = str(fact["run_id"])
+        case _:
+            rest = _target(fact)
+    return f"{fact['workspace_id']}:{rest}".encode()
+
+
+def _target(command: Json) -> str:
+    for name in ("contact_id", "profile_id", "company_id", "send_id", "group_id", "survivor_id"):
+        if command.get(name) is not None:
+            return str(command[name])
+    identity = command.get("identity")
+    return f"{identity['channel']}:{identity['address']}" if identity else "settings"
+
+
+def _without_missing(fields: Json) -> Json:
+    return {name: value for name, value in fields.items() if value is not MISSING}
+
+
+@asynccontextmanager
+async def set_stage(broker: Broker, database: str) -> AsyncIterator[Stage]:
+    """Every worker, consuming, over a broker of their own prefixes and a migrated database; stopped at the end."""
+    async with AsyncExitStack() as stack:
+        await _make_topics(broker)
+        pool = await stack.enter_async_context(asyncpg.create_pool(database, min_size=1, max_size=2, init=_decode_json))
+        stop, ready = asyncio.Event(), asyncio.Event()
+        settings = load_settings(
+            database_url=database,
+            kafka_bootstrap=broker.bootstrap,
+            topic_prefix=broker.topic_prefix,
+            group_prefix=broker.group_prefix,
+            session_timeout_ms=6_000,
+            fetch_max_wait_ms=20,
+            unreachable_after_s=10,
+        )
+        working = asyncio.create_task(supervisor.run(settings, plan_of([ALL]), ready=ready.set, stop=stop))
+        try:
+            stage = Stage(broker, pool, working)
+            await stage.open(stack)
+            await stage.until(lambda: _is_set(ready), "the workers did not begin to consume")
+            yield stage
+        finally:
+            stop.set()
+            code = await working
+        assert code is ExitCode.CLEAN
+
+
+async def _make_topics(broker: Broker) -> None:
+    if broker.kind == "embedded":
+        await broker.create(*TOPICS)
+    else:
+        await kafka_topics.ensure(broker.cluster(), _PARTITIONS, 1)
+
+
+async def _decode_json(connection: Any) -> None:
+    for type_ in ("json", "jsonb"):
+        await connection.set_type_codec(type_, schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+
+
+async def _is_set(event: asyncio.Event) -> bool:
+    return event.is_set()
+
+
+def named(outputs: Iterable[Published], **equal: Any) -> list[Published]:
+    """The outputs whose values have these fields."""
+    return [out for out in outputs if out.value is not None and equal.items() <= out.value.items()]

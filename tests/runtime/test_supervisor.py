@@ -1,0 +1,155 @@
+"""How a process starts and ends."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import pytest
+from asyncpg import Pool
+from structlog.testing import capture_logs
+
+from schemas.ids import fact_id
+from tests.runtime.ledgerbook import OUTPUT, TOPIC, apply, book, rows, spec_of
+from tests.support.brokers import Broker
+from workers.errors import ExitCode
+from workers.runtime import supervisor
+from workers.runtime.batch import Batch, Connection, Fact, Output
+from workers.runtime.dirty import Current, DirtyTopic
+from workers.runtime.jobs import Job, Unfinished
+from workers.runtime.supervisor import Plan
+from workers.settings import Settings, load_settings
+
+TOPICS = (TOPIC, OUTPUT, "dead.letters")
+
+
+def settings(database: str, broker: Broker, **others: object) -> Settings:
+    return load_settings(
+        database_url=database,
+        kafka_bootstrap=broker.bootstrap,
+        topic_prefix=broker.topic_prefix,
+        group_prefix=broker.group_prefix,
+        hash_key="ab" * 16 + "cd" * 16,
+        session_timeout_ms=6_000,
+        **{"unreachable_after_s": 5.0, **others},
+    )
+
+
+async def process(settings_: Settings, plan: Plan) -> tuple[ExitCode, list[str]]:
+    """Runs until it ends by itself; the code and the actions it logged."""
+    with capture_logs() as logs:
+        code = await asyncio.wait_for(supervisor.run(settings_, plan), 40)
+    return code, [str(log["action"]) for log in logs if log["log_level"] == "error"]
+
+
+async def test_sigterm_ends_it_cleanly_with_everything_published(database: str, pool: Pool, broker: Broker) -> None:
+    await book(pool)
+    await broker.create(*TOPICS)
+    await broker.produce(TOPIC, [(b"k", b"%d" % n) for n in range(100, 150)])
+    plan = Plan([spec_of()], topics=TOPICS)
+    running = asyncio.create_task(supervisor.run(settings(database, broker), plan))
+    await broker.read(OUTPUT, 50)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await asyncio.wait_for(running, 30) is ExitCode.CLEAN
+    assert await rows(pool) == list(range(100, 150))
+    assert await pool.fetchval("SELECT count(*) FROM sluice_core.owed") == 0
+
+
+async def test_a_worker_that_dies_ends_the_process_with_a_fault(database: str, pool: Pool, broker: Broker) -> None:
+    await book(pool)
+    await broker.create(*TOPICS)
+    await broker.produce(TOPIC, [(b"k", b"1")])
+
+    async def buggy(tx: Connection, batch: Batch[int]) -> list[Output]:
+        await apply(tx, batch)
+        raise KeyError
+
+    code, actions = await process(settings(database, broker), Plan([spec_of(buggy)], topics=TOPICS))
+    assert (code, actions) == (ExitCode.FAULT, ["applyfailed"])
+
+
+async def test_a_missing_migration_is_told_in_one_line(empty_database: str, broker: Broker) -> None:
+    code, actions = await process(settings(empty_database, broker), Plan([spec_of()], topics=TOPICS))
+    assert (code, actions) == (ExitCode.SETUP, ["setuperror"])
+
+
+async def test_a_missing_topic_is_told_in_one_line(database: str, broker: Broker) -> None:
+    code, actions = await process(settings(database, broker), Plan([spec_of()], topics=TOPICS))
+    assert (code, actions) == (ExitCode.SETUP, ["setuperror"])
+
+
+async def test_progress_of_another_group_refuses_to_start(database: str, pool: Pool, broker: Broker) -> None:
+    await broker.create(*TOPICS)
+    await pool.execute(
+        "INSERT INTO sluice_core.progress (topic, partition, consumer_group, generation) VALUES ($1, 0, 'other', 1)", TOPIC
+    )
+    code, actions = await process(settings(database, broker), Plan([spec_of()], topics=TOPICS))
+    assert (code, actions) == (ExitCode.SETUP, ["setuperror"])
+
+
+async def test_a_database_that_does_not_answer_is_a_fault(broker: Broker) -> None:
+    nowhere = settings("postgresql://nobody@127.0.0.1:1/none", broker, unreachable_after_s=0.5)
+    code, actions = await process(nowhere, Plan([spec_of()], topics=TOPICS))
+    assert (code, actions) == (ExitCode.FAULT, ["unreachable"])
+
+
+async def test_a_broker_that_does_not_answer_is_a_fault(database: str) -> None:
+    nowhere = settings(database, Broker("embedded", "127.0.0.1:1"), unreachable_after_s=0.5)
+    code, actions = await process(nowhere, Plan([spec_of()], topics=TOPICS))
+    assert (code, actions) == (ExitCode.FAULT, ["unreachable"])
+
+
+async def test_jobs_run_when_due_and_their_facts_are_published(database: str, pool: Pool, broker: Broker) -> None:
+    await broker.create(*TOPICS)
+    rounds: list[datetime] = []
+
+    async def expire(_tx: Connection, now: datetime) -> Sequence[Fact] | Unfinished:
+        rounds.append(now)
+        number = str(len(rounds))
+        fact = Fact(OUTPUT, b"k", number.encode(), fact_id(OUTPUT, number), "w", now)
+        return Unfinished([fact]) if len(rounds) < 3 else [fact]
+
+    stop = asyncio.Event()
+    plan = Plan(jobs=[Job("expire", 3600, expire)], topics=TOPICS)
+    running = asyncio.create_task(supervisor.run(settings(database, broker), plan, stop=stop))
+    published = await broker.read(OUTPUT, 3)
+    stop.set()
+    assert await asyncio.wait_for(running, 30) is ExitCode.CLEAN
+    assert [record.value for record in published] == [b"1", b"2", b"3"]
+    assert rounds[2] - rounds[0] < timedelta(seconds=30)
+    assert await pool.fetchval("SELECT count(*) FROM sluice_core.outbox") == 0
+
+
+async def test_a_compacted_topic_gets_the_current_row_and_a_changed_mark_stays(
+    database: str, pool: Pool, broker: Broker
+) -> None:
+    await broker.create(*TOPICS, "contacts.changes")
+    revision, cleared = 1, asyncio.Event()
+
+    async def load(tx: Connection, _limit: int) -> list[Current]:
+        now = await tx.fetchval("SELECT now()")
+        fact = Fact("contacts.changes", b"k", b"%d" % revision, fact_id("c", str(revision)), "w", now)
+        return [] if cleared.is_set() else [Current(fact, revision)]
+
+    async def clear(_tx: Connection, published: Sequence[Current]) -> None:
+        nonlocal revision
+        if published[0].mark == revision == 3:
+            cleared.set()
+        revision = min(3, revision + 1)
+
+    stop = asyncio.Event()
+    plan = Plan(compacted=[DirtyTopic("contacts.changes", load, clear)], topics=TOPICS)
+    running = asyncio.create_task(supervisor.run(settings(database, broker), plan, stop=stop))
+    await asyncio.wait_for(cleared.wait(), 30)
+    stop.set()
+    assert await asyncio.wait_for(running, 30) is ExitCode.CLEAN
+    assert [record.value for record in await broker.read_all("contacts.changes")] == [b"1", b"2", b"3"]
+    assert await pool.fetchval("SELECT count(*) FROM sluice_core.leases WHERE expires_at > now()") == 0
+
+
+@pytest.mark.parametrize("variable", ["SLUICE_NO_SUCH_THING", "SLUICE_POLL_RECORD"])
+def test_an_unknown_variable_refuses_to_start(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(Exception, match=f"{variable} is no setting of Sluice"):
+        load_settings()

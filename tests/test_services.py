@@ -1,0 +1,103 @@
+"""The services of docker-compose.yml and the image of deploy/Dockerfile. No engine runs here: their form is checked."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from workers.plans import WORKERS
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def compose() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    return loaded
+
+
+@pytest.fixture
+def services(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = compose["services"]
+    return found
+
+
+@pytest.fixture
+def dockerfile() -> str:
+    return (ROOT / "deploy/Dockerfile").read_text(encoding="utf-8")
+
+
+def test_every_worker_has_a_service_that_waits_for_the_setup(services: dict[str, dict[str, Any]]) -> None:
+    workers = {name: s for name, s in services.items() if s.get("command", [None])[0] == "worker"}
+
+    assert {name: s["command"] for name, s in workers.items()} == {name: ["worker", name] for name in WORKERS}
+    for service in workers.values():
+        assert service["depends_on"]["setup"]["condition"] == "service_completed_successfully"
+        assert service["stop_grace_period"] == "40s"
+
+
+def test_the_setup_migrates_and_makes_topics_once_the_servers_answer(services: dict[str, dict[str, Any]]) -> None:
+    setup = services["setup"]
+
+    assert re.findall(r"sluice (\w+)", setup["command"][0]) == ["migrate", "topics"]
+    assert {c["condition"] for c in setup["depends_on"].values()} == {"service_healthy"}
+    assert set(setup["depends_on"]) == {"postgres", "kafka"}
+
+
+def test_every_service_is_bounded_and_what_stays_is_watched(services: dict[str, dict[str, Any]]) -> None:
+    for name, service in services.items():
+        assert re.fullmatch(r"\d+[MG]", service["deploy"]["resources"]["limits"]["memory"]), name
+        if name not in {"setup", "status"}:
+            assert service["healthcheck"]["test"], name
+            assert service["restart"] == "unless-stopped", name
+
+
+def test_data_outlives_the_containers(compose: dict[str, Any], services: dict[str, dict[str, Any]]) -> None:
+    assert set(compose["volumes"]) == {"postgres", "kafka"}
+    assert services["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]
+    assert services["kafka"]["volumes"] == ["kafka:/var/lib/kafka/data"]
+
+
+def test_services_are_reachable_from_this_machine_only(services: dict[str, dict[str, Any]]) -> None:
+    ports = [port for s in services.values() for port in s.get("ports", [])]
+
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_images_are_pinned(services: dict[str, dict[str, Any]], dockerfile: str) -> None:
+    images = {s["image"] for s in services.values()} - {"sluice:local"}
+    bases = set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE))
+
+    assert images == {"postgres:18.4-bookworm", "apache/kafka:4.3.1"}
+    assert bases == {"python:3.11-slim"}
+
+
+def test_no_secret_is_fixed_in_the_services(services: dict[str, dict[str, Any]]) -> None:
+    for name, value in _environment(services):
+        if re.search("PASSWORD|KEY|SECRET|TOKEN", name):
+            assert re.fullmatch(r"\$\{\w+:-[^}]+\}", value), name
+        assert not re.search(r"://\w+:(?!\$\{)[^@/]*@", value), name
+
+
+def _environment(services: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    for service in services.values():
+        yield from ((name, str(value)) for name, value in service.get("environment", {}).items())
+
+
+def test_the_image_runs_as_nobody_with_hashed_packages_and_no_other_file(dockerfile: str) -> None:
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+
+    installs = re.findall(r"pip install (.+)", dockerfile)
+    assert all("--require-hashes" in i or i.startswith("--no-deps /wheels/") for i in installs)
+    assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", dockerfile, re.MULTILINE)
+    assert "*" in ignored
+    assert {line[1:] for line in ignored if line.startswith("!")} == set(_copied(dockerfile))
+
+
+def _copied(dockerfile: str) -> Iterator[str]:
+    for line in re.findall(r"^COPY (?!--from)(.+)$", dockerfile, re.MULTILINE):
+        yield from line.split()[:-1]

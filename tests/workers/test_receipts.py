@@ -1,0 +1,270 @@
+"""Receipts: forward only, in any order, parked until their attempt exists."""
+
+from datetime import timedelta
+from typing import Any
+
+from asyncpg import Pool
+
+from schemas.ids import message_id
+from tests.workers.records import WORKSPACE, at, batch, message, uuid_of
+from tests.workers.sending import (
+    ORIGIN,
+    PHONE,
+    answer,
+    block,
+    claim,
+    configure,
+    confirm,
+    protect,
+    receipt,
+    request,
+    rows,
+    send,
+    standing,
+    statuses,
+    transact,
+    values,
+    wrote,
+)
+from workers.inbound import worker as inbound
+from workers.outbound import parking, repeating, settling
+from workers.outbound.answering import Answered
+from workers.runtime.batch import Output
+
+ACTIVE = "SELECT active_contacts FROM mac_counts ORDER BY cycle_start"
+SHOWN = "SELECT direction, channel, content ->> 'text', event_time FROM conversation_messages ORDER BY event_time"
+TEMPORARY: dict[str, Any] = {"error": {"code": "busy", "message": "try later"}}
+PERMANENT: dict[str, Any] = {"error": {"code": "gone", "permanent": True}}
+
+
+async def repeat(pool: Pool, minutes: float) -> list[Output]:
+    outputs: list[Output] = await transact(pool, lambda tx: repeating.repeat(tx, at(minutes)))
+    return outputs
+
+
+async def test_a_send_goes_from_sent_to_read_and_never_back(pool: Pool) -> None:
+    await send(pool, request())
+    for said, shown in [("delivered", "delivered"), ("sent", "delivered"), ("read", "read"), ("failed", "read")]:
+        await send(pool, receipt(said))
+        assert (await standing(pool))[0] == shown
+
+
+async def test_a_repeated_receipt_says_nothing(pool: Pool) -> None:
+    await send(pool, request())
+    assert len(await send(pool, receipt("sent"))) == 1
+    assert await send(pool, receipt("sent"), receipt("sent", minutes=30)) == []
+
+
+async def test_the_first_acceptance_connects_the_channel_and_counts(pool: Pool) -> None:
+    await send(pool, request())
+    assert await rows(pool, ACTIVE) == []
+    await send(pool, receipt("sent", minutes=20, provider_message_id="p1"))
+
+    assert await rows(pool, "SELECT state, connected_at, channel_id FROM contact_channels") == [
+        ("active", at(20), "whatsapp-main")
+    ]
+    assert await rows(pool, SHOWN) == [("out", "whatsapp", "text of s1", at(20))]
+    assert await rows(pool, ACTIVE) == [(1,)]
+    stored = message_id(WORKSPACE, "whatsapp-main", "out", "p1")
+    assert await rows(pool, "SELECT message_id FROM conversation_messages") == [(stored,)]
+    assert await rows(pool, "SELECT conversation_status FROM contact_overview") == [("closed",)]
+
+
+async def test_without_a_providers_id_the_message_is_named_by_the_send(pool: Pool) -> None:
+    await send(pool, request())
+    await send(pool, receipt("delivered"))
+    stored = message_id(WORKSPACE, "whatsapp-main", "out", f"send:{uuid_of('s1')}")
+    assert await rows(pool, "SELECT message_id FROM conversation_messages") == [(stored,)]
+
+
+async def test_a_failure_that_was_accepted_counts_whatever_the_order(pool: Pool) -> None:
+    await send(pool, request("s1"), request("s2", to="+4915100000000"))
+    await send(pool, receipt("failed", "s1", **PERMANENT), receipt("sent", "s1"))
+    await send(pool, receipt("failed", "s2", **PERMANENT))
+    assert (await standing(pool))[0] == "failed"
+    assert await rows(pool, ACTIVE) == [(1,)]
+
+
+async def test_an_earlier_acceptance_learned_later_moves_the_message_and_its_month(pool: Pool) -> None:
+    now = at(60 * 24 * 40)
+    await send(pool, request(), now=now)
+    later = at(60 * 24 * 30)
+    await send(pool, receipt("delivered", minutes=60 * 24 * 30), now=now)
+    assert await rows(pool, "SELECT event_time FROM conversation_messages") == [(later,)]
+    await send(pool, receipt("sent", minutes=20), now=now)
+    assert await rows(pool, "SELECT event_time FROM conversation_messages") == [(at(20),)]
+    assert await rows(pool, ACTIVE) == [(1,), (0,)]
+
+
+async def test_an_acceptance_is_not_before_its_request_nor_in_the_future(pool: Pool) -> None:
+    await send(pool, request(minutes=10))
+    await send(pool, receipt("sent", minutes=5))
+    assert await rows(pool, "SELECT event_time FROM conversation_messages") == [(at(10),)]
+
+
+async def test_an_echo_and_a_receipt_with_one_id_are_one_message(pool: Pool) -> None:
+    await send(pool, request("s1"), request("s2", to="+4915100000000"))
+    echo = message(PHONE, kind="echo", minutes=15, provider_message_id="p1", text="text of s1")
+    await transact(pool, lambda tx: inbound.apply(tx, batch(echo)))
+    await send(pool, receipt("sent", "s1", provider_message_id="p1"))
+    await send(pool, receipt("sent", "s2", provider_message_id="p2"))
+    second = message("+4915100000000", kind="echo", minutes=30, provider_message_id="p2", text="text of s2")
+    await transact(pool, lambda tx: inbound.apply(tx, batch(second)))
+    assert await rows(pool, "SELECT count(*) FROM conversation_messages") == [(2,)]
+    assert await rows(pool, "SELECT count(*) FROM message_conflicts") == [(0,)]
+
+
+async def test_a_number_on_file_becomes_an_identity_once_the_provider_accepts(pool: Pool) -> None:
+    contact_id = await wrote(pool, channel="sms")
+    await send(pool, request(to=contact_id))
+    assert await rows(pool, "SELECT count(*) FROM identities") == [(1,)]
+    await send(pool, receipt("sent"))
+    found = "SELECT contact_id, state FROM contact_channels WHERE channel = 'whatsapp'"
+    assert await rows(pool, found) == [(contact_id, "active")]
+    assert await rows(pool, "SELECT count(*) FROM dirty_contacts WHERE contact_id = $1", contact_id) == [(1,)]
+
+
+async def test_a_receipt_by_the_providers_id_alone_finds_its_send(pool: Pool) -> None:
+    await send(pool, request())
+    await send(pool, receipt("sent", provider_message_id="p1"))
+    await send(pool, receipt("read", None, provider_message_id="p1"))
+    assert (await standing(pool))[0] == "read"
+
+
+async def test_a_receipt_that_comes_first_waits_for_its_send(pool: Pool) -> None:
+    assert await send(pool, receipt("delivered", provider_message_id="p1")) == []
+    assert await send(pool, receipt("read", None, provider_message_id="p1")) == []
+    assert await rows(pool, "SELECT workspace_id FROM workspaces") == [(WORKSPACE,)]
+
+    outputs = await send(pool, request())
+
+    assert statuses(outputs) == [("dispatched", None), ("delivered", None), ("read", None)]
+    assert {o.source.topic for o in outputs} == {"messages.outbound"}
+    assert await rows(pool, "SELECT count(*) FROM parked_receipts") == [(0,)]
+
+
+async def test_a_receipt_for_a_held_send_waits_until_it_is_released(pool: Pool) -> None:
+    await protect(pool, await wrote(pool))
+    await send(pool, request())
+    assert await send(pool, receipt("sent")) == []
+    _, outputs = await answer(pool, confirm())
+    assert [s for s, _ in statuses(outputs)] == ["released", "dispatched", "sent"]
+
+
+async def test_what_was_overlooked_is_found(pool: Pool) -> None:
+    await send(pool, receipt("sent"))
+    await rows(pool, "UPDATE parked_receipts SET send_id = $1 RETURNING 1", uuid_of("other"))
+    await send(pool, request())
+    await rows(pool, "UPDATE parked_receipts SET send_id = $1 RETURNING 1", uuid_of("s1"))
+    outputs = await transact(pool, lambda tx: parking.apply_overlooked(tx, at(30)))
+    assert statuses(outputs) == [("sent", None)]
+
+
+async def test_a_receipt_nobody_claims_is_given_up_after_a_day(pool: Pool) -> None:
+    early = receipt("sent")
+    await send(pool, early, now=at(20))
+    day = timedelta(days=1)
+    assert await transact(pool, lambda tx: parking.give_up(tx, at(20) + day - timedelta(seconds=1))) == []
+    [letter] = await transact(pool, lambda tx: parking.give_up(tx, at(20) + day))
+    assert (letter.source, letter.raw.offset) == (early.source, early.offset)
+    query = "SELECT source_topic, source_offset, error, status FROM sluice.dead_letters"
+    assert await rows(pool, query) == [
+        ("messages.receipts", early.offset, "no attempt of a send to apply it to within a day", "new")
+    ]
+
+
+async def test_a_temporary_failure_is_repeated_after_growing_pauses(pool: Pool) -> None:
+    await send(pool, request(), now=at(10))
+    dispatched = []
+    for number in range(1, 6):
+        now = 10 + number * 60
+        await send(pool, receipt("failed", attempt=number, minutes=now, **TEMPORARY), now=at(now))
+        assert await standing(pool) == ("failed", "busy", number)
+        assert await repeat(pool, now + 0.4) == []
+        dispatched += [v["attempt"] for v in values(await repeat(pool, now + 59), "sends.dispatch")]
+    assert dispatched == [2, 3, 4, 5]
+
+
+async def test_a_permanent_failure_is_final(pool: Pool) -> None:
+    await send(pool, request())
+    await send(pool, receipt("failed", **PERMANENT))
+    assert await repeat(pool, 10_000) == []
+
+
+async def test_a_repeat_is_judged_again(pool: Pool) -> None:
+    contact_id = await wrote(pool)
+    await send(pool, request("s1"), request("s2"))
+    await send(pool, receipt("failed", "s1", **TEMPORARY), receipt("failed", "s2", **TEMPORARY))
+    await block(pool, contact_id, 25)
+    outputs = await repeat(pool, 60)
+    assert statuses(outputs) == [("refused", "contact_blocked")] * 2
+
+
+async def test_a_late_success_of_an_earlier_attempt_stops_the_repeats(pool: Pool) -> None:
+    await send(pool, request())
+    await send(pool, receipt("failed", **TEMPORARY))
+    await send(pool, receipt("delivered", attempt=1))
+    assert await repeat(pool, 10_000) == []
+    assert await standing(pool) == ("delivered", None, 1)
+
+
+async def test_an_ambiguous_attempt_is_never_repeated_until_somebody_settles_it(pool: Pool) -> None:
+    await send(pool, request())
+    await send(pool, receipt("ambiguous"))
+    assert await repeat(pool, 10_000) == []
+    [result], outputs = await settle(pool, "retry")
+    assert (result.outcome, statuses(outputs)) == ("done", [("failed", None)])
+    assert [v["attempt"] for v in values(await repeat(pool, 60), "sends.dispatch")] == [2]
+    [late], _ = await settle(pool, "sent")
+    assert late.reason == "already_final"
+
+
+async def test_settling_as_sent_and_as_failed_is_final(pool: Pool) -> None:
+    await send(pool, request("s1"), request("s2"))
+    await send(pool, receipt("ambiguous", "s1"), receipt("ambiguous", "s2"))
+    await settle(pool, "sent", "s1")
+    await settle(pool, "failed", "s2")
+    assert [(await standing(pool, n))[0] for n in ("s1", "s2")] == ["sent", "failed"]
+    assert await repeat(pool, 10_000) == []
+
+
+async def test_who_stopped_us_is_opted_out(pool: Pool) -> None:
+    await send(pool, request())
+    await send(pool, receipt("failed", contact_stopped=True, **TEMPORARY))
+    assert await rows(pool, "SELECT opted_out FROM contact_channels") == [(True,)]
+    assert await repeat(pool, 10_000) == []
+    await send(pool, request("s2", minutes=30))
+    assert await standing(pool, "s2") == ("refused", "opted_out", 0)
+
+
+async def test_broadcasts_count_as_the_workspace_says(pool: Pool) -> None:
+    await configure(pool, count_broadcasts=False)
+    await send(pool, request("s1", source="broadcast"))
+    await send(pool, receipt("sent"))
+    assert await rows(pool, "SELECT coalesce(sum(active_contacts), 0) FROM mac_counts") == [(0,)]
+
+
+async def test_a_receipt_of_an_unclaimed_attempt_is_taken_even_after_a_refusal(pool: Pool) -> None:
+    contact_id = await wrote(pool)
+    await send(pool, request())
+    await block(pool, contact_id, 15)
+    assert await claim(pool) == (False, "contact_blocked")
+    assert statuses(await repeat(pool, 30)) == [("refused", "contact_blocked")]
+    await send(pool, receipt("sent"))
+    assert await standing(pool) == ("sent", None, 1)
+
+
+async def settle(pool: Pool, verdict: Any, name: str = "s1") -> tuple[list[Answered], list[Output]]:
+    settlement = settling.Settlement(
+        command_id=uuid_of(f"settle {verdict} {name}"),
+        workspace_id=WORKSPACE,
+        actor_id="own",
+        issued_at=at(40),
+        origin=ORIGIN,
+        send_id=uuid_of(name),
+        verdict=verdict,
+    )
+    result: tuple[list[Answered], list[Output]] = await transact(
+        pool, lambda tx: settling.settle(tx, [settlement], at(40))
+    )
+    return result
