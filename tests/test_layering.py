@@ -25,7 +25,7 @@ BAD: list[tuple[Rule, str, str]] = [
     (pure, "workers/rules/x.py", "from workers.store import contacts"),
     (pure, "workers/rules/x.py", "from workers import store"),
     (pure, "workers/rules/x.py", "from ..store import contacts"),
-    (pure, "workers/rules/x.py", "import msgspec"),
+    (pure, "workers/rules/x.py", "import asyncpg"),
     (pure, "schemas/x.py", "from pathlib import Path"),
     (pure, "schemas/x.py", "import logging"),
     (waits, "workers/rules/x.py", "async def f(): ..."),

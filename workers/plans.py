@@ -11,6 +11,7 @@ from workers.inbound.worker import SPEC as INBOUND
 from workers.outbound.jobs import JOBS as SEND_JOBS
 from workers.outbound.worker import SPEC as OUTBOUND
 from workers.runtime.supervisor import Plan
+from workers.upkeep.letters import JOBS as LETTER_JOBS
 from workers.upkeep.messages import JOBS as MESSAGE_JOBS
 from workers.upkeep.published import CONTACTS
 from workers.workflows.worker import SPEC as WORKFLOWS
@@ -22,7 +23,7 @@ WORKERS: Final[Mapping[str, Plan]] = MappingProxyType(
         "commands": Plan(specs=(COMMANDS,), publishes=False),
         "workflows": Plan(specs=(WORKFLOWS,), publishes=False),
         "billing": Plan(jobs=(TURN_CYCLES,), compacted=(COUNTS,)),
-        "upkeep": Plan(jobs=(*SEND_JOBS, *MESSAGE_JOBS), compacted=(CONTACTS,)),
+        "upkeep": Plan(jobs=(*SEND_JOBS, *MESSAGE_JOBS, *LETTER_JOBS), compacted=(CONTACTS,)),
     }
 )
 ALL: Final = "all"

@@ -5,29 +5,27 @@ A module of acceptance tests shares one stage per kind of broker; what keeps its
     pytestmark = pytest.mark.asyncio(loop_scope="module")        # the stage lives on the module's event loop
 
     async def test_rule_3_1_…(workspace: Workspace) -> None:     # runs on the embedded broker and on real Kafka
-        hello = workspace.message("hello", at=NOW)               # JSON dicts in the contract's words, with defaults
-        block = workspace.command("block_contact", identity=WHATSAPP, issued_at=NOW)
+        hello = workspace.message("hello", at=now())             # JSON dicts in the contract's words, with defaults
+        block = workspace.command("block_contact", identity=WHATSAPP, at=now())
         await workspace.play(hello, block)                       # one by one, each applied before the next
         await workspace.play_together(*many)                     # published at once, in order per key
         row = await workspace.row("contact_overview")            # the one row of the view sluice.contact_overview
         rows = await workspace.rows("drop_ledger", channel="sms")
         outputs = await workspace.outputs("messages.accepted")   # waits until everything owed is published
-        assert (await workspace.result(block)).value["outcome"] == "done"
+        assert (await workspace.result(block))["outcome"] == "done"
 
-Any field of a record can be given by its name and wins over the default; a default goes with `field=MISSING`. `play` finds
-the topic and the key of a dict by its fields; anything else is published with `stage.publish(topic, (key, value))`.
-Times are aware datetimes, by default now; records carry the broker's own clock as their Kafka timestamp. `stage.pool`
-reads the database (JSON columns are decoded), `stage.broker` is the broker, `published()` waits until nothing is owed.
+Any field of a record can be given by its name and wins over the default; a default goes with `field=MISSING`
+(tests/acceptance/making.py). `play` finds the topic and the key of a dict by its fields; anything else is published
+with `stage.publish(topic, (key, value))`. Times are aware datetimes, by default now; a record's Kafka timestamp is the
+broker's own. `workspace.stage.pool` reads the database (JSON columns are decoded), `.broker` is the broker.
 """
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
-from itertools import count
 from typing import Any, Final, NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -36,6 +34,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from asyncpg import Pool
 
 from schemas.topics import OUTPUTS, TOPICS
+from tests.acceptance.making import MISSING, PHONE, WHATSAPP, Json, Maker, key_of, now, topic_of
 from tests.support.brokers import PATIENCE_S, Broker, Sent
 from workers.errors import ExitCode
 from workers.plans import ALL, plan_of
@@ -43,13 +42,9 @@ from workers.runtime import supervisor
 from workers.runtime import topics as kafka_topics
 from workers.settings import load_settings
 
-Json = dict[str, Any]
 Headers = Sequence[tuple[str, bytes]]
 
-MISSING: Final = object()
-PHONE: Final = "+4915112345678"
-WHATSAPP: Final[Json] = {"channel": "whatsapp", "address": PHONE}
-"""The identity that writes unless a test names another."""
+__all__ = ["MISSING", "PHONE", "WHATSAPP", "Json", "Published", "Stage", "Workspace", "named", "now", "set_stage"]
 
 _PARTITIONS: Final = 4
 _LOOK_S: Final = 0.01
@@ -90,7 +85,7 @@ class Stage:
             bootstrap_servers=broker.bootstrap, acks="all", max_request_size=2 * 1024 * 1024
         )
         self._consumer: Any = AIOKafkaConsumer(
-            bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest", fetch_max_wait_ms=100
+            bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest", fetch_max_wait_ms=20
         )
         self._admin: Any = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
         self.outputs: list[TopicPartition] = []
@@ -187,78 +182,15 @@ class Stage:
             value = json.loads(record.value) if record.value else None
         except ValueError:
             value = None
-        return Published(
-            topic, record.partition, record.offset, record.key, record.value, value, tuple(record.headers)
-        )
+        return Published(topic, record.partition, record.offset, record.key, record.value, value, tuple(record.headers))
 
 
-class Workspace:
+class Workspace(Maker):
     """One tenant on the stage: makes its records, and sees nothing but its own rows and outputs."""
 
     def __init__(self, stage: Stage, id_: str) -> None:
+        super().__init__(id_)
         self.stage = stage
-        self.id = id_
-        self._numbers = count(1)
-
-    def message(self, text: str = "hello", *, at: datetime | None = None, address: str = PHONE, **fields: Any) -> Json:
-        """An InboundMessage that was sent, and received, at `at`."""
-        moment = at or now()
-        channel = fields.get("channel", "whatsapp")
-        return _without_missing(
-            {
-                "workspace_id": self.id,
-                "channel_id": f"{channel}-main",
-                "channel": channel,
-                "provider_message_id": f"m{next(self._numbers)}",
-                "sender": {"address": address},
-                "sent_at": moment,
-                "received_at": moment,
-                "kind": "message",
-                "content": {"type": "text", "text": text},
-            }
-            | fields
-        )
-
-    def command(self, name: str, *, at: datetime | None = None, **fields: Any) -> Json:
-        """A command of the owner, from the settings, issued at `at`."""
-        head = {
-            "command_id": str(uuid4()),
-            "workspace_id": self.id,
-            "command": name,
-            "actor": {"id": "olga", "role": "owner", "module": "settings"},
-            "issued_at": at or now(),
-        }
-        return _without_missing(head | fields)
-
-    def send(self, text: str = "hello", *, at: datetime | None = None, **fields: Any) -> Json:
-        """A SendRequest to the usual number on WhatsApp, from the inbox."""
-        channel = fields.get("channel", "whatsapp")
-        return _without_missing(
-            {
-                "send_id": str(uuid4()),
-                "workspace_id": self.id,
-                "channel_id": f"{channel}-main",
-                "channel": channel,
-                "to": {"address": PHONE},
-                "content": {"type": "text", "text": text},
-                "requested_at": at or now(),
-                "requested_by": {"id": "anna", "role": "agent"},
-                "source": "inbox",
-            }
-            | fields
-        )
-
-    def receipt(self, send: Json, status: str, *, at: datetime | None = None, **fields: Any) -> Json:
-        """A DeliveryReceipt for a SendRequest."""
-        about = {"workspace_id": self.id, "channel_id": send["channel_id"], "send_id": send["send_id"]}
-        return _without_missing(about | {"status": status, "at": at or now()} | fields)
-
-    def event(self, name: str, run_id: str, *, at: datetime | None = None, **fields: Any) -> Json:
-        """A WorkflowEvent: `run_started` (automatic, for the usual identity), `step_requested`, `run_finished`."""
-        started = {"workflow_id": "welcome", "identity": WHATSAPP, "trigger": "automatic"}
-        defaults = started if name == "run_started" else {"outcome": "completed"} if name == "run_finished" else {}
-        head = {"workspace_id": self.id, "event": name, "run_id": run_id, "at": at or now()}
-        return _without_missing(head | defaults | fields)
 
     async def play(self, *facts: Json, headers: Headers = ()) -> None:
         """Publishes facts one by one, each applied before the next."""
@@ -305,54 +237,6 @@ class Workspace:
         assert values, f"no result of {command['command']}"
         answer: Json = values[-1]
         return answer
-
-
-def now() -> datetime:
-    """This moment. A stage's database and broker keep the same time."""
-    return datetime.now(UTC)
-
-
-def topic_of(fact: Json) -> str:
-    """The input topic a record belongs to, by its fields."""
-    for field, topic in (
-        ("command", "contacts.commands"),
-        ("event", "workflows.events"),
-        ("sender", "messages.inbound"),
-        ("to", "messages.outbound"),
-        ("status", "messages.receipts"),
-    ):
-        if field in fact:
-            return topic
-    raise ValueError(f"no topic takes {sorted(fact)}")
-
-
-def key_of(fact: Json) -> bytes:
-    """The record's key as the contract asks producers for it."""
-    match topic_of(fact):
-        case "messages.inbound":
-            rest = f"{fact['channel']}:{fact['sender']['address']}"
-        case "messages.outbound":
-            to = fact["to"]
-            rest = str(to["contact_id"]) if "contact_id" in to else f"{fact['channel']}:{to['address']}"
-        case "messages.receipts":
-            rest = str(fact.get("send_id") or fact["provider_message_id"])
-        case "workflows.events":
-            rest = str(fact["run_id"])
-        case _:
-            rest = _target(fact)
-    return f"{fact['workspace_id']}:{rest}".encode()
-
-
-def _target(command: Json) -> str:
-    for name in ("contact_id", "profile_id", "company_id", "send_id", "group_id", "survivor_id"):
-        if command.get(name) is not None:
-            return str(command[name])
-    identity = command.get("identity")
-    return f"{identity['channel']}:{identity['address']}" if identity else "settings"
-
-
-def _without_missing(fields: Json) -> Json:
-    return {name: value for name, value in fields.items() if value is not MISSING}
 
 
 @asynccontextmanager

@@ -11,9 +11,8 @@ from typing import Any, TypeVar
 import pytest
 from asyncpg import Pool
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from tests.acceptance.histories import NOW, Delivery, deliveries, histories, punctual
+from tests.acceptance.histories import NOW, Delivery, History, cases
 from tests.acceptance.people import TOPIC_OF, as_record
 from tests.acceptance.views import persons, seen, told
 from tests.facts import Block, Fact
@@ -75,17 +74,16 @@ async def deliver(pool: Pool, workspace_id: str, facts: Sequence[Fact], delivery
 
 
 @settings(
-    max_examples=120,
+    max_examples=100,
     deadline=None,
     derandomize="CI" in os.environ,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-@given(data=st.data())
-def test_every_order_of_arrival_ends_in_the_same_world(shop: Shop, data: st.DataObject) -> None:
-    history = data.draw(histories(), "history")
+@given(case=cases())
+def test_every_order_of_arrival_ends_in_the_same_world(shop: Shop, case: tuple[History, list[Delivery]]) -> None:
+    history, orders = case
     silent = {fact.person for fact in history.facts if isinstance(fact, Block)}
-    orders = [punctual(history), data.draw(deliveries(history), "one order"), data.draw(deliveries(history), "another")]
     for order in orders:
         workspace_id = f"w{next(shop.numbers)}"
         outputs = shop.run(deliver(shop.pool, workspace_id, history.facts, order))

@@ -8,6 +8,7 @@ from asyncpg import Pool
 
 from tests.runtime.ledgerbook import OUTPUT, TOPIC, apply, book, rows, spec_of
 from tests.support.brokers import Broker, Read
+from tests.support.databases import until
 from tests.support.probes import Crash, CrashAt, HoldAt
 from tests.support.workers import running
 from workers.errors import ApplyFailed, ExitCode, RetryBatch
@@ -118,8 +119,7 @@ async def test_at_most_two_polls_are_owed(database: str, booked: Pool, broker: B
     async with running(spec_of(), database, broker, probe=hold, limits=limits):
         await broker.produce(TOPIC, records(100, 120), partition=1)
         await asyncio.wait_for(hold.reached.wait(), 30)
-        while await booked.fetchval("SELECT count(*) FROM sluice_core.owed") < 2:
-            await asyncio.sleep(0.01)
+        await until(booked, "SELECT count(*) = 2 FROM sluice_core.owed")
         for _ in range(50):
             assert await booked.fetchval("SELECT count(*) FROM sluice_core.owed") == 2
         hold.go.set()
@@ -218,8 +218,7 @@ async def test_a_lost_connection_during_commit_is_no_second_application(
 async def test_a_clean_stop_hands_everything_over(database: str, booked: Pool, any_broker: Broker) -> None:
     async with running(spec_of(), database, any_broker) as worker:
         await any_broker.produce(TOPIC, records(100, 300))
-        while await booked.fetchval("SELECT count(*) FROM book") == 0:
-            await asyncio.sleep(0.01)
+        await until(booked, "SELECT count(*) > 0 FROM book")
         assert await worker.stop() is ExitCode.CLEAN
     assert await booked.fetchval("SELECT count(*) FROM sluice_core.owed") == 0
     assert await booked.fetchval("SELECT count(*) FROM sluice_core.progress WHERE lease IS NOT NULL") == 0

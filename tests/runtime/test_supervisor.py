@@ -82,7 +82,8 @@ async def test_a_missing_topic_is_told_in_one_line(database: str, broker: Broker
 async def test_progress_of_another_group_refuses_to_start(database: str, pool: Pool, broker: Broker) -> None:
     await broker.create(*TOPICS)
     await pool.execute(
-        "INSERT INTO sluice_core.progress (topic, partition, consumer_group, generation) VALUES ($1, 0, 'other', 1)", TOPIC
+        "INSERT INTO sluice_core.progress (topic, partition, consumer_group, generation) VALUES ($1, 0, 'other', 1)",
+        TOPIC,
     )
     code, actions = await process(settings(database, broker), Plan([spec_of()], topics=TOPICS))
     assert (code, actions) == (ExitCode.SETUP, ["setuperror"])

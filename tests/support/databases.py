@@ -1,11 +1,13 @@
 """A database per test: cloned from a template that is migrated once per run."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+from asyncpg import Pool
 
 from workers.store.migrate import migrate
 
@@ -53,3 +55,14 @@ class Databases:
             await connection.execute(statement)
         finally:
             await connection.close()
+
+
+async def until(pool: Pool, question: str, *arguments: object, timeout_s: float = 30.0) -> None:
+    """Asks the database again and again until the answer is true.
+
+    Raises:
+        TimeoutError: it never was.
+    """
+    async with asyncio.timeout(timeout_s):
+        while not await pool.fetchval(question, *arguments):  # noqa: ASYNC110 - a database has no event to wait for
+            await asyncio.sleep(0.02)

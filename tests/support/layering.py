@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 MOST_LINES: Final = 300
+MOST_LINES_OF_A_TEST: Final = 500  # scenarios state everything they need
 MOST_LINES_OF_A_FUNCTION: Final = 60
 
 PURE_STDLIB: Final = frozenset(
@@ -43,7 +44,7 @@ PURE_STDLIB: Final = frozenset(
     }
 )
 ALSO_IN_SCHEMAS: Final = frozenset({"msgspec", "schemas"})
-ALSO_IN_RULES: Final = frozenset({"phonenumbers", "schemas", "workers.rules"})
+ALSO_IN_RULES: Final = frozenset({"msgspec", "phonenumbers", "schemas", "workers.rules"})
 WRITES_SCHEMAS: Final = PurePosixPath("schemas/__main__.py")
 SUPERVISOR: Final = PurePosixPath("workers/runtime/supervisor.py")
 
@@ -148,8 +149,9 @@ def errors_are_named(file: File) -> Iterator[str]:
 
 def files_and_functions_are_short(file: File) -> Iterator[str]:
     lines = file.text.count("\n")
-    if lines > MOST_LINES:
-        yield f"{lines} lines, at most {MOST_LINES}"
+    most = MOST_LINES_OF_A_TEST if file.within("tests") else MOST_LINES
+    if lines > most:
+        yield f"{lines} lines, at most {most}"
     for node in ast.walk(file.tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1

@@ -111,11 +111,12 @@ async def _follow_up(
     tx: Connection, causes: Mapping[ContactKey, Asked[Any]], changes: Mapping[ContactKey, BlockChange], now: datetime
 ) -> tuple[Results, list[Output]]:
     origins = {key: a.record for key, a in causes.items()}
-    halted, run_facts = await rejudge(tx, changes, origins, now)
+    # A run hears that its step is resolved before it hears that it is halted: that must be the highest revision.
     cancelled, send_facts = await cancel_blocked(tx, changes, origins, now)
+    halted, run_facts = await rejudge(tx, changes, origins, now)
     revised, message_facts = await revise(tx, changes, origins, now)
     results: Results = {a.key: Done(_counts(halted[key], cancelled[key], revised[key])) for key, a in causes.items()}
-    return results, [*run_facts, *send_facts, *message_facts]
+    return results, [*send_facts, *run_facts, *message_facts]
 
 
 def _counts(halted: int = 0, cancelled: int = 0, revised: int = 0) -> dict[str, int]:

@@ -34,8 +34,11 @@ async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
     await messages.count_conflicts(tx, conflicts, batch.now)
     renamed = await _save_names(tx, changes.said)
     await contacts.mark_dirty(tx, made | touched | renamed)
-    await mac.add(tx, [proof(j) for j in changes.judged if j.verdict.counted])
-    await _note_first_messages(tx, changes.judged, tenants, batch.now)
+    earlier = _earlier_than_known(changes.judged, tenants)
+    cycles = ((w, cycle) for w, at in earlier.items() for cycle, _ in tenants[w].calendar.between(at, batch.now))
+    await mac.add(tx, [proof(j) for j in changes.judged if j.verdict.counted], cycles)
+    # Last, as another poll waits for it that may have made what this one still needs.
+    await workspaces.note_first_messages(tx, earlier)
     return [verdict_fact(j, batch.now) for j in changes.judged]
 
 
@@ -58,19 +61,13 @@ async def _save_names(tx: Connection, said: Mapping[str, Collection[ContactKey]]
     return keys
 
 
-async def _note_first_messages(
-    tx: Connection, judged: Collection[Judged], tenants: Mapping[str, Workspace], now: datetime
-) -> None:
+def _earlier_than_known(judged: Collection[Judged], tenants: Mapping[str, Workspace]) -> dict[str, datetime]:
     earliest: dict[str, datetime] = {}
     for j in judged:
         workspace_id, at = j.contact.workspace_id, j.arrival.event_time
         earliest[workspace_id] = min(at, earliest.get(workspace_id, at))
-    earlier = {
+    return {
         workspace_id: at
         for workspace_id, at in earliest.items()
         if (first := tenants[workspace_id].first_message_at) is None or at < first
     }
-    if earlier:
-        await workspaces.note_first_messages(tx, earlier)
-        cycles = ((w, cycle) for w, at in earlier.items() for cycle, _ in tenants[w].calendar.between(at, now))
-        await mac.add_cycles(tx, cycles)

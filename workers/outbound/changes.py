@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from msgspec.structs import replace
 
+from schemas.ids import message_id, provider_id_of_send
 from workers.outbound.telling import (
     OUTCOMES,
     Cause,
@@ -96,6 +98,7 @@ class Changes:
             best_attempt=number,
             retry_at=None,
             recheck_at=None,
+            message_id=send.message_id or _unnamed(send),
         )
         sent = self.tell(send, sent, cause)
         self.told.append((send.key, dispatch_fact(sent, cause, self.now)))
@@ -157,3 +160,8 @@ def _numbered(
 def _confirmed(send: Send, cause: Cause, confirmed_at: datetime) -> Send:
     covered = {*send.confirmed_keys, *send.reason_keys}
     return replace(send, confirmed_keys=tuple(sorted(covered)), confirmed_by=cause.actor, confirmed_at=confirmed_at)
+
+
+def _unnamed(send: Send) -> UUID:
+    """The id of a message that the provider has not named yet."""
+    return message_id(send.workspace_id, send.channel_id, "out", provider_id_of_send(send.send_id))

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from schemas.ids import message_id, provider_id_of_send
+from schemas.ids import message_id
 from schemas.receipts import DeliveryReceipt
 from workers.errors import RetryBatch
 from workers.outbound import accepting, cases, changes
@@ -206,8 +206,10 @@ def _accept(account: _Account, number: int, arrival: Arrival) -> None:
     at = max(arrival.at, send.requested_at)
     if receipt.status not in ACCEPTED or (send.accepted_at is not None and send.accepted_at <= at):
         return
-    provider_id = account.attempts[number].provider_message_id or provider_id_of_send(send.send_id)
-    stored_as = send.message_id or message_id(send.workspace_id, send.channel_id, "out", provider_id)
+    provider_id = account.attempts[number].provider_message_id
+    stored_as = send.message_id
+    if provider_id is not None and send.accepted_at is None:
+        stored_as = message_id(send.workspace_id, send.channel_id, "out", provider_id)
     account.send = replace(send, message_id=stored_as, accepted_at=at)
     account.acceptance = acceptance.having(
         send=account.send, shard="/".join(map(str, arrival.cause.origin.source)), accepted_at=at

@@ -53,21 +53,8 @@ class KafkaInput(ConsumerRebalanceListener):
         self._cluster = cluster
         self._limits = limits
         self._topics = [cluster.topic(name) for name in topics]
-        self._consumer = AIOKafkaConsumer(
-            group_id=group,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            session_timeout_ms=cluster.session_timeout_ms,
-            heartbeat_interval_ms=min(3_000, cluster.session_timeout_ms // 3),
-            rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
-            max_poll_interval_ms=_FOR_EVER_MS,
-            max_poll_records=limits.records,
-            fetch_min_bytes=limits.fetch_min_bytes,
-            fetch_max_wait_ms=limits.fetch_max_wait_ms,
-            fetch_max_bytes=limits.bytes,
-            max_partition_fetch_bytes=2 * 1024 * 1024,
-            **cluster.clients(group),
-        )
+        self._group = group
+        self._member: AIOKafkaConsumer | None = None
         self._events: deque[Assigned | Revoked] = deque()
         self._rest: deque[Records] = deque()
         self._assignment = 0
@@ -82,11 +69,38 @@ class KafkaInput(ConsumerRebalanceListener):
         """Joins the group.
 
         Raises:
-            KafkaError: the cluster cannot be reached, or refuses.
+            Unreachable: the cluster cannot be reached.
         """
-        await self._consumer.start()
+        self._member = self._new_member()
+        try:
+            await self._member.start()
+        except kafka.KafkaError as error:
+            raise Unreachable(f"Kafka cannot be reached: {error!r}") from error
         self.polled_at = asyncio.get_running_loop().time()
-        self._consumer.subscribe(topics=self._topics, listener=self)
+        self._member.subscribe(topics=self._topics, listener=self)
+
+    def _new_member(self) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            group_id=self._group,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            session_timeout_ms=self._cluster.session_timeout_ms,
+            heartbeat_interval_ms=min(3_000, self._cluster.session_timeout_ms // 3),
+            rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
+            max_poll_interval_ms=_FOR_EVER_MS,
+            max_poll_records=self._limits.records,
+            fetch_min_bytes=self._limits.fetch_min_bytes,
+            fetch_max_wait_ms=self._limits.fetch_max_wait_ms,
+            fetch_max_bytes=self._limits.bytes,
+            max_partition_fetch_bytes=2 * 1024 * 1024,
+            **self._cluster.clients(self._group),
+        )
+
+    @property
+    def _consumer(self) -> AIOKafkaConsumer:
+        if self._member is None:
+            raise RuntimeError("the input was not started")
+        return self._member
 
     def stop_polling(self) -> None:
         """The loop's next event is `Stopping`."""
@@ -95,9 +109,11 @@ class KafkaInput(ConsumerRebalanceListener):
 
     async def stop(self) -> None:
         """Leaves the group, within a bound."""
+        if self._member is None:
+            return
         if self._poll is not None:
             await asyncio.wait({self._poll}, timeout=2.0)
-        stopping = asyncio.create_task(self._consumer.stop())
+        stopping = asyncio.create_task(self._member.stop())
         await asyncio.wait({stopping}, timeout=_BOUND_S)
         await ended(stopping, self._poll)
 

@@ -59,9 +59,12 @@ class KafkaOutput:
         """Connects; without it the first publication does.
 
         Raises:
-            KafkaError: the cluster cannot be reached, or refuses.
+            Unreachable: the cluster cannot be reached.
         """
-        self._producer = await self._started()
+        try:
+            self._producer = await self._started()
+        except kafka.KafkaError as error:
+            raise Unreachable(f"Kafka cannot be reached: {error!r}") from error
 
     async def _started(self) -> AIOKafkaProducer:
         if self._producer is not None:

@@ -19,7 +19,7 @@ from workers.runtime.ports import Probe, no_probe
 from workers.runtime.producer import KafkaOutput
 from workers.runtime.services import Service
 from workers.runtime.tasks import ended
-from workers.runtime.telemetry import serve_metrics
+from workers.runtime.telemetry import configure_logging, serve_metrics
 from workers.runtime.worker import Wiring, Worker, tune_garbage_collection
 from workers.settings import Settings
 
@@ -39,6 +39,13 @@ class Plan:
     topics: Sequence[str] = tuple(TOPICS)
 
 
+def main(settings: Settings, plan: Plan, ready: Callable[[], None] = lambda: None) -> ExitCode:
+    """A whole process: logs and garbage collection set up, the plan run to its end."""
+    configure_logging(settings.log_format, settings.log_level)
+    tune_garbage_collection()
+    return asyncio.run(run(settings, plan, ready=ready))
+
+
 async def run(
     settings: Settings,
     plan: Plan,
@@ -54,7 +61,6 @@ async def run(
     stopping = stop or asyncio.Event()
     try:
         async with _signalled(stopping), _services(settings, plan, probe) as services:
-            tune_garbage_collection()
             if settings.metrics_port is not None:
                 serve_metrics(settings.metrics_host, settings.metrics_port)
             return await supervise(services, stopping, ready)
@@ -110,7 +116,7 @@ async def supervise(
         unfinished = {task for task in running if not task.done()}
         if unfinished:
             await asyncio.wait(unfinished, timeout=STOP_S)
-        codes = [_ending(task) for task in (*first, *running)]
+        codes = [_ending(task) for task in (*first, *(task for task in running if task not in first))]
         return next((code for code in codes if code is not ExitCode.CLEAN), ExitCode.CLEAN)
     finally:
         await ended(announcing, asked, *running)

@@ -98,6 +98,11 @@ async def mark_dismissed(connection: Connection, identity: int) -> None:
     await connection.execute(_QUERIES["mark"], identity, "dismissed")
 
 
+async def detach(connection: Connection, sources: Sequence[Source]) -> None:
+    """Makes way for partitions whose offsets begin again: letters of before keep everything but their offset (-id)."""
+    await connection.execute(_QUERIES["detach"], [s.topic for s in sources], [s.partition for s in sources])
+
+
 async def erase(connection: Connection, older_than_days: int, limit: int = 1000) -> int:
     """Erases the content of old rows, `limit` at a time; returns how many. The rows stay as a record."""
     status: str = await connection.execute(_QUERIES["erase"], older_than_days, limit)

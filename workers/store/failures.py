@@ -44,6 +44,7 @@ _GONE: Final = (
     pg.TransactionTimeoutError,
     pg.InsufficientResourcesError,
     pg.ReadOnlySQLTransactionError,
+    pg.InternalClientError,
     OSError,
     TimeoutError,
 )

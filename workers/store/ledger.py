@@ -6,12 +6,13 @@ backend and no other.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 from uuid import uuid4
 
 import structlog
-from asyncpg import Pool
+from asyncpg import InterfaceError, Pool
 
 from workers.errors import Unreachable
 from workers.runtime.batch import Connection, Source
@@ -77,7 +78,10 @@ class PostgresLedger:
             await self._pool.release(held)
 
     async def reconnect(self) -> None:
-        """See the protocol."""
+        """See the protocol. What state the old connection is in is anybody's guess: it is not used again."""
+        if self._held is not None:
+            with suppress(InterfaceError):
+                self._held.terminate()
         await self.close()
         await self.open()
 

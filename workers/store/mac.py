@@ -50,8 +50,16 @@ class CycleMark(NamedTuple):
 _Key = tuple[str, datetime, UUID]
 
 
-async def add(tx: Connection, proofs: Iterable[Proof]) -> None:
-    """Count messages. Of several for one contact and cycle the earliest is kept, of equal times the smaller id."""
+async def add(tx: Connection, proofs: Iterable[Proof], cycles: Iterable[tuple[str, Cycle]] = ()) -> None:
+    """Count messages. Of several for one contact and cycle the earliest is kept, of equal times the smaller id.
+
+    `cycles` have a row from now on, also with nobody active.
+    """
+    added = await _save_better(tx, proofs)
+    await _count(tx, [(p.workspace_id, p.cycle, p.shard, 1) for p in added], cycles)
+
+
+async def _save_better(tx: Connection, proofs: Iterable[Proof]) -> list[Proof]:
     earliest: dict[_Key, Proof] = {}
     for proof in proofs:
         key = (proof.workspace_id, proof.cycle.start, proof.contact_id)
@@ -59,16 +67,15 @@ async def add(tx: Connection, proofs: Iterable[Proof]) -> None:
         if known is not proof and (proof.at, proof.message_id) < (known.at, known.message_id):
             earliest[key] = proof
     if not earliest:
-        return
+        return []
     rows = await tx.fetch(_SQL["proofs"], *columns(list(earliest), 3))
     stored = {(workspace_id, start, contact_id): (at, by) for workspace_id, start, contact_id, at, by in rows}
     better = {k: p for k, p in earliest.items() if k not in stored or (p.at, p.message_id) < stored[k]}
     if not better:
-        return
+        return []
     new = [(*key, proof.at, proof.message_id) for key, proof in better.items()]
     saved = await tx.fetch(_SQL["save_proofs"], *columns(new, 5))
-    added = [better[row["workspace_id"], row["cycle_start"], row["contact_id"]] for row in saved if row["added"]]
-    await _count(tx, [(p.workspace_id, p.cycle, p.shard, 1) for p in added])
+    return [better[row["workspace_id"], row["cycle_start"], row["contact_id"]] for row in saved if row["added"]]
 
 
 async def prove_again(tx: Connection, changed: Mapping[Active, str]) -> None:
@@ -157,10 +164,14 @@ async def clear_dirty(tx: Connection, marks: Sequence[CycleMark]) -> None:
     await tx.execute(_SQL["clear_dirty_cycles"], *columns(marks, 4))
 
 
-async def _count(tx: Connection, differences: Sequence[tuple[str, Cycle, str, int]]) -> None:
+async def _count(
+    tx: Connection, differences: Sequence[tuple[str, Cycle, str, int]], more_cycles: Iterable[tuple[str, Cycle]] = ()
+) -> None:
+    # All cycles in one statement: two transactions that make the same ones in two steps may wait for each other.
+    if cycles := {(workspace_id, cycle) for workspace_id, cycle, _, _ in differences} | set(more_cycles):
+        await add_cycles(tx, cycles)
     if not differences:
         return
-    await add_cycles(tx, {(workspace_id, cycle) for workspace_id, cycle, _, _ in differences})
     sums: Counter[tuple[str, datetime, str]] = Counter()
     for workspace_id, cycle, shard, amount in differences:
         sums[workspace_id, cycle.start, shard] += amount

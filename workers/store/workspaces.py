@@ -66,7 +66,8 @@ async def add_channels(tx: Connection, channels: Iterable[tuple[str, str, str]])
 
 async def note_first_messages(tx: Connection, earliest: Mapping[str, datetime]) -> None:
     """Remember each workspace's earliest event time: every cycle since then has a row."""
-    await tx.execute(_SQL["note_first_messages"], list(earliest), list(earliest.values()))
+    if earliest:
+        await tx.execute(_SQL["note_first_messages"], list(earliest), list(earliest.values()))
 
 
 async def _read(

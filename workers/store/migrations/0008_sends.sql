@@ -39,7 +39,7 @@ CREATE TABLE sluice_core.sends (
     retry_at timestamptz,
     -- a claim was denied for a reason the status does not show yet
     recheck_at timestamptz,
-    -- the message it became when a provider first accepted it, and when that was
+    -- the message it is (by the provider's id, if that came with the first acceptance), and when a provider accepted it
     message_id uuid,
     accepted_at timestamptz,
     applied_at timestamptz NOT NULL,

@@ -12,7 +12,14 @@ FROM sluice_core.messages m
 JOIN sluice_core.identities i ON i.workspace_id = m.workspace_id AND i.identity_id = m.identity_id
 JOIN sluice_core.contacts c ON c.workspace_id = i.workspace_id AND c.contact_id = i.contact_id
 LEFT JOIN sluice_core.sends s ON s.workspace_id = m.workspace_id AND s.send_id = m.send_id
-WHERE m.drop_reason IS NULL;
+WHERE m.drop_reason IS NULL
+UNION ALL
+SELECT s.workspace_id, s.contact_id, c.conversation_id, s.message_id, 'out', s.channel, s.channel_id, a.dispatched_at,
+    s.content, s.status, false
+FROM sluice_core.sends s
+JOIN sluice_core.contacts c ON c.workspace_id = s.workspace_id AND c.contact_id = s.contact_id
+JOIN sluice_core.send_attempts a ON a.workspace_id = s.workspace_id AND a.send_id = s.send_id AND a.attempt = 1
+WHERE s.accepted_at IS NULL AND s.attempt > 0;
 
 CREATE VIEW sluice.profile_moments AS
 SELECT c.workspace_id, c.profile_id, m.contact_id, m.message_id, m.direction, m.channel, m.event_time, m.content,

@@ -21,6 +21,10 @@ FROM dead_letters WHERE id = $1
 -- name: mark
 UPDATE dead_letters SET status = $2 WHERE id = $1
 
+-- name: detach
+UPDATE dead_letters SET source_offset = -id
+WHERE source_offset >= 0 AND (source_topic, source_partition) IN (SELECT * FROM unnest($1::text[], $2::int[]))
+
 -- name: erase
 UPDATE dead_letters SET key = NULL, value = NULL, headers = NULL, erased_at = now()
 WHERE id IN (SELECT id FROM dead_letters

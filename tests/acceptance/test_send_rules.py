@@ -1,0 +1,465 @@
+"""Contract section 4, rules 1 to 3 and 5: which sends are refused, held and dispatched, and where they go."""
+
+from datetime import timedelta
+from typing import Final
+from uuid import UUID, uuid4
+
+import pytest
+
+from tests.acceptance.scenes import (
+    at,
+    become,
+    claim,
+    dispatched,
+    halt,
+    hold,
+    join_company,
+    moment,
+    pass_time,
+    phone,
+    protect,
+    standing,
+    statuses,
+    told,
+    whatsapp,
+)
+from tests.acceptance.stage import PHONE, WHATSAPP, Workspace
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+HELD_SENDS: Final = {
+    *("workspace_id", "send_id", "group_id", "contact_id", "profile_id", "channel", "content", "reasons"),
+    *("releasable", "requested_by", "requested_at", "held_at", "expires_at"),
+}
+SENDS: Final = {"workspace_id", "send_id", "group_id", "contact_id", "channel", "status", "reason", "attempt", "updated_at"}
+DISPATCH: Final = {
+    *("workspace_id", "send_id", "attempt", "channel_id", "channel", "contact_id", "address", "content", "source"),
+    *("group_id", "confirmation"),
+}
+
+
+# --- judged when decided and again when dispatched; for the contact and for the owner of the address
+
+
+async def test_rule_4_the_judgement_at_dispatch_wins(workspace: Workspace) -> None:
+    send = workspace.send(at=at(1))
+    await workspace.play(workspace.message(at=at(0)), send)
+    assert await standing(workspace, send) == ("dispatched", None, 1)
+
+    await workspace.play(workspace.command("block_contact", identity=WHATSAPP, at=at(2)))
+    assert await claim(workspace, send) == (False, "contact_blocked")
+    await become(workspace, send, "refused")
+
+    assert await standing(workspace, send) == ("refused", "contact_blocked", 1)
+    assert await statuses(workspace, send) == ["dispatched", "refused"]
+
+
+async def test_rule_4_a_protection_that_begins_before_the_claim_holds(workspace: Workspace) -> None:
+    send = workspace.send(at=at(1))
+    await workspace.play(workspace.message(at=at(0)), send)
+    await protect(workspace)
+
+    assert await claim(workspace, send) == (False, "status_protected")
+    await become(workspace, send, "held")
+    assert (await workspace.row("held_sends"))["reasons"] == ["status_protected"]
+
+    confirm = workspace.command("confirm_send", send_id=send["send_id"])
+    await workspace.play(confirm)
+    assert (await workspace.result(confirm))["changed"] == {"released": 1}
+    assert await standing(workspace, send) == ("dispatched", None, 2)
+    assert (await claim(workspace, send, 1))[0] is False
+    assert await claim(workspace, send, 2) == (True, None)
+
+
+async def test_rule_4_the_owner_of_the_address_is_judged_too(workspace: Workspace) -> None:
+    # One number on two channels is two contacts: a send to one of them by sms goes to the other one's address.
+    await workspace.play_together(workspace.message(at=at(0)), workspace.message(channel="sms", at=at(0)))
+    ana = await workspace.contact_id(channel="whatsapp", state="active")
+    owner = await workspace.contact_id(channel="sms", state="active")
+    assert ana != owner
+    send = {"channel": "sms", "to": {"contact_id": ana}}
+
+    fine, refused = workspace.send(**send), workspace.send(**send)
+    await workspace.play(fine, workspace.command("block_contact", contact_id=owner), refused)
+
+    assert await standing(workspace, fine) == ("dispatched", None, 1)
+    assert await standing(workspace, refused) == ("refused", "contact_blocked", 0)
+    assert {row["contact_id"] for row in await workspace.rows("sends")} == {ana}
+    assert await claim(workspace, fine) == (False, "contact_blocked")
+
+
+async def test_rule_4_a_protected_owner_of_the_address_holds(workspace: Workspace) -> None:
+    await protect(workspace)
+    await workspace.play(workspace.message(channel="sms", at=at(0)))
+    owner = await workspace.contact_id(channel="sms", state="active")
+    send = workspace.send(channel="whatsapp", to={"contact_id": owner})
+    await workspace.play(send)
+
+    assert await standing(workspace, send) == ("held", None, 0)
+    assert (await workspace.row("held_sends"))["contact_id"] == owner
+
+
+# --- 4.1 refuse
+
+
+async def test_rule_4_1_a_blocked_contact_is_refused(workspace: Workspace) -> None:
+    send = workspace.send(at=at(10))
+    await workspace.play(workspace.command("block_contact", identity=WHATSAPP, at=at(5)), send)
+    contact_id = await workspace.contact_id()
+
+    row = await workspace.row("sends")
+    assert row.keys() == SENDS
+    assert (row["contact_id"], row["status"], row["reason"], row["attempt"]) == (
+        contact_id,
+        "refused",
+        "contact_blocked",
+        0,
+    )
+    [fact] = await told(workspace, send)
+    assert (fact["status"], fact["reason"], fact["reasons"], fact["attempt"]) == (
+        "refused",
+        "contact_blocked",
+        None,
+        None,
+    )
+    assert (fact["contact_id"], fact["actor"], fact["revision"]) == (str(contact_id), None, 1)
+    assert await dispatched(workspace, send) == []
+
+
+async def test_rule_4_1_blocked_when_it_was_requested_is_refused_also_after_the_unblock(workspace: Workspace) -> None:
+    during, before, after = (workspace.send(at=at(minutes)) for minutes in (6, 4, 8))
+    edge_in, edge_out = workspace.send(at=at(5)), workspace.send(at=at(7))
+    await workspace.play(
+        workspace.message(at=at(0)),
+        workspace.command("block_contact", identity=WHATSAPP, at=at(5)),
+        workspace.command("unblock_contact", identity=WHATSAPP, at=at(7)),
+    )
+    await workspace.play_together(during, before, after, edge_in, edge_out)
+
+    refused = ("refused", "contact_blocked", 0)
+    assert [await standing(workspace, send) for send in (during, edge_in)] == [refused] * 2
+    assert [(await standing(workspace, send))[0] for send in (before, after, edge_out)] == ["dispatched"] * 3
+
+
+async def test_rule_4_1_who_opted_out_is_refused_until_they_start_again(workspace: Workspace) -> None:
+    stopped, started = workspace.send(at=at(2)), workspace.send(at=at(4))
+    await workspace.play(workspace.message("Stop.", at=at(1)), stopped, workspace.message("START", at=at(3)), started)
+
+    assert await standing(workspace, stopped) == ("refused", "opted_out", 0)
+    assert await standing(workspace, started) == ("dispatched", None, 1)
+
+
+async def test_rule_4_1_where_the_contact_must_write_first(workspace: Workspace) -> None:
+    await workspace.play(workspace.message(at=at(0)))
+    to_contact = {"to": {"contact_id": await workspace.contact_id()}}
+    sends = [
+        workspace.send(channel="messenger", **to_contact),
+        workspace.send(channel="email", **to_contact),  # no address on file
+        workspace.send(channel="telegram", to={"address": "4711"}),
+        workspace.send(channel="webchat", to={"address": "visitor"}),
+    ]
+    await workspace.play_together(*sends)
+
+    assert [await standing(workspace, s) for s in sends] == [("refused", "contact_must_initiate", 0)] * 4
+    assert len(await workspace.rows("contact_overview")) == 1
+
+
+async def test_rule_4_1_impossible_addresses_and_unknown_contacts(workspace: Workspace) -> None:
+    bad = [
+        workspace.send(to={"address": "1-800-FLOWERS"}),
+        workspace.send(to={"address": "12345"}, channel="sms"),
+        workspace.send(to={"address": "nobody"}, channel="email"),
+    ]
+    unknown = workspace.send(to={"contact_id": str(uuid4())})
+    await workspace.play_together(*bad, unknown)
+
+    assert [await standing(workspace, s) for s in bad] == [("refused", "bad_address", 0)] * 3
+    assert await standing(workspace, unknown) == ("refused", "unknown_contact", 0)
+    assert await workspace.rows("contact_overview") == []
+
+
+async def test_rule_4_1_a_send_of_a_halted_run_is_refused(workspace: Workspace) -> None:
+    await halt(workspace, "r-1")
+    send = workspace.send(at=at(4), source="workflow", run_id="r-1", step_id="1")
+    await workspace.play(send)
+
+    assert await standing(workspace, send) == ("refused", "run_halted", 0)
+
+
+async def test_rule_4_1_a_run_that_was_told_its_end_sends_nothing_more(workspace: Workspace) -> None:
+    # Refused because it began inside the block; later it turns out that the block was over by then.
+    await workspace.play(
+        workspace.command("block_contact", identity=WHATSAPP, at=at(1)),
+        workspace.event("run_started", "r-1", at=at(5)),
+        workspace.command("unblock_contact", identity=WHATSAPP, at=at(3)),
+    )
+    send = workspace.send(at=at(6), source="workflow", run_id="r-1", step_id="1")
+    await workspace.play(send)
+
+    assert await standing(workspace, send) == ("refused", "run_halted", 0)
+
+
+async def test_rule_4_1_of_several_reasons_the_first_is_told(workspace: Workspace) -> None:
+    await protect(workspace)
+    workflow = {"source": "workflow", "run_id": "r-1", "step_id": "1"}
+    nobody = {"to": {"address": "nobody"}}
+    await workspace.play(
+        workspace.event("run_started", "r-1", at=at(1)),
+        workspace.command("block_contact", identity=WHATSAPP, at=at(2)),
+        workspace.message("STOP", at=at(3)),
+    )
+    blocked = workspace.send(at=at(4), **workflow)
+    await workspace.play(blocked, workspace.command("unblock_contact", identity=WHATSAPP, at=at(5)))
+    opted_out, halted_first = workspace.send(at=at(6), **workflow), workspace.send(at=at(6), **workflow, **nobody)
+    await workspace.play_together(opted_out, halted_first)
+    await workspace.play(workspace.message("START", at=at(7)))
+    halted, bad, held = workspace.send(at=at(8), **workflow), workspace.send(at=at(8), **nobody), workspace.send(at=at(8))
+    await workspace.play_together(halted, bad, held)
+
+    expected = ["contact_blocked", "opted_out", "run_halted", "run_halted", "bad_address"]
+    sends = [blocked, opted_out, halted_first, halted, bad]
+    assert [(await standing(workspace, send))[1] for send in sends] == expected
+    assert await standing(workspace, held) == ("held", None, 0)
+
+
+# --- 4.2 hold
+
+
+async def test_rule_4_2_a_hold_shows_recipient_text_reasons_requester_age_and_expiry(workspace: Workspace) -> None:
+    send = await hold(workspace, text="about your order", group_id="g-1")
+
+    row = await workspace.row("held_sends")
+    assert row.keys() == HELD_SENDS
+    assert (row["send_id"], row["group_id"], row["profile_id"]) == (UUID(send["send_id"]), "g-1", "p-vip")
+    assert row["contact_id"] == await workspace.contact_id()
+    assert (row["channel"], row["content"]["text"]) == ("whatsapp", "about your order")
+    assert (row["reasons"], row["releasable"]) == (["status_protected"], False)
+    assert (row["requested_by"], row["requested_at"]) == ("anna", at(10))
+    assert row["expires_at"] - row["held_at"] == timedelta(hours=72)
+    [fact] = await told(workspace, send)
+    assert (fact["status"], fact["reason"], fact["reasons"], fact["attempt"]) == ("held", None, ["status_protected"], None)
+    assert moment(fact["at"]) == row["held_at"]
+    assert await dispatched(workspace, send) == []
+
+
+async def test_rule_4_2_a_protected_company_holds_and_both_reasons_are_shown(workspace: Workspace) -> None:
+    await protect(workspace)
+    await join_company(workspace, "c-1")
+    both = workspace.send()
+    await workspace.play(both, workspace.command("define_status", name="vip", protected=False))
+    company = workspace.send()
+    await workspace.play(company, workspace.command("unprotect_company", company_id="c-1"))
+    neither = workspace.send()
+    await workspace.play(neither)
+
+    reasons = {str(row["send_id"]): row["reasons"] for row in await workspace.rows("held_sends")}
+    assert {send_id: set(shown) for send_id, shown in reasons.items()} == {
+        both["send_id"]: {"status_protected", "company_protected"},
+        company["send_id"]: {"company_protected"},
+    }
+    assert await standing(workspace, neither) == ("dispatched", None, 1)
+
+
+async def test_rule_4_2_a_protection_that_cannot_be_read_holds(workspace: Workspace) -> None:
+    await protect(workspace)
+    await workspace.stage.pool.execute("DELETE FROM sluice_core.profiles WHERE workspace_id = $1", workspace.id)
+    send = workspace.send()
+    await workspace.play(send)
+
+    assert await standing(workspace, send) == ("held", None, 0)
+    assert (await workspace.row("held_sends"))["reasons"] == ["protection_unknown"]
+
+
+async def test_rule_4_2_every_contact_of_a_protected_profile_is_held_and_nobody_else(workspace: Workspace) -> None:
+    await protect(workspace, PHONE, phone(1))
+    sends = [workspace.send(to={"address": address}) for address in (PHONE, phone(1), phone(2))]
+    await workspace.play_together(*sends)
+
+    assert [(await standing(workspace, send))[0] for send in sends] == ["held", "held", "dispatched"]
+
+
+async def test_rule_4_2_a_confirmation_that_comes_with_the_request_is_enough(workspace: Workspace) -> None:
+    await protect(workspace)
+    confirmation = {"confirmed_by": "anna", "confirmed_at": at(9)}
+    send = workspace.send(at=at(10), confirmation=confirmation)
+    await workspace.play(send)
+
+    assert await standing(workspace, send) == ("dispatched", None, 1)
+    [fact] = await dispatched(workspace, send)
+    assert fact["confirmation"]["confirmed_by"] == "anna"
+    assert moment(fact["confirmation"]["confirmed_at"]) == at(9)
+    assert await claim(workspace, send) == (True, None)
+
+
+async def test_rule_4_2_a_confirmation_older_than_the_protection_does_not_cover_it(workspace: Workspace) -> None:
+    await protect(workspace)
+    send = workspace.send(at=at(10), confirmation={"confirmed_by": "anna", "confirmed_at": at(-1)})
+    await workspace.play(send)
+
+    assert await standing(workspace, send) == ("held", None, 0)
+
+
+async def test_rule_4_2_with_two_person_confirm_the_confirmation_is_somebody_elses(workspace: Workspace) -> None:
+    await protect(workspace)
+    await workspace.play(workspace.command("configure_workspace", set={"two_person_confirm": True}))
+    own = workspace.send(confirmation={"confirmed_by": "anna", "confirmed_at": at(9)})
+    other = workspace.send(confirmation={"confirmed_by": "bert", "confirmed_at": at(9)})
+    await workspace.play_together(own, other)
+
+    assert [(await standing(workspace, send))[0] for send in (own, other)] == ["held", "dispatched"]
+
+
+# --- 4.3 dispatch
+
+
+async def test_rule_4_3_everything_else_is_dispatched(workspace: Workspace) -> None:
+    send = workspace.send("good news", at=at(1), source="broadcast", group_id="g-1")
+    await workspace.play(workspace.message(at=at(0)), send)
+
+    [output] = await workspace.outputs("sends.dispatch")
+    assert output.value.keys() == DISPATCH
+    assert output.value | {"content": output.value["content"]["text"]} == {
+        "workspace_id": workspace.id,
+        "send_id": send["send_id"],
+        "attempt": 1,
+        "channel_id": "whatsapp-main",
+        "channel": "whatsapp",
+        "contact_id": str(await workspace.contact_id()),
+        "address": PHONE,
+        "content": "good news",
+        "source": "broadcast",
+        "group_id": "g-1",
+        "confirmation": None,
+    }
+    assert output.key == f"{workspace.id}:whatsapp-main".encode()
+    assert output.head["ce_type"] == "sluice.sends.dispatch"
+    [status] = await workspace.outputs("sends.status")
+    assert status.key == f"{workspace.id}:{send['send_id']}".encode()
+    assert (status.value["status"], status.value["attempt"]) == ("dispatched", 1)
+
+
+async def test_rule_4_3_a_send_id_is_applied_once_and_the_first_request_stays(workspace: Workspace) -> None:
+    send = workspace.send("first", at=at(1))
+    await workspace.play(send, send, send | {"content": {"type": "text", "text": "second"}, "to": {"address": phone(1)}})
+
+    [fact] = await dispatched(workspace, send)
+    assert (fact["content"]["text"], fact["address"]) == ("first", PHONE)
+    assert await statuses(workspace, send) == ["dispatched"]
+    assert len(await workspace.rows("contact_overview")) == 1
+
+
+async def test_rule_4_3_a_repeated_dispatch_carries_the_same_ce_id(workspace: Workspace) -> None:
+    send = workspace.send()
+    await workspace.play(send)
+    await pass_time(workspace, send, "recheck_at")  # a claim was denied for a reason that is gone
+
+    async def told_twice() -> bool:
+        return len(await workspace.outputs("sends.dispatch")) == 2
+
+    await workspace.stage.until(told_twice, "the dispatch was not repeated")
+    first, second = await workspace.outputs("sends.dispatch")
+    assert (first.head["ce_id"], first.value) == (second.head["ce_id"], second.value)
+    assert await claim(workspace, send) == (True, None)
+
+
+async def test_rule_4_3_each_attempt_is_granted_once_or_told_why_not(workspace: Workspace) -> None:
+    send = workspace.send()
+    await workspace.play(send)
+
+    assert await claim(workspace, send) == (True, None)
+    assert await claim(workspace, send) == (False, "already_claimed")
+    assert await claim(workspace, send, 2) == (False, "not_dispatched")
+    assert await claim(workspace, workspace.send()) == (False, "unknown_send")
+
+
+async def test_rule_4_3_a_claim_is_denied_for_what_changed_since(workspace: Workspace) -> None:
+    await workspace.play_together(
+        *(workspace.message(address=phone(n), at=at(0)) for n in range(2)),
+        workspace.event("run_started", "r-1", identity=whatsapp(phone(1)), at=at(1)),
+    )
+    stopped = workspace.send(to={"address": phone(0)}, at=at(2))
+    of_run = workspace.send(to={"address": phone(2)}, at=at(2), source="workflow", run_id="r-1", step_id="1")
+    await workspace.play_together(stopped, of_run)
+    await workspace.play_together(
+        workspace.message("stop", address=phone(0), at=at(3)),
+        workspace.command("block_contact", identity=whatsapp(phone(1)), at=at(3)),
+    )
+
+    assert await claim(workspace, stopped) == (False, "opted_out")
+    assert await claim(workspace, of_run) == (False, "run_halted")
+    await become(workspace, stopped, "refused")
+    await become(workspace, of_run, "refused")
+
+
+# --- 4.5 channel states
+
+
+async def test_rule_4_5_a_contacts_channels_are_active_inactive_or_unavailable(workspace: Workspace) -> None:
+    await workspace.play_together(
+        workspace.message(at=at(5), channel_id="wa-2"),
+        workspace.message(at=at(6), channel_id="wa-1"),
+        *(
+            workspace.command("configure_channel", channel_id=f"{kind}-main", channel=kind)
+            for kind in ("sms", "email", "messenger")
+        ),
+    )
+    contact_id = await workspace.contact_id()
+    shown = {row.pop("channel"): row for row in await workspace.rows("contact_channels")}
+
+    common = {"workspace_id": workspace.id, "contact_id": contact_id, "opted_out": False}
+    never = {"connected_at": None}
+    assert shown == {
+        "whatsapp": common | {"channel_id": "wa-2", "address": PHONE, "state": "active", "connected_at": at(5)},
+        "sms": common | {"channel_id": "sms-main", "address": PHONE, "state": "inactive"} | never,
+        "email": common | {"channel_id": "email-main", "address": None, "state": "unavailable"} | never,
+        "messenger": common | {"channel_id": "messenger-main", "address": None, "state": "unavailable"} | never,
+    }
+
+
+async def test_rule_4_5_the_first_send_the_provider_accepts_connects_an_inactive_channel(workspace: Workspace) -> None:
+    await workspace.play(workspace.message(at=at(0)))
+    contact_id = await workspace.contact_id()
+    send = workspace.send(channel="sms", to={"contact_id": contact_id}, at=at(1))
+    await workspace.play(send)
+    before = await workspace.row("contact_channels", channel="sms")
+    await workspace.play(workspace.receipt(send, "sent", at=at(2)))
+    after = await workspace.row("contact_channels", channel="sms")
+
+    assert (before["contact_id"], before["state"], before["connected_at"]) == (contact_id, "inactive", None)
+    assert after == before | {"state": "active", "connected_at": at(2)}
+
+
+async def test_rule_4_5_a_send_to_an_unknown_number_or_address_makes_the_contact(workspace: Workspace) -> None:
+    sends = [
+        workspace.send(to={"address": "+49 151 12345678"}),
+        workspace.send(to={"address": phone(1)}, channel="sms"),
+        workspace.send(to={"address": "Eve@Example.org"}, channel="email"),
+    ]
+    await workspace.play_together(*sends)
+
+    contacts = await workspace.rows("contact_overview")
+    reached = {(row["phone"], row["email"], row["conversation_status"]) for row in contacts}
+    assert reached == {
+        (PHONE, None, "closed"),
+        (phone(1), None, "closed"),
+        (None, "eve@example.org", "closed"),
+    }
+    assert {row["address"] for row in await workspace.rows("contact_channels", state="inactive")} >= {
+        PHONE,
+        phone(1),
+        "eve@example.org",
+    }
+    assert {row["contact_id"] for row in await workspace.rows("sends", status="dispatched")} == {
+        row["contact_id"] for row in contacts
+    }
+
+
+async def test_rule_4_5_an_address_that_is_another_contacts_stays_theirs(workspace: Workspace) -> None:
+    await workspace.play_together(workspace.message(at=at(0)), workspace.message(channel="sms", at=at(0)))
+    ana = await workspace.contact_id(channel="whatsapp", state="active")
+    owner = await workspace.contact_id(channel="sms", state="active")
+    send = workspace.send(channel="sms", to={"contact_id": ana}, at=at(1))
+    await workspace.play(send, workspace.receipt(send, "sent", at=at(2)))
+
+    assert await workspace.contact_id(channel="sms", state="active") == owner
+    assert await workspace.rows("contact_channels", contact_id=ana, channel="sms", state="active") == []
