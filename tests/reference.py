@@ -69,6 +69,7 @@ class World:
     statuses: dict[str, str]
     names: dict[str, str | None]
     opted_out: set[str]
+    connected: dict[str, datetime]
     counts: dict[datetime, tuple[datetime, int]]
     proofs: dict[tuple[datetime, str], tuple[datetime, UUID]]
     runs: dict[str, tuple[str, str, str, str | None]]
@@ -84,7 +85,7 @@ def world(workspace_id: str, facts: Iterable[Fact], now: datetime) -> World:
     span = [event_time(m) for m in said.values()]
     months = list(cycles(_of(Setting, once), min(span), now)) if span else []
 
-    result = World({}, {}, {}, {}, {}, set(), {}, {}, {})
+    result = World({}, {}, {}, {}, {}, set(), {}, {}, {}, {})
     for id_, message in said.items():
         _judge(result, id_, message, history[message.person], months)
     for cycle in months:
@@ -227,6 +228,8 @@ def _describe(
 ) -> None:
     newest_first = sorted(said, key=lambda m: (event_time(m), id_of(workspace_id, m)), reverse=True)
     into.names[person] = next((m.name for m in newest_first if m.name is not None), None)
+    if said:
+        into.connected[person] = min(event_time(m) for m in said)
     words = (opting(m) for m in newest_first)
     if next((word for word in words if word is not None), None) == "stop":
         into.opted_out.add(person)

@@ -8,13 +8,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
 from schemas.topics import TOPICS
-from workers.errors import SetupError, Unreachable
+from workers.explaining import explained
 from workers.runtime.batch import Connection
 from workers.runtime.topics import Checked
 from workers.settings import Settings
@@ -109,17 +108,13 @@ def checked_topics(console: Console, checked: Checked, *, as_json: bool) -> None
 
 @asynccontextmanager
 async def _reading(settings: Settings) -> AsyncIterator[Connection]:
-    try:
+    with explained():
         async with (
             pool_of(settings.required_database_url(), name="report", max_size=1) as pool,
             pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             yield connection
-    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as error:
-        raise SetupError("the schema is not up to date: run `sluice migrate`") from error
-    except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
-        raise Unreachable(f"PostgreSQL does not answer at SLUICE_DATABASE_URL: {error}") from error
 
 
 def _table(name: str, rows: Rows) -> Table:

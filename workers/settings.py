@@ -12,8 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.sources import DotEnvSettingsSource
 
 from workers.errors import SettingsError
-from workers.runtime.connection import Kafka, security
-from workers.runtime.consumer import PollLimits
+from workers.runtime.connection import Kafka, PollLimits, security
 
 PREFIX: Final = "SLUICE_"
 

@@ -1,6 +1,6 @@
 """Records as producers write them: JSON dicts in the contract's words, with defaults for what a test leaves out."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, Final
 from uuid import uuid4
@@ -127,3 +127,13 @@ def _target(command: Json) -> str:
 
 def _without_missing(fields: Json) -> Json:
     return {name: value for name, value in fields.items() if value is not MISSING}
+
+
+def at(minutes: float) -> datetime:
+    """A moment, in minutes from noon of a day long past: what is decided by event time does not depend on today."""
+    return datetime(2025, 3, 10, 12, tzinfo=UTC) + timedelta(minutes=minutes)
+
+
+def identity(address: str, channel: str = "whatsapp", **fields: str) -> Json:
+    """An identity as commands name it."""
+    return {"channel": channel, "address": address, **fields}

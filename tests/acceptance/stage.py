@@ -22,9 +22,9 @@ broker's own. `workspace.stage.pool` reads the database (JSON columns are decode
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -34,7 +34,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from asyncpg import Pool
 
 from schemas.topics import OUTPUTS, TOPICS
-from tests.acceptance.making import MISSING, PHONE, WHATSAPP, Json, Maker, key_of, now, topic_of
+from tests.acceptance.making import MISSING, PHONE, WHATSAPP, Json, Maker, at, identity, key_of, now, topic_of
+from tests.acceptance.reading import Published, named, published
 from tests.support.brokers import PATIENCE_S, Broker, Sent
 from workers.errors import ExitCode
 from workers.plans import ALL, plan_of
@@ -44,7 +45,20 @@ from workers.settings import load_settings
 
 Headers = Sequence[tuple[str, bytes]]
 
-__all__ = ["MISSING", "PHONE", "WHATSAPP", "Json", "Published", "Stage", "Workspace", "named", "now", "set_stage"]
+__all__ = [
+    "MISSING",
+    "PHONE",
+    "WHATSAPP",
+    "Json",
+    "Published",
+    "Stage",
+    "Workspace",
+    "at",
+    "identity",
+    "named",
+    "now",
+    "set_stage",
+]
 
 _PARTITIONS: Final = 4
 _LOOK_S: Final = 0.01
@@ -53,23 +67,6 @@ _BACKLOG: Final = """
     SELECT EXISTS (SELECT FROM sluice_core.outbox) OR EXISTS (SELECT FROM sluice_core.dirty_contacts)
         OR EXISTS (SELECT FROM sluice_core.dirty_cycles) OR EXISTS (SELECT FROM sluice_core.revisions_due)
 """
-
-
-class Published(NamedTuple):
-    """One output as it stands on its topic. `value` is decoded, None for a tombstone or what is no JSON object."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    raw: bytes | None
-    value: Any
-    headers: tuple[tuple[str, bytes], ...]
-
-    @property
-    def head(self) -> dict[str, str]:
-        """The headers by name, as text."""
-        return {name: value.decode() for name, value in self.headers}
 
 
 class Stage:
@@ -160,7 +157,7 @@ class Stage:
         async with asyncio.timeout(PATIENCE_S):
             while any([await self._consumer.position(p) < end for p, end in ends.items()]):
                 for records in (await self._consumer.getmany(timeout_ms=50)).values():
-                    self._read.extend(self._output(record) for record in records)
+                    self._read.extend(published(record, self.broker.topic_prefix) for record in records)
         return self._read
 
     async def _committed(self) -> bool:
@@ -175,14 +172,6 @@ class Stage:
         ends = {TopicPartition(self.broker.topic_prefix + topic, p): end for (topic, p), end in wanted.items()}
         offsets = await self._admin.list_consumer_group_offsets(group, partitions=list(ends))
         return all(offsets[partition].offset >= end for partition, end in ends.items())
-
-    def _output(self, record: Any) -> Published:
-        topic = record.topic.removeprefix(self.broker.topic_prefix)
-        try:
-            value = json.loads(record.value) if record.value else None
-        except ValueError:
-            value = None
-        return Published(topic, record.partition, record.offset, record.key, record.value, value, tuple(record.headers))
 
 
 class Workspace(Maker):
@@ -215,9 +204,10 @@ class Workspace(Maker):
         return rows[0]
 
     async def contact_id(self, address: str = PHONE, **equal: Any) -> UUID:
-        """Whose identity an address is, as the views show it."""
+        """Who an address belongs to: who used it, or else whose it is by a block, a send or a field."""
         rows = await self.rows("contact_channels", address=address, **equal)
-        [found] = {row["contact_id"] for row in rows}
+        used = [row for row in rows if row["state"] == "active"]
+        [found] = {row["contact_id"] for row in used or rows}
         id_: UUID = found
         return id_
 
@@ -281,8 +271,3 @@ async def _decode_json(connection: Any) -> None:
 
 async def _is_set(event: asyncio.Event) -> bool:
     return event.is_set()
-
-
-def named(outputs: Iterable[Published], **equal: Any) -> list[Published]:
-    """The outputs whose values have these fields."""
-    return [out for out in outputs if out.value is not None and equal.items() <= out.value.items()]

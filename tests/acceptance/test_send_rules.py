@@ -1,4 +1,4 @@
-"""Contract section 4, rules 1 to 3 and 5: which sends are refused, held and dispatched, and where they go."""
+"""Contract section 4, rules 1 to 3: which sends are refused, which are held, and which are dispatched."""
 
 from datetime import timedelta
 from typing import Final
@@ -31,7 +31,17 @@ HELD_SENDS: Final = {
     *("workspace_id", "send_id", "group_id", "contact_id", "profile_id", "channel", "content", "reasons"),
     *("releasable", "requested_by", "requested_at", "held_at", "expires_at"),
 }
-SENDS: Final = {"workspace_id", "send_id", "group_id", "contact_id", "channel", "status", "reason", "attempt", "updated_at"}
+SENDS: Final = {
+    "workspace_id",
+    "send_id",
+    "group_id",
+    "contact_id",
+    "channel",
+    "status",
+    "reason",
+    "attempt",
+    "updated_at",
+}
 DISPATCH: Final = {
     *("workspace_id", "send_id", "attempt", "channel_id", "channel", "contact_id", "address", "content", "source"),
     *("group_id", "confirmation"),
@@ -213,7 +223,11 @@ async def test_rule_4_1_of_several_reasons_the_first_is_told(workspace: Workspac
     opted_out, halted_first = workspace.send(at=at(6), **workflow), workspace.send(at=at(6), **workflow, **nobody)
     await workspace.play_together(opted_out, halted_first)
     await workspace.play(workspace.message("START", at=at(7)))
-    halted, bad, held = workspace.send(at=at(8), **workflow), workspace.send(at=at(8), **nobody), workspace.send(at=at(8))
+    halted, bad, held = (
+        workspace.send(at=at(8), **workflow),
+        workspace.send(at=at(8), **nobody),
+        workspace.send(at=at(8)),
+    )
     await workspace.play_together(halted, bad, held)
 
     expected = ["contact_blocked", "opted_out", "run_halted", "run_halted", "bad_address"]
@@ -237,7 +251,12 @@ async def test_rule_4_2_a_hold_shows_recipient_text_reasons_requester_age_and_ex
     assert (row["requested_by"], row["requested_at"]) == ("anna", at(10))
     assert row["expires_at"] - row["held_at"] == timedelta(hours=72)
     [fact] = await told(workspace, send)
-    assert (fact["status"], fact["reason"], fact["reasons"], fact["attempt"]) == ("held", None, ["status_protected"], None)
+    assert (fact["status"], fact["reason"], fact["reasons"], fact["attempt"]) == (
+        "held",
+        None,
+        ["status_protected"],
+        None,
+    )
     assert moment(fact["at"]) == row["held_at"]
     assert await dispatched(workspace, send) == []
 
@@ -340,7 +359,9 @@ async def test_rule_4_3_everything_else_is_dispatched(workspace: Workspace) -> N
 
 async def test_rule_4_3_a_send_id_is_applied_once_and_the_first_request_stays(workspace: Workspace) -> None:
     send = workspace.send("first", at=at(1))
-    await workspace.play(send, send, send | {"content": {"type": "text", "text": "second"}, "to": {"address": phone(1)}})
+    await workspace.play(
+        send, send, send | {"content": {"type": "text", "text": "second"}, "to": {"address": phone(1)}}
+    )
 
     [fact] = await dispatched(workspace, send)
     assert (fact["content"]["text"], fact["address"]) == ("first", PHONE)
@@ -373,10 +394,8 @@ async def test_rule_4_3_each_attempt_is_granted_once_or_told_why_not(workspace: 
 
 
 async def test_rule_4_3_a_claim_is_denied_for_what_changed_since(workspace: Workspace) -> None:
-    await workspace.play_together(
-        *(workspace.message(address=phone(n), at=at(0)) for n in range(2)),
-        workspace.event("run_started", "r-1", identity=whatsapp(phone(1)), at=at(1)),
-    )
+    await workspace.play_together(*(workspace.message(address=phone(n), at=at(0)) for n in range(2)))
+    await workspace.play(workspace.event("run_started", "r-1", identity=whatsapp(phone(1)), at=at(1)))
     stopped = workspace.send(to={"address": phone(0)}, at=at(2))
     of_run = workspace.send(to={"address": phone(2)}, at=at(2), source="workflow", run_id="r-1", step_id="1")
     await workspace.play_together(stopped, of_run)
@@ -389,77 +408,3 @@ async def test_rule_4_3_a_claim_is_denied_for_what_changed_since(workspace: Work
     assert await claim(workspace, of_run) == (False, "run_halted")
     await become(workspace, stopped, "refused")
     await become(workspace, of_run, "refused")
-
-
-# --- 4.5 channel states
-
-
-async def test_rule_4_5_a_contacts_channels_are_active_inactive_or_unavailable(workspace: Workspace) -> None:
-    await workspace.play_together(
-        workspace.message(at=at(5), channel_id="wa-2"),
-        workspace.message(at=at(6), channel_id="wa-1"),
-        *(
-            workspace.command("configure_channel", channel_id=f"{kind}-main", channel=kind)
-            for kind in ("sms", "email", "messenger")
-        ),
-    )
-    contact_id = await workspace.contact_id()
-    shown = {row.pop("channel"): row for row in await workspace.rows("contact_channels")}
-
-    common = {"workspace_id": workspace.id, "contact_id": contact_id, "opted_out": False}
-    never = {"connected_at": None}
-    assert shown == {
-        "whatsapp": common | {"channel_id": "wa-2", "address": PHONE, "state": "active", "connected_at": at(5)},
-        "sms": common | {"channel_id": "sms-main", "address": PHONE, "state": "inactive"} | never,
-        "email": common | {"channel_id": "email-main", "address": None, "state": "unavailable"} | never,
-        "messenger": common | {"channel_id": "messenger-main", "address": None, "state": "unavailable"} | never,
-    }
-
-
-async def test_rule_4_5_the_first_send_the_provider_accepts_connects_an_inactive_channel(workspace: Workspace) -> None:
-    await workspace.play(workspace.message(at=at(0)))
-    contact_id = await workspace.contact_id()
-    send = workspace.send(channel="sms", to={"contact_id": contact_id}, at=at(1))
-    await workspace.play(send)
-    before = await workspace.row("contact_channels", channel="sms")
-    await workspace.play(workspace.receipt(send, "sent", at=at(2)))
-    after = await workspace.row("contact_channels", channel="sms")
-
-    assert (before["contact_id"], before["state"], before["connected_at"]) == (contact_id, "inactive", None)
-    assert after == before | {"state": "active", "connected_at": at(2)}
-
-
-async def test_rule_4_5_a_send_to_an_unknown_number_or_address_makes_the_contact(workspace: Workspace) -> None:
-    sends = [
-        workspace.send(to={"address": "+49 151 12345678"}),
-        workspace.send(to={"address": phone(1)}, channel="sms"),
-        workspace.send(to={"address": "Eve@Example.org"}, channel="email"),
-    ]
-    await workspace.play_together(*sends)
-
-    contacts = await workspace.rows("contact_overview")
-    reached = {(row["phone"], row["email"], row["conversation_status"]) for row in contacts}
-    assert reached == {
-        (PHONE, None, "closed"),
-        (phone(1), None, "closed"),
-        (None, "eve@example.org", "closed"),
-    }
-    assert {row["address"] for row in await workspace.rows("contact_channels", state="inactive")} >= {
-        PHONE,
-        phone(1),
-        "eve@example.org",
-    }
-    assert {row["contact_id"] for row in await workspace.rows("sends", status="dispatched")} == {
-        row["contact_id"] for row in contacts
-    }
-
-
-async def test_rule_4_5_an_address_that_is_another_contacts_stays_theirs(workspace: Workspace) -> None:
-    await workspace.play_together(workspace.message(at=at(0)), workspace.message(channel="sms", at=at(0)))
-    ana = await workspace.contact_id(channel="whatsapp", state="active")
-    owner = await workspace.contact_id(channel="sms", state="active")
-    send = workspace.send(channel="sms", to={"contact_id": ana}, at=at(1))
-    await workspace.play(send, workspace.receipt(send, "sent", at=at(2)))
-
-    assert await workspace.contact_id(channel="sms", state="active") == owner
-    assert await workspace.rows("contact_channels", contact_id=ana, channel="sms", state="active") == []

@@ -39,7 +39,7 @@ async def seen(pool: Pool, workspace_id: str, silent: Iterable[str]) -> World:
     contacts = await rows("SELECT contact_id, conversation_status, display_name FROM sluice.contact_overview")
     counts = await rows("SELECT cycle_start, cycle_end, active_contacts + adjustments AS active FROM sluice.mac_counts")
     proofs = await rows("SELECT cycle_start, contact_id, first_counted_at, first_message_id FROM sluice.mac_contacts")
-    opted_out = await rows("SELECT contact_id, opted_out FROM sluice_core.identities")
+    channels = await rows("SELECT contact_id, opted_out, connected_at FROM sluice.contact_channels")
     runs = await rows("SELECT run_id, contact_id, trigger, state, reason FROM sluice.workflow_runs")
     return World(
         shown={id_: Shown(who[contact], *rest) for id_, contact, *rest in shown},
@@ -47,7 +47,8 @@ async def seen(pool: Pool, workspace_id: str, silent: Iterable[str]) -> World:
         blocked={who[contact]: (at, by) for contact, at, by in blocked},
         statuses={who[contact]: status for contact, status, _ in contacts},
         names={who[contact]: name for contact, _, name in contacts if who[contact] not in left_out},
-        opted_out={who[contact] for contact, out in opted_out if out},
+        opted_out={who[contact] for contact, out, _ in channels if out},
+        connected={who[contact]: at for contact, _, at in channels if at is not None},
         counts={start: (end, active) for start, end, active in counts},
         proofs={(start, who[contact]): (at, id_) for start, contact, at, id_ in proofs},
         runs={run_id: (who[contact], trigger, state, reason) for run_id, contact, trigger, state, reason in runs},

@@ -13,7 +13,7 @@ from tests.support.probes import Crash, CrashAt, HoldAt
 from tests.support.workers import running
 from workers.errors import ApplyFailed, ExitCode, RetryBatch
 from workers.runtime.batch import Batch, Connection, Output
-from workers.runtime.consumer import PollLimits
+from workers.runtime.connection import PollLimits
 
 
 def records(first: int, last: int) -> list[tuple[bytes | None, bytes | None]]:

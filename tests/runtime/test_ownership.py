@@ -1,4 +1,8 @@
-"""Who may apply a partition: rebalances, zombies, fences, and topics that are not what they were."""
+"""Who may apply a partition: rebalances, zombies, fences, and topics that are not what they were.
+
+Rebalances between two members run on Apache Kafka only: the embedded broker keeps members that have joined anew under
+another id, and refuses the leader's assignment (`InvalidRequest` on SyncGroup) until their sessions time out.
+"""
 
 import asyncio
 from collections import Counter
@@ -17,7 +21,6 @@ from workers.errors import ExitCode, PositionLost, SetupError
 from workers.runtime.batch import Source
 from workers.store.ledger import PostgresLedger
 
-OWNED = "SELECT count(*) = $1 FROM sluice_core.progress WHERE lease IS NOT NULL"
 OWNERS = "SELECT count(DISTINCT lease) = $1 FROM sluice_core.progress WHERE lease IS NOT NULL"
 
 
@@ -31,39 +34,39 @@ async def booked(pool: Pool) -> Pool:
     return pool
 
 
+@pytest.mark.kafka
 async def test_two_workers_share_partitions_and_apply_every_record_once(
-    database: str, booked: Pool, any_broker: Broker
+    database: str, booked: Pool, kafka: Broker
 ) -> None:
-    async with running(spec_of(), database, any_broker) as first:
-        await any_broker.produce(TOPIC, records(100, 200))
-        async with running(spec_of(), database, any_broker) as second:
+    async with running(spec_of(), database, kafka) as first:
+        await kafka.produce(TOPIC, records(100, 200))
+        async with running(spec_of(), database, kafka) as second:
             await until(booked, OWNERS, 2)
-            await any_broker.produce(TOPIC, records(200, 400))
-            await any_broker.caught_up(booked, TOPIC)
+            await kafka.produce(TOPIC, records(200, 400))
+            await kafka.caught_up(booked, TOPIC)
             assert await second.stop() is ExitCode.CLEAN
-        await any_broker.produce(TOPIC, records(400, 500))
-        await any_broker.caught_up(booked, TOPIC)
+        await kafka.produce(TOPIC, records(400, 500))
+        await kafka.caught_up(booked, TOPIC)
         assert await first.stop() is ExitCode.CLEAN
     assert await rows(booked) == list(range(100, 500))
-    published = await any_broker.read_all(OUTPUT)
+    published = await kafka.read_all(OUTPUT)
     assert {int(record.value or b"") for record in published} == set(range(100, 500))
 
 
-async def test_a_rebalance_under_load_loses_and_repeats_nothing(
-    database: str, booked: Pool, any_broker: Broker
-) -> None:
+@pytest.mark.kafka
+async def test_a_rebalance_under_load_loses_and_repeats_nothing(database: str, booked: Pool, kafka: Broker) -> None:
     async def load() -> None:
         for start in range(1000, 3000, 100):
-            await any_broker.produce(TOPIC, records(start, start + 100))
+            await kafka.produce(TOPIC, records(start, start + 100))
 
-    async with running(spec_of(), database, any_broker):
+    async with running(spec_of(), database, kafka):
         loading = asyncio.create_task(load())
-        async with running(spec_of(), database, any_broker):
+        async with running(spec_of(), database, kafka):
             await until(booked, OWNERS, 2)
         await loading
-        await any_broker.caught_up(booked, TOPIC)
+        await kafka.caught_up(booked, TOPIC)
     assert await rows(booked) == list(range(1000, 3000))
-    by_id = Counter(record.header("ce_id") for record in await any_broker.read_all(OUTPUT))
+    by_id = Counter(record.header("ce_id") for record in await kafka.read_all(OUTPUT))
     assert len(by_id) == 2000
 
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from tests.support.brokers import PATIENCE_S, Broker
 from workers.errors import ExitCode
 from workers.runtime.batch import WorkerSpec
-from workers.runtime.consumer import PollLimits
+from workers.runtime.connection import PollLimits
 from workers.runtime.ports import Probe, no_probe
 from workers.runtime.worker import Wiring, Worker
 from workers.store.pool import pool_of

@@ -1,36 +1,77 @@
 """Everything on one machine, for trying out and for the demo: embedded servers, schema, topics, every worker."""
 
+import fcntl
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 
 from schemas.topics import TOPICS
 from workers.dev.broker import embedded_broker
 from workers.dev.postgres import embedded_postgres
+from workers.errors import SettingsError
 from workers.runtime.connection import Kafka
-from workers.settings import Settings, load_settings
+from workers.settings import PREFIX, Settings, load_settings
 from workers.store.migrate import migrate
+
+# The embedded broker speaks plain text to whoever runs it, whatever .env says of the real one.
+_PLAIN: Final[Mapping[str, Any]] = {
+    "kafka_security_protocol": "PLAINTEXT",
+    "kafka_sasl_mechanism": None,
+    "kafka_username": None,
+    "kafka_password": None,
+    "kafka_ca_file": None,
+    "kafka_certificate_file": None,
+    "kafka_key_file": None,
+}
 
 
 @contextmanager
-def embedded_servers(data_dir: Path, **overrides: object) -> Iterator[Settings]:
-    """PostgreSQL on `data_dir` (kept) and a broker in memory (a new one each time); yields settings for them."""
-    with embedded_postgres(data_dir / "postgres") as database_url, embedded_broker() as bootstrap:
-        yield load_settings(
-            database_url=database_url, kafka_bootstrap=bootstrap, hash_key=_kept_key(data_dir / "hash.key"), **overrides
-        )
+def embedded_servers(
+    data_dir: Path, postgres_options: Mapping[str, str] | None = None, **overrides: Any
+) -> Iterator[Settings]:
+    """PostgreSQL on `data_dir` (kept) and a broker in memory (a new one each time); yields settings for them.
+
+    Raises:
+        SettingsError: the folder cannot be used, or another process uses it.
+        SetupError: the extra `embedded` is not installed.
+    """
+    with (
+        _only_one(data_dir),
+        embedded_postgres(data_dir / "postgres", postgres_options) as database_url,
+        embedded_broker() as bootstrap,
+    ):
+        own = {"database_url": database_url, "kafka_bootstrap": bootstrap, "hash_key": _kept_key(data_dir / "hash.key")}
+        yield load_settings(**{**_PLAIN, **own, **overrides})
+
+
+@contextmanager
+def _only_one(data_dir: Path) -> Iterator[None]:
+    if any(character.isspace() for character in str(data_dir)):
+        raise SettingsError(f"PostgreSQL cannot keep its data in {str(data_dir)!r}: there is white space in the path")
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = (data_dir / "lock").open("w")
+    except OSError as error:
+        raise SettingsError(f"the data folder {data_dir} cannot be used: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # Two brokers on one database would take turns in forgetting how far the other one got.
+            raise SettingsError(f"another process uses the data folder {data_dir}") from None
+        yield
 
 
 async def prepare(settings: Settings) -> None:
     """Bring the schema up to date and let the embedded broker make the topics: it makes what is asked for."""
     await migrate(settings.required_database_url())
-    cluster = settings.kafka()
-    await _touch_topics(cluster)
+    await _touch_topics(settings.kafka())
 
 
 async def _touch_topics(cluster: Kafka) -> None:
@@ -43,29 +84,46 @@ async def _touch_topics(cluster: Kafka) -> None:
         await producer.stop()
 
 
-def env_file_writer(path: Path, settings: Settings) -> Callable[[], None]:
-    """Writes the addresses as `SLUICE_…=` lines, all at once: whoever sees the file may connect."""
-    lines = {
-        "SLUICE_DATABASE_URL": settings.required_database_url(),
-        "SLUICE_KAFKA_BOOTSTRAP": settings.kafka().bootstrap,
-        "SLUICE_TOPIC_PREFIX": settings.topic_prefix,
-        "SLUICE_GROUP_PREFIX": settings.group_prefix,
-        "SLUICE_HASH_KEY": settings.hash_key.get_secret_value() if settings.hash_key else "",
-    }
-    text = "".join(f"{name}={value}\n" for name, value in lines.items() if value)
+class EnvFile:
+    """A file of `SLUICE_…=` lines that is there only while what it names can be used: whoever sees it may connect."""
 
-    def write() -> None:
-        # It holds a key and perhaps a password: for its owner only, and never half-written.
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def clear(self) -> None:
+        """Removes what an earlier start left.
+
+        Raises:
+            SettingsError: the file cannot be written here.
+        """
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._unusable(error) from error
+        if not os.access(self._path.parent, os.W_OK):
+            raise SettingsError(f"--env-file {self._path}: the folder does not exist or cannot be written")
+
+    def write(self, settings: Settings) -> None:
+        """All lines at once. They hold a key and perhaps a password: only the owner may read them."""
+        handle, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).replace(path)
+            file.write("".join(f"{name}={value}\n" for name, value in _lines(settings)))
+        Path(temporary).replace(self._path)
 
-    return write
+    def _unusable(self, error: OSError) -> SettingsError:
+        return SettingsError(f"--env-file {self._path} cannot be written: {error.strerror}")
+
+
+def _lines(settings: Settings) -> Iterator[tuple[str, str]]:
+    """What a client needs to find and use the same servers, prefixes and key."""
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        shared = name.startswith("kafka_") or name in ("database_url", "topic_prefix", "group_prefix", "hash_key")
+        if shared and value:
+            yield f"{PREFIX}{name}".upper(), value.get_secret_value() if hasattr(value, "get_secret_value") else value
 
 
 def _kept_key(path: Path) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         path.touch(mode=0o600)
         path.write_text(secrets.token_hex(32), encoding="ascii")

@@ -1,4 +1,4 @@
-"""How to reach Kafka: plain values, made from the settings once."""
+"""How to reach Kafka, and how much to take from it at once: plain values, made from the settings once."""
 
 import ssl
 from dataclasses import dataclass, field
@@ -25,6 +25,17 @@ class Kafka:
     def name(self, topic: str) -> str:
         """The inverse of `topic`."""
         return topic.removeprefix(self.topic_prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class PollLimits:
+    """Bounds of one poll. Bytes count keys and values; waits are in milliseconds."""
+
+    records: int = 2_000
+    bytes: int = 8 * 1024 * 1024
+    wait_ms: int = 500
+    fetch_min_bytes: int = 1
+    fetch_max_wait_ms: int = 250
 
 
 def security(

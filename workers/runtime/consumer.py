@@ -11,7 +11,6 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
@@ -20,7 +19,7 @@ from aiokafka import errors as kafka
 
 from workers.errors import PositionLost, SetupError, Unreachable
 from workers.runtime.batch import Source
-from workers.runtime.connection import Kafka
+from workers.runtime.connection import Kafka, PollLimits
 from workers.runtime.ports import Assigned, Event, Idle, RawRecord, Records, Revoked, Stopping
 from workers.runtime.tasks import ended
 from workers.runtime.telemetry import LAG
@@ -29,31 +28,30 @@ REBALANCE_TIMEOUT_MS: Final = 60_000
 HAND_OVER_S: Final = 40.0
 _FOR_EVER_MS: Final = 2**31 - 1
 _BOUND_S: Final = 10.0
+_PAUSE_S: Final = 0.1
 
 log = structlog.get_logger()
 
 Slices = dict[Source, Sequence[RawRecord]]
 
 
-@dataclass(frozen=True, slots=True)
-class PollLimits:
-    """Bounds of one poll. Bytes count keys and values; waits are in milliseconds."""
-
-    records: int = 2_000
-    bytes: int = 8 * 1024 * 1024
-    wait_ms: int = 500
-    fetch_min_bytes: int = 1
-    fetch_max_wait_ms: int = 250
-
-
 class KafkaInput(ConsumerRebalanceListener):
     """The `Input` of one worker."""
 
-    def __init__(self, cluster: Kafka, group: str, topics: Sequence[str], limits: PollLimits) -> None:
+    def __init__(
+        self,
+        cluster: Kafka,
+        group: str,
+        topics: Sequence[str],
+        limits: PollLimits,
+        unreachable_after_s: float = 60.0,
+    ) -> None:
         self._cluster = cluster
         self._limits = limits
         self._topics = [cluster.topic(name) for name in topics]
         self._group = group
+        self._unreachable_after_s = unreachable_after_s
+        self._failing_since: float | None = None
         self._member: AIOKafkaConsumer | None = None
         self._events: deque[Assigned | Revoked] = deque()
         self._rest: deque[Records] = deque()
@@ -245,7 +243,7 @@ class KafkaInput(ConsumerRebalanceListener):
                 await self._consumer.commit(ours)
         except (kafka.CommitFailedError, kafka.IllegalStateError, TimeoutError) as error:
             # What Kafka holds only says how far we published: the next owner starts from its rows and says it again.
-            log.warning("Offsets were not committed.", action="offsets_not_committed", error=repr(error))
+            log.warning("Offsets were not committed.", action="offsets_not_committed", error=type(error).__name__)
         except kafka.GroupAuthorizationFailedError as error:
             raise SetupError(f"Kafka refuses to commit offsets: {error!r}") from error
 
@@ -266,8 +264,25 @@ class KafkaInput(ConsumerRebalanceListener):
             return {}
         except (kafka.TopicAuthorizationFailedError, kafka.GroupAuthorizationFailedError) as error:
             raise SetupError(f"Kafka refuses to be read: {error!r}") from error
+        except kafka.KafkaError as error:
+            await self._bear(error)
+            return {}
         else:
+            self._failing_since = None
             return records
+
+    async def _bear(self, error: kafka.KafkaError) -> None:
+        """What goes wrong in coordination is told to us once and then tried again by aiokafka; for so long, no longer.
+
+        Raises:
+            Unreachable: polls have failed without a break for the bound.
+        """
+        now = asyncio.get_running_loop().time()
+        self._failing_since = self._failing_since or now
+        if now - self._failing_since > self._unreachable_after_s:
+            raise Unreachable(f"Kafka cannot be read: {error!r}") from error
+        log.warning("A poll failed; trying again.", action="poll_failed", error=repr(error))
+        await asyncio.sleep(_PAUSE_S)
 
     async def _refuse_lost_position(self, error: kafka.OffsetOutOfRangeError) -> None:
         for partition, offset in error.args[0].items():

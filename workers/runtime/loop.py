@@ -63,8 +63,7 @@ class Loop:
         try:
             while True:
                 event, parts = await unless_failed(ahead or self._fetch(), publishing)
-                reads_ahead = isinstance(event, Records)
-                ahead = asyncio.create_task(self._fetch(), name="fetch") if reads_ahead else None
+                ahead = asyncio.create_task(self._fetch(), name="fetch") if isinstance(event, Records) else None
                 ending = await unless_failed(self._handle(event, parts), publishing)
                 if ending is not None:
                     return ending
@@ -124,16 +123,10 @@ class Loop:
             self._positions[part.source] = Position(part.end, None, remember(known, bad, part.end))
 
     async def _verdict(self, applied: Applied) -> ExitCode | None:
-        for source, offset in applied.halted.items():
-            log.error(
-                "Too many bad records: the line stops before this one.",
-                action="stopped_the_line",
-                topic=source.topic,
-                partition=source.partition,
-                offset=offset,
-            )
         if not applied.halted and not applied.lost:
             return None
+        for source, offset in applied.halted.items():
+            log.error(f"The line stops before {source}, offset {offset}: too many bad records.", action="line_stopped")
         await self._let_go()
         return ExitCode.STOPPED_THE_LINE if applied.halted else ExitCode.FENCED
 

@@ -12,8 +12,8 @@ from asyncpg import Pool
 
 from workers.errors import ExitCode, Stalled
 from workers.runtime.batch import WorkerSpec
-from workers.runtime.connection import Kafka
-from workers.runtime.consumer import KafkaInput, PollLimits
+from workers.runtime.connection import Kafka, PollLimits
+from workers.runtime.consumer import KafkaInput
 from workers.runtime.loop import Loop
 from workers.runtime.ports import Probe, no_probe
 from workers.runtime.producer import KafkaOutput
@@ -48,7 +48,9 @@ class Worker:
         self.consuming = asyncio.Event()
         """Set once the first assignment has been taken over."""
         self._wiring = wiring
-        self._input = KafkaInput(wiring.kafka, self.group, sorted(spec.decoders), wiring.limits)
+        self._input = KafkaInput(
+            wiring.kafka, self.group, sorted(spec.decoders), wiring.limits, wiring.unreachable_after_s
+        )
         self._output = KafkaOutput(wiring.kafka, self.group, unreachable_after_s=wiring.unreachable_after_s)
         self._ledger = PostgresLedger(
             wiring.pool,

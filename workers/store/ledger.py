@@ -12,7 +12,8 @@ from typing import Final
 from uuid import uuid4
 
 import structlog
-from asyncpg import InterfaceError, Pool
+from asyncpg import Pool
+from asyncpg.exceptions import InterfaceError
 
 from workers.errors import Unreachable
 from workers.runtime.batch import Connection, Source

@@ -62,8 +62,15 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         END
     FROM sluice_core.mac_cycles c
     JOIN sluice_core.identities i ON i.workspace_id = c.workspace_id AND i.contact_id = of_contact
-    JOIN sluice_core.messages m ON m.workspace_id = i.workspace_id AND m.identity_id = i.identity_id
-        AND m.event_time >= c.cycle_start AND m.event_time < c.cycle_end
+    CROSS JOIN LATERAL (
+        SELECT m.* FROM sluice_core.messages m
+        WHERE m.workspace_id = i.workspace_id AND m.identity_id = i.identity_id
+            AND m.event_time >= c.cycle_start AND m.event_time < c.cycle_end AND m.drop_reason IS NULL
+        UNION ALL
+        SELECT m.* FROM sluice_core.messages m
+        WHERE m.workspace_id = i.workspace_id AND m.identity_id = i.identity_id
+            AND m.event_time >= c.cycle_start AND m.event_time < c.cycle_end AND m.drop_reason IS NOT NULL
+    ) AS m
     LEFT JOIN sluice_core.mac_contacts p ON p.workspace_id = c.workspace_id AND p.cycle_start = c.cycle_start
         AND p.contact_id = of_contact
     WHERE c.workspace_id = of_workspace AND c.cycle_start = of_cycle

@@ -35,7 +35,7 @@ WHERE (workspace_id, contact_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]
 ORDER BY workspace_id, contact_id FOR UPDATE
 
 -- name: connect_identities
-UPDATE identities i SET connected_at = least(i.connected_at, new.at), channel_id = coalesce(i.channel_id, new.channel_id)
+UPDATE identities i SET connected_at = new.at, channel_id = new.channel_id
 FROM (SELECT * FROM unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::text[])
     AS new (workspace_id, identity_id, at, channel_id) ORDER BY workspace_id, identity_id) AS new
 WHERE i.workspace_id = new.workspace_id AND i.identity_id = new.identity_id

@@ -1,0 +1,269 @@
+"""Contract section 2, commands: once, by whom they are permitted, what is refused, and what the audit log keeps."""
+
+from typing import Final
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+
+from tests.acceptance.scenes import at, by, phone, whatsapp
+from tests.acceptance.stage import MISSING, PHONE, WHATSAPP, Json, Workspace
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+RESULT: Final = {"workspace_id", "command_id", "command", "outcome", "reason", "changed"}
+AUDIT: Final = {"workspace_id", "at", "actor", "command", "target", "outcome", "reason"}
+TARGET: Final[Json] = {"identity": WHATSAPP}
+PROFILE: Final[Json] = {"profile_id": "p-1"}
+SPAN: Final[Json] = {"from": at(0), "to": at(1)}
+NOBODY: Final = "00000000-0000-0000-0000-000000000001"
+
+EXECUTED: Final[dict[str, Json]] = {
+    "block_contact": TARGET,
+    "unblock_contact": TARGET,
+    "release_dropped": TARGET | SPAN,
+    "configure_workspace": {"set": {"quarantine_days": 3}},
+    "configure_channel": {"channel_id": "wa", "channel": "whatsapp"},
+    "create_profile": {"name": "Ada"},
+    "attach_contact": TARGET | {"profile_name": "Ada"},
+    "detach_contact": TARGET,
+    "define_status": {"name": "vip", "protected": True},
+    "set_profile_status": PROFILE | {"status": "vip"},
+    "define_company": {"company_id": "c-1", "name": "One"},
+    "set_profile_companies": PROFILE | {"company_ids": ["c-1"]},
+    "protect_company": {"company_id": "c-1"},
+    "unprotect_company": {"company_id": "c-1"},
+    "confirm_send": {"send_id": NOBODY},
+    "reject_send": {"send_id": NOBODY},
+}
+NOT_YET: Final[dict[str, Json]] = {
+    "update_contact": TARGET | {"set": {"first_name": "Ada"}},
+    "define_field": {"scope": "contact", "name": "size", "type": "number"},
+    "add_tag": TARGET | {"tag": "new"},
+    "remove_tag": TARGET | {"tag": "new"},
+    "remove_channel": TARGET | {"actor": {"id": "olga", "role": "owner", "module": "contacts"}},
+    "merge_contacts": {"survivor_id": NOBODY, "loser_id": str(UUID(int=2))},
+    "undo_merge": {"merge_id": NOBODY},
+    "delete_contacts": {
+        "all": True,
+        "expected_count": 0,
+        "actor": {"id": "olga", "role": "owner", "module": "contacts"},
+    },
+    "open_conversation": TARGET,
+    "close_conversation": TARGET,
+    "assign_conversation": TARGET | {"assignee": "anna"},
+    "snooze_conversation": TARGET | {"until": at(600)},
+    "comment": TARGET | {"text": "hm"},
+    "update_profile": PROFILE | {"set": {"name": "Eve"}},
+    "delete_profile": PROFILE,
+    "add_note": PROFILE | {"text": "hm"},
+    "edit_note": PROFILE | {"note_id": "n-1", "text": "hm"},
+    "delete_note": PROFILE | {"note_id": "n-1"},
+    "settle_send": {"send_id": NOBODY, "as": "sent"},
+}
+
+
+async def reasons(workspace: Workspace, *commands: Json) -> list[str | None]:
+    """Plays commands at once; why each was refused, None for those that were done."""
+    await workspace.play_together(*commands)
+    return [(await workspace.result(command))["reason"] for command in commands]
+
+
+# --- every command
+
+
+async def test_rule_2_every_executed_command_has_one_result_and_one_line_in_the_audit_log(workspace: Workspace) -> None:
+    commands = [workspace.command(name, **fields) for name, fields in EXECUTED.items()]
+    for command in commands:
+        await workspace.play(command)
+    results = [out.value for out in await workspace.outputs("commands.results")]
+
+    assert {r["command_id"]: r["command"] for r in results} == {c["command_id"]: c["command"] for c in commands}
+    assert all(result.keys() == RESULT for result in results)
+    assert {(r["outcome"], r["reason"] is None) for r in results} == {("done", True), ("refused", False)}
+    assert all(r["changed"] == {} for r in results if r["outcome"] == "refused")
+    rows = await workspace.rows("audit_log")
+    assert all(row.keys() == AUDIT for row in rows)
+    assert sorted((row["command"], row["outcome"], row["reason"] or "") for row in rows) == sorted(
+        (r["command"], r["outcome"], r["reason"] or "") for r in results
+    )
+    assert {row["actor"] for row in rows} == {"olga"}
+
+
+async def test_rule_2_a_command_given_twice_does_nothing_the_second_time(workspace: Workspace) -> None:
+    await workspace.play(workspace.message(at=at(0)))
+    commands = [workspace.command(name, **fields) for name, fields in EXECUTED.items()]
+    for command in commands:
+        await workspace.play(command)
+    before = [await workspace.rows(view) for view in ("profile_overview", "companies", "channels", "audit_log")]
+    facts = {topic: len(await workspace.outputs(topic)) for topic in ("sends.status", "messages.revised")}
+    for command in reversed(commands):  # under other keys: perhaps from other partitions
+        key = f"{workspace.id}:{command['command_id']}".encode()
+        await workspace.stage.publish("contacts.commands", (key, msgspec.json.encode(command)))
+    await workspace.stage.applied()
+
+    results = await workspace.outputs("commands.results")
+    assert len(results) == 2 * len(commands)
+    assert len({(out.head["ce_id"], out.key, out.raw) for out in results}) == len(commands)
+    assert before == [await workspace.rows(v) for v in ("profile_overview", "companies", "channels", "audit_log")]
+    assert facts == {topic: len(await workspace.outputs(topic)) for topic in facts}
+
+
+async def test_rule_2_one_that_changes_nothing_is_done_with_an_empty_changed(workspace: Workspace) -> None:
+    await workspace.play(workspace.message(at=at(0)))
+    again = (
+        *("block_contact", "define_status", "define_company", "protect_company", "configure_workspace"),
+        *("configure_channel", "set_profile_status", "set_profile_companies", "attach_contact"),
+    )
+    await workspace.play(workspace.command("create_profile", **PROFILE, name="Ada"))
+    first = [workspace.command(name, **EXECUTED[name]) for name in again]
+    second = [workspace.command(name, **EXECUTED[name]) for name in again]
+    await workspace.play(*first, *second)
+
+    assert [bool((await workspace.result(c))["changed"]) for c in first] == [True] * len(again)
+    assert [(r["outcome"], r["changed"]) for c in second if (r := await workspace.result(c))] == [("done", {})] * len(
+        again
+    )
+    undone = ("unblock_contact", "unprotect_company", "detach_contact", "release_dropped")
+    first = [workspace.command(name, **EXECUTED[name]) for name in undone]
+    second = [workspace.command(name, **EXECUTED[name]) for name in undone]
+    await workspace.play(*first, *second)
+    assert [bool((await workspace.result(c))["changed"]) for c in first] == [True, True, True, False]
+    assert [(await workspace.result(c))["changed"] for c in second] == [{}] * len(undone)
+
+
+async def test_rule_2_other_commands_are_refused_as_not_supported(workspace: Workspace) -> None:
+    await workspace.play(workspace.message(at=at(0)))
+    commands = [workspace.command(name, **fields) for name, fields in NOT_YET.items()]
+
+    assert await reasons(workspace, *commands) == ["not_supported"] * len(NOT_YET)
+    assert {row["command"] for row in await workspace.rows("audit_log", reason="not_supported")} == NOT_YET.keys()
+
+
+# --- refusals
+
+
+async def test_rule_2_what_cannot_be_understood_is_invalid_or_a_dead_letter(workspace: Workspace) -> None:
+    bad = [
+        workspace.command("block_contact"),
+        workspace.command("block_contact", contact_id=NOBODY, **TARGET),
+        workspace.command("configure_workspace", set={"anchor_day": 32}),
+        workspace.command("configure_workspace", set={}),
+        workspace.command("define_status", name="vip", protected=True, issued_at=MISSING),
+        workspace.command("release_dropped", **TARGET),
+    ]
+    letters = [workspace.command("explode"), workspace.command("block_contact", **TARGET, command_id="7")]
+    await workspace.play_together(*letters)
+
+    assert await reasons(workspace, *bad) == ["invalid"] * len(bad)
+    assert len(await workspace.rows("audit_log", reason="invalid")) == len(bad)
+    assert len(await workspace.outputs("commands.results")) == len(bad)
+    assert await workspace.rows("contact_overview") == []
+
+
+async def test_rule_2_who_or_what_is_not_there_is_not_found(workspace: Workspace) -> None:
+    await workspace.play_together(
+        workspace.message(at=at(0)), workspace.command("create_profile", **PROFILE, name="Ada")
+    )
+    stranger = {"identity": whatsapp(phone(1))}
+    commands = [
+        workspace.command("block_contact", contact_id=str(uuid4())),
+        workspace.command("unblock_contact", **stranger),
+        workspace.command("release_dropped", **stranger, **SPAN),
+        workspace.command("attach_contact", **stranger, **PROFILE),
+        workspace.command("attach_contact", **TARGET, profile_id="p-2"),
+        workspace.command("detach_contact", **stranger),
+        workspace.command("set_profile_status", profile_id="p-2", status=None),
+        workspace.command("set_profile_status", **PROFILE, status="vip"),
+        workspace.command("set_profile_companies", **PROFILE, company_ids=["c-1"]),
+        workspace.command("protect_company", company_id="c-1"),
+        workspace.command("unprotect_company", company_id="c-1"),
+        workspace.command("confirm_send", send_id=str(uuid4())),
+        workspace.command("reject_send", group_id="g-1"),
+    ]
+
+    assert await reasons(workspace, *commands) == ["not_found"] * len(commands)
+    assert len(await workspace.rows("audit_log", outcome="refused", reason="not_found")) == len(commands)
+
+
+async def test_rule_2_the_audit_log_shows_no_address(workspace: Workspace) -> None:
+    half = {"identity": {"address": PHONE}}
+    await workspace.play_together(
+        workspace.command("block_contact", **TARGET),
+        workspace.command("unblock_contact", identity=whatsapp(phone(1))),
+        workspace.command("add_tag", **TARGET, tag="new"),
+        workspace.command("block_contact", **half),
+        workspace.command("block_contact", contact_id=PHONE),
+        workspace.command("attach_contact", **TARGET),
+        workspace.command("block_contact", **TARGET, **by("anna", module="contacts")),
+    )
+
+    rows = await workspace.rows("audit_log")
+    assert len(rows) == 7
+    assert not [row for row in rows if PHONE in (row["target"] or "") or phone(1) in (row["target"] or "")]
+    blocked = await workspace.row("audit_log", command="block_contact", outcome="done")
+    assert msgspec.json.decode(blocked["target"]) == {"contact_id": str(await workspace.contact_id())}
+
+
+# --- who may give them
+
+
+def given_by(workspace: Workspace, actor: Json, *names: str) -> list[Json]:
+    return [workspace.command(name, **(({**EXECUTED, **NOT_YET}[name]) | actor)) for name in names]
+
+
+async def test_rule_2_agents_block_from_the_inbox_only(workspace: Workspace) -> None:
+    names = ("block_contact", "unblock_contact")
+    for module in ("contacts", "profiles", "settings", "api"):
+        commands = given_by(workspace, by("anna", module=module), *names)
+        assert await reasons(workspace, *commands) == ["not_permitted"] * 2
+    assert await workspace.rows("contact_overview") == []
+
+    for role, module in (("agent", "inbox"), ("manager", "contacts"), ("owner", "api"), ("system", "profiles")):
+        assert await reasons(workspace, *given_by(workspace, by("x", role, module), *names)) == [None] * 2
+
+
+async def test_rule_2_agents_may_not_do_what_is_for_owners_and_managers(workspace: Workspace) -> None:
+    await workspace.play(workspace.message(at=at(0)))
+    managing = (
+        *("release_dropped", "define_status", "define_company", "protect_company", "unprotect_company"),
+        *("configure_channel", "define_field", "merge_contacts", "undo_merge", "delete_profile", "settle_send"),
+    )
+    for_agents = given_by(workspace, by("anna"), *managing, "configure_workspace")
+    assert await reasons(workspace, *for_agents) == ["not_permitted"] * (len(managing) + 1)
+    assert await workspace.rows("profile_statuses") == []
+
+    for role in ("manager", "owner", "system"):
+        assert "not_permitted" not in await reasons(workspace, *given_by(workspace, by("max", role), *managing))
+    configure = [by("max", role) for role in ("manager", "owner", "system")]
+    commands = [workspace.command("configure_workspace", set={"anchor_day": 3}, **actor) for actor in configure]
+    assert await reasons(workspace, *commands) == ["not_permitted", None, None]
+
+
+async def test_rule_2_anybody_may_work_with_profiles_and_answer_holds(workspace: Workspace) -> None:
+    anybody = (
+        *("create_profile", "attach_contact", "detach_contact", "set_profile_status", "set_profile_companies"),
+        *("confirm_send", "reject_send", "update_contact", "add_tag", "comment", "snooze_conversation", "add_note"),
+    )
+    for role, module in (("agent", "profiles"), ("agent", "api"), ("manager", "inbox"), ("system", "settings")):
+        assert "not_permitted" not in await reasons(workspace, *given_by(workspace, by("x", role, module), *anybody))
+
+
+async def test_rule_2_removing_is_for_owners_and_managers_from_contacts_and_api(workspace: Workspace) -> None:
+    removing = ("remove_channel", "delete_contacts")
+    for role, module in (("agent", "contacts"), ("manager", "inbox"), ("owner", "settings")):
+        assert await reasons(workspace, *given_by(workspace, by("x", role, module), *removing)) == ["not_permitted"] * 2
+    for role, module in (("manager", "contacts"), ("owner", "api"), ("system", "inbox")):
+        assert await reasons(workspace, *given_by(workspace, by("x", role, module), *removing)) == ["not_supported"] * 2
+
+
+async def test_rule_2_restrictions_bind_managers(workspace: Workspace) -> None:
+    def under(restriction: str, *names: str, role: str = "manager") -> list[Json]:
+        return given_by(workspace, by("max", role, "contacts", [restriction]), *names)
+
+    settings = ("define_status", "define_company", "define_field", "configure_channel", "configure_workspace")
+    assert await reasons(workspace, *under("settings", *settings)) == ["not_permitted"] * len(settings)
+    assert await reasons(workspace, *under("contact_deletion", "delete_contacts")) == ["not_permitted"]
+    assert "not_permitted" not in await reasons(workspace, *under("settings", "protect_company", "delete_contacts"))
+    assert "not_permitted" not in await reasons(workspace, *under("contact_deletion", "remove_channel", *settings[:4]))
+    assert "not_permitted" not in await reasons(workspace, *under("settings", *settings, role="owner"))

@@ -1,0 +1,55 @@
+"""What cannot be understood goes to dead.letters as it came, and holds nothing up."""
+
+import hashlib
+import json
+from typing import Final
+
+import pytest
+
+from schemas.topics import INPUTS
+from tests.acceptance.schema import breaches
+from tests.acceptance.stage import Workspace
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+DEAD: Final[dict[str, bytes | None]] = {
+    "no JSON": b"{not json",
+    "bad UTF-8": b'{"workspace_id":"\xff"}',
+    "null": None,
+    "a list": b"[]",
+    "NUL": b'{"workspace_id":"w\\u0000"}',
+    "above 256 KiB": b'{"text":"' + b"x" * 300_000 + b'"}',
+}
+
+
+@pytest.mark.parametrize("topic", [spec.name for spec in INPUTS])
+async def test_dead_letters_are_the_records_byte_for_byte(workspace: Workspace, topic: str) -> None:
+    own = [("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), ("raw", b"\x00\xff")]
+    key = f"{workspace.id}:{topic}".encode()
+    sent = await workspace.stage.publish(topic, *((key, value) for value in DEAD.values()), headers=own)
+    hello = workspace.message("it holds nothing up")
+    await workspace.stage.publish(topic, (key, json.dumps(hello, default=str).encode()))
+    await workspace.stage.applied()
+
+    letters = [out for out in await workspace.stage.everything() if out.topic == "dead.letters" and out.key == key]
+    assert [out.raw for out in letters[: len(DEAD)]] == [*DEAD.values()]
+    for out, where in zip(letters, sent, strict=False):
+        assert [name for name, _ in out.headers[:4]] == ["error", "source_topic", "source_partition", "source_offset"]
+        head = out.head
+        assert (head["source_topic"], int(head["source_partition"]), int(head["source_offset"])) == (topic, *where)
+        assert head["error"]
+        assert list(out.headers[4:6]) == own
+        query = "SELECT * FROM sluice.dead_letters WHERE (source_topic, source_partition, source_offset) = ($1, $2, $3)"
+        row = await workspace.stage.pool.fetchrow(query, topic, *where)
+        assert (row["error"], row["status"], row["attempts"]) == (head["error"], "new", 1)
+
+
+async def test_a_dead_letter_above_512_kib_is_a_reference(workspace: Workspace) -> None:
+    value = b'{"text":"' + b"x" * 600_000 + b'"}'
+    key = f"{workspace.id}:large".encode()
+    await workspace.stage.publish("messages.inbound", (key, value))
+    await workspace.stage.applied()
+
+    [letter] = [out for out in await workspace.stage.everything() if out.key == key]
+    assert letter.value == {"size": len(value), "sha256": hashlib.sha256(value).hexdigest()}
+    assert breaches("dead.letters", letter.value) == []

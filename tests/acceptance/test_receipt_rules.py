@@ -1,0 +1,267 @@
+"""Contract section 4, rules 5 and 6: the state of a contact's channels, and how a send progresses to its end."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from tests.acceptance.scenes import (
+    at,
+    become,
+    claim,
+    dispatched,
+    moment,
+    pass_time,
+    phone,
+    standing,
+    statuses,
+    told,
+)
+from tests.acceptance.stage import MISSING, PHONE, Json, Workspace, now
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+TEMPORARY = {"error": {"code": "busy", "permanent": False}}
+PERMANENT = {"error": {"code": "gone", "permanent": True}}
+
+
+async def sent_to(workspace: Workspace, *numbers: int) -> list[Json]:
+    """Sends that wait for receipts."""
+    sends = [workspace.send(to={"address": phone(n)}, at=at(n)) for n in numbers]
+    await workspace.play_together(*sends)
+    return sends
+
+
+# --- 4.5 channel states
+
+
+async def test_rule_4_5_a_contacts_channels_are_active_inactive_or_unavailable(workspace: Workspace) -> None:
+    await workspace.play_together(
+        workspace.message(at=at(5), channel_id="wa-2"),
+        workspace.message(at=at(6), channel_id="wa-1"),
+        *(
+            workspace.command("configure_channel", channel_id=f"{kind}-main", channel=kind)
+            for kind in ("sms", "email", "messenger")
+        ),
+    )
+    contact_id = await workspace.contact_id()
+    shown = {row.pop("channel"): row for row in await workspace.rows("contact_channels")}
+
+    common = {"workspace_id": workspace.id, "contact_id": contact_id, "opted_out": False}
+    never = {"connected_at": None}
+    assert shown == {
+        "whatsapp": common | {"channel_id": "wa-2", "address": PHONE, "state": "active", "connected_at": at(5)},
+        "sms": common | {"channel_id": "sms-main", "address": PHONE, "state": "inactive"} | never,
+        "email": common | {"channel_id": "email-main", "address": None, "state": "unavailable"} | never,
+        "messenger": common | {"channel_id": "messenger-main", "address": None, "state": "unavailable"} | never,
+    }
+
+
+async def test_rule_4_5_the_first_send_the_provider_accepts_connects_an_inactive_channel(workspace: Workspace) -> None:
+    await workspace.play(workspace.message(at=at(0)))
+    contact_id = await workspace.contact_id()
+    send = workspace.send(channel="sms", to={"contact_id": contact_id}, at=at(1))
+    await workspace.play(send)
+    before = await workspace.row("contact_channels", channel="sms")
+    await workspace.play(workspace.receipt(send, "sent", at=at(2)))
+    after = await workspace.row("contact_channels", channel="sms")
+
+    assert (before["contact_id"], before["state"], before["connected_at"]) == (contact_id, "inactive", None)
+    assert after == before | {"state": "active", "connected_at": at(2)}
+
+
+async def test_rule_4_5_a_send_to_an_unknown_number_or_address_makes_the_contact(workspace: Workspace) -> None:
+    sends = [
+        workspace.send(to={"address": "+49 151 12345678"}),
+        workspace.send(to={"address": phone(1)}, channel="sms"),
+        workspace.send(to={"address": "Eve@Example.org"}, channel="email"),
+    ]
+    await workspace.play_together(*sends)
+
+    contacts = await workspace.rows("contact_overview")
+    reached = {(row["phone"], row["email"], row["conversation_status"]) for row in contacts}
+    assert reached == {
+        (PHONE, None, "closed"),
+        (phone(1), None, "closed"),
+        (None, "eve@example.org", "closed"),
+    }
+    assert {row["address"] for row in await workspace.rows("contact_channels", state="inactive")} >= {
+        PHONE,
+        phone(1),
+        "eve@example.org",
+    }
+    assert {row["contact_id"] for row in await workspace.rows("sends", status="dispatched")} == {
+        row["contact_id"] for row in contacts
+    }
+
+
+async def test_rule_4_5_an_address_that_is_another_contacts_stays_theirs(workspace: Workspace) -> None:
+    await workspace.play_together(workspace.message(at=at(0)), workspace.message(channel="sms", at=at(0)))
+    ana = await workspace.contact_id(channel="whatsapp", state="active")
+    owner = await workspace.contact_id(channel="sms", state="active")
+    send = workspace.send(channel="sms", to={"contact_id": ana}, at=at(1))
+    await workspace.play(send, workspace.receipt(send, "sent", at=at(2)))
+
+    assert await workspace.contact_id(channel="sms", state="active") == owner
+    assert await workspace.rows("contact_channels", contact_id=ana, channel="sms", state="active") == []
+
+
+# --- 4.6 status
+
+
+async def test_rule_4_6_an_attempt_moves_forward_only(workspace: Workspace) -> None:
+    orderly, hasty = await sent_to(workspace, 1, 2)
+    await workspace.play_together(
+        *(workspace.receipt(orderly, status, at=at(n)) for n, status in enumerate(("sent", "delivered", "read"), 20)),
+        *(workspace.receipt(hasty, status, at=at(20)) for status in ("read", "sent", "failed", "delivered")),
+    )
+
+    assert await statuses(workspace, orderly) == ["dispatched", "sent", "delivered", "read"]
+    assert [moment(f["at"]) for f in (await told(workspace, orderly))[1:]] == [at(20), at(21), at(22)]
+    assert await statuses(workspace, hasty) == ["dispatched", "read"]
+    assert await standing(workspace, hasty) == ("read", None, 1)
+
+
+async def test_rule_4_6_delivered_and_read_beat_failed_in_any_order(workspace: Workspace) -> None:
+    before, after, last = await sent_to(workspace, 1, 2, 3)
+    await workspace.play_together(
+        workspace.receipt(before, "failed", at=at(21), **PERMANENT),
+        workspace.receipt(before, "delivered", at=at(20)),
+        workspace.receipt(after, "delivered", at=at(20)),
+        workspace.receipt(after, "failed", at=at(21), **PERMANENT),
+        workspace.receipt(last, "sent", at=at(20)),
+        workspace.receipt(last, "failed", at=at(21), **PERMANENT),
+        workspace.receipt(last, "read", at=at(22)),
+    )
+
+    assert [(await standing(workspace, s))[0] for s in (before, after, last)] == ["delivered", "delivered", "read"]
+    assert await statuses(workspace, before) == ["dispatched", "failed", "delivered"]
+    assert await statuses(workspace, after) == ["dispatched", "delivered"]
+    assert await statuses(workspace, last) == ["dispatched", "sent", "failed", "read"]
+
+
+async def test_rule_4_6_a_permanent_failure_is_final(workspace: Workspace) -> None:
+    [send] = await sent_to(workspace, 1)
+    await workspace.play(workspace.receipt(send, "failed", **PERMANENT))
+
+    assert (await standing(workspace, send))[::2] == ("failed", 1)
+    assert await _pause(workspace, send) is None
+
+
+async def test_rule_4_6_a_failed_attempt_is_repeated_with_growing_pauses_five_times(workspace: Workspace) -> None:
+    [send] = await sent_to(workspace, 1)
+    pauses = []
+    for attempt in range(1, 6):
+        await workspace.play(workspace.receipt(send, "failed", attempt=attempt, **TEMPORARY))
+        assert (await standing(workspace, send))[::2] == ("failed", attempt)
+        pauses.append(await _pause(workspace, send))
+        if attempt < 5:
+            await pass_time(workspace, send, "retry_at")
+            await become(workspace, send, "dispatched")
+
+    assert pauses[-1] is None
+    grown = [pause for pause in pauses if pause is not None]
+    assert grown == sorted(set(grown))
+    assert [fact["attempt"] for fact in await dispatched(workspace, send)] == [1, 2, 3, 4, 5]
+    facts = [(fact["status"], fact["attempt"]) for fact in await told(workspace, send)]
+    assert facts == [(status, n) for n in range(1, 6) for status in ("dispatched", "failed")]
+
+
+async def test_rule_4_6_the_send_shows_its_best_attempt(workspace: Workspace) -> None:
+    [send] = await sent_to(workspace, 1)
+    await workspace.play(workspace.receipt(send, "failed", attempt=1, **TEMPORARY))
+    await pass_time(workspace, send, "retry_at")
+    await become(workspace, send, "dispatched")
+    assert await standing(workspace, send) == ("dispatched", None, 2)
+
+    await workspace.play(workspace.receipt(send, "sent", attempt=2), workspace.receipt(send, "delivered", attempt=1))
+    assert await standing(workspace, send) == ("delivered", None, 1)
+    await workspace.play(workspace.receipt(send, "read", attempt=2))
+    assert await standing(workspace, send) == ("read", None, 2)
+
+
+async def test_rule_4_6_every_attempt_is_judged_again(workspace: Workspace) -> None:
+    [send] = await sent_to(workspace, 1)
+    identity = {"channel": "whatsapp", "address": phone(1)}
+    await workspace.play(
+        workspace.receipt(send, "failed", **TEMPORARY), workspace.command("block_contact", identity=identity)
+    )
+    await pass_time(workspace, send, "retry_at")
+    await become(workspace, send, "refused")
+
+    assert (await standing(workspace, send))[1] == "contact_blocked"
+    assert len(await dispatched(workspace, send)) == 1
+
+
+async def test_rule_4_6_an_ambiguous_send_is_not_repeated_and_a_receipt_settles_it(workspace: Workspace) -> None:
+    sent, failed = await sent_to(workspace, 1, 2)
+    await workspace.play_together(*(workspace.receipt(send, "ambiguous") for send in (sent, failed)))
+    assert [(await standing(workspace, send))[0] for send in (sent, failed)] == ["ambiguous"] * 2
+    assert [await _pause(workspace, send) for send in (sent, failed)] == [None, None]
+
+    await workspace.play_together(workspace.receipt(sent, "sent"), workspace.receipt(failed, "failed", **PERMANENT))
+    assert await statuses(workspace, sent) == ["dispatched", "ambiguous", "sent"]
+    assert await statuses(workspace, failed) == ["dispatched", "ambiguous", "failed"]
+
+
+async def test_rule_4_6_receipts_of_attempts_that_nobody_claimed_are_taken(workspace: Workspace) -> None:
+    [send] = await sent_to(workspace, 1)
+    await workspace.play(workspace.receipt(send, "sent"))
+
+    assert (await standing(workspace, send))[0] == "sent"
+    assert (await claim(workspace, send))[0] is False
+
+
+async def test_rule_4_6_a_receipt_may_name_the_providers_id_alone(workspace: Workspace) -> None:
+    [send] = await sent_to(workspace, 1)
+    by_provider = {"send_id": MISSING, "provider_message_id": "wamid.1"}
+    await workspace.play(
+        workspace.receipt(send, "delivered", **by_provider),  # before anybody could know whose id it is
+        workspace.receipt(send, "sent", provider_message_id="wamid.1"),
+        workspace.receipt(send, "read", **by_provider),
+    )
+
+    assert await statuses(workspace, send) == ["dispatched", "sent", "delivered", "read"]
+
+
+async def test_rule_4_6_contact_stopped_sets_opted_out(workspace: Workspace) -> None:
+    [send] = await sent_to(workspace, 1)
+    await workspace.play(workspace.receipt(send, "failed", contact_stopped=True, **PERMANENT))
+    [again] = await sent_to(workspace, 1)
+
+    assert (await workspace.row("contact_channels", address=phone(1), channel="whatsapp"))["opted_out"] is True
+    assert await standing(workspace, again) == ("refused", "opted_out", 0)
+
+
+async def test_rule_4_6_a_receipt_for_an_unknown_or_undispatched_send_waits_for_it(workspace: Workspace) -> None:
+    await workspace.play(workspace.message(at=at(0)))
+    send = workspace.send(at=at(1))
+    await workspace.play(workspace.receipt(send, "delivered", at=at(2)), send)
+
+    assert await statuses(workspace, send) == ["dispatched", "delivered"]
+    assert await standing(workspace, send) == ("delivered", None, 1)
+    assert await workspace.stage.pool.fetch("SELECT FROM sluice.dead_letters") == []
+
+
+async def test_rule_4_6_after_a_day_it_is_a_dead_letter(workspace: Workspace) -> None:
+    receipt = workspace.receipt(workspace.send(), "delivered")
+    await workspace.play(receipt)
+    parked = "UPDATE sluice_core.parked_receipts SET parked_at = parked_at - interval '1 day' WHERE workspace_id = $1"
+    await workspace.stage.pool.execute(parked, workspace.id)
+
+    async def given_up() -> bool:
+        return bool(await workspace.stage.pool.fetch("SELECT FROM sluice.dead_letters"))
+
+    await workspace.stage.until(given_up, "the receipt is still parked")
+    row = await workspace.stage.pool.fetchrow("SELECT source_topic, status FROM sluice.dead_letters")
+    assert tuple(row) == ("messages.receipts", "new")
+
+
+async def _pause(workspace: Workspace, send: Json) -> timedelta | None:
+    """How long until the next attempt is due; None: there will be none."""
+    due = await workspace.stage.pool.fetchval(
+        "SELECT retry_at FROM sluice_core.sends WHERE workspace_id = $1 AND send_id = $2",
+        workspace.id,
+        UUID(send["send_id"]),
+    )
+    return None if due is None else due - now()

@@ -1,0 +1,132 @@
+"""The views that others read: word for word the columns they were promised, in order and of the promised kind."""
+
+from typing import Final
+
+from asyncpg import Pool
+
+COLUMNS: Final = {
+    "mac_counts": "workspace_id cycle_start cycle_end active_contacts adjustments status closed_at revision",
+    "mac_contacts": "workspace_id cycle_start contact_id first_message_id first_counted_at",
+    "mac_adjustments": "adjustment_id workspace_id cycle_start contact_id amount cause at",
+    "conversation_messages": (
+        "workspace_id contact_id conversation_id message_id direction channel channel_id event_time content status"
+        " bypassed_block"
+    ),
+    "drop_ledger": "workspace_id contact_id message_id channel event_time reason rule counted decided_at",
+    "message_conflicts": "workspace_id message_id times last_at",
+    "blocked_contacts": "workspace_id contact_id blocked_at blocked_by",
+    "contact_overview": (
+        "workspace_id contact_id display_name avatar_url first_name last_name country language email phone assignee"
+        " conversation_status profile_id tags custom blocked"
+    ),
+    "contact_list": (
+        "workspace_id contact_id display_name avatar_url first_name last_name country language email phone assignee"
+        " conversation_status profile_id tags custom blocked"
+    ),
+    "contact_channels": "workspace_id contact_id channel channel_id address state connected_at opted_out",
+    "held_sends": (
+        "workspace_id send_id group_id contact_id profile_id channel content reasons releasable requested_by"
+        " requested_at held_at expires_at"
+    ),
+    "sends": "workspace_id send_id group_id contact_id channel status reason attempt updated_at",
+    "send_groups": "workspace_id group_id status sends",
+    "workflow_runs": "workspace_id run_id workflow_id contact_id trigger state reason",
+    "profile_moments": (
+        "workspace_id profile_id contact_id message_id direction channel event_time content attachments"
+    ),
+    "profile_overview": (
+        "workspace_id profile_id name status companies protected reasons fields notes created_by created_at"
+    ),
+    "merge_suggestions": "workspace_id contact_ids field value",
+    "merge_history": "workspace_id merge_id survivor_id loser_id actor merged_at undone_at",
+    "deletions": "workspace_id deletion_id requested_at contacts done finished_at",
+    "audit_log": "workspace_id at actor command target outcome reason",
+    "dead_letters": "id source_topic source_partition source_offset error first_seen attempts status",
+    "partition_progress": "consumer_group topic partition owner next_offset updated_at",
+}
+CONFIGURED: Final = {
+    "channels", "companies", "profile_statuses", "tags", "field_definitions", "workspace_settings",
+}  # fmt: skip
+NOT_YET: Final = {"merge_history", "deletions", "tags", "field_definitions"}
+
+LISTS: Final = {
+    ("contact_overview", "tags"): "_text",
+    ("contact_list", "tags"): "_text",
+    ("held_sends", "reasons"): "_text",
+    ("profile_overview", "companies"): "_text",
+    ("profile_overview", "reasons"): "_text",
+    ("merge_suggestions", "contact_ids"): "_uuid",
+}
+JSON: Final = {
+    ("conversation_messages", "content"),
+    ("contact_overview", "custom"),
+    ("contact_list", "custom"),
+    ("held_sends", "content"),
+    ("profile_moments", "content"),
+    ("profile_moments", "attachments"),
+    ("profile_overview", "fields"),
+    ("profile_overview", "notes"),
+}
+MOMENTS: Final = {"cycle_start", "cycle_end", "event_time", "expires_at", "first_seen"}
+IDS: Final = {"contact_id", "message_id", "conversation_id", "first_message_id", "send_id"}
+
+QUERY: Final = """
+    SELECT table_name, column_name, udt_name FROM information_schema.columns
+    WHERE table_schema = 'sluice' ORDER BY table_name, ordinal_position
+"""
+
+
+async def columns(pool: Pool) -> dict[str, dict[str, str]]:
+    """Columns with their types, by view."""
+    found: dict[str, dict[str, str]] = {}
+    for view, column, type_ in await pool.fetch(QUERY):
+        found.setdefault(view, {})[column] = type_
+    return found
+
+
+async def test_every_view_has_the_promised_columns_in_order(pool: Pool) -> None:
+    found = await columns(pool)
+    assert found.keys() == (COLUMNS.keys() | CONFIGURED) - NOT_YET
+    assert {view: " ".join(found[view]) for view in COLUMNS.keys() - NOT_YET} == {
+        view: text for view, text in COLUMNS.items() if view not in NOT_YET
+    }
+
+
+async def test_columns_are_of_the_promised_kind(pool: Pool) -> None:
+    for view, types in (await columns(pool)).items():
+        for column, type_ in types.items():
+            if (view, column) in LISTS:
+                assert type_ == LISTS[view, column]
+            elif (view, column) in JSON:
+                assert type_ in ("json", "jsonb"), (view, column)
+            elif column in MOMENTS or column.endswith("_at") or column == "at":
+                assert type_ == "timestamptz", (view, column)
+            elif column in IDS:
+                assert type_ == "uuid", (view, column)
+            elif column == "workspace_id":
+                assert type_ == "text", view
+
+
+async def test_the_promised_functions_are_there(pool: Pool) -> None:
+    rows = await pool.fetch(
+        "SELECT proname, proargtypes::regtype[]::text FROM pg_proc WHERE pronamespace = 'sluice'::regnamespace"
+    )
+    assert {tuple(row) for row in rows} == {
+        ("claim_send", "[0:2]={text,uuid,integer}"),
+        ("may_send", "[0:2]={text,uuid,text}"),
+        ("may_send", "[0:2]={text,text,text}"),
+        ("explain_mac", '[0:2]={text,"timestamp with time zone",uuid}'),
+    }
+
+
+async def test_billing_reads_billing_and_nothing_else(pool: Pool) -> None:
+    for role, expected in (
+        ("sluice_billing", {"mac_counts", "mac_contacts", "mac_adjustments"}),
+        ("sluice_reader", (COLUMNS.keys() | CONFIGURED) - NOT_YET),
+    ):
+        rows = await pool.fetch(
+            "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'sluice'::regnamespace AND c.relkind = 'v'"
+            " AND has_table_privilege($1, c.oid, 'SELECT')",
+            role,
+        )
+        assert {name for (name,) in rows} == expected

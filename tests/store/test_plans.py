@@ -1,0 +1,197 @@
+"""No statement of the workers reads a whole table: what it costs must not grow with what is stored.
+
+Every named query is explained on filled tables twice: as PostgreSQL plans it for a batch of 200 keys, and as it plans
+it once for all batches. A new query is in the test from its first day; one that must read much says here why it may.
+"""
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from importlib import resources
+from typing import Any, Final
+
+import pytest
+import pytest_asyncio
+from asyncpg import Pool
+
+from tests.support.databases import Databases
+from workers.store.pool import pool_of
+from workers.store.queries import load
+
+KEYS: Final = 200
+
+GROWING: Final = frozenset(
+    {
+        "block_commands",
+        "commands",
+        "contacts",
+        "identities",
+        "mac_contacts",
+        "messages",
+        "send_attempts",
+        "sends",
+        "workflow_runs",
+    }
+)
+
+_RECOUNTING: Final = "a setting that goes by cycle changed: the whole workspace is counted again"
+
+MAY_READ_MUCH: Final[Mapping[str, str]] = {
+    "mac.forget_counts": _RECOUNTING,
+    "mac.recount_contacts": _RECOUNTING,
+    "mac.recount_messages": _RECOUNTING,
+    "mac.recount_shards": _RECOUNTING,
+    "mac.span_of_messages": _RECOUNTING,
+    "reports.backlog": "counts what waits, when an operator asks",
+    **{f"demo.{name}": "tells the whole of a day, once, when it is over" for name in load("demo")},
+}
+
+FILL: Final = """
+CREATE FUNCTION pg_temp.w(n int) RETURNS text LANGUAGE sql AS $$
+    SELECT CASE WHEN n % 5 = 0 THEN 'w' || n % 60 ELSE 'acme' END
+$$;
+CREATE FUNCTION pg_temp.u(n int) RETURNS uuid LANGUAGE sql AS $$ SELECT md5(n::text)::uuid $$;
+INSERT INTO workspaces (workspace_id, first_message_at)
+    SELECT DISTINCT pg_temp.w(n), '2026-01-01'::timestamptz FROM generate_series(1, 300) n;
+INSERT INTO channels (workspace_id, channel_id, channel) SELECT workspace_id, 'wa-main', 'whatsapp' FROM workspaces;
+INSERT INTO contacts (workspace_id, contact_id, phone, profile_id, blocked_at, blocks, opened_at)
+    SELECT pg_temp.w(n), pg_temp.u(n), '+49' || n, CASE WHEN n % 4 = 0 THEN 'p' || n % 2000 END,
+        CASE WHEN n % 50 = 0 THEN '2026-02-01'::timestamptz END,
+        CASE WHEN n % 50 = 0 THEN ARRAY[tstzrange('2026-02-01', NULL)] ELSE '{}' END, '2026-01-02'
+    FROM generate_series(1, 20000) n;
+INSERT INTO identities (workspace_id, channel, scope, lookup, address, contact_id)
+    SELECT pg_temp.w(n), 'whatsapp', '', '+49' || n, '+49' || n, pg_temp.u(n) FROM generate_series(1, 20000) n;
+INSERT INTO messages (workspace_id, message_id, identity_id, channel_id, channel, kind, event_time, drop_reason,
+        block_start, mac_rule, counted, decided_at, content_digest, body, erase_at)
+    SELECT i.workspace_id, pg_temp.u(n), i.identity_id, 'wa-main', 'whatsapp', 'message',
+        '2026-01-01'::timestamptz + n * interval '1 minute', CASE WHEN n % 10 = 0 THEN 'contact_blocked' END,
+        CASE WHEN n % 10 = 0 THEN '2026-01-01'::timestamptz END, CASE WHEN n % 10 = 0 THEN 'next_cycle' END, true,
+        now(), n, json_build_object('sender', json_build_object('name', 'N' || n), 'content',
+        json_build_object('text', repeat('x', 150))),
+        CASE WHEN n % 10 = 0 THEN '2026-09-01'::timestamptz + n * interval '1 minute' END
+    FROM generate_series(1, 50000) n JOIN identities i ON i.lookup = '+49' || (n % 20000 + 1);
+INSERT INTO mac_cycles (workspace_id, cycle_start, cycle_end)
+    SELECT workspace_id, '2026-01-01'::timestamptz + m * interval '1 month',
+        '2026-02-01'::timestamptz + m * interval '1 month'
+    FROM workspaces, generate_series(0, 5) m;
+INSERT INTO mac_contacts (workspace_id, cycle_start, contact_id, first_message_id, first_counted_at)
+    SELECT workspace_id, '2026-01-01'::timestamptz + m * interval '1 month', contact_id, contact_id, now()
+    FROM contacts, generate_series(0, 1) m;
+INSERT INTO block_commands (workspace_id, contact_id, issued_at, unblocks, command_id, actor_id)
+    SELECT pg_temp.w(n), pg_temp.u(n), '2026-02-01', false, pg_temp.u(n), 'ann' FROM generate_series(1, 20000) n;
+INSERT INTO commands (workspace_id, command_id, command, actor_id, actor_role, issued_at, outcome, changed, applied_at)
+    SELECT pg_temp.w(n), pg_temp.u(n), 'block_contact', 'ann', 'agent', now(), 'done', '{}',
+        now() + n * interval '1 s'
+    FROM generate_series(1, 20000) n;
+INSERT INTO sends (workspace_id, send_id, group_id, contact_id, channel, channel_id, scope, lookup, address, content,
+        source, run_id, step_id, requested_by, requested_role, requested_at, status, held_at, expires_at, retry_at,
+        recheck_at, applied_at, updated_at)
+    SELECT pg_temp.w(n), pg_temp.u(n), 'g' || n / 50, pg_temp.u(n), 'whatsapp', 'wa-main', '', '+49' || n, '+49' || n,
+        json_build_object('type', 'text', 'text', repeat('x', 150)), 'inbox', 'r' || n, 's1', 'ann', 'agent', now(),
+        CASE WHEN n % 4 = 0 THEN 'held' ELSE 'dispatched' END, CASE WHEN n % 4 = 0 THEN now() END,
+        CASE WHEN n % 4 = 0 THEN now() + n * interval '1 s' END,
+        CASE WHEN n % 100 = 1 THEN now() + n * interval '1 s' END,
+        CASE WHEN n % 1000 = 2 THEN now() END, now(), now()
+    FROM generate_series(1, 20000) n;
+INSERT INTO send_attempts (workspace_id, send_id, attempt, channel_id, status, dispatched_at, provider_message_id)
+    SELECT workspace_id, send_id, 1, channel_id, 'dispatched', now(), 'p' || lookup
+    FROM sends WHERE status = 'dispatched';
+INSERT INTO workflow_runs (workspace_id, run_id, workflow_id, contact_id, trigger, parent_run_id, started_at,
+        finished_at, state, revision)
+    SELECT pg_temp.w(n), 'r' || n, 'w', pg_temp.u(n), 'automatic', CASE WHEN n % 10 = 0 THEN 'r' || n - 5 END, now(),
+        CASE WHEN n % 2 = 0 THEN now() END, CASE WHEN n % 2 = 0 THEN 'finished' ELSE 'running' END, 1
+    FROM generate_series(1, 20000) n;
+INSERT INTO profiles (workspace_id, profile_id, name, name_key, created_by, created_at)
+    SELECT workspace_id, 'p' || n, 'P' || n, 'p' || n, 'ann', now() FROM workspaces, generate_series(0, 300) n;
+ANALYZE;
+"""
+
+
+def queries() -> Iterator[tuple[str, str]]:
+    """Every statement that can be explained, as `family.name`."""
+    for file in sorted(resources.files("workers.store").joinpath("queries").iterdir(), key=lambda f: f.name):
+        family = file.name.removesuffix(".sql")
+        for name, text in load(family).items():
+            statement = re.sub(r"--.*$", "", text, flags=re.MULTILINE).strip("( \n")
+            if re.match(r"(SELECT|WITH|INSERT|UPDATE|DELETE)\b", statement):
+                yield f"{family}.{name}", text
+
+
+# What an inbox asks of one contact.
+VIEWS: Final = ("conversation_messages", "contact_overview", "contact_channels", "drop_ledger", "held_sends", "sends")
+
+QUERIES: Final = dict(queries()) | {
+    f"view {view}": f"SELECT * FROM sluice.{view} WHERE workspace_id = $1::text AND contact_id = $2::uuid"  # noqa: S608
+    for view in VIEWS
+}
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def filled(databases: Databases) -> AsyncIterator[Pool]:
+    async with databases.migrated() as url, pool_of(url, name="test", max_size=1) as pool:
+        async with pool.acquire() as connection:
+            await connection.execute(FILL)
+        yield pool
+
+
+@pytest.mark.parametrize("name", sorted(QUERIES.keys() - MAY_READ_MUCH.keys()))
+async def test_no_statement_reads_a_whole_table(filled: Pool, name: str) -> None:
+    for mode in ("force_custom_plan", "force_generic_plan"):
+        assert list(whole_reads(await plan(filled, name, mode))) == []
+
+
+async def test_every_exemption_is_still_needed_by_a_query() -> None:
+    assert MAY_READ_MUCH.keys() <= QUERIES.keys()
+
+
+async def plan(pool: Pool, name: str, mode: str) -> Mapping[str, Any]:
+    async with pool.acquire() as connection, connection.transaction():
+        kinds = [parameter.name for parameter in (await connection.prepare(QUERIES[name])).get_parameters()]
+        statement = f'"{name} {mode}"'
+        # As on solid-state disks: else the planner rightly reads all of tables as small as these.
+        await connection.execute("SET LOCAL random_page_cost = 1.1")
+        await connection.execute(f"SET LOCAL plan_cache_mode = {mode}; PREPARE {statement} AS {QUERIES[name]}")
+        arguments = f"({', '.join(map(_value, kinds))})" if kinds else ""
+        explained = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE {statement}{arguments}")
+    found: Mapping[str, Any] = json.loads(explained)[0]["Plan"]
+    return found
+
+
+def whole_reads(node: Mapping[str, Any], *, limited: bool = False) -> Iterator[str]:
+    """Scans of growing tables, and of whole indexes or workspaces; a walk in order up to a LIMIT is none."""
+    kind, table = node["Node Type"], node.get("Relation Name")
+    limited = limited or kind == "Limit"
+    if table in GROWING and kind == "Seq Scan":
+        yield f"Seq Scan on {table}"
+    if kind in ("Index Scan", "Index Only Scan", "Bitmap Index Scan") and (table in GROWING or table is None):
+        condition = node.get("Index Cond")
+        if (condition is None and not limited) or (condition and WORKSPACE_ALONE.fullmatch(condition)):
+            yield f"{kind} of {node['Index Name']} with {condition}"
+    for child in node.get("Plans", ()):
+        yield from whole_reads(child, limited=limited and kind not in ("Sort", "Aggregate", "Hash"))
+
+
+WORKSPACE_ALONE: Final = re.compile(r"\(\(?workspace_id(\)::text)? = [^()]*(\(.*\))?[^()]*\)")
+
+
+def _value(kind: str) -> str:
+    """An SQL value; arrays hold one element per key of a batch."""
+    if kind.endswith("[]"):
+        return f"array_fill({_value(kind[:-2])}, ARRAY[{KEYS}])"
+    return f"'{_VALUES[kind]}'::{kind}"
+
+
+_VALUES: Final[Mapping[str, str]] = {
+    "text": "acme",
+    "uuid": "00000000-0000-0000-0000-000000000001",
+    "int2": "1",
+    "int4": "1",
+    "int8": "1",
+    "bool": "true",
+    "timestamptz": "2026-01-10T00:00:00Z",
+    "json": "[]",
+    "bytea": "",
+    "float8": "1",
+}
