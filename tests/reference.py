@@ -188,7 +188,7 @@ def run_state(
     halts = [(begin, 0, "contact_blocked") for begin in begins]
     for step in (f for f in own if isinstance(f, Step) and f.action in CONTACT_ACTIONS):
         at = max(step.at, run.at)
-        if inside(blocks, at) and (finish is None or at <= finish):
+        if inside(blocks, run.at) and inside(blocks, at) and (finish is None or at <= finish):
             halts.append((at, 1, "blocked_contact_step"))
     if run.parent is not None and run.parent in starts:
         state, reason, end = run_state(starts[run.parent], starts, facts, history)

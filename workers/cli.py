@@ -1,23 +1,31 @@
-"""The `sluice` command. Exit codes: 0 clean, 1 fault, 2 settings, rights, migrations or topics, 3 stopped the line, 4 fenced."""
+"""The `sluice` command.
+
+Exit codes: 0 clean, 1 fault, 2 settings, rights, migrations or topics, 3 stopped the line, 4 fenced. What a command
+needs is imported when it runs: help is quick, and only what is asked for must be installed.
+"""
 
 import asyncio
 import sys
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 from uuid import UUID
 
 import typer
-from rich.console import Console
 
-from schemas.topics import DEFAULT_PARTITIONS
-from workers import operating, reporting
 from workers.errors import ExitCode, SettingsError, SluiceError
-from workers.runtime.telemetry import configure_logging
-from workers.settings import load_settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from workers.reporting import Report
+    from workers.settings import Settings
 
 T = TypeVar("T")
+
+WORKERS: Final = ("inbound", "outbound", "commands", "workflows", "billing", "upkeep", "all")
+_PIPED_WIDTH: Final = 240  # nobody's terminal ends there, so no cell need be broken
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -48,10 +56,9 @@ def demo() -> None:
 
     Prints what was accepted, dropped, held, halted and counted, and why. Exit code 0 only if the figures reconcile.
     """
-    from workers.dev.demo import demo as play  # noqa: PLC0415 - needs the extra `embedded`
+    from workers.dev.demo import demo as play
 
-    configure_logging("console", "error")
-    raise typer.Exit(play(Console()))
+    raise typer.Exit(play())
 
 
 @app.command()
@@ -68,15 +75,16 @@ def dev(
 
     PostgreSQL keeps its data; the broker lives in memory and starts empty each time.
     """
-    from workers.dev import standalone  # noqa: PLC0415 - needs the extra `embedded`
+    from workers.dev import standalone
 
-    run = standalone.external if external else standalone.embedded
-    raise typer.Exit(run(Path(data_dir).resolve(), env_file))
+    if external:
+        raise typer.Exit(standalone.external(env_file))
+    raise typer.Exit(standalone.embedded(data_dir.resolve(), env_file))
 
 
 @app.command()
 def worker(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help=f"Any of {', '.join(operating.NAMES)}.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help=f"Any of {', '.join(WORKERS)}.")],
 ) -> None:
     """Run the named workers in one process against the configured servers, until SIGTERM.
 
@@ -84,20 +92,27 @@ def worker(
     is unreachable for a minute; 2 settings, rights, missing migration or topics; 3 stopped the line; 4 a batch in
     flight was fenced.
     """
+    unknown = sorted(set(names) - set(WORKERS))
+    if unknown:
+        raise SettingsError(f"no worker is called {unknown[0]!r}; expected any of {', '.join(WORKERS)}")
+    from workers import operating
+
     raise typer.Exit(operating.work(names))
 
 
 @app.command()
 def migrate() -> None:
     """Bring the database's schema up to date. Safe to run again and from several places at once."""
-    applied = _run(operating.migrated(load_settings()))
+    from workers import operating
+
+    applied = _run(operating.migrated(_settings()))
     print("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
 
 
 @app.command()
 def topics(
-    partitions: Annotated[int, typer.Option(min=1, max=10_000, help="Of topics to be made.")] = DEFAULT_PARTITIONS,
-    replication: Annotated[int, typer.Option(min=1, max=9, help="Copies of topics to be made.")] = 1,
+    partitions: Annotated[int, typer.Option(min=1, max=10_000, help="Of the topics that are made.")] = 12,
+    replication: Annotated[int, typer.Option(min=1, max=9, help="Copies of the topics that are made.")] = 1,
     describe: Annotated[bool, typer.Option("--describe", help="Print the registry and change nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -106,11 +121,13 @@ def topics(
     Input topics are made with LogAppendTime; content is kept for 7 days. Exit code 2 if an existing topic is set
     otherwise.
     """
+    from workers import operating, reporting
+
     if describe:
-        reporting.describe_topics(Console(), as_json=as_json)
+        reporting.describe_topics(_console(), as_json=as_json)
         return
-    checked = _run(operating.topics(load_settings(), partitions, replication))
-    reporting.checked_topics(Console(), checked, as_json=as_json)
+    checked = _run(operating.topics(_settings(), partitions, replication))
+    reporting.checked_topics(_console(), checked, as_json=as_json)
     if checked.wrong:
         raise typer.Exit(ExitCode.SETUP)
 
@@ -118,13 +135,17 @@ def topics(
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """What an operator looks at first: progress by partition, what is owed, dead letters, holds."""
-    _show(reporting.status(load_settings()), as_json=as_json)
+    from workers import reporting
+
+    _show(reporting.status(_settings()), as_json=as_json)
 
 
 @app.command()
 def holds(workspace: OfWorkspace = None, limit: Limit = 100, as_json: AsJson = False) -> None:
     """Sends that wait for a person, those that expire first on top. Texts are not shown; see sluice.held_sends."""
-    _show(reporting.holds(load_settings(), workspace, limit), as_json=as_json)
+    from workers import reporting
+
+    _show(reporting.holds(_settings(), workspace, limit), as_json=as_json)
 
 
 @app.command()
@@ -137,7 +158,9 @@ def mac(
     as_json: AsJson = False,
 ) -> None:
     """Monthly active contacts by workspace and cycle, or why one contact counts."""
-    settings = load_settings()
+    from workers import reporting
+
+    settings = _settings()
     if contact is None:
         _show(reporting.mac(settings, workspace, _moment(since, "--since"), limit), as_json=as_json)
         return
@@ -157,10 +180,26 @@ def _moment(text: str | None, option: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _show(report: "Coroutine[Any, Any, reporting.Report]", *, as_json: bool) -> None:
-    reporting.show(Console(), _run(report), as_json=as_json)
+def _settings() -> "Settings":
+    from workers.settings import load_settings
+
+    return load_settings()
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+
+
+def _show(report: "Coroutine[Any, Any, Report]", *, as_json: bool) -> None:
+    from workers import reporting
+
+    reporting.show(_console(), _run(report), as_json=as_json)
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
+    from workers.runtime.telemetry import configure_logging
+
     configure_logging("auto", "warning")
     return asyncio.run(work)

@@ -1,18 +1,15 @@
 """What the commands that change something do."""
 
 from collections.abc import Sequence
-from typing import Final
 
-from workers.errors import ExitCode, SettingsError
+from workers.errors import ExitCode
 from workers.explaining import explained
-from workers.plans import ALL, WORKERS, plan_of
+from workers.plans import plan_of
 from workers.runtime import supervisor
 from workers.runtime import topics as kafka_topics
 from workers.runtime.topics import Checked
 from workers.settings import Settings, load_settings
 from workers.store import migrate
-
-NAMES: Final = (*WORKERS, ALL)
 
 
 def work(names: Sequence[str]) -> ExitCode:
@@ -21,9 +18,6 @@ def work(names: Sequence[str]) -> ExitCode:
     Raises:
         SettingsError: a name is unknown, or a setting is wrong.
     """
-    unknown = sorted(set(names) - set(NAMES))
-    if unknown:
-        raise SettingsError(f"no worker is called {unknown[0]!r}; expected any of {', '.join(NAMES)}")
     settings = load_settings()
     settings.required_database_url()
     settings.kafka()

@@ -102,6 +102,21 @@ async def controls(workspace: Workspace, run_id: str) -> list[tuple[str, str | N
     return [(f["control"], f["reason"], f["step_id"]) for f in sorted(facts, key=lambda f: f["revision"])]
 
 
+async def results(workspace: Workspace, *commands: Json) -> list[Json | str]:
+    """What each command changed, or why it was refused."""
+    answers = {value["command_id"]: value for value in await workspace.values("commands.results")}
+    told_ = [answers[command["command_id"]] for command in commands]
+    return [answer["changed"] if answer["outcome"] == "done" else answer["reason"] for answer in told_]
+
+
+async def give(workspace: Workspace, name: str, /, **fields: Any) -> Json | str:
+    """Gives a command: what it changed, or why it was refused."""
+    command = workspace.command(name, **fields)
+    await workspace.play(command)
+    [result] = await results(workspace, command)
+    return result
+
+
 async def run(workspace: Workspace, run_id: str) -> tuple[str, str | None]:
     """State and reason of a run as the view shows them."""
     row = await workspace.row("workflow_runs", run_id=run_id)

@@ -1,8 +1,6 @@
 """Every worker at work over a broker and a database: tests push facts into topics, and read topics and views.
 
-A module of acceptance tests shares one stage per kind of broker; what keeps its tests apart is a workspace each:
-
-    pytestmark = pytest.mark.asyncio(loop_scope="module")        # the stage lives on the module's event loop
+All acceptance tests share one stage per kind of broker, on the session's event loop; a workspace each keeps them apart:
 
     async def test_rule_3_1_…(workspace: Workspace) -> None:     # runs on the embedded broker and on real Kafka
         hello = workspace.message("hello", at=now())             # JSON dicts in the contract's words, with defaults
@@ -70,7 +68,7 @@ _BACKLOG: Final = """
 
 
 class Stage:
-    """Workers, broker and database of a module of tests."""
+    """Workers, broker and database of the tests."""
 
     def __init__(self, broker: Broker, pool: Pool, working: "asyncio.Task[ExitCode]") -> None:
         self.broker = broker

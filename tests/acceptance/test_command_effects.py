@@ -1,25 +1,11 @@
 """Contract section 2, commands: what each of those that this version executes does, as topics and views show it."""
 
-from typing import Any, Final
+from typing import Final
 
-import pytest
-
-from tests.acceptance.scenes import at, by, hold, phone, protect, run, whatsapp
-from tests.acceptance.stage import PHONE, WHATSAPP, Json, Workspace
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from tests.acceptance.scenes import at, by, give, hold, phone, protect, run, whatsapp
+from tests.acceptance.stage import PHONE, WHATSAPP, Workspace
 
 QUIET: Final = {"runs_halted": 0, "holds_cancelled": 0, "messages_revised": 0}
-
-
-async def give(workspace: Workspace, name: str, /, **fields: Any) -> Json | str:
-    """Gives a command: what it changed, or why it was refused."""
-    command = workspace.command(name, **fields)
-    await workspace.play(command)
-    result = await workspace.result(command)
-    reason: str = result["reason"]
-    changed: Json = result["changed"]
-    return changed if result["outcome"] == "done" else reason
 
 
 # --- blocks
@@ -232,3 +218,28 @@ async def test_rule_2_statuses_and_companies_are_defined_updated_and_set(workspa
     assert await give(workspace, "set_profile_companies", **profile, company_ids=[]) == {"company_ids": []}
     row = await workspace.row("profile_overview")
     assert (row["status"], row["companies"], row["protected"], row["reasons"]) == (None, [], False, [])
+
+
+# --- merge suggestions (section 6)
+
+
+async def test_rule_6_merge_suggestions_are_equal_numbers_and_addresses_of_people_who_are_not_blocked(
+    workspace: Workspace,
+) -> None:
+    await workspace.play_together(
+        workspace.message(at=at(0)),
+        workspace.message(channel="sms", at=at(0)),
+        workspace.message(address=phone(1), at=at(0)),
+        workspace.message(channel="telegram", address=PHONE, at=at(0)),
+        workspace.message(channel="email", address="eve@example.org", at=at(0)),
+    )
+    ana, same = [await workspace.contact_id(channel=kind, state="active") for kind in ("whatsapp", "sms")]
+
+    assert await workspace.row("merge_suggestions") == {
+        "workspace_id": workspace.id,
+        "contact_ids": sorted([ana, same]),
+        "field": "phone",
+        "value": PHONE,
+    }
+    await workspace.play(workspace.command("block_contact", contact_id=ana))
+    assert await workspace.rows("merge_suggestions") == []

@@ -6,8 +6,6 @@ import pytest
 
 from tests.acceptance.stage import PHONE, WHATSAPP, Workspace, at, identity
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 
 async def test_rule_3_4_an_unknown_identity_makes_a_contact(workspace: Workspace) -> None:
     await workspace.play(

@@ -10,8 +10,6 @@ from schemas.topics import INPUTS
 from tests.acceptance.schema import breaches
 from tests.acceptance.stage import Workspace
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 DEAD: Final[dict[str, bytes | None]] = {
     "no JSON": b"{not json",
     "bad UTF-8": b'{"workspace_id":"\xff"}',

@@ -4,12 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-import pytest
-
 from schemas.ids import message_id
 from tests.acceptance.stage import PHONE, WHATSAPP, Json, Workspace, at
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 INSTANT = timedelta(microseconds=1)
 

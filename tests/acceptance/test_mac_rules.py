@@ -10,8 +10,6 @@ import pytest
 from schemas.ids import message_id
 from tests.acceptance.stage import WHATSAPP, Json, Workspace, at, identity, now
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 INSTANT = timedelta(microseconds=1)
 LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)
 MARCH, APRIL, MAY = (datetime(2025, month, 1, tzinfo=UTC) for month in (3, 4, 5))

@@ -8,14 +8,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-import pytest
 import pytest_asyncio
 
 from schemas.topics import OUTPUTS
 from tests.acceptance.schema import breaches
 from tests.acceptance.stage import PHONE, WHATSAPP, Json, Published, Stage, Workspace, at, identity, named, now
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 INBOUND: Final = "workspace_id channel_id channel provider_message_id sender sent_at received_at kind content extra"
 ACCEPTED: Final = f"{INBOUND} message_id direction contact_id conversation_id profile_id event_time revision"
@@ -96,7 +93,7 @@ class Day:
         return {topic: await self.workspace.outputs(topic) for topic in ("messages.revised", *COLUMNS)}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def day(stage: Stage) -> Day:
     played = Day(Workspace(stage, f"w-{uuid4().hex[:12]}"))
     await played.play()

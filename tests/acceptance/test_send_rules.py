@@ -1,31 +1,23 @@
-"""Contract section 4, rules 1 to 3: which sends are refused, which are held, and which are dispatched."""
+"""Contract section 4, rules 1 and 2: which sends are refused and which are held."""
 
 from datetime import timedelta
 from typing import Final
 from uuid import UUID, uuid4
 
-import pytest
-
 from tests.acceptance.scenes import (
     at,
-    become,
     claim,
     dispatched,
     halt,
     hold,
     join_company,
     moment,
-    pass_time,
     phone,
     protect,
     standing,
-    statuses,
     told,
-    whatsapp,
 )
-from tests.acceptance.stage import PHONE, WHATSAPP, Workspace
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from tests.acceptance.stage import PHONE, WHATSAPP, Json, Workspace
 
 HELD_SENDS: Final = {
     *("workspace_id", "send_id", "group_id", "contact_id", "profile_id", "channel", "content", "reasons"),
@@ -46,67 +38,6 @@ DISPATCH: Final = {
     *("workspace_id", "send_id", "attempt", "channel_id", "channel", "contact_id", "address", "content", "source"),
     *("group_id", "confirmation"),
 }
-
-
-# --- judged when decided and again when dispatched; for the contact and for the owner of the address
-
-
-async def test_rule_4_the_judgement_at_dispatch_wins(workspace: Workspace) -> None:
-    send = workspace.send(at=at(1))
-    await workspace.play(workspace.message(at=at(0)), send)
-    assert await standing(workspace, send) == ("dispatched", None, 1)
-
-    await workspace.play(workspace.command("block_contact", identity=WHATSAPP, at=at(2)))
-    assert await claim(workspace, send) == (False, "contact_blocked")
-    await become(workspace, send, "refused")
-
-    assert await standing(workspace, send) == ("refused", "contact_blocked", 1)
-    assert await statuses(workspace, send) == ["dispatched", "refused"]
-
-
-async def test_rule_4_a_protection_that_begins_before_the_claim_holds(workspace: Workspace) -> None:
-    send = workspace.send(at=at(1))
-    await workspace.play(workspace.message(at=at(0)), send)
-    await protect(workspace)
-
-    assert await claim(workspace, send) == (False, "status_protected")
-    await become(workspace, send, "held")
-    assert (await workspace.row("held_sends"))["reasons"] == ["status_protected"]
-
-    confirm = workspace.command("confirm_send", send_id=send["send_id"])
-    await workspace.play(confirm)
-    assert (await workspace.result(confirm))["changed"] == {"released": 1}
-    assert await standing(workspace, send) == ("dispatched", None, 2)
-    assert (await claim(workspace, send, 1))[0] is False
-    assert await claim(workspace, send, 2) == (True, None)
-
-
-async def test_rule_4_the_owner_of_the_address_is_judged_too(workspace: Workspace) -> None:
-    # One number on two channels is two contacts: a send to one of them by sms goes to the other one's address.
-    await workspace.play_together(workspace.message(at=at(0)), workspace.message(channel="sms", at=at(0)))
-    ana = await workspace.contact_id(channel="whatsapp", state="active")
-    owner = await workspace.contact_id(channel="sms", state="active")
-    assert ana != owner
-    send = {"channel": "sms", "to": {"contact_id": ana}}
-
-    fine, refused = workspace.send(**send), workspace.send(**send)
-    await workspace.play(fine, workspace.command("block_contact", contact_id=owner), refused)
-
-    assert await standing(workspace, fine) == ("dispatched", None, 1)
-    assert await standing(workspace, refused) == ("refused", "contact_blocked", 0)
-    assert {row["contact_id"] for row in await workspace.rows("sends")} == {ana}
-    assert await claim(workspace, fine) == (False, "contact_blocked")
-
-
-async def test_rule_4_a_protected_owner_of_the_address_holds(workspace: Workspace) -> None:
-    await protect(workspace)
-    await workspace.play(workspace.message(channel="sms", at=at(0)))
-    owner = await workspace.contact_id(channel="sms", state="active")
-    send = workspace.send(channel="whatsapp", to={"contact_id": owner})
-    await workspace.play(send)
-
-    assert await standing(workspace, send) == ("held", None, 0)
-    assert (await workspace.row("held_sends"))["contact_id"] == owner
 
 
 # --- 4.1 refuse
@@ -161,7 +92,7 @@ async def test_rule_4_1_who_opted_out_is_refused_until_they_start_again(workspac
 
 async def test_rule_4_1_where_the_contact_must_write_first(workspace: Workspace) -> None:
     await workspace.play(workspace.message(at=at(0)))
-    to_contact = {"to": {"contact_id": await workspace.contact_id()}}
+    to_contact: Json = {"to": {"contact_id": await workspace.contact_id()}}
     sends = [
         workspace.send(channel="messenger", **to_contact),
         workspace.send(channel="email", **to_contact),  # no address on file
@@ -211,8 +142,8 @@ async def test_rule_4_1_a_run_that_was_told_its_end_sends_nothing_more(workspace
 
 async def test_rule_4_1_of_several_reasons_the_first_is_told(workspace: Workspace) -> None:
     await protect(workspace)
-    workflow = {"source": "workflow", "run_id": "r-1", "step_id": "1"}
-    nobody = {"to": {"address": "nobody"}}
+    workflow: Json = {"source": "workflow", "run_id": "r-1", "step_id": "1"}
+    nobody: Json = {"to": {"address": "nobody"}}
     await workspace.play(
         workspace.event("run_started", "r-1", at=at(1)),
         workspace.command("block_contact", identity=WHATSAPP, at=at(2)),
@@ -326,85 +257,3 @@ async def test_rule_4_2_with_two_person_confirm_the_confirmation_is_somebody_els
     await workspace.play_together(own, other)
 
     assert [(await standing(workspace, send))[0] for send in (own, other)] == ["held", "dispatched"]
-
-
-# --- 4.3 dispatch
-
-
-async def test_rule_4_3_everything_else_is_dispatched(workspace: Workspace) -> None:
-    send = workspace.send("good news", at=at(1), source="broadcast", group_id="g-1")
-    await workspace.play(workspace.message(at=at(0)), send)
-
-    [output] = await workspace.outputs("sends.dispatch")
-    assert output.value.keys() == DISPATCH
-    assert output.value | {"content": output.value["content"]["text"]} == {
-        "workspace_id": workspace.id,
-        "send_id": send["send_id"],
-        "attempt": 1,
-        "channel_id": "whatsapp-main",
-        "channel": "whatsapp",
-        "contact_id": str(await workspace.contact_id()),
-        "address": PHONE,
-        "content": "good news",
-        "source": "broadcast",
-        "group_id": "g-1",
-        "confirmation": None,
-    }
-    assert output.key == f"{workspace.id}:whatsapp-main".encode()
-    assert output.head["ce_type"] == "sluice.sends.dispatch"
-    [status] = await workspace.outputs("sends.status")
-    assert status.key == f"{workspace.id}:{send['send_id']}".encode()
-    assert (status.value["status"], status.value["attempt"]) == ("dispatched", 1)
-
-
-async def test_rule_4_3_a_send_id_is_applied_once_and_the_first_request_stays(workspace: Workspace) -> None:
-    send = workspace.send("first", at=at(1))
-    await workspace.play(
-        send, send, send | {"content": {"type": "text", "text": "second"}, "to": {"address": phone(1)}}
-    )
-
-    [fact] = await dispatched(workspace, send)
-    assert (fact["content"]["text"], fact["address"]) == ("first", PHONE)
-    assert await statuses(workspace, send) == ["dispatched"]
-    assert len(await workspace.rows("contact_overview")) == 1
-
-
-async def test_rule_4_3_a_repeated_dispatch_carries_the_same_ce_id(workspace: Workspace) -> None:
-    send = workspace.send()
-    await workspace.play(send)
-    await pass_time(workspace, send, "recheck_at")  # a claim was denied for a reason that is gone
-
-    async def told_twice() -> bool:
-        return len(await workspace.outputs("sends.dispatch")) == 2
-
-    await workspace.stage.until(told_twice, "the dispatch was not repeated")
-    first, second = await workspace.outputs("sends.dispatch")
-    assert (first.head["ce_id"], first.value) == (second.head["ce_id"], second.value)
-    assert await claim(workspace, send) == (True, None)
-
-
-async def test_rule_4_3_each_attempt_is_granted_once_or_told_why_not(workspace: Workspace) -> None:
-    send = workspace.send()
-    await workspace.play(send)
-
-    assert await claim(workspace, send) == (True, None)
-    assert await claim(workspace, send) == (False, "already_claimed")
-    assert await claim(workspace, send, 2) == (False, "not_dispatched")
-    assert await claim(workspace, workspace.send()) == (False, "unknown_send")
-
-
-async def test_rule_4_3_a_claim_is_denied_for_what_changed_since(workspace: Workspace) -> None:
-    await workspace.play_together(*(workspace.message(address=phone(n), at=at(0)) for n in range(2)))
-    await workspace.play(workspace.event("run_started", "r-1", identity=whatsapp(phone(1)), at=at(1)))
-    stopped = workspace.send(to={"address": phone(0)}, at=at(2))
-    of_run = workspace.send(to={"address": phone(2)}, at=at(2), source="workflow", run_id="r-1", step_id="1")
-    await workspace.play_together(stopped, of_run)
-    await workspace.play_together(
-        workspace.message("stop", address=phone(0), at=at(3)),
-        workspace.command("block_contact", identity=whatsapp(phone(1)), at=at(3)),
-    )
-
-    assert await claim(workspace, stopped) == (False, "opted_out")
-    assert await claim(workspace, of_run) == (False, "run_halted")
-    await become(workspace, stopped, "refused")
-    await become(workspace, of_run, "refused")

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
 import msgspec
@@ -30,6 +30,16 @@ _DECODERS: dict[str, Any] = {
 }
 
 
+class Raw(NamedTuple):
+    """A record as it came."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+
+
 def at(minutes: float) -> datetime:
     """A moment of the tests' day."""
     return DAY + timedelta(minutes=minutes)
@@ -40,9 +50,11 @@ def uuid_of(name: str) -> UUID:
 
 
 def record(topic: str, fields: dict[str, Any], *, timestamp: datetime, partition: int = 0) -> Record[Any]:
-    value = _DECODERS[topic](msgspec.json.encode(fields))
-    assert not isinstance(value, BadRecord), value
-    return Record(Source(topic, partition), next(_offsets), timestamp, None, value)
+    value = msgspec.json.encode(fields)
+    decoded = _DECODERS[topic](value)
+    assert not isinstance(decoded, BadRecord), decoded
+    raw = Raw(next(_offsets), round(timestamp.timestamp() * 1000), b"key", value, (("theirs", b"\x00"),))
+    return Record(Source(topic, partition), raw.offset, timestamp, raw.key, decoded, None, raw)
 
 
 def message(  # a message as an adapter publishes it

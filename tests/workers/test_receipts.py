@@ -166,7 +166,11 @@ async def test_a_receipt_nobody_claims_is_given_up_after_a_day(pool: Pool) -> No
     day = timedelta(days=1)
     assert await transact(pool, lambda tx: parking.give_up(tx, at(20) + day - timedelta(seconds=1))) == []
     [letter] = await transact(pool, lambda tx: parking.give_up(tx, at(20) + day))
-    assert (letter.source, letter.raw.offset) == (early.source, early.offset)
+    assert early.raw is not None
+    came = early.raw.offset, early.raw.timestamp, early.raw.key, early.raw.value, early.raw.headers
+    raw = letter.raw
+    assert letter.source == early.source
+    assert (raw.offset, raw.timestamp, raw.key, raw.value, raw.headers) == came
     query = "SELECT source_topic, source_offset, error, status FROM sluice.dead_letters"
     assert await rows(pool, query) == [
         ("messages.receipts", early.offset, "no attempt of a send to apply it to within a day", "new")

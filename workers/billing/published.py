@@ -8,6 +8,7 @@ from schemas.ids import fact_id
 from schemas.outputs import ENCODER, MacCount
 from workers.runtime.batch import Connection, Fact
 from workers.runtime.dirty import Current, DirtyTopic
+from workers.runtime.tails import Tail
 from workers.store import clock, mac
 
 _TOPIC: Final = "billing.mac"
@@ -40,4 +41,15 @@ async def clear(tx: Connection, published: Sequence[Current]) -> None:
     await mac.clear_dirty(tx, [mark for current in published for mark in current.mark])  # type: ignore[attr-defined]
 
 
+def read(key: bytes) -> tuple[str, datetime] | None:
+    """The cycle that a record's key names."""
+    try:
+        workspace_id, _, start = key.decode().partition(":")
+        moment = datetime.fromisoformat(start)
+    except ValueError:
+        return None
+    return (workspace_id, moment) if moment.tzinfo is not None else None
+
+
 COUNTS: Final = DirtyTopic(_TOPIC, load, clear)
+COUNTS_TAIL: Final = Tail(_TOPIC, read, mac.revisions, mac.mark_for_repair)

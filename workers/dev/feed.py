@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -13,6 +13,8 @@ from workers.dev.broker import UNREAD_LIMIT_BYTES
 from workers.dev.recording import Barrier, Recorded
 from workers.runtime.batch import Source
 from workers.store import reports
+
+Positions = Mapping[Source, int]
 
 _PORTION: Final = 500  # records sent between two looks at what is unread
 _LOOK_S: Final = 0.02
@@ -37,29 +39,30 @@ class Feed:
         await self._producer.stop()
 
     async def play(self, items: Iterable[Recorded | Barrier], progress: Callable[[int], None]) -> None:
-        """Send everything; at a barrier wait until what was sent is applied. `progress` hears of each portion."""
+        """Send everything; at a barrier wait until what was sent is applied. `progress` hears how many records are."""
         portion: list[Recorded] = []
         for item in items:
             if isinstance(item, Recorded):
                 portion.append(item)
             if len(portion) == _PORTION or isinstance(item, Barrier):
-                await self._send(portion)
-                progress(len(portion))
+                await self._send(portion, progress)
                 portion = []
             if isinstance(item, Barrier):
-                await self.applied()
-        await self._send(portion)
-        progress(len(portion))
-        await self.applied()
+                await self._until(self._caught_up, progress)
+        await self._send(portion, progress)
+        await self._until(self._caught_up, progress)
 
-    async def applied(self) -> None:
-        """Waits until every record sent is applied and everything owed for it is published."""
-        while not await self._caught_up():
+    async def _until(self, done: Callable[[Positions], Awaitable[bool]], progress: Callable[[int], None]) -> None:
+        """Looks at what is applied until that is enough; what is in the database can only be asked for."""
+        while True:
+            applied = await self._applied_through()
+            progress(sum(applied.values()))
+            if await done(applied):
+                return
             await asyncio.sleep(_LOOK_S)
 
-    async def _send(self, portion: list[Recorded]) -> None:
-        while portion and await self._too_much_unread():
-            await asyncio.sleep(_LOOK_S)
+    async def _send(self, portion: list[Recorded], progress: Callable[[int], None]) -> None:
+        await self._until(self._room, progress)
         waiting = [
             await self._producer.send(r.topic, r.value, r.key, timestamp_ms=r.timestamp_ms, headers=list(r.headers))
             for r in portion
@@ -69,20 +72,19 @@ class Feed:
             self._ends[source] = max(sent.offset + 1, self._ends.get(source, 0))
             self._unread[source].append((sent.offset, len(record.value or b"") + len(record.key or b"")))
 
-    async def _applied_through(self) -> dict[Source, int]:
+    async def _applied_through(self) -> Positions:
         async with self._pool.acquire() as connection:
             rows = await reports.progress(connection)
         return {Source(row["topic"], row["partition"]): row["next_offset"] for row in rows}
 
-    async def _too_much_unread(self) -> bool:
-        applied = await self._applied_through()
+    async def _room(self, applied: Positions) -> bool:
         for source, sizes in self._unread.items():
             while sizes and sizes[0][0] < applied.get(source, 0):
                 sizes.popleft()
-        return any(sum(size for _, size in sizes) > UNREAD_LIMIT_BYTES / 2 for sizes in self._unread.values())
+        return all(sum(size for _, size in sizes) <= UNREAD_LIMIT_BYTES / 2 for sizes in self._unread.values())
 
-    async def _caught_up(self) -> bool:
-        applied = await self._applied_through()
+    async def _caught_up(self, applied: Positions) -> bool:
+        """Whether every record sent is applied and everything owed for it is published."""
         if any(applied.get(source, 0) < end for source, end in self._ends.items()):
             return False
         async with self._pool.acquire() as connection:

@@ -15,7 +15,8 @@ _BEGIN = "# --- Sluice ---"
 def embedded_postgres(data_dir: Path, options: Mapping[str, str] | None = None) -> Iterator[str]:
     """Runs PostgreSQL 18 on `data_dir` (made if missing, kept afterwards) and yields its libpq URL (a Unix socket).
 
-    `options` are postgresql.conf settings. Blocks for about a second; needs the extra `embedded`.
+    `options` are postgresql.conf settings. Nobody else may use `data_dir` meanwhile. Blocks for about a second; needs the
+    extra `embedded`.
 
     Raises:
         SetupError: the extra is not installed.
@@ -23,6 +24,8 @@ def embedded_postgres(data_dir: Path, options: Mapping[str, str] | None = None) 
     data_dir.parent.mkdir(parents=True, exist_ok=True)
     server = _get_server(data_dir)
     server.ensure_pgdata_inited()
+    # A process that was killed stays on this list, and then nobody thinks to be the last one and stops the server.
+    (server.pgdata / ".handle_pids.json").unlink(missing_ok=True)
     _configure(server.pgdata / "postgresql.conf", options or {})
     server.start()
     try:

@@ -1,9 +1,7 @@
 """Everything on one machine, for trying out and for the demo: embedded servers, schema, topics, every worker."""
 
 import fcntl
-import os
 import secrets
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +14,7 @@ from workers.dev.broker import embedded_broker
 from workers.dev.postgres import embedded_postgres
 from workers.errors import SettingsError
 from workers.runtime.connection import Kafka
-from workers.settings import PREFIX, Settings, load_settings
+from workers.settings import Settings, load_settings
 from workers.store.migrate import migrate
 
 # The embedded broker speaks plain text to whoever runs it, whatever .env says of the real one.
@@ -82,45 +80,6 @@ async def _touch_topics(cluster: Kafka) -> None:
             await producer.partitions_for(cluster.topic(name))
     finally:
         await producer.stop()
-
-
-class EnvFile:
-    """A file of `SLUICE_…=` lines that is there only while what it names can be used: whoever sees it may connect."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def clear(self) -> None:
-        """Removes what an earlier start left.
-
-        Raises:
-            SettingsError: the file cannot be written here.
-        """
-        try:
-            self._path.unlink(missing_ok=True)
-        except OSError as error:
-            raise self._unusable(error) from error
-        if not os.access(self._path.parent, os.W_OK):
-            raise SettingsError(f"--env-file {self._path}: the folder does not exist or cannot be written")
-
-    def write(self, settings: Settings) -> None:
-        """All lines at once. They hold a key and perhaps a password: only the owner may read them."""
-        handle, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write("".join(f"{name}={value}\n" for name, value in _lines(settings)))
-        Path(temporary).replace(self._path)
-
-    def _unusable(self, error: OSError) -> SettingsError:
-        return SettingsError(f"--env-file {self._path} cannot be written: {error.strerror}")
-
-
-def _lines(settings: Settings) -> Iterator[tuple[str, str]]:
-    """What a client needs to find and use the same servers, prefixes and key."""
-    for name in Settings.model_fields:
-        value = getattr(settings, name)
-        shared = name.startswith("kafka_") or name in ("database_url", "topic_prefix", "group_prefix", "hash_key")
-        if shared and value:
-            yield f"{PREFIX}{name}".upper(), value.get_secret_value() if hasattr(value, "get_secret_value") else value
 
 
 def _kept_key(path: Path) -> str:

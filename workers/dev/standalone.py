@@ -1,9 +1,7 @@
 """`sluice dev`: everything on one machine until it is told to stop."""
 
 import asyncio
-import signal
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +10,8 @@ from rich.console import Console
 from schemas.topics import DEFAULT_PARTITIONS
 from workers import operating
 from workers.dev import servers
-from workers.dev.servers import EnvFile
+from workers.dev.envfile import env_file
+from workers.dev.signals import SIGNALS, Asked, remembered
 from workers.errors import ExitCode, SettingsError
 from workers.plans import ALL, plan_of
 from workers.runtime import incarnation, supervisor
@@ -20,42 +19,38 @@ from workers.runtime.telemetry import configure_logging
 from workers.runtime.worker import tune_garbage_collection
 from workers.settings import Settings, load_settings
 
+# The embedded broker answers a fetch only after the whole wait: a record is this late, and so often it is asked.
+_FETCH_WAIT_MS: Final = 50
+
 console = Console()
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
-def embedded(data_dir: Path, env_file: Path | None) -> ExitCode:
+def embedded(data_dir: Path, addresses: Path | None) -> ExitCode:
     """Servers of our own, then every worker."""
-    file = _cleared(env_file)
     # A signal may not end us between the start of PostgreSQL and its end: it would stay behind.
-    with _remembered() as asked, servers.embedded_servers(data_dir, fetch_max_wait_ms=20) as settings:
-        if asked:
-            return ExitCode.CLEAN
+    with (
+        remembered() as asked,
+        env_file(addresses) as write,
+        servers.embedded_servers(data_dir, fetch_max_wait_ms=_FETCH_WAIT_MS) as settings,
+    ):
         try:
-            return asyncio.run(_until_stopped(settings, _prepare(settings), file))
+            return asyncio.run(_until_stopped(settings, _begin(settings), write, asked))
         finally:
-            _remember(asked)
+            asked.listen()
 
 
-def external(_data_dir: Path, env_file: Path | None) -> ExitCode:
+def external(addresses: Path | None) -> ExitCode:
     """Every worker against the configured servers, brought up to date first."""
     settings = load_settings()
     settings.required_database_url()
     settings.kafka()
-    if env_file is not None and env_file.resolve() == Path(".env").resolve():
+    if addresses is not None and addresses.resolve() == Path(".env").resolve():
         raise SettingsError("--env-file must not be the .env that the settings come from")
-    return asyncio.run(_until_stopped(settings, _bring_up_to_date(settings), _cleared(env_file)))
+    with env_file(addresses) as write:
+        return asyncio.run(_until_stopped(settings, _bring_up_to_date(settings), write, Asked()))
 
 
-def _cleared(path: Path | None) -> EnvFile | None:
-    if path is None:
-        return None
-    file = EnvFile(path.resolve())
-    file.clear()
-    return file
-
-
-async def _prepare(settings: Settings) -> None:
+async def _begin(settings: Settings) -> None:
     await servers.prepare(settings)
     await incarnation.begin(settings)
 
@@ -65,19 +60,25 @@ async def _bring_up_to_date(settings: Settings) -> None:
     await operating.topics(settings, DEFAULT_PARTITIONS, 1)
 
 
-async def _until_stopped(settings: Settings, preparing: Coroutine[Any, Any, None], file: EnvFile | None) -> ExitCode:
+async def _until_stopped(
+    settings: Settings,
+    preparing: Coroutine[Any, Any, None],
+    write: Callable[[Settings], None],
+    asked: Asked,
+) -> ExitCode:
+    stop = asyncio.Event()
+    for number in SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if asked.came:
+        stop.set()
     configure_logging(settings.log_format, settings.log_level)
     tune_garbage_collection()
-    stop = asyncio.Event()
-    for number in _SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     if not await _done(preparing, stop):
         return ExitCode.CLEAN
 
     def ready() -> None:
+        write(settings)
         _announce(settings)
-        if file is not None:
-            file.write(settings)
 
     return await supervisor.run(settings, plan_of([ALL]), ready=ready, stop=stop)
 
@@ -87,10 +88,9 @@ async def _done(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
     working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            return False
-        working.result()
-        return True
+        if working.done():
+            working.result()
+        return not stop.is_set()
     finally:
         working.cancel()
         stopping.cancel()
@@ -105,21 +105,3 @@ def _announce(settings: Settings) -> None:
     )
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
-
-
-@contextmanager
-def _remembered() -> Iterator[list[int]]:
-    """Signals that came, while nobody else handles them."""
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    asked: list[int] = []
-    _remember(asked)
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _remember(asked: list[int]) -> None:
-    for number in _SIGNALS:
-        signal.signal(number, lambda came, _frame: asked.append(came))

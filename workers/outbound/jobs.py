@@ -8,6 +8,7 @@ from workers.outbound.expiring import expire
 from workers.outbound.parking import apply_overlooked, give_up
 from workers.outbound.repeating import repeat
 from workers.runtime.batch import Connection, Fact, Output, without_source
+from workers.runtime.effects import dead_letter_fact
 from workers.runtime.jobs import Job, Unfinished
 
 Step = Callable[[Connection, datetime], Awaitable[list[Output]]]
@@ -22,7 +23,8 @@ def _job(name: str, every_seconds: float, step: Step) -> Job:
 
 
 async def _give_up(tx: Connection, now: datetime) -> Sequence[Fact] | Unfinished:
-    return Unfinished() if await give_up(tx, now) else ()
+    letters = await give_up(tx, now)
+    return Unfinished([dead_letter_fact(letter) for letter in letters]) if letters else ()
 
 
 JOBS: Final = (

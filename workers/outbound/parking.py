@@ -6,15 +6,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
-from msgspec import Raw
 
 from schemas.receipts import DeliveryReceipt
 from workers.outbound.changes import Changes
 from workers.outbound.receiving import Arrival, cause_of, receive
 from workers.outbound.telling import NOTHING_CAME_IN, Origin, origin_of
-from workers.runtime.batch import Connection, Output, Record, Source
+from workers.runtime.batch import Connection, Output, RawRecord, Record, Source
 from workers.runtime.ports import DeadLetter
-from workers.store import attempts, dead_letters
+from workers.store import attempts, dead_letters, headers
 from workers.store.attempts import Parked, ProviderKey
 from workers.store.sends import SendKey
 
@@ -47,7 +46,7 @@ async def apply_overlooked(tx: Connection, now: datetime) -> list[Output]:
 
 
 async def give_up(tx: Connection, now: datetime) -> list[DeadLetter]:
-    """Make dead letters of up to 500 receipts that have waited for a day."""
+    """Make dead letters of up to 500 receipts that have waited for a day; who calls it has to publish them."""
     parked = await attempts.give_up_parked(tx, now - PATIENCE, LIMIT)
     letters = [DeadLetter(Source(p.topic, p.partition), _Raw.of(p), NEVER_SENT) for p in parked]
     if letters:
@@ -57,18 +56,18 @@ async def give_up(tx: Connection, now: datetime) -> list[DeadLetter]:
 
 @dataclass(frozen=True, slots=True)
 class _Raw:
-    """A parked receipt as the record it was, as far as that was kept. `timestamp` is in milliseconds since 1970."""
+    """A parked receipt as the record it was. `timestamp` is in milliseconds since 1970."""
 
     offset: int
     timestamp: int
     key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]] = ()
+    value: bytes
+    headers: headers.Headers
 
     @classmethod
     def of(cls, parked: Parked) -> "_Raw":
-        key = bytes.fromhex(parked.key) if parked.key is not None else None
-        return cls(parked.offset, round(parked.record_at.timestamp() * 1000), key, bytes(parked.receipt))
+        timestamp = round(parked.record_at.timestamp() * 1000)
+        return cls(parked.offset, timestamp, parked.key, parked.value, headers.unpack(parked.headers))
 
 
 async def _unpark(
@@ -83,7 +82,7 @@ async def _unpark(
 async def _again(tx: Connection, parked: Sequence[tuple[Parked, Origin]], now: datetime) -> list[Output]:
     if not parked:
         return []
-    arrivals = [Arrival(_RECEIPT.decode(p.receipt), p.record_at, cause_of(origin)) for p, origin in parked]
+    arrivals = [Arrival(_RECEIPT.decode(p.value), p.record_at, cause_of(origin)) for p, origin in parked]
     received = await receive(tx, arrivals, now)
     return received.outputs + await _unpark(tx, {}, received.learned, now)
 
@@ -100,7 +99,7 @@ def _arrival(record: Record[DeliveryReceipt]) -> Arrival:
 
 
 def _parked(record: Record[DeliveryReceipt], now: datetime) -> Parked:
-    receipt = record.value
+    receipt, raw = record.value, _as_it_came(record)
     return Parked(
         workspace_id=receipt.workspace_id,
         topic=record.source.topic,
@@ -110,8 +109,15 @@ def _parked(record: Record[DeliveryReceipt], now: datetime) -> Parked:
         channel_id=receipt.channel_id,
         provider_message_id=receipt.provider_message_id,
         attempt=receipt.attempt,
-        key=record.key.hex() if record.key is not None else None,
-        receipt=Raw(msgspec.json.encode(receipt)),
+        key=raw.key,
+        value=raw.value or b"",
+        headers=headers.pack(raw.headers),
         record_at=record.timestamp,
         parked_at=now,
     )
+
+
+def _as_it_came(record: Record[DeliveryReceipt]) -> RawRecord:
+    if record.raw is None:
+        raise ValueError("only a receipt that came on a topic can wait")
+    return record.raw

@@ -7,7 +7,7 @@ engine's transaction and returns the outputs that are owed once it commits. No w
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from asyncpg.pool import PoolConnectionProxy
@@ -27,8 +27,29 @@ class Source(NamedTuple):
     partition: int
 
 
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+class RawRecord(Protocol):
+    """One record as it came. `timestamp` is in milliseconds since 1970."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
+
+
 class Record(Struct, Generic[T], frozen=True):
-    """One decoded input record. `timestamp` is Kafka's, in UTC; `traceparent` is the header's value, if any."""
+    """One decoded input record. `timestamp` is Kafka's, in UTC; `traceparent` is the header's value, if any.
+
+    `raw` is the record as it came, None where none did.
+    """
 
     source: Source
     offset: int
@@ -36,6 +57,7 @@ class Record(Struct, Generic[T], frozen=True):
     key: bytes | None
     value: T
     traceparent: bytes | None = None
+    raw: RawRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +88,18 @@ class Output(Struct, frozen=True):
 
 
 class Fact(Struct, frozen=True):
-    """One fact to publish that no input record causes. `value` None is a tombstone; otherwise as `Output`."""
+    """One fact to publish that no input record causes. `value` None is a tombstone; `headers` come before the
+    CloudEvents ones; otherwise as `Output`.
+    """
 
     topic: str
-    key: bytes
+    key: bytes | None
     value: bytes | None
     ce_id: UUID
     workspace_id: str
     time: datetime
     traceparent: bytes | None = None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 def without_source(output: Output) -> Fact:

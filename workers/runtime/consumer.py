@@ -18,9 +18,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka import errors as kafka
 
 from workers.errors import PositionLost, SetupError, Unreachable
-from workers.runtime.batch import Source
+from workers.runtime.batch import RawRecord, Source
 from workers.runtime.connection import Kafka, PollLimits
-from workers.runtime.ports import Assigned, Event, Idle, RawRecord, Records, Revoked, Stopping
+from workers.runtime.ports import Assigned, Event, Idle, Records, Revoked, Stopping
 from workers.runtime.tasks import ended
 from workers.runtime.telemetry import LAG
 

@@ -12,18 +12,20 @@ from typing import Final
 
 import structlog
 from asyncpg import Pool
+from msgspec.structs import astuple
 
 from workers.errors import ExitCode
 from workers.runtime.batch import Connection, Fact
 from workers.runtime.ports import Message
 from workers.runtime.producer import KafkaOutput
-from workers.runtime.services import Ticker, new_holder, transaction
+from workers.runtime.services import Ticker, connection, new_holder, transaction
 from workers.store import leases, outbox
 from workers.store.failures import StoreFailure
 
 # Longer than a publication may take, producer rebuilt and all: nobody else publishes meanwhile.
 _LEASE_S: Final = 180.0
 _TICK_S: Final = 0.1
+_IDLE_TICK_S: Final = 0.5
 _LIMIT: Final = 500
 
 log = structlog.get_logger()
@@ -60,6 +62,7 @@ class Publisher:
         self._output = output
         self._topics = topics
         self._holder = new_holder("publisher")
+        self._pause_s = _TICK_S
         self._ticker = Ticker(self._round, _TICK_S, unreachable_after_s)
 
     def stop(self) -> None:
@@ -79,16 +82,19 @@ class Publisher:
             await self._give_back()
         return ExitCode.CLEAN
 
-    async def _round(self) -> bool:
+    async def _round(self) -> float:
+        async with connection(self._pool) as asking:
+            waiting = await outbox.waiting(asking)
         more = False
-        async with transaction(self._pool) as tx:
-            shards = await outbox.waiting_shards(tx)
-        for shard in shards:
+        for shard in waiting.shards:
             more |= await self._outbox(shard)
         for topic in self._topics:
-            more |= await self._dirty(topic)
+            if topic.name in waiting.topics:
+                more |= await self._dirty(topic)
         self.consuming.set()
-        return more
+        # While there is nothing to do, it is looked for less and less often.
+        self._pause_s = _TICK_S if any(waiting) else min(_IDLE_TICK_S, self._pause_s * 1.2)
+        return 0 if more else self._pause_s
 
     async def _outbox(self, shard: int) -> bool:
         if not await self._mine(f"outbox {shard}"):
@@ -101,11 +107,8 @@ class Publisher:
         return len(rows) == _LIMIT
 
     async def _dirty(self, topic: DirtyTopic) -> bool:
-        async with transaction(self._pool) as tx:
-            waiting = await topic.load(tx, 1)
-        if not waiting or not await self._mine(f"compacted {topic.name}"):
+        if not await self._mine(f"compacted {topic.name}"):
             return False
-        # Read again under the lease: what was read before it may be older than what its last holder published.
         async with transaction(self._pool) as tx:
             current = await topic.load(tx, _LIMIT)
         await self._output.publish([_message(row.fact) for row in current])
@@ -126,4 +129,4 @@ class Publisher:
 
 
 def _message(fact: Fact) -> Message:
-    return Message(fact.topic, fact.key, fact.value, fact.ce_id, fact.workspace_id, fact.time, fact.traceparent)
+    return Message(*astuple(fact))

@@ -10,7 +10,7 @@ import msgspec
 from schemas.ids import fact_id
 from schemas.limits import MAX_DEAD_LETTER_BYTES
 from schemas.outputs import DeadLetterReference
-from workers.runtime.batch import Output, Source
+from workers.runtime.batch import Fact, Output, Source
 from workers.runtime.ports import DeadLetter, Effects, Message, Owed, OwedKey
 
 DEAD_LETTERS: Final = "dead.letters"
@@ -66,6 +66,11 @@ def dead_letter(letter: DeadLetter) -> Message:
         None,
         headers,
     )
+
+
+def dead_letter_fact(letter: DeadLetter) -> Fact:
+    """The same, for a job: no poll owes it."""
+    return Fact(*dead_letter(letter))
 
 
 def _value(letter: DeadLetter) -> bytes | None:

@@ -9,7 +9,7 @@ import structlog
 
 from workers.runtime.producer import KafkaOutput
 from workers.settings import Settings
-from workers.store import dead_letters, owed, progress
+from workers.store import dead_letters, owed, progress, tails
 from workers.store.failures import translated
 from workers.store.pool import pool_of
 
@@ -38,6 +38,7 @@ async def begin(settings: Settings) -> None:
                 known = list(await progress.sources(connection))
                 await dead_letters.detach(connection, known)
                 await progress.forget(connection, known)
+                await tails.forget(connection)
     finally:
         await output.stop()
     if known:

@@ -14,8 +14,8 @@ from typing import Any, Final
 from schemas.decoding import BadRecord
 from schemas.limits import MAX_VALUE_BYTES
 from workers.errors import PositionLost
-from workers.runtime.batch import Decode, Record, Source
-from workers.runtime.ports import DeadLetter, Fingerprint, RawRecord, Step
+from workers.runtime.batch import Decode, RawRecord, Record, Source
+from workers.runtime.ports import DeadLetter, Fingerprint, Step
 
 SLICE: Final = 50
 
@@ -120,7 +120,8 @@ def _decode(part: Part, raw: RawRecord, decoder: Decode) -> None:
     if isinstance(value, BadRecord):
         part.dead.append(DeadLetter(part.source, raw, value.error))
         return
-    part.records.append(Record(part.source, raw.offset, _moment(raw.timestamp), raw.key, value, _traceparent(raw)))
+    timestamp = _moment(raw.timestamp)
+    part.records.append(Record(part.source, raw.offset, timestamp, raw.key, value, _traceparent(raw), raw))
 
 
 @lru_cache(maxsize=4096)

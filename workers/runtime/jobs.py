@@ -17,8 +17,8 @@ from workers.store import leases, outbox
 from workers.store.failures import StoreFailure
 
 _LEASE_S: Final = 60.0
-_SHORTEST_TICK_S: Final = 0.05
-_LONGEST_TICK_S: Final = 5.0
+_SHORTEST_PAUSE_S: Final = 0.05
+_LONGEST_PAUSE_S: Final = 20.0
 
 log = structlog.get_logger()
 
@@ -53,8 +53,7 @@ class JobRunner:
         self._pool = pool
         self._holder = new_holder(job.name)
         self._lease = f"job {job.name}"
-        every = min(_LONGEST_TICK_S, max(_SHORTEST_TICK_S, job.every_seconds / 4))
-        self._ticker = Ticker(self._round, every, unreachable_after_s)
+        self._ticker = Ticker(self._round, _pause(job.every_seconds / 4), unreachable_after_s)
 
     def stop(self) -> None:
         """After the transaction under way, if any."""
@@ -73,16 +72,16 @@ class JobRunner:
             await self._give_back()
         return ExitCode.CLEAN
 
-    async def _round(self) -> bool:
+    async def _round(self) -> float:
         async with transaction(self._pool) as tx:
-            due = await leases.take(tx, self._lease, self._holder, _LEASE_S, self._job.every_seconds)
+            due_in = await leases.take(tx, self._lease, self._holder, _LEASE_S, self._job.every_seconds)
         self.consuming.set()
-        if not due:
-            return False
+        if due_in is None or due_in > 0:
+            return _pause(due_in or self._job.every_seconds)
         try:
-            return await self._once()
+            return 0 if await self._once() else _pause(self._job.every_seconds)
         except RetryBatch:
-            return False
+            return _SHORTEST_PAUSE_S
 
     async def _once(self) -> bool:
         async with transaction(self._pool) as tx:
@@ -111,3 +110,7 @@ class JobRunner:
                 await leases.release(tx, self._holder)
         except StoreFailure:
             log.warning("A job's lease could not be given back; it expires.", action="not_released", job=self._job.name)
+
+
+def _pause(seconds: float) -> float:
+    return min(_LONGEST_PAUSE_S, max(_SHORTEST_PAUSE_S, seconds))

@@ -11,24 +11,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
-from workers.runtime.batch import Connection, Source
-
-Headers = Sequence[tuple[str, bytes | None]]
-
-
-class RawRecord(Protocol):
-    """One record as it came. `timestamp` is in milliseconds since 1970."""
-
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Headers: ...
+from workers.runtime.batch import Connection, RawRecord, Source
 
 
 class Message(NamedTuple):

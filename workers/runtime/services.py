@@ -43,24 +43,40 @@ def new_holder(name: str) -> Holder:
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """One transaction on a connection of its own. Raises as `workers.store.failures.translated`."""
-    async with translated(), pool.acquire() as connection, translated(connection), connection.transaction():
-        yield connection
+    async with translated(), pool.acquire() as held, translated(held), held.transaction():
+        yield held
+
+
+@asynccontextmanager
+async def connection(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection for single statements that change nothing. Raises as `workers.store.failures.translated`."""
+    async with translated(), pool.acquire() as held, translated(held):
+        yield held
 
 
 class Ticker:
-    """Calls `work` again and again until stopped; a round that failed for a reason that passes is tried later."""
+    """Calls `work` again and again until stopped; a round that failed for a reason that passes is tried later.
 
-    def __init__(self, work: Callable[[], Awaitable[bool]], every_s: float, unreachable_after_s: float) -> None:
+    `work` returns for how many seconds to pause; 0: the next round follows at once.
+    """
+
+    def __init__(
+        self, work: Callable[[], Awaitable[float]], after_failure_s: float, unreachable_after_s: float
+    ) -> None:
         self._work = work
-        self._every_s = every_s
+        self._after_failure_s = after_failure_s
         self._unreachable_after_s = unreachable_after_s
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
         self._stop.set()
 
+    @property
+    def stopping(self) -> bool:
+        return self._stop.is_set()
+
     async def run(self) -> None:
-        """Rounds follow at once while `work` returns True.
+        """Rounds until stopped.
 
         Raises:
             Unreachable: the database has not answered for the bound.
@@ -68,9 +84,9 @@ class Ticker:
         loop = asyncio.get_running_loop()
         answered = loop.time()
         while not self._stop.is_set():
-            again = False
+            pause = self._after_failure_s
             try:
-                again = await self._work()
+                pause = await self._work()
                 answered = loop.time()
             except Conflict as conflict:
                 log.info("Another transaction was in the way; trying again.", action="retried", error=str(conflict))
@@ -80,11 +96,11 @@ class Ticker:
                         f"PostgreSQL did not answer for {self._unreachable_after_s:g} s: {gone}"
                     ) from gone
                 log.warning("PostgreSQL does not answer; trying again.", action="database_unreachable")
-            if not again:
-                await self._pause()
+            if pause > 0:
+                await self._pause(pause)
 
-    async def _pause(self) -> None:
+    async def _pause(self, seconds: float) -> None:
         try:
-            await asyncio.wait_for(self._stop.wait(), self._every_s)
+            await asyncio.wait_for(self._stop.wait(), seconds)
         except TimeoutError:
             return

@@ -18,6 +18,7 @@ from workers.runtime.jobs import Job, JobRunner
 from workers.runtime.ports import Probe, no_probe
 from workers.runtime.producer import KafkaOutput
 from workers.runtime.services import Service
+from workers.runtime.tails import Tail, TailReader
 from workers.runtime.tasks import ended
 from workers.runtime.telemetry import configure_logging, serve_metrics
 from workers.runtime.worker import Wiring, Worker, tune_garbage_collection
@@ -30,11 +31,14 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one process runs. `topics` must exist at start; `compacted` come with the ordinary outbox's publisher."""
+    """What one process runs. `topics` must exist at start; `compacted` come with the ordinary outbox's publisher, and
+    `tails` look after what was published there.
+    """
 
     specs: Sequence[WorkerSpec] = ()
     jobs: Sequence[Job] = ()
     compacted: Sequence[DirtyTopic] = ()
+    tails: Sequence[Tail] = ()
     publishes: bool = True
     topics: Sequence[str] = tuple(TOPICS)
 
@@ -80,6 +84,7 @@ async def _services(settings: Settings, plan: Plan, probe: Probe) -> AsyncIterat
         await startup.groups(pool, [(worker.group, sorted(worker.spec.decoders)) for worker in workers])
         await startup.topics(cluster, plan.topics, patience)
         services: list[Service] = [*workers, *(JobRunner(job, pool, patience) for job in plan.jobs)]
+        services += [TailReader(tail, pool, cluster, patience) for tail in plan.tails]
         if plan.publishes:
             output = KafkaOutput(cluster, "publisher", unreachable_after_s=patience)
             services.append(Publisher(pool, output, plan.compacted, patience))

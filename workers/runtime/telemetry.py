@@ -30,6 +30,9 @@ PUBLICATION: Final = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 LAG: Final = Gauge("sluice_lag_records", "Records not yet applied, as of the last poll.", ["topic", "partition"])
+REPAIRED: Final = Counter(
+    "sluice_tail_repairs_total", "Keys whose last record on a compacted topic was older than their row.", ["topic"]
+)
 JOBS: Final = Counter("sluice_job_rounds_total", "Rounds of timed jobs.", ["job"])
 
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}

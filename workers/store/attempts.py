@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from msgspec import Raw, Struct
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from workers.rules.attempts import AttemptStatus
 from workers.runtime.batch import Connection
@@ -37,7 +38,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
 
 
 class Parked(Struct, frozen=True, kw_only=True):
-    """A row of `parked_receipts`; `receipt` is a DeliveryReceipt as JSON, `key` the record's in hexadecimal."""
+    """A row of `parked_receipts`: the record as it came, and what of it is asked for."""
 
     workspace_id: str
     topic: str
@@ -47,8 +48,9 @@ class Parked(Struct, frozen=True, kw_only=True):
     channel_id: str
     provider_message_id: str | None
     attempt: int | None
-    key: str | None
-    receipt: Raw
+    key: bytes | None
+    value: bytes
+    headers: bytes | None
     record_at: datetime
     parked_at: datetime
 
@@ -75,7 +77,9 @@ async def save(tx: Connection, attempts: Collection[Attempt]) -> None:
 
 async def park(tx: Connection, receipts: Collection[Parked]) -> None:
     if receipts:
-        await tx.execute(_SQL["park"], as_json(receipts))
+        await tx.execute(
+            _SQL["park"], *columns([astuple(receipt) for receipt in receipts], len(Parked.__struct_fields__))
+        )
 
 
 async def unpark(tx: Connection, keys: Collection[SendKey], provider_ids: Collection[ProviderKey]) -> list[Parked]:
@@ -95,9 +99,4 @@ async def give_up_parked(tx: Connection, parked_before: datetime, limit: int) ->
 
 
 def _parked(rows: Iterable[Mapping[str, Any]]) -> list[Parked]:
-    found = []
-    for row in rows:
-        values = dict(row)
-        values["receipt"] = Raw(values["receipt"].encode())
-        found.append(Parked(**values))
-    return sorted(found, key=lambda p: (p.record_at, p.topic, p.partition, p.offset))
+    return sorted((Parked(**dict(row)) for row in rows), key=lambda p: (p.record_at, p.topic, p.partition, p.offset))

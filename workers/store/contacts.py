@@ -130,6 +130,18 @@ async def dirty(tx: Connection, limit: int) -> list[Mapping[str, Any]]:
     return list(await tx.fetch(_SQL["dirty"], limit))
 
 
+async def revisions(tx: Connection, keys: Collection[ContactKey]) -> dict[ContactKey, int]:
+    """Revisions of the contacts that exist."""
+    ordered = list(keys)
+    rows = await tx.fetch(_SQL["contact_revisions"], *columns(ordered, 2))
+    return {ordered[position - 1]: revision for position, revision in rows}
+
+
+async def mark_for_repair(tx: Connection, keys: Collection[ContactKey]) -> None:
+    """What contacts.changes says of these keys is not so, also where there is no such contact."""
+    await tx.execute(_SQL["mark_for_repair"], *columns(list(keys), 2))
+
+
 async def clear_dirty(tx: Connection, marks: Sequence[tuple[str, UUID, int]]) -> None:
     """Forget these marks, unless the contact changed again meanwhile."""
     await tx.execute(_SQL["clear_dirty"], *columns(marks, 3))

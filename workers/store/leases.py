@@ -17,13 +17,16 @@ class Holder(NamedTuple):
     owner: str
 
 
-async def take(connection: Connection, name: str, holder: Holder, seconds: float, every_s: float = 0.0) -> bool | None:
+async def take(connection: Connection, name: str, holder: Holder, seconds: float, every_s: float = 0.0) -> float | None:
     """Takes or renews a lease for `seconds`.
 
-    Returns None where somebody else has it; otherwise whether its work is due, `every_s` after it last ran.
+    Returns None where somebody else has it; otherwise in how many seconds its work is due, `every_s` after it last
+    ran: 0 or less is now.
     """
-    due: bool | None = await connection.fetchval(_QUERIES["take"], name, holder.token, holder.owner, seconds, every_s)
-    return due
+    due_in: float | None = await connection.fetchval(
+        _QUERIES["take"], name, holder.token, holder.owner, seconds, every_s
+    )
+    return due_in
 
 
 async def hold(connection: Connection, name: str, holder: Holder) -> datetime | None:

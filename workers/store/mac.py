@@ -4,7 +4,7 @@ A shard belongs to one input partition, so no two workers write the same row; a 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -157,6 +157,16 @@ async def counts(
     """The rows of the view `mac_counts`; a cycle that is no more is left out."""
     rows = await tx.fetch(_SQL["counts"], *columns(list(set(cycles)), 2))
     return {(row["workspace_id"], row["cycle_start"]): row for row in rows}
+
+
+async def revisions(tx: Connection, cycles: Collection[tuple[str, datetime]]) -> dict[tuple[str, datetime], int]:
+    """Revisions of the cycles that exist."""
+    return {key: row["revision"] for key, row in (await counts(tx, cycles)).items()}
+
+
+async def mark_for_repair(tx: Connection, cycles: Collection[tuple[str, datetime]]) -> None:
+    """What billing.mac says of these cycles is not so, also where there is no such cycle."""
+    await tx.execute(_SQL["mark_for_repair"], *columns(list(cycles), 2))
 
 
 async def clear_dirty(tx: Connection, marks: Sequence[CycleMark]) -> None:

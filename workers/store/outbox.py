@@ -1,13 +1,21 @@
 """The ordinary outbox: facts that no input record causes, stored with the change that made them."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from workers.runtime.batch import Connection, Fact
 from workers.runtime.ports import Message
+from workers.store import headers
 from workers.store.queries import load
 
 _QUERIES: Final = load("outbox")
+
+
+class Waiting(NamedTuple):
+    """Shards of the outbox that hold facts, and compacted topics that have dirty keys."""
+
+    shards: Sequence[int]
+    topics: Sequence[str]
 
 
 async def put(connection: Connection, facts: Sequence[Fact]) -> None:
@@ -23,18 +31,20 @@ async def put(connection: Connection, facts: Sequence[Fact]) -> None:
         [fact.workspace_id for fact in facts],
         [fact.time for fact in facts],
         [fact.traceparent for fact in facts],
+        [headers.pack(fact.headers) for fact in facts],
     )
 
 
-async def waiting_shards(connection: Connection) -> list[int]:
-    """Shards that hold at least one fact."""
-    return [row["shard"] for row in await connection.fetch(_QUERIES["waiting_shards"])]
+async def waiting(connection: Connection) -> Waiting:
+    """Everything a publisher could have to do, asked at once."""
+    row = await connection.fetchrow(_QUERIES["waiting"])
+    return Waiting(row["shards"], row["topics"])
 
 
 async def of_shard(connection: Connection, shard: int, limit: int) -> list[tuple[int, Message]]:
     """The oldest facts of a shard with their row's id."""
     rows = await connection.fetch(_QUERIES["of_shard"], shard, limit)
-    return [(row[0], Message(*row[1:])) for row in rows]
+    return [(identity, Message(*fields, headers.unpack(packed))) for identity, *fields, packed in rows]
 
 
 async def published(connection: Connection, ids: Sequence[int]) -> None:

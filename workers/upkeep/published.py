@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 
@@ -9,6 +10,7 @@ from schemas.ids import fact_id
 from schemas.outputs import ENCODER, ContactChange, IdentityFact
 from workers.runtime.batch import Connection, Fact
 from workers.runtime.dirty import Current, DirtyTopic
+from workers.runtime.tails import Tail
 from workers.store import clock, contacts
 
 _TOPIC: Final = "contacts.changes"
@@ -41,7 +43,17 @@ async def clear(tx: Connection, published: Sequence[Current]) -> None:
     await contacts.clear_dirty(tx, [current.mark for current in published])  # type: ignore[misc]
 
 
+def read(key: bytes) -> contacts.ContactKey | None:
+    """The contact that a record's key names."""
+    try:
+        workspace_id, _, contact_id = key.decode().rpartition(":")
+        return workspace_id, UUID(contact_id)
+    except ValueError:
+        return None
+
+
 CONTACTS: Final = DirtyTopic(_TOPIC, load, clear)
+CONTACTS_TAIL: Final = Tail(_TOPIC, read, contacts.revisions, contacts.mark_for_repair)
 
 
 def _change(row: Mapping[str, Any]) -> ContactChange:

@@ -1,4 +1,4 @@
--- Attempts and waiting receipts travel between the workers and their tables as one JSON text.
+-- Attempts travel between the workers and their table as one JSON text; waiting receipts are bytes, as they came.
 
 -- name: of_sends
 SELECT a.* FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, send_id)
@@ -17,7 +17,10 @@ ON CONFLICT (workspace_id, send_id, attempt) DO UPDATE SET status = excluded.sta
     permanent = excluded.permanent, error_code = excluded.error_code, provider_message_id = excluded.provider_message_id
 
 -- name: park
-INSERT INTO parked_receipts SELECT * FROM json_populate_recordset(NULL::parked_receipts, $1::json)
+INSERT INTO parked_receipts (workspace_id, topic, partition, "offset", send_id, channel_id, provider_message_id, attempt,
+    key, value, headers, record_at, parked_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::uuid[], $6::text[], $7::text[], $8::int[],
+    $9::bytea[], $10::bytea[], $11::bytea[], $12::timestamptz[], $13::timestamptz[]) AS p (workspace_id, topic, partition, "offset")
 ORDER BY workspace_id, topic, partition, "offset"
 ON CONFLICT DO NOTHING
 

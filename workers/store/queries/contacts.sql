@@ -96,9 +96,21 @@ LEFT JOIN sluice.contact_overview o USING (workspace_id, contact_id)
 ORDER BY d.workspace_id, d.contact_id
 
 -- name: clear_dirty
-DELETE FROM dirty_contacts d USING unnest($1::text[], $2::uuid[], $3::bigint[]) AS done (workspace_id, contact_id, revision)
-WHERE d.workspace_id = done.workspace_id AND d.contact_id = done.contact_id AND d.revision = done.revision
+-- A mark that somebody holds is being renewed: it stays, and nobody waits for anybody.
+DELETE FROM dirty_contacts d USING (
+    SELECT workspace_id, contact_id
+    FROM unnest($1::text[], $2::uuid[], $3::bigint[]) AS done (workspace_id, contact_id, revision)
+    JOIN dirty_contacts USING (workspace_id, contact_id, revision)
+    ORDER BY workspace_id, contact_id FOR UPDATE OF dirty_contacts SKIP LOCKED
+) AS done
+WHERE (d.workspace_id, d.contact_id) = (done.workspace_id, done.contact_id)
 
 -- name: contact_revisions
 SELECT wanted.position, c.revision FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS wanted (workspace_id, contact_id, position)
 JOIN contacts c USING (workspace_id, contact_id)
+
+-- name: mark_for_repair
+INSERT INTO dirty_contacts (workspace_id, contact_id, revision)
+SELECT workspace_id, contact_id, -nextval('repairs')
+FROM (SELECT * FROM unnest($1::text[], $2::uuid[]) AS t (workspace_id, contact_id) ORDER BY workspace_id, contact_id) AS t
+ON CONFLICT (workspace_id, contact_id) DO UPDATE SET revision = excluded.revision

@@ -49,3 +49,6 @@ JOIN contacts c USING (workspace_id, contact_id)
 
 -- name: workspaces
 SELECT workspace_id FROM workspaces ORDER BY workspace_id
+
+-- name: analyze
+ANALYZE messages, identities, contacts

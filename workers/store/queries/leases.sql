@@ -6,7 +6,7 @@ VALUES ($1, $2, $3, clock_timestamp() + make_interval(secs => $4))
 ON CONFLICT (name) DO UPDATE SET
     token = excluded.token, owner = excluded.owner, expires_at = excluded.expires_at
 WHERE l.token = excluded.token OR l.expires_at < clock_timestamp()
-RETURNING last_run_at IS NULL OR last_run_at <= clock_timestamp() - make_interval(secs => $5) AS due
+RETURNING coalesce(extract(epoch FROM last_run_at - clock_timestamp()) + $5::float8, 0)::float8 AS due_in
 
 -- name: hold
 SELECT now() FROM leases WHERE name = $1 AND token = $2 AND expires_at > clock_timestamp() FOR UPDATE

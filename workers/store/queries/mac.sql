@@ -161,7 +161,17 @@ FROM unnest($1::text[], $2::timestamptz[]) AS wanted (workspace_id, cycle_start)
 JOIN sluice.mac_counts c USING (workspace_id, cycle_start)
 
 -- name: clear_dirty_cycles
-DELETE FROM dirty_cycles d USING unnest($1::text[], $2::timestamptz[], $3::text[], $4::bigint[])
-    AS done (workspace_id, cycle_start, shard, revision)
-WHERE d.workspace_id = done.workspace_id AND d.cycle_start = done.cycle_start AND d.shard = done.shard
-    AND d.revision = done.revision
+-- A mark that somebody holds is being renewed: it stays, and nobody waits for anybody.
+DELETE FROM dirty_cycles d USING (
+    SELECT workspace_id, cycle_start, shard
+    FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::bigint[]) AS done (workspace_id, cycle_start, shard, revision)
+    JOIN dirty_cycles USING (workspace_id, cycle_start, shard, revision)
+    ORDER BY workspace_id, cycle_start, shard FOR UPDATE OF dirty_cycles SKIP LOCKED
+) AS done
+WHERE (d.workspace_id, d.cycle_start, d.shard) = (done.workspace_id, done.cycle_start, done.shard)
+
+-- name: mark_for_repair
+INSERT INTO dirty_cycles (workspace_id, cycle_start, shard, revision)
+SELECT workspace_id, cycle_start, 'repair', -nextval('repairs')
+FROM (SELECT * FROM unnest($1::text[], $2::timestamptz[]) AS t (workspace_id, cycle_start) ORDER BY workspace_id, cycle_start) AS t
+ON CONFLICT (workspace_id, cycle_start, shard) DO UPDATE SET revision = excluded.revision

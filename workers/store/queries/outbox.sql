@@ -1,19 +1,26 @@
 -- The ordinary outbox. Rows are chosen because they are there, never by "id > last": commits come out of sequence.
 
 -- name: put
-INSERT INTO outbox (topic, key, value, ce_id, workspace_id, time, traceparent)
-SELECT topic, key, value, ce_id, workspace_id, time, traceparent
-FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::uuid[], $5::text[], $6::timestamptz[], $7::bytea[])
-    WITH ORDINALITY AS f (topic, key, value, ce_id, workspace_id, time, traceparent, position)
+INSERT INTO outbox (topic, key, value, ce_id, workspace_id, time, traceparent, headers)
+SELECT topic, key, value, ce_id, workspace_id, time, traceparent, headers
+FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::uuid[], $5::text[], $6::timestamptz[], $7::bytea[], $8::bytea[])
+    WITH ORDINALITY AS f (topic, key, value, ce_id, workspace_id, time, traceparent, headers, position)
 ORDER BY position
 
--- name: waiting_shards
-SELECT shard FROM generate_series(0, 3) AS s (shard)
-WHERE EXISTS (SELECT FROM outbox WHERE outbox.shard = s.shard)
-ORDER BY shard
+-- name: waiting
+-- In the order of an index: its dead entries are passed over, those of the table would be read.
+SELECT
+    ARRAY(
+        SELECT shard FROM generate_series(0, 3) AS s (shard)
+        WHERE EXISTS (SELECT FROM outbox WHERE outbox.shard = s.shard) ORDER BY shard
+    ) AS shards,
+    array_remove(ARRAY[
+        (SELECT 'contacts.changes' FROM dirty_contacts ORDER BY workspace_id, contact_id LIMIT 1),
+        (SELECT 'billing.mac' FROM dirty_cycles ORDER BY workspace_id, cycle_start, shard LIMIT 1)
+    ], NULL) AS topics
 
 -- name: of_shard
-SELECT id, topic, key, value, ce_id, workspace_id, time, traceparent
+SELECT id, topic, key, value, ce_id, workspace_id, time, traceparent, headers
 FROM outbox WHERE shard = $1 ORDER BY id LIMIT $2
 
 -- name: published

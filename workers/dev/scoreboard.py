@@ -1,0 +1,135 @@
+"""The demo's figures as people read them: two columns of counts and the monthly active contacts, in 80 characters."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from workers.dev.figures import Figures, Row
+from workers.dev.recording import Summary
+
+_WIDTH: Final = 39
+
+Line = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A total and what it is made of."""
+
+    title: str
+    total: int
+    lines: Sequence[Line]
+
+
+def scoreboard(figures: Figures, day: Summary) -> RenderableType:
+    """Everything that was read back."""
+    left = [*_messages(figures, day), _runs(figures), _dead_letters(figures)]
+    right = [_sends(figures), *_holds(figures), _commands(figures)]
+    columns = Table.grid(padding=(0, 2, 0, 0))
+    columns.add_row(_column(left), _column(right))
+    return Group(columns, _mac(figures))
+
+
+def _messages(figures: Figures, day: Summary) -> list[Section]:
+    inbound = figures.inbound
+    lines = [
+        ("accepted", inbound["accepted"]),
+        ("dropped", inbound["dropped"]),
+        ("echoes of staff", inbound["echoes"]),
+        ("echoes of our own sends", day.inbound["echoes_of_sends"]),
+        ("duplicates", day.inbound["duplicates"]),
+        ("same id, other content", inbound["conflicts"]),
+        ("dead letters", inbound["dead"]),
+    ]
+    dropped = figures.tables["dropped"]
+    why = [
+        Section(
+            f"dropped: {reason}", sum(row["messages"] for row in rows), [(_mac_rule(r), r["messages"]) for r in rows]
+        )
+        for reason, rows in _grouped(dropped, "reason").items()
+    ]
+    return [Section("messages in", day.topics["messages.inbound"], lines), *why]
+
+
+def _mac_rule(row: Row) -> str:
+    return f"{row['rule']}: {'counted for MAC' if row['counted'] else 'out of MAC'}"
+
+
+def _runs(figures: Figures) -> Section:
+    return _section("workflow runs", [(_with_reason(r["state"], r), r["runs"]) for r in figures.tables["runs"]])
+
+
+def _dead_letters(figures: Figures) -> Section:
+    return _section("dead letters", [(r["source_topic"], r["letters"]) for r in figures.tables["dead_letters"]])
+
+
+def _sends(figures: Figures) -> Section:
+    return _section("sends", [(_with_reason(r["status"], r), r["sends"]) for r in figures.tables["sends"]])
+
+
+def _holds(figures: Figures) -> list[Section]:
+    why = [("both" if " + " in r["reasons"] else r["reasons"], r["sends"]) for r in figures.tables["hold_reasons"]]
+    endings = ("waiting", "confirmed", "rejected", "expired", "cancelled", "refused")
+    return [
+        Section("held, and why", figures.holds["ever"], why),
+        Section("what became of them", figures.holds["ever"], [(name, figures.holds[name]) for name in endings]),
+    ]
+
+
+def _commands(figures: Figures) -> Section:
+    outcomes: Counter[str] = Counter()
+    for row in figures.tables["commands"]:
+        outcomes[row["outcome"]] += row["commands"]
+    return _section("commands", sorted(outcomes.items()))
+
+
+def _section(title: str, lines: Sequence[Line]) -> Section:
+    return Section(title, sum(count for _, count in lines), lines)
+
+
+def _grouped(rows: Iterable[Row], column: str) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row[column], []).append(row)
+    return groups
+
+
+def _with_reason(name: str, row: Row) -> str:
+    return f"{name}: {row['reason']}" if row["reason"] else name
+
+
+def _column(sections: Iterable[Section]) -> Table:
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_column(width=_WIDTH - 8, no_wrap=True, overflow="ellipsis")
+    table.add_column(width=6, justify="right", no_wrap=True)
+    for section in sections:
+        table.add_row(Text(section.title, "bold"), Text(f"{section.total:,}", "bold"))
+        for label, count in section.lines:
+            table.add_row(Text(f"  {label}"), f"{count:,}")
+        table.add_row("", "")
+    return table
+
+
+def _mac(figures: Figures) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("monthly active contacts", no_wrap=True, width=24)
+    table.add_column("cycle (UTC)", no_wrap=True)
+    for name in ("active", "blocked left in"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in figures.mac:
+        everybody = figures.recounted.get((row["workspace_id"], row["cycle_start"]), (0, 0))[1]
+        if everybody:
+            active = row["active_contacts"] + row["adjustments"]
+            cycle = f"{_moment(row['cycle_start'])} – {_moment(row['cycle_end'])}"
+            table.add_row(f"  {row['workspace_id']}", cycle, f"{active:,}", f"{everybody:,}")
+    return table
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%d %b %H:%M}"
