@@ -1,7 +1,7 @@
-"""The bare floor: decode, COPY, produce, commit, with no rules at all. What any consumer of this field must at least do.
+"""The bare floor: decode, COPY, produce, commit, no rules at all. What any consumer of this field must at least do.
 
-One process, TypedDict decoding, garbage frozen, one COPY per poll of 2,000 into a table with a uuid primary key, the input's
-values produced with `create_batch`/`send_batch`, acknowledgements awaited, offsets committed per poll.
+One process, TypedDict decoding, garbage frozen, one COPY per poll of 2,000 into a table with a uuid primary key, the
+input's values produced with `create_batch`/`send_batch`, acknowledgements awaited, offsets committed per poll.
 """
 
 import asyncio

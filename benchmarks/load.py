@@ -1,4 +1,4 @@
-"""The load: inbound messages of about 480 bytes from a fixed crowd of contacts, the same for everyone who is measured."""
+"""The load: inbound messages of about 480 bytes from a fixed crowd of contacts, the same for everyone measured."""
 
 import asyncio
 import random

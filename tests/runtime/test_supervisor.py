@@ -126,6 +126,7 @@ async def test_a_compacted_topic_gets_the_current_row_and_a_changed_mark_stays(
     database: str, pool: Pool, broker: Broker
 ) -> None:
     await broker.create(*TOPICS, "contacts.changes")
+    await pool.execute("INSERT INTO sluice_core.dirty_contacts VALUES ('w', gen_random_uuid(), 1)")
     revision, cleared = 1, asyncio.Event()
 
     async def load(tx: Connection, _limit: int) -> list[Current]:
@@ -133,9 +134,10 @@ async def test_a_compacted_topic_gets_the_current_row_and_a_changed_mark_stays(
         fact = Fact("contacts.changes", b"k", b"%d" % revision, fact_id("c", str(revision)), "w", now)
         return [] if cleared.is_set() else [Current(fact, revision)]
 
-    async def clear(_tx: Connection, published: Sequence[Current]) -> None:
+    async def clear(tx: Connection, published: Sequence[Current]) -> None:
         nonlocal revision
         if published[0].mark == revision == 3:
+            await tx.execute("DELETE FROM dirty_contacts")
             cleared.set()
         revision = min(3, revision + 1)
 

@@ -26,7 +26,7 @@ from workers.settings import Settings
 from workers.store.pool import pool_of
 
 _READY_S: Final = 60.0
-# The demo's own answers, whatever the environment says of other servers. What is unread is waited for, not polled.
+# The demo's own answers, whatever the environment says of other servers.
 _SETTINGS: Final = {"topic_prefix": "", "group_prefix": "demo", "metrics_port": None, "fetch_max_wait_ms": 20}
 # Nothing of it outlives the demo, so nothing need survive a power cut.
 _POSTGRES: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

@@ -17,7 +17,7 @@ from workers.store import reports
 Positions = Mapping[Source, int]
 
 _PORTION: Final = 500  # records sent between two looks at what is unread
-_LOOK_S: Final = 0.02
+_LOOK_S: Final = 0.05
 
 
 class Feed:

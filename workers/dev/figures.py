@@ -22,7 +22,7 @@ CycleKey = tuple[str, datetime]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the database says after the day. `recounted`: per cycle, without blocked contacts' messages and with them."""
+    """What the database says after the day. `recounted`: active contacts per cycle, without blocked ones and with."""
 
     inbound: Row
     holds: Row

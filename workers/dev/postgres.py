@@ -15,8 +15,8 @@ _BEGIN = "# --- Sluice ---"
 def embedded_postgres(data_dir: Path, options: Mapping[str, str] | None = None) -> Iterator[str]:
     """Runs PostgreSQL 18 on `data_dir` (made if missing, kept afterwards) and yields its libpq URL (a Unix socket).
 
-    `options` are postgresql.conf settings. Nobody else may use `data_dir` meanwhile. Blocks for about a second; needs the
-    extra `embedded`.
+    `options` are postgresql.conf settings. Nobody else may use `data_dir` meanwhile. Blocks for about a second; needs
+    the extra `embedded`.
 
     Raises:
         SetupError: the extra is not installed.

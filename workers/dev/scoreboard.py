@@ -13,7 +13,10 @@ from rich.text import Text
 from workers.dev.figures import Figures, Row
 from workers.dev.recording import Summary
 
-_WIDTH: Final = 39
+# Labels and counts of two columns with what is between them: 80 characters.
+_LEFT: Final = 30
+_RIGHT: Final = 32
+_COUNT: Final = 6
 
 Line = tuple[str, int]
 
@@ -32,7 +35,7 @@ def scoreboard(figures: Figures, day: Summary) -> RenderableType:
     left = [*_messages(figures, day), _runs(figures), _dead_letters(figures)]
     right = [_sends(figures), *_holds(figures), _commands(figures)]
     columns = Table.grid(padding=(0, 2, 0, 0))
-    columns.add_row(_column(left), _column(right))
+    columns.add_row(_column(left, _LEFT), _column(right, _RIGHT))
     return Group(columns, _mac(figures))
 
 
@@ -104,10 +107,10 @@ def _with_reason(name: str, row: Row) -> str:
     return f"{name}: {row['reason']}" if row["reason"] else name
 
 
-def _column(sections: Iterable[Section]) -> Table:
+def _column(sections: Iterable[Section], width: int) -> Table:
     table = Table.grid(padding=(0, 1, 0, 0))
-    table.add_column(width=_WIDTH - 8, no_wrap=True, overflow="ellipsis")
-    table.add_column(width=6, justify="right", no_wrap=True)
+    table.add_column(width=width, no_wrap=True, overflow="ellipsis")
+    table.add_column(width=_COUNT, justify="right", no_wrap=True)
     for section in sections:
         table.add_row(Text(section.title, "bold"), Text(f"{section.total:,}", "bold"))
         for label, count in section.lines:
@@ -120,7 +123,7 @@ def _mac(figures: Figures) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("monthly active contacts", no_wrap=True, width=24)
     table.add_column("cycle (UTC)", no_wrap=True)
-    for name in ("active", "blocked left in"):
+    for name in ("without blocked", "with blocked"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in figures.mac:
         everybody = figures.recounted.get((row["workspace_id"], row["cycle_start"]), (0, 0))[1]
@@ -132,4 +135,4 @@ def _mac(figures: Figures) -> Table:
 
 
 def _moment(moment: datetime) -> str:
-    return f"{moment:%d %b %H:%M}"
+    return f"{moment.day:2} {moment:%b %H:%M}"

@@ -87,7 +87,8 @@ def revision_fact(
             )
         )
     else:
-        assert message.body is not None, "only a message whose content is kept is accepted again"
+        if message.body is None:
+            raise ValueError("only a message whose content is kept can be accepted again")
         accepted = accepted_value(
             message.body.encode(),
             message_id=message.message_id,

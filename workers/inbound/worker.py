@@ -1,4 +1,4 @@
-"""messages.inbound: load what a poll needs, judge it, save what follows. A handful of statements, however many messages."""
+"""messages.inbound: load what a poll needs, judge it, save what follows, in a handful of statements."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime

@@ -10,8 +10,11 @@ from workers.rules.conversations import Status, last_closing, status
 
 
 class Contact(Struct, frozen=True):
-    """State under the row's lock. `opened_at` is the time of an event that opened the conversation, `closed_at` of the last
-    closing by a person; blocks close it as well."""
+    """State under the row's lock.
+
+    `opened_at` is the time of an event that opened the conversation, `closed_at` of the last closing by a person; blocks
+    close it as well.
+    """
 
     workspace_id: str
     contact_id: UUID

@@ -1,4 +1,4 @@
-"""Is a conversation open? A function of when it was opened and closed, not of when workers learned of it (contract 3.5)."""
+"""Is a conversation open? A function of when it was opened and closed, not of when that was learned (contract 3.5)."""
 
 from collections.abc import Sequence
 from datetime import datetime

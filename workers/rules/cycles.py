@@ -1,4 +1,7 @@
-"""Billing months (contract 5.1): half-open ranges in UTC, from anchor day and time zone. Marking and reading use this one file."""
+"""Billing months (contract 5.1): half-open ranges in UTC, from anchor day and time zone.
+
+Marking and reading both use this file and no other.
+"""
 
 import calendar
 from bisect import bisect_right
@@ -95,8 +98,8 @@ class Calendar:
 def calendar_of(settings: Iterable[Setting]) -> Calendar:
     """The calendar that follows from everything ever set, in whatever order it arrived.
 
-    Of each name the first value (by issued_at) holds from the beginning; a later one from the end of the cycle that holds
-    its issued_at.
+    Of each name the first value (by issued_at) holds from the beginning; a later one from the end of the cycle that
+    holds its issued_at.
     """
     ordered = sorted(settings, key=lambda s: (s.issued_at, s.command_id.bytes))
     seen: set[tuple[str, str]] = set()

@@ -1,8 +1,8 @@
 """One address, one identity: E.164 for phone numbers, and what must never be turned into one (contract 3.4).
 
-The facts about `phonenumbers` that this file leans on (checked with 9.0.43): letters are mapped to digits, an extension is
-dropped by E.164 formatting, and a short code formats as an impossible international number. So letters and extensions are
-ruled out before parsing, and what is parsed must be a possible number.
+The facts about `phonenumbers` that this file leans on (checked with 9.0.43): letters are mapped to digits, an extension
+is dropped by E.164 formatting, and a short code formats as an impossible international number. So letters and
+extensions are ruled out before parsing, and what is parsed must be a possible number.
 """
 
 import re
@@ -23,7 +23,7 @@ _SHORT_CODE_DIGITS: Final = 6
 
 
 class Identity(NamedTuple):
-    """`lookup` is what identities are compared by: it differs from `address` for national aliases of one number only."""
+    """`lookup` is what identities are compared by; it differs from `address` for national aliases only."""
 
     channel: str
     scope: str  # '' where the address means the same on every channel of its kind, else the channel_id
@@ -81,8 +81,10 @@ def _understand(channel: str, text: str, digits: str, region: str | None) -> Pho
         return None
     if channel == "whatsapp":
         return _parse(digits, region) if digits.startswith("0") else _parse("+" + digits, None)
-    if region is None:
-        return None
+    return _national_first(digits, region) if region is not None else None
+
+
+def _national_first(digits: str, region: str) -> PhoneNumber | None:
     national, international = _parse(digits, region), _parse("+" + digits, None)
     for number in (national, international):
         if number is not None and phonenumbers.is_valid_number(number):
@@ -113,7 +115,7 @@ def _without_scheme(address: str) -> str:
 
 
 def _outdated(channel: str, address: str, digits: str) -> Identity | None:
-    """WhatsApp still delivers Mexican mobiles as 521…, which is no possible number any more: kept, and found by today's form."""
+    """WhatsApp still delivers Mexican mobiles as 521…, no possible number any more: kept, and found by today's form."""
     today = _parse(_alias("+" + digits), None)
     if today is None or _alias("+" + digits) == "+" + digits:
         return None

@@ -1,4 +1,4 @@
-"""The verdict on a message: a function of its event time, its contact's block history and its cycle's settings (contract 3).
+"""The verdict on a message: a function of its event time, its contact's block history and its cycle's settings.
 
 Nothing here depends on when a worker reaches the message, so judging again after a late block gives what a punctual one
 would have given.
@@ -23,7 +23,7 @@ OUTBOUND_KINDS = frozenset({"echo", "send", "broadcast"})
 class Facts(Struct, frozen=True):
     """What the verdict on one message depends on, besides the history and the calendar.
 
-    `erased`: its content is gone, so that it cannot be accepted any more. `released`: a person took it out of the ledger.
+    `erased`: its content is gone, so it cannot be accepted any more. `released`: a person took it out of the ledger.
     """
 
     kind: str

@@ -113,7 +113,7 @@ async def connect(tx: Connection, connected: Mapping[tuple[str, int], tuple[date
 
 
 async def opt(tx: Connection, opted: Mapping[tuple[str, int], tuple[datetime, UUID, bool]]) -> None:
-    """Opt-outs and opt-ins: (workspace_id, identity_id) -> event time, id of the message, opted out. The later one wins."""
+    """Opt-outs and opt-ins: (workspace_id, identity_id) -> event time, message id, opted out. The later one wins."""
     if opted:
         rows = [(*key, out, at, by) for key, (at, by, out) in opted.items()]
         await tx.execute(_SQL["opt"], *columns(rows, 5))

@@ -44,7 +44,7 @@ async def waiting(connection: Connection) -> Waiting:
 async def of_shard(connection: Connection, shard: int, limit: int) -> list[tuple[int, Message]]:
     """The oldest facts of a shard with their row's id."""
     rows = await connection.fetch(_QUERIES["of_shard"], shard, limit)
-    return [(identity, Message(*fields, headers.unpack(packed))) for identity, *fields, packed in rows]
+    return [(row[0], Message(*row[1:-1])._replace(headers=headers.unpack(row[-1]))) for row in rows]
 
 
 async def published(connection: Connection, ids: Sequence[int]) -> None:
