@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 WORKERS: Final = ("inbound", "outbound", "commands", "workflows", "billing", "upkeep", "all")
+PARTITIONS: Final = 12
 _PIPED_WIDTH: Final = 240  # nobody's terminal ends there, so no cell need be broken
 
 app = typer.Typer(
@@ -111,7 +112,7 @@ def migrate() -> None:
 
 @app.command()
 def topics(
-    partitions: Annotated[int, typer.Option(min=1, max=10_000, help="Of the topics that are made.")] = 12,
+    partitions: Annotated[int, typer.Option(min=1, max=10_000, help="Of the topics that are made.")] = PARTITIONS,
     replication: Annotated[int, typer.Option(min=1, max=9, help="Copies of the topics that are made.")] = 1,
     describe: Annotated[bool, typer.Option("--describe", help="Print the registry and change nothing.")] = False,
     as_json: AsJson = False,

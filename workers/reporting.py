@@ -17,7 +17,7 @@ from workers.explaining import explained
 from workers.runtime.batch import Connection
 from workers.runtime.topics import Checked
 from workers.settings import Settings
-from workers.store import reports
+from workers.store import migrate, reports
 from workers.store.pool import pool_of
 
 Rows = Sequence[Mapping[str, Any]]
@@ -114,6 +114,7 @@ async def _reading(settings: Settings) -> AsyncIterator[Connection]:
             pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
+            await migrate.check(connection)
             yield connection
 
 

@@ -4,6 +4,7 @@ Whatever is wrong is told in one line that names the variable and never its valu
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -18,6 +19,25 @@ PREFIX: Final = "SLUICE_"
 
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$", max_length=64)]
 _MEBIBYTE: Final = 1024 * 1024
+# Checked here, because what a driver says of a URL it cannot read may quote the password.
+_HOST: Final = r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/@?#,\[\]]+)(?::\d{1,5})?"
+_URL: Final = re.compile(
+    rf"postgres(?:ql)?://(?:[^\s:/@?#]*(?::[^\s/@?#]*)?@)?(?:{_HOST}(?:,{_HOST})*)?(?:/[^\s/?#]*)?(?:\?(?:[\w.]+=[^\s&#]*&?)*)?"
+)
+_BROKER: Final = re.compile(_HOST)
+
+# What a value must be, without the value.
+_REASONS: Final = {
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be more than {gt}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must be at most {max_length} characters",
+    "string_pattern_mismatch": "may hold letters, digits and . _ - only",
+}
 
 
 class Settings(BaseSettings):
@@ -99,8 +119,18 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _postgresql(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
-            raise ValueError("must be a libpq URL, postgresql://…")
+        if value is not None and not _URL.fullmatch(value.get_secret_value()):
+            raise ValueError(
+                "must be a libpq URL, postgresql://user:password@host:5432/name, with special characters of the "
+                "password percent-encoded"
+            )
+        return value
+
+    @field_validator("kafka_bootstrap")
+    @classmethod
+    def _brokers(cls, value: str | None) -> str | None:
+        if value is not None and not all(_BROKER.fullmatch(broker.strip()) for broker in value.split(",")):
+            raise ValueError("must be host:port, separated by commas")
         return value
 
     @model_validator(mode="after")
@@ -192,11 +222,14 @@ def _refuse_unknown() -> None:
 
 
 def _line(error: Any) -> str:
-    reason = str(error["msg"]).removeprefix("Value error, ")
     if not error["loc"]:
-        return reason
-    name = f"{PREFIX}{error['loc'][0]}".upper()
-    return f"{name} is not set" if error["type"] == "missing" else f"{name}: {reason}"
+        return str(error["msg"]).removeprefix("Value error, ")
+    return f"{PREFIX}{error['loc'][0]}".upper() + f": {_reason(error)}"
+
+
+def _reason(error: Any) -> str:
+    template = _REASONS.get(error["type"])
+    return template.format(**error.get("ctx", {})) if template else str(error["msg"]).removeprefix("Value error, ")
 
 
 def described() -> list[tuple[str, str, str]]:

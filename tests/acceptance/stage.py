@@ -137,10 +137,10 @@ class Stage:
 
         await self.until(reached, "what is owed is not published")
 
-    async def until(self, reached: Any, complaint: str) -> None:
+    async def until(self, reached: Any, complaint: str, patience_s: float = PATIENCE_S) -> None:
         """Waits until `await reached()`; fails at once when the workers have ended."""
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(patience_s):
                 while not await reached():
                     if self._working.done():
                         raise AssertionError(f"the workers ended: {self._working.result()!r}")
@@ -241,13 +241,12 @@ async def set_stage(broker: Broker, database: str) -> AsyncIterator[Stage]:
             group_prefix=broker.group_prefix,
             session_timeout_ms=6_000,
             fetch_max_wait_ms=20,
-            unreachable_after_s=10,
         )
         working = asyncio.create_task(supervisor.run(settings, plan_of([ALL]), ready=ready.set, stop=stop))
         try:
             stage = Stage(broker, pool, working)
             await stage.open(stack)
-            await stage.until(lambda: _is_set(ready), "the workers did not begin to consume")
+            await stage.until(lambda: _is_set(ready), "the workers did not begin to consume", 2 * PATIENCE_S)
             yield stage
         finally:
             stop.set()

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from schemas.topics import INPUTS
 from tests.acceptance.schema import breaches
-from tests.acceptance.stage import Workspace
+from tests.acceptance.stage import MISSING, Workspace, at
 
 DEAD: Final[dict[str, bytes | None]] = {
     "no JSON": b"{not json",
@@ -40,6 +40,37 @@ async def test_dead_letters_are_the_records_byte_for_byte(workspace: Workspace, 
         query = "SELECT * FROM sluice.dead_letters WHERE (source_topic, source_partition, source_offset) = ($1, $2, $3)"
         row = await workspace.stage.pool.fetchrow(query, topic, *where)
         assert (row["error"], row["status"], row["attempts"]) == (head["error"], "new", 1)
+
+
+async def test_what_is_no_record_of_its_topic_is_a_dead_letter(workspace: Workspace) -> None:
+    deep: list[Any] = []
+    for _ in range(32):
+        deep = [deep]
+    bad = [
+        json.dumps(record, default=str).encode()
+        for record in (
+            workspace.message("N\0L", at=at(0)),
+            workspace.message("\ud800", at=at(0)),
+            workspace.message(at=at(0), channel="pigeon"),
+            workspace.message(at=at(0), kind="shout"),
+            workspace.message(at=at(0), extra={"deep": deep}),
+            workspace.message(at=at(0), provider_message_id=""),
+            workspace.message(at=at(0), received_at="2025-03-10T12:00:00"),
+            workspace.message(at=at(0), content=MISSING),
+            workspace.event("run_paused", "r1"),
+        )
+    ]
+    key = f"{workspace.id}:bad".encode()
+    for value in bad:
+        topic = "workflows.events" if b"run_paused" in value else "messages.inbound"
+        await workspace.stage.publish(topic, (key, value))
+    await workspace.play(workspace.message("good", at=at(0), extra={"deep": [[[]]]}))
+
+    letters = [
+        out.raw or b"" for out in await workspace.stage.everything() if out.topic == "dead.letters" and out.key == key
+    ]
+    assert sorted(letters) == sorted(bad)
+    assert len(await workspace.rows("conversation_messages")) == 1
 
 
 async def test_a_dead_letter_above_512_kib_is_a_reference(workspace: Workspace) -> None:

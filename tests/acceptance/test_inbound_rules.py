@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import msgspec
+
 from schemas.ids import message_id
 from tests.acceptance.stage import PHONE, WHATSAPP, Json, Workspace, at
 
@@ -192,6 +194,9 @@ async def test_rule_3_3_a_message_is_applied_once_however_often_it_comes(workspa
     hello = workspace.message("hello", at=at(0))
     await workspace.play_together(hello, hello)
     await workspace.play(hello | {"received_at": at(3)}, hello)
+    elsewhere = [(f"key {n}".encode(), msgspec.json.encode(hello)) for n in range(8)]  # on every partition
+    await workspace.stage.publish("messages.inbound", *elsewhere)
+    await workspace.stage.applied()
 
     assert await shown(workspace) == ["hello"]
     assert len({out.head["ce_id"] for out in await workspace.outputs("messages.accepted")}) == 1

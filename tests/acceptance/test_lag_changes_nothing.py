@@ -75,6 +75,7 @@ async def deliver(pool: Pool, workspace_id: str, facts: Sequence[Fact], delivery
     return outputs
 
 
+@pytest.mark.timeout(600)  # to shrink what fails takes longer than to pass
 @settings(
     max_examples=70,
     deadline=None,

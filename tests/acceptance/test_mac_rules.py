@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from schemas.ids import message_id
-from tests.acceptance.stage import WHATSAPP, Json, Workspace, at, identity, now
+from tests.acceptance.stage import PHONE, WHATSAPP, Json, Workspace, at, identity, now
 
 INSTANT = timedelta(microseconds=1)
 LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)
@@ -102,15 +102,19 @@ async def test_rule_5_2_a_send_counts_once_the_provider_accepted_it(workspace: W
 
 
 async def test_rule_5_2_the_event_time_of_a_send_is_its_earliest_acceptance(workspace: Workspace) -> None:
-    send, early = workspace.send(at=at(0)), workspace.send(at=at(0), to={"address": "+4915100000001"})
-    await workspace.play(configured(workspace), send, early)
+    send, early, ahead = (
+        workspace.send(at=at(0), to={"address": a}) for a in (PHONE, "+4915100000001", "+4915100000002")
+    )
+    await workspace.play(configured(workspace), send, early, ahead)
     for status, minutes in (("read", 30), ("delivered", 20), ("sent", 25)):
         await workspace.play(workspace.receipt(send, status, at=at(minutes)))
     await workspace.play(workspace.receipt(early, "sent", at=at(-60)))  # not before it was asked for
+    await workspace.play(workspace.receipt(ahead, "sent", at=now() + timedelta(hours=1)))  # not ahead of Kafka
 
     times = {row["contact_id"]: row["first_counted_at"] for row in await workspace.rows("mac_contacts")}
     assert times[await workspace.contact_id()] == at(20)
     assert times[await workspace.contact_id("+4915100000001")] == at(0)
+    assert times[await workspace.contact_id("+4915100000002")] <= now()
 
 
 async def test_rule_5_2_what_no_provider_accepted_counts_nothing(workspace: Workspace) -> None:
@@ -215,17 +219,20 @@ async def test_rule_5_3_a_late_block_takes_back_what_it_covers(workspace: Worksp
 
 
 async def test_rule_5_4_the_proof_is_the_earliest_counted_message(workspace: Workspace) -> None:
-    late, early, same = (workspace.message(str(n), at=at(minutes)) for n, minutes in enumerate((20, 10, 10)))
-    ids = [message_id(workspace.id, m["channel_id"], "in", m["provider_message_id"]) for m in (late, early, same)]
+    def id_of(message: Json) -> UUID:
+        return message_id(workspace.id, message["channel_id"], "in", message["provider_message_id"])
+
+    late = workspace.message("late", at=at(20))
+    smaller, larger = sorted((workspace.message("early", at=at(10)) for _ in range(2)), key=id_of)
     await workspace.play(configured(workspace))
     proofs = []
-    for message in (late, early, same):
+    for message in (late, larger, smaller, larger):
         await workspace.play(message)
         row = await workspace.row("mac_contacts")
         proofs.append((row["first_message_id"], row["first_counted_at"]))
 
-    assert proofs[:2] == [(ids[0], at(20)), (ids[1], at(10))]
-    assert proofs[2] == (min(ids[1:]), at(10))
+    expected = ((late, 20), (larger, 10), (smaller, 10), (smaller, 10))
+    assert proofs == [(id_of(message), at(minutes)) for message, minutes in expected]
     assert await active(workspace) == {MARCH: 1}
 
 

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from schemas.topics import OUTPUTS
 from tests.acceptance.schema import breaches
-from tests.acceptance.stage import PHONE, WHATSAPP, Json, Published, Stage, Workspace, at, identity, named, now
+from tests.acceptance.stage import PHONE, WHATSAPP, Json, Published, Stage, Workspace, at, identity, named
 
 INBOUND: Final = "workspace_id channel_id channel provider_message_id sender sent_at received_at kind content extra"
 ACCEPTED: Final = f"{INBOUND} message_id direction contact_id conversation_id profile_id event_time revision"
@@ -251,10 +251,3 @@ async def test_compacted_topics_end_with_the_newest_revision(day: Day) -> None:
         value = counts[f"{ws.id}:{start}".encode()]
         for name in ("active_contacts", "adjustments", "status", "revision"):
             assert value[name] == row[name]
-
-
-async def test_an_event_time_ahead_of_kafka_is_brought_back_to_it(workspace: Workspace) -> None:
-    ahead = now().replace(year=now().year + 1)
-    await workspace.play(workspace.message(at=ahead), workspace.command("block_contact", identity=WHATSAPP, at=ahead))
-    assert (await workspace.row("conversation_messages"))["event_time"] < now()
-    assert (await workspace.row("blocked_contacts"))["blocked_at"] < now()

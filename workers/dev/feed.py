@@ -48,9 +48,9 @@ class Feed:
                 await self._send(portion, progress)
                 portion = []
             if isinstance(item, Barrier):
-                await self._until(self._caught_up, progress)
+                await self._until(self._applied, progress)
         await self._send(portion, progress)
-        await self._until(self._caught_up, progress)
+        await self._until(self._worked_off, progress)
 
     async def _until(self, done: Callable[[Positions], Awaitable[bool]], progress: Callable[[int], None]) -> None:
         """Looks at what is applied until that is enough; what is in the database can only be asked for."""
@@ -83,10 +83,13 @@ class Feed:
                 sizes.popleft()
         return all(sum(size for _, size in sizes) <= UNREAD_LIMIT_BYTES / 2 for sizes in self._unread.values())
 
-    async def _caught_up(self, applied: Positions) -> bool:
-        """Whether every record sent is applied and everything owed for it is published."""
-        if any(applied.get(source, 0) < end for source, end in self._ends.items()):
+    async def _applied(self, applied: Positions) -> bool:
+        return all(applied.get(source, 0) >= end for source, end in self._ends.items())
+
+    async def _worked_off(self, applied: Positions) -> bool:
+        """Whether what the records cause in the background is done as well; what is owed is published on stopping."""
+        if not await self._applied(applied):
             return False
         async with self._pool.acquire() as connection:
             backlog = await reports.backlog(connection)
-        return not backlog["owed_batches"] and not backlog["outbox_facts"]
+        return not backlog["revisions_due"] and not backlog["outbox_facts"]

@@ -89,12 +89,18 @@ async def _patiently(
 ) -> T:
     loop = asyncio.get_running_loop()
     give_up = loop.time() + bound_s
+    told = False
     while True:
         try:
             async with asyncio.timeout(max(1.0, min(10.0, bound_s))):
                 return await work()
         except away as error:
             if loop.time() >= give_up:
-                raise Unreachable(f"{server} did not answer for {bound_s:g} s: {error}") from error
-            log.warning(f"{server} does not answer yet; trying again.", action="waiting_for_server", server=server)
+                reason = str(error) or type(error).__name__
+                raise Unreachable(f"{server} did not answer for {bound_s:g} s: {reason}") from error
+            if not told:
+                log.warning(
+                    f"{server} does not answer yet; waiting for it.", action="waiting_for_server", server=server
+                )
+            told = True
         await asyncio.sleep(min(_PAUSE_S, bound_s / 5))

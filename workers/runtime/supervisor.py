@@ -3,14 +3,14 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
 from schemas.topics import TOPICS
-from workers.errors import ExitCode, SluiceError
+from workers.errors import ApplyFailed, ExitCode, SluiceError
 from workers.runtime import startup
 from workers.runtime.batch import WorkerSpec
 from workers.runtime.dirty import DirtyTopic, Publisher
@@ -24,6 +24,7 @@ from workers.runtime.telemetry import configure_logging, serve_metrics
 from workers.runtime.worker import Wiring, Worker, tune_garbage_collection
 from workers.settings import Settings
 
+T = TypeVar("T")
 STOP_S: Final = 28.0
 
 log = structlog.get_logger()
@@ -64,12 +65,26 @@ async def run(
     """
     stopping = stop or asyncio.Event()
     try:
-        async with _signalled(stopping), _services(settings, plan, probe) as services:
+        async with _signalled(stopping), AsyncExitStack() as stack:
+            starting = asyncio.create_task(stack.enter_async_context(_services(settings, plan, probe)), name="start")
+            services = await _unless_stopped(starting, stopping)
+            if services is None:
+                return ExitCode.CLEAN
             if settings.metrics_port is not None:
                 serve_metrics(settings.metrics_host, settings.metrics_port)
             return await supervise(services, stopping, ready)
     except Exception as error:  # noqa: BLE001 - the one place that must survive everything, to say how it ended
         return _told("start", error)
+
+
+async def _unless_stopped(starting: asyncio.Task[T], stopping: asyncio.Event) -> T | None:
+    """What was started; None if somebody asked to stop while a server was still waited for."""
+    asked = asyncio.create_task(stopping.wait(), name="stop")
+    try:
+        await asyncio.wait({starting, asked}, return_when=asyncio.FIRST_COMPLETED)
+        return await starting if starting.done() else None
+    finally:
+        await ended(asked, starting)
 
 
 @asynccontextmanager
@@ -150,6 +165,6 @@ def _told(service: str, error: BaseException) -> ExitCode:
         log.error("A fault: this is a bug.", action="fault", service=service, exc_info=error)
         return ExitCode.FAULT
     # What an operator can mend is one line; a cause is shown only where it is needed to find a bug.
-    cause = error.__cause__ if error.exit_code is ExitCode.FAULT else None
+    cause = error.__cause__ if isinstance(error, ApplyFailed) else None
     log.error(str(error), action=type(error).__name__.lower(), service=service, exc_info=cause)
     return error.exit_code

@@ -10,6 +10,8 @@ from typing import Any, Final
 import structlog
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from workers.errors import SettingsError
+
 RECORDS: Final = Counter("sluice_records_applied_total", "Records applied.", ["worker", "topic"])
 DEAD: Final = Counter("sluice_dead_letters_total", "Records that could not be understood.", ["worker", "topic"])
 KEYLESS: Final = Counter("sluice_records_without_key_total", "Records that came without a key.", ["worker", "topic"])
@@ -35,6 +37,11 @@ REPAIRED: Final = Counter(
 )
 JOBS: Final = Counter("sluice_job_rounds_total", "Rounds of timed jobs.", ["job"])
 
+# Tracebacks never show variables: they hold passwords and people's messages.
+_CONSOLE: Final = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+_TRACEBACKS: Final = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -46,7 +53,7 @@ def configure_logging(log_format: str = "auto", level: str = "info") -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    renderer: Any = _CONSOLE if console else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[*shared, *_errors(console), renderer],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
@@ -54,6 +61,7 @@ def configure_logging(log_format: str = "auto", level: str = "info") -> None:
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_is_news)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, _library],
@@ -69,8 +77,13 @@ def configure_logging(log_format: str = "auto", level: str = "info") -> None:
     logging.getLogger("aiokafka").setLevel(logging.ERROR if level != "debug" else logging.WARNING)
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    # No broker to begin with: aiokafka raises as well, and whoever waits for it tells it in one line.
+    return not (record.name.startswith("aiokafka") and str(record.msg).startswith('Unable connect to "'))
+
+
 def _errors(console: bool) -> list[Any]:  # noqa: FBT001 - a value of one decision, not a mode
-    return [] if console else [structlog.processors.dict_tracebacks]
+    return [] if console else [_TRACEBACKS]
 
 
 def _library(_logger: Any, _method: str, event: Any) -> Any:
@@ -83,9 +96,14 @@ def serve_metrics(host: str, port: int) -> None:
     """Serves the metrics over HTTP, in a thread of its own, as long as the process lives.
 
     Raises:
-        OSError: the port is taken.
+        SettingsError: the address cannot be had.
     """
-    start_http_server(port, addr=host)
+    try:
+        start_http_server(port, addr=host)
+    except OSError as error:
+        raise SettingsError(
+            f"SLUICE_METRICS_HOST and _PORT: {host}:{port} cannot be had: {error.strerror or error}"
+        ) from error
 
 
 class Hasher:

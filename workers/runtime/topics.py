@@ -36,7 +36,9 @@ async def ensure(cluster: Kafka, partitions: int, replication: int) -> Checked:
         await _create(admin, cluster, missing, partitions, replication)
         wrong = await _differences(admin, cluster, [spec for name, spec in TOPICS.items() if name in existing])
     except (kafka.KafkaConnectionError, kafka.NodeNotReadyError, kafka.KafkaTimeoutError, OSError) as error:
-        raise Unreachable(f"Kafka does not answer at SLUICE_KAFKA_BOOTSTRAP: {error}") from error
+        raise Unreachable(f"Kafka does not answer at SLUICE_KAFKA_BOOTSTRAP ({cluster.bootstrap})") from error
+    except kafka.KafkaError as error:
+        raise SetupError(f"Kafka refuses us: {error!r}") from error
     finally:
         await admin.close()
     return Checked([spec.name for spec in missing], wrong)

@@ -38,9 +38,13 @@ async def open_pool(url: str, *, name: str = "worker", min_size: int = 1, max_si
     if await server_version(url) >= 17:
         settings |= _SINCE_17
     pool: Pool = await asyncpg.create_pool(
-        url, min_size=min_size, max_size=max_size, server_settings=settings, command_timeout=60
+        url, min_size=min_size, max_size=max_size, server_settings=settings, command_timeout=60, reset=_nothing_to_reset
     )
     return pool
+
+
+async def _nothing_to_reset(_connection: Connection) -> None:
+    """What is set here is set for one transaction: asking the server to reset it would be a round trip for nothing."""
 
 
 async def server_version(url: str) -> int:

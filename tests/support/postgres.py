@@ -1,0 +1,49 @@
+"""The PostgreSQL servers this machine has besides the embedded one, to see that Sluice keeps to what they know."""
+
+import os
+import pwd
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+_PLACES: Final = Path("/usr/lib/postgresql")
+_MINIMUM: Final = 15
+_OPTIONS: Final = "-c fsync=off -c listen_addresses= -c max_connections=120 -c unix_socket_directories="
+
+
+def installed() -> list[int]:
+    """Major versions that Sluice promises to run on, oldest first."""
+    found = (int(path.parts[-3]) for path in _PLACES.glob("*/bin/initdb") if path.parts[-3].isdigit())
+    return sorted(version for version in found if version >= _MINIMUM)
+
+
+@contextmanager
+def postgres(version: int) -> Iterator[str]:
+    """Runs an installed server in a temporary folder and yields its libpq URL (a Unix socket)."""
+    tools = _PLACES / str(version) / "bin"
+    with tempfile.TemporaryDirectory(prefix=f"sluice-postgres{version}-", ignore_cleanup_errors=True) as folder:
+        owner = _owner()
+        if "user" in owner:
+            os.chown(folder, pwd.getpwnam(owner["user"]).pw_uid, -1)
+        data = Path(folder) / "data"
+        _run(owner, tools / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=utf8", "--no-sync")
+        _run(owner, tools / "pg_ctl", "-D", data, "-w", "-l", data / "log", "-o", f"{_OPTIONS}{folder}", "start")
+        try:
+            yield f"postgresql://postgres@/postgres?host={folder}"
+        finally:
+            _run(owner, tools / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+
+
+def _owner() -> dict[str, Any]:
+    """PostgreSQL refuses to run as root: then it runs as nobody."""
+    return {"user": "nobody", "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+def _run(owner: dict[str, Any], *command: object) -> None:
+    arguments = [str(word) for word in command]
+    done = subprocess.run(arguments, capture_output=True, text=True, cwd="/", check=False, **owner)  # noqa: S603 - our own words
+    if done.returncode != 0:
+        raise RuntimeError(f"{arguments[0]} failed: {done.stdout}{done.stderr}")
