@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from schemas import limits
-from schemas.fields import Channel, Direction, FieldValue
+from schemas.fields import Channel, Direction, FieldValue, Moment
 from schemas.inbound import Content, InboundMessage
 from schemas.sends import Confirmation, Source
 
@@ -44,7 +44,7 @@ class MessageAccepted(InboundMessage, frozen=True, kw_only=True, gc=False):
     contact_id: UUID
     conversation_id: UUID
     profile_id: str | None
-    event_time: datetime
+    event_time: Moment
     revision: int
 
 
@@ -57,8 +57,8 @@ class MessageDropped(Struct, frozen=True, kw_only=True, gc=False):
     channel: Channel
     channel_id: str
     reason: Literal["contact_blocked", "contact_deleted"]
-    event_time: datetime
-    decided_at: datetime
+    event_time: Moment
+    decided_at: Moment
 
 
 class MessageRevised(Struct, frozen=True, kw_only=True, gc=False, rename={"from_": "from"}):
@@ -70,7 +70,7 @@ class MessageRevised(Struct, frozen=True, kw_only=True, gc=False, rename={"from_
     from_: Verdict
     to: Verdict
     reason: Literal["late_block", "late_unblock", "released"]
-    revised_at: datetime
+    revised_at: Moment
     revision: int
 
 
@@ -80,7 +80,7 @@ class RevisedToAccepted(MessageAccepted, frozen=True, kw_only=True, gc=False, re
     from_: Verdict
     to: Verdict
     reason: Literal["late_block", "late_unblock", "released"]
-    revised_at: datetime
+    revised_at: Moment
 
 
 class SendDispatch(Struct, frozen=True, kw_only=True, gc=False):
@@ -109,7 +109,7 @@ class SendStatus(Struct, frozen=True, kw_only=True, gc=False):
     reason: str | None
     reasons: list[str] | None
     attempt: int | None
-    at: datetime
+    at: Moment
     actor: str | None
     revision: int
 
@@ -124,7 +124,7 @@ class WorkflowControl(Struct, frozen=True, kw_only=True, gc=False):
     outcome: Literal["sent", "rejected", "expired", "cancelled"] | None
     reason: str | None
     contact_id: UUID | None
-    at: datetime
+    at: Moment
     revision: int
 
 
@@ -174,8 +174,8 @@ class MacCount(Struct, frozen=True, kw_only=True, gc=False):
     """`billing.mac`: a cycle's count; it holds from `cycle_start` to before `cycle_end`."""
 
     workspace_id: str
-    cycle_start: datetime
-    cycle_end: datetime
+    cycle_start: Moment
+    cycle_end: Moment
     active_contacts: int
     adjustments: int
     status: Literal["open", "closed"]
@@ -186,11 +186,11 @@ class BillingAlert(Struct, frozen=True, kw_only=True, gc=False):
     """`billing.alerts`: a count reached `threshold` percent of the workspace's `limit`."""
 
     workspace_id: str
-    cycle_start: datetime
+    cycle_start: Moment
     threshold: int
     active_contacts: int
     limit: int
-    at: datetime
+    at: Moment
 
 
 class DeadLetterReference(Struct, frozen=True, kw_only=True, gc=False):

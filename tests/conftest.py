@@ -11,7 +11,7 @@ from asyncpg import Pool
 
 from tests.support.brokers import Broker
 from tests.support.databases import Databases
-from tests.support.kafka import KafkaServer, KafkaUnavailable, jars, real_kafka, required
+from tests.support.kafka import KafkaServer, demand, real_kafka
 from workers.dev.broker import embedded_broker
 from workers.dev.postgres import embedded_postgres
 from workers.store.pool import pool_of
@@ -64,12 +64,7 @@ def broker() -> Iterator[Broker]:
 
 @pytest.fixture(scope="session")
 def kafka_server() -> Iterator[KafkaServer]:
-    try:
-        jars()
-    except KafkaUnavailable as error:
-        if required():
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+    demand()
     with real_kafka() as server:
         yield server
 

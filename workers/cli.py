@@ -53,9 +53,10 @@ def main() -> None:
 
 @app.command()
 def demo() -> None:
-    """Play a recorded multi-channel day through every worker, on an embedded PostgreSQL and broker.
+    """Play a recorded day through every worker; check the figures.
 
-    Prints what was accepted, dropped, held, halted and counted, and why. Exit code 0 only if the figures reconcile.
+    PostgreSQL and a broker run embedded, in a temporary folder. Prints what was accepted, dropped, held, halted and
+    counted, and why. Exit code 0 only if the figures reconcile.
     """
     from workers.dev.demo import demo as play
 
@@ -72,9 +73,10 @@ def dev(
         bool, typer.Option("--external", help="Use SLUICE_DATABASE_URL and SLUICE_KAFKA_BOOTSTRAP instead.")
     ] = False,
 ) -> None:
-    """Run everything on this machine until Ctrl-C or SIGTERM: servers, schema, topics, every worker.
+    """Run servers and every worker here until Ctrl-C or SIGTERM.
 
-    PostgreSQL keeps its data; the broker lives in memory and starts empty each time.
+    PostgreSQL keeps its data; the broker lives in memory and starts empty each time, with four partitions a topic.
+    The schema is brought up to date and the topics are made first, also with --external.
     """
     from workers.dev import standalone
 
@@ -87,11 +89,11 @@ def dev(
 def worker(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help=f"Any of {', '.join(WORKERS)}.")],
 ) -> None:
-    """Run the named workers in one process against the configured servers, until SIGTERM.
+    """Run workers against the configured servers, until SIGTERM.
 
-    More processes share the work, up to one for each partition. Exit codes: 0 clean stop; 1 fault, also when a server
-    is unreachable for a minute; 2 settings, rights, missing migration or topics; 3 stopped the line; 4 a batch in
-    flight was fenced.
+    They share this process. More processes share the work, up to one for each partition. Exit codes: 0 clean stop;
+    1 fault, also when a server is unreachable for a minute; 2 settings, rights, missing migration or topics; 3 stopped
+    the line; 4 a batch in flight was fenced.
     """
     unknown = sorted(set(names) - set(WORKERS))
     if unknown:
@@ -117,7 +119,7 @@ def topics(
     describe: Annotated[bool, typer.Option("--describe", help="Print the registry and change nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Create the topics that are missing and check the others.
+    """Make the topics that are missing, check the others.
 
     Input topics are made with LogAppendTime; content is kept for 7 days. Exit code 2 if an existing topic is set
     otherwise.
@@ -135,7 +137,10 @@ def topics(
 
 @app.command()
 def status(as_json: AsJson = False) -> None:
-    """What an operator looks at first: progress by partition, what is owed, dead letters, holds."""
+    """What to look at first: progress, what waits, dead letters.
+
+    Progress by partition is what is applied; Kafka's committed offsets are what is published.
+    """
     from workers import reporting
 
     _show(reporting.status(_settings()), as_json=as_json)
@@ -143,7 +148,10 @@ def status(as_json: AsJson = False) -> None:
 
 @app.command()
 def holds(workspace: OfWorkspace = None, limit: Limit = 100, as_json: AsJson = False) -> None:
-    """Sends that wait for a person, those that expire first on top. Texts are not shown; see sluice.held_sends."""
+    """Sends that wait for a person.
+
+    Those that expire first are on top. Texts are not shown here; the view sluice.held_sends has them.
+    """
     from workers import reporting
 
     _show(reporting.holds(_settings(), workspace, limit), as_json=as_json)
@@ -158,7 +166,10 @@ def mac(
     limit: Limit = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Monthly active contacts by workspace and cycle, or why one contact counts."""
+    """Monthly active contacts, or why one contact counts.
+
+    Counts by workspace and cycle, the newest cycle first; adjustments are what came after a cycle was closed.
+    """
     from workers import reporting
 
     settings = _settings()

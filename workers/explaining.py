@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import asyncpg
 from asyncpg import exceptions as pg
 
 from workers.errors import SetupError, Unreachable
@@ -16,7 +15,7 @@ _OUT_OF_DATE: Final = (
 )
 _AWAY: Final = (
     *(pg.PostgresConnectionError, pg.OperatorInterventionError, pg.InsufficientResourcesError),
-    *(asyncpg.InterfaceError, OSError),
+    *(pg.InterfaceError, OSError),
 )
 
 
@@ -37,6 +36,5 @@ def explained() -> Iterator[None]:
     except _REFUSED as error:
         raise SetupError(f"PostgreSQL refuses the connection of SLUICE_DATABASE_URL: {error}") from error
     except _AWAY as error:
-        raise Unreachable(
-            f"PostgreSQL does not answer at SLUICE_DATABASE_URL: {error or type(error).__name__}"
-        ) from error
+        reason = str(error) or type(error).__name__
+        raise Unreachable(f"PostgreSQL does not answer at SLUICE_DATABASE_URL: {reason}") from error

@@ -66,13 +66,13 @@ async def explain_mac(settings: Settings, workspace: str, cycle: datetime, conta
 
 def show(console: Console, report: Report, *, as_json: bool) -> None:
     """Print a report."""
+    documents = {name: [dict(row) for row in rows] for name, rows in report.tables.items()}
     if as_json:
-        documents = {name: [dict(row) for row in rows] for name, rows in report.tables.items()}
         _json(next(iter(documents.values())) if len(documents) == 1 else documents)
         return
-    if not any(report.tables.values()):
+    if not any(documents.values()):
         console.print(report.hint)
-    for name, rows in report.tables.items():
+    for name, rows in documents.items():
         if rows:
             console.print(_table(name, rows))
 

@@ -191,6 +191,16 @@ async def test_a_missing_or_unexpected_key_is_accepted_and_the_key_goes_out_as_i
     assert keys["one"] == b"unexpected"
 
 
+async def test_a_revision_has_the_key_of_the_message_however_its_address_is_spelt(workspace: Workspace) -> None:
+    block = workspace.command("block_contact", identity=WHATSAPP, at=at(10))
+    release = workspace.command("release_dropped", identity=WHATSAPP, **{"from": at(0), "to": at(60)})
+    await workspace.play(workspace.message(at=at(15), address="0049 151 12345678"), block)
+    await workspace.play(workspace.command("unblock_contact", identity=WHATSAPP, at=at(20)), release)
+
+    keys = [out.key for topic in ("messages.accepted", "messages.revised") for out in await workspace.outputs(topic)]
+    assert keys == [f"{workspace.id}:whatsapp:0049 151 12345678".encode()] * 3
+
+
 async def test_first_occurrences_are_in_order_per_key(workspace: Workspace) -> None:
     people = [f"+491510000000{n}" for n in range(3)]
     said = [workspace.message(str(n), at=at(n), address=people[n % 3]) for n in range(30)]

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -18,6 +19,24 @@ from workers.errors import ExitCode
 SECRET = "geheim"  # noqa: S105 - nobody's
 NOWHERE = f"postgresql://u:{SECRET}@127.0.0.1:1/d"
 NO_BROKER = "127.0.0.1:2"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Runs a command that ends before it starts anything, in this process."""
+    for name in [name for name in os.environ if name.startswith("SLUICE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("SLUICE_DATABASE_URL", NOWHERE)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["sluice", *arguments])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        told = capsys.readouterr()
+        return Ended(int(end.value.code or 0), told.out, told.err, 0)
+
+    return run
 
 
 def _told(ended: Ended, *words: str) -> None:
@@ -44,8 +63,8 @@ def _told(ended: Ended, *words: str) -> None:
         (["dev", "--external"], "SLUICE_KAFKA_BOOTSTRAP"),
     ],
 )
-def test_what_is_asked_wrongly_is_exit_code_2(arguments: list[str], word: str, tmp_path: Path) -> None:
-    ended = Sluice(tmp_path, DATABASE_URL=NOWHERE).run(*arguments)
+def test_what_is_asked_wrongly_is_exit_code_2(arguments: list[str], word: str, here: Callable[..., Ended]) -> None:
+    ended = here(*arguments)
 
     assert ended.code == ExitCode.SETUP
     assert word in ended.err.splitlines()[-1]
@@ -155,15 +174,15 @@ def test_the_command_line_names_what_there_is() -> None:
 @pytest.mark.parametrize(
     "command", [[], ["demo"], ["dev"], ["worker"], ["migrate"], ["topics"], ["status"], ["holds"], ["mac"]]
 )
-def test_help_says_what_a_command_does(command: list[str], tmp_path: Path) -> None:
-    ended = Sluice(tmp_path).run(*command, "--help")
+def test_help_says_what_a_command_does(command: list[str], here: Callable[..., Ended]) -> None:
+    ended = here(*command, "--help")
 
     assert ended.code == ExitCode.CLEAN
     assert len(ended.out.split()) > 25
 
 
-def test_the_registry_of_topics_can_be_read_without_servers(tmp_path: Path) -> None:
-    ended = Sluice(tmp_path).run("topics", "--describe")
+def test_the_registry_of_topics_can_be_read_without_servers(here: Callable[..., Ended]) -> None:
+    ended = here("topics", "--describe")
 
     assert ended.code == ExitCode.CLEAN
     assert all(name in ended.out for name in TOPICS)

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from schemas.ids import fact_id
 from tests.runtime.ledgerbook import OUTPUT, TOPIC, apply, book, rows, spec_of
 from tests.support.brokers import Broker
+from tests.support.processes import settings_for as settings
 from workers.errors import ExitCode
 from workers.runtime import supervisor
 from workers.runtime.batch import Batch, Connection, Fact, Output
@@ -22,18 +23,6 @@ from workers.runtime.supervisor import Plan
 from workers.settings import Settings, load_settings
 
 TOPICS = (TOPIC, OUTPUT, "dead.letters")
-
-
-def settings(database: str, broker: Broker, **others: object) -> Settings:
-    return load_settings(
-        database_url=database,
-        kafka_bootstrap=broker.bootstrap,
-        topic_prefix=broker.topic_prefix,
-        group_prefix=broker.group_prefix,
-        hash_key="ab" * 16 + "cd" * 16,
-        session_timeout_ms=6_000,
-        **{"unreachable_after_s": 5.0, **others},
-    )
 
 
 async def process(settings_: Settings, plan: Plan) -> tuple[ExitCode, list[str]]:

@@ -19,6 +19,8 @@ A worker in a test:
             accepted = await any_broker.read("messages.accepted", 3)        # waits for three records
             code = await worker.stop()                                      # or: await worker.ended()
 
+A whole plan, with its jobs and publishers, runs inside `tests.support.processes.at_work(database, broker, plan)`.
+
 `running(…, probe=p)` calls `await p(point)` at every named point of the commit order: polled, fenced, applied,
 before_commit, committed, published, offsets_committed, leases_taken, owed_published, handed_over. A probe that raises
 is a crash there; a probe that awaits an event holds the worker there (`tests.support.probes`).

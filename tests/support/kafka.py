@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _POM: Final = _ROOT / "deploy" / "kafka" / "pom.xml"
 _JARS: Final = _ROOT / ".sluice" / "kafka"
@@ -63,6 +65,16 @@ def jars() -> Path:
             raise KafkaUnavailable(f"Maven could not fetch Kafka: {done.stdout[-500:]}")
         stamp.write_text(wanted, encoding="utf-8")
     return _JARS
+
+
+def demand() -> None:
+    """Makes sure that Kafka can be had: otherwise the test is skipped, or fails where it is required."""
+    try:
+        jars()
+    except KafkaUnavailable as error:
+        if required():
+            pytest.fail(str(error))
+        pytest.skip(str(error))
 
 
 class KafkaServer:

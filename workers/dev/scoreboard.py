@@ -120,10 +120,10 @@ def _column(sections: Iterable[Section], width: int) -> Table:
 
 
 def _mac(figures: Figures) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("monthly active contacts", no_wrap=True, width=24)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("monthly active contacts", no_wrap=True, width=23)
     table.add_column("cycle (UTC)", no_wrap=True)
-    for name in ("without blocked", "with blocked"):
+    for name in ("active", "with blocked"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in figures.mac:
         everybody = figures.recounted.get((row["workspace_id"], row["cycle_start"]), (0, 0))[1]

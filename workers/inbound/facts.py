@@ -3,6 +3,9 @@
 from datetime import datetime
 from typing import Literal
 
+import msgspec
+from msgspec import Struct
+
 from schemas.ids import fact_id
 from schemas.outputs import (
     ENCODER,
@@ -102,7 +105,7 @@ def revision_fact(
         value = revised_to_accepted_value(accepted, reason=reason, revised_at=now)
     return Output(
         topic=topic,
-        key=f"{message.workspace_id}:{message.channel}:{message.address}".encode(),
+        key=_input_key(message),
         value=value,
         ce_id=fact_id(topic, message.workspace_id, str(message.message_id), reason, cause_id),
         workspace_id=message.workspace_id,
@@ -110,3 +113,20 @@ def revision_fact(
         source=cause.source,
         traceparent=cause.traceparent,
     )
+
+
+class _Sender(Struct, frozen=True):
+    address: str
+
+
+class _Sent(Struct, frozen=True):
+    sender: _Sender
+
+
+_SENT = msgspec.json.Decoder(_Sent)
+
+
+def _input_key(message: Stored) -> bytes:
+    """The key producers give the message, its address spelt as they do: one partition takes all verdicts on it."""
+    address = message.address if message.body is None else _SENT.decode(message.body).sender.address
+    return f"{message.workspace_id}:{message.channel}:{address}".encode()

@@ -12,8 +12,8 @@ from workers.rules.conversations import Status, last_closing, status
 class Contact(Struct, frozen=True):
     """State under the row's lock.
 
-    `opened_at` is the time of an event that opened the conversation, `closed_at` of the last closing by a person; blocks
-    close it as well.
+    `opened_at` is the time of an event that opened the conversation, `closed_at` of the last closing by a person;
+    blocks close it as well.
     """
 
     workspace_id: str

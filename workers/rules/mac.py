@@ -16,8 +16,8 @@ def counts(
 ) -> bool:
     """`block_start`: begin of the block interval that holds the event time, if one does.
 
-    `kind` is `message`, `reaction`, `echo`, `send` or `broadcast`. A dropped message still counts in the cycle that holds
-    the begin of its block, or starts at it, unless the workspace excludes at once.
+    `kind` is `message`, `reaction`, `echo`, `send` or `broadcast`. A dropped message still counts in the cycle that
+    holds the begin of its block, or starts at it, unless the workspace excludes at once.
     """
     if channel_id in settings.uncounted_channels:
         return False

@@ -10,6 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Final
 
 import structlog
@@ -196,7 +197,13 @@ async def _discard(producer: Any, in_flight_s: float) -> None:
     if sender.sender_task is not None:
         sender.sender_task.cancel()
         await asyncio.wait({sender.sender_task}, timeout=in_flight_s + 1)
-    producer._message_accumulator.fail_all(kafka.ProducerClosed())  # noqa: SLF001
+    accumulator = producer._message_accumulator  # noqa: SLF001
+    accumulator.fail_all(kafka.ProducerClosed())
+    # Nobody will ask how these ended any more, and asyncio complains of what nobody asks.
+    for batch in (*chain(*accumulator._batches.values()), *accumulator._pending_batches):  # noqa: SLF001
+        for ending in (batch.future, batch._drain_waiter):  # noqa: SLF001
+            if not ending.cancelled():
+                ending.exception()
     stopping = asyncio.create_task(producer.stop())
     await asyncio.wait({stopping}, timeout=in_flight_s)
     await ended(stopping)
