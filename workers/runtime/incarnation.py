@@ -9,7 +9,7 @@ import structlog
 
 from workers.runtime.producer import KafkaOutput
 from workers.settings import Settings
-from workers.store import dead_letters, owed, progress, tails
+from workers.store import attempts, dead_letters, owed, progress, tails
 from workers.store.failures import translated
 from workers.store.pool import pool_of
 
@@ -39,6 +39,7 @@ async def begin(settings: Settings) -> None:
                 await dead_letters.detach(connection, known)
                 await progress.forget(connection, known)
                 await tails.forget(connection)
+                await attempts.detach_parked(connection)
     finally:
         await output.stop()
     if known:

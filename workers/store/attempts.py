@@ -98,5 +98,10 @@ async def give_up_parked(tx: Connection, parked_before: datetime, limit: int) ->
     return _parked(await tx.fetch(_SQL["give_up_parked"], parked_before, limit))
 
 
+async def detach_parked(tx: Connection) -> None:
+    """Makes way for topics whose offsets begin again: what waits keeps everything but its offset."""
+    await tx.execute(_SQL["detach_parked"])
+
+
 def _parked(rows: Iterable[Mapping[str, Any]]) -> list[Parked]:
     return sorted((Parked(**dict(row)) for row in rows), key=lambda p: (p.record_at, p.topic, p.partition, p.offset))

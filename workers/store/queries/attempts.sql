@@ -60,3 +60,7 @@ DELETE FROM parked_receipts p WHERE (workspace_id, topic, partition, "offset") I
     WHERE parked_at <= $1 ORDER BY parked_at LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 RETURNING p.*
+
+-- name: detach_parked
+-- Offsets begin again: what waits must not stand in the way of a new record at the same one.
+UPDATE parked_receipts SET "offset" = -nextval('repairs') WHERE "offset" >= 0
