@@ -29,7 +29,7 @@ def main() -> None:
     """Parse the command line; measure one side in a process of its own, or everything."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (default 3)")
-    parser.add_argument("--messages", type=int, default=60_000, help="messages a round (default 60,000)")
+    parser.add_argument("--messages", type=int, default=100_000, help="messages a round (default 100,000)")
     parser.add_argument("--backlog", type=int, default=0, help="then one round over so many messages, for memory")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/latest.json"), help="where the figures go")
     parser.add_argument(
