@@ -45,6 +45,8 @@ async def go_on(tx: Connection, now: datetime, source: Source) -> list[Output]:
     """The next step of revisions that were too large for one transaction; [] when none is left."""
     outputs: list[Output] = []
     for key, command_id in await messages.revisions_due(tx, limit=1):
+        # Before the contact, as everybody does: who changes settings holds the workspace and may wait for the contact.
+        await workspaces.share(tx, {(key[0], "", "")})
         current = await contacts.lock_for_update(tx, [key])
         record: Record[None] = Record(source, 0, now, None, None)
         causes = {key: Cause(current[key], str(command_id), record)}
