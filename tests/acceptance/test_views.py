@@ -130,3 +130,10 @@ async def test_billing_reads_billing_and_nothing_else(pool: Pool) -> None:
             role,
         )
         assert {name for (name,) in rows} == expected
+
+
+async def test_billing_may_ask_why_a_contact_counts(pool: Pool) -> None:
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL ROLE sluice_billing")
+        query = "SELECT * FROM sluice.explain_mac('nobody', now(), gen_random_uuid())"
+        assert await connection.fetch(query) == []

@@ -1,17 +1,15 @@
 """messages.inbound: load what a poll needs, judge it, save what follows, in a handful of statements."""
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
 
 from schemas.decoding import decode_inbound
 from schemas.inbound import InboundMessage
 from workers.inbound.arrivals import understand, without_repeats
-from workers.inbound.decide import Changes, Judged, decide, message_row, proof
+from workers.inbound.decide import Changes, decide, message_row, proof
 from workers.inbound.facts import verdict_fact
 from workers.runtime.batch import Batch, Connection, Output, WorkerSpec
 from workers.store import contacts, mac, messages, workspaces
 from workers.store.contacts import ContactKey
-from workers.store.workspaces import Workspace
 
 
 async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
@@ -34,7 +32,8 @@ async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
     await messages.count_conflicts(tx, conflicts, batch.now)
     renamed = await _save_names(tx, changes.said)
     await contacts.mark_dirty(tx, made | touched | renamed)
-    earlier = _earlier_than_known(changes.judged, tenants)
+    seen = ((j.contact.workspace_id, j.arrival.event_time) for j in changes.judged)
+    earlier = workspaces.earlier_than_known(seen, tenants)
     cycles = ((w, cycle) for w, at in earlier.items() for cycle, _ in tenants[w].calendar.between(at, batch.now))
     await mac.add(tx, [proof(j) for j in changes.judged if j.verdict.counted], cycles)
     # Last, as another poll waits for it that may have made what this one still needs.
@@ -59,15 +58,3 @@ async def _save_names(tx: Connection, said: Mapping[str, Collection[ContactKey]]
     names, languages, avatars = (newest.get(a, {}) for a in ("name", "language", "avatar_url"))
     await contacts.rename(tx, {key: (names.get(key), languages.get(key), avatars.get(key)) for key in keys})
     return keys
-
-
-def _earlier_than_known(judged: Collection[Judged], tenants: Mapping[str, Workspace]) -> dict[str, datetime]:
-    earliest: dict[str, datetime] = {}
-    for j in judged:
-        workspace_id, at = j.contact.workspace_id, j.arrival.event_time
-        earliest[workspace_id] = min(at, earliest.get(workspace_id, at))
-    return {
-        workspace_id: at
-        for workspace_id, at in earliest.items()
-        if (first := tenants[workspace_id].first_message_at) is None or at < first
-    }

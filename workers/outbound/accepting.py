@@ -1,6 +1,6 @@
 """A provider took the message: it joins the conversation, connects the channel, and counts (contract 4.5, 5.2)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ import msgspec
 from schemas.ids import digest
 from schemas.inbound import Content
 from workers.outbound.cases import Locked
+from workers.rules.cycles import Cycle
 from workers.rules.inbound import Facts, Verdict, judge
 from workers.runtime.batch import Connection
 from workers.store import contacts, mac, messages, sends, workspaces
@@ -73,8 +74,11 @@ async def accept(
     told.sort(key=lambda m: m.at, reverse=True)  # of several to one address the earliest is what stays
     connected = {(m.send.workspace_id, m.owner.identity_id): (m.at, m.send.channel_id) for m in told}
     await contacts.connect(tx, connected)
-    await _store(tx, told, tenants, now)
-    await _note_first_messages(tx, told, tenants, now)
+    earlier = workspaces.earlier_than_known(((m.send.workspace_id, m.at) for m in told), tenants)
+    cycles = ((w, cycle) for w, at in earlier.items() for cycle, _ in tenants[w].calendar.between(at, now))
+    await _store(tx, told, tenants, now, cycles)
+    # Last, as another poll waits for it that may have made what this one still needs.
+    await workspaces.note_first_messages(tx, earlier)
 
 
 async def _link(
@@ -126,13 +130,19 @@ def _message(
     return _Message(acceptance, send, send.message_id, at, kind, owner, verdict)
 
 
-async def _store(tx: Connection, told: Sequence[_Message], tenants: Mapping[str, Workspace], now: datetime) -> None:
+async def _store(
+    tx: Connection,
+    told: Sequence[_Message],
+    tenants: Mapping[str, Workspace],
+    now: datetime,
+    cycles: Iterable[tuple[str, Cycle]],
+) -> None:
     first = {m.key: m for m in told if m.acceptance.accepted_before is None}
     # An echo with the provider's id came before: it is the same message, and counts by itself.
     echoed = await messages.digests(tx, first.keys())
     new = [m for key, m in sorted(first.items()) if key not in echoed]
     await messages.add(tx, [_row(m, now) for m in new])
-    await mac.add(tx, [_proof(m) for m in new if m.verdict.counted])
+    await mac.add(tx, [_proof(m) for m in new if m.verdict.counted], cycles)
     moved = [m for m in told if m.acceptance.accepted_before is not None]
     if moved:
         await sends.move_messages(tx, [_move(m) for m in moved])
@@ -180,15 +190,3 @@ def _touched(message: _Message, tenants: Mapping[str, Workspace]) -> list[Active
     instants = (message.at, before) if before is not None else (message.at,)
     calendar = tenants[send.workspace_id].calendar
     return [Active(send.workspace_id, calendar.at(at)[0], message.owner.contact_id) for at in instants]
-
-
-async def _note_first_messages(
-    tx: Connection, told: Sequence[_Message], tenants: Mapping[str, Workspace], now: datetime
-) -> None:
-    earliest: dict[str, datetime] = {}
-    for m in told:
-        earliest[m.send.workspace_id] = min(m.at, earliest.get(m.send.workspace_id, m.at))
-    earlier = {w: at for w, at in earliest.items() if (first := tenants[w].first_message_at) is None or at < first}
-    if earlier:
-        await workspaces.note_first_messages(tx, earlier)
-        await mac.add_cycles(tx, ((w, c) for w, at in earlier.items() for c, _ in tenants[w].calendar.between(at, now)))

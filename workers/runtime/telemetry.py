@@ -1,5 +1,5 @@
 """Logs and metrics. Every log line is one sentence for people and a stable `action` for machines; every metric's name
-stands in this file. Addresses of people are hashed wherever they are shown.
+stands in this file. An address of a person is shown through `Hasher` or not at all.
 """
 
 import logging

@@ -64,6 +64,14 @@ async def add_channels(tx: Connection, channels: Iterable[tuple[str, str, str]])
     await tx.execute(_SQL["add_channels"], *columns(sorted(set(channels)), 3))
 
 
+def earlier_than_known(seen: Iterable[tuple[str, datetime]], tenants: Mapping[str, Workspace]) -> dict[str, datetime]:
+    """Of (workspace_id, event time) pairs the earliest of each workspace, where its first message is later."""
+    earliest: dict[str, datetime] = {}
+    for workspace_id, at in seen:
+        earliest[workspace_id] = min(at, earliest.get(workspace_id, at))
+    return {w: at for w, at in earliest.items() if (first := tenants[w].first_message_at) is None or at < first}
+
+
 async def note_first_messages(tx: Connection, earliest: Mapping[str, datetime]) -> None:
     """Remember each workspace's earliest event time: every cycle since then has a row."""
     if earliest:

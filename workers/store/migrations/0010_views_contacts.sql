@@ -47,10 +47,11 @@ SELECT workspace_id, cycle_start, contact_id, first_message_id, first_counted_at
 CREATE VIEW sluice.mac_adjustments AS
 SELECT adjustment_id, workspace_id, cycle_start, contact_id, amount, cause, at FROM sluice_core.mac_adjustments;
 
--- Why a contact is active in a cycle, or is not: its messages there, the counted ones first, the proof on top.
+-- Why a contact is active in a cycle, or is not: its messages there, the counted ones first, the proof on top. Billing may
+-- ask without a right to the private tables, so it runs with its owner's.
 CREATE FUNCTION sluice.explain_mac(of_workspace text, of_cycle timestamptz, of_contact uuid)
 RETURNS TABLE (message_id uuid, channel text, kind text, event_time timestamptz, counted boolean, explanation text)
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog AS $$
     SELECT m.message_id, m.channel, m.kind, m.event_time, m.counted,
         CASE
             WHEN m.message_id = p.first_message_id THEN 'proof: the earliest counted message of the cycle'
