@@ -1,10 +1,9 @@
 """Logs and metrics. Every log line is one sentence for people and a stable `action` for machines; every metric's name
-stands in this file. An address of a person is shown through `Hasher` or not at all.
+stands in this file. An address of a person is shown in neither.
 """
 
 import logging
 import sys
-from hashlib import blake2b
 from typing import Any, Final
 
 import structlog
@@ -104,13 +103,3 @@ def serve_metrics(host: str, port: int) -> None:
         raise SettingsError(
             f"SLUICE_METRICS_HOST and _PORT: {host}:{port} cannot be had: {error.strerror or error}"
         ) from error
-
-
-class Hasher:
-    """Shows an address in a log or metric without showing it: equal addresses look equal, with this key only."""
-
-    def __init__(self, key: bytes) -> None:
-        self._key = key
-
-    def __call__(self, address: str) -> str:
-        return blake2b(address.encode(), key=self._key[:64], digest_size=6).hexdigest()
