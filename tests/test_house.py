@@ -16,9 +16,6 @@ from workers.settings import described
 ROOT: Final = Path(__file__).resolve().parents[1]
 DOCS: Final = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LOCKS: Final = ["requirements.lock", "requirements-runtime.lock", "deploy/requirements-build.lock"]
-PROMISED_COMMANDS: Final = {
-    *("demo", "dev", "worker", "migrate", "topics", "status", "progress", "dead-letters", "holds", "mac"),
-}
 
 _CODE: Final = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 _LINK: Final = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -126,7 +123,7 @@ def _resolves(doc: Path, link: str) -> bool:
 
 
 def _commands() -> set[str]:
-    return set(typer.main.get_group(cli.app).commands) | PROMISED_COMMANDS
+    return set(typer.main.get_group(cli.app).commands)
 
 
 def _targets() -> set[str]:

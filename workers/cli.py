@@ -4,29 +4,19 @@ Exit codes: 0 clean, 1 fault, 2 settings, rights, migrations or topics, 3 stoppe
 needs is imported when it runs: help is quick, and only what is asked for must be installed.
 """
 
-import asyncio
 import sys
-from collections.abc import Coroutine
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import Annotated, Final
 from uuid import UUID
 
 import typer
 
+from workers import dead_letter_commands, progress_commands
 from workers.errors import ExitCode, SettingsError, SluiceError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from workers.reporting import Report
-    from workers.settings import Settings
-
-T = TypeVar("T")
+from workers.terminal import AsJson, Limit, console, moment, run, settings, show
 
 WORKERS: Final = ("inbound", "outbound", "commands", "workflows", "billing", "upkeep", "all")
 PARTITIONS: Final = 12
-_PIPED_WIDTH: Final = 240  # nobody's terminal ends there, so no cell need be broken
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,9 +27,10 @@ app = typer.Typer(
     "Settings are environment variables SLUICE_…, or lines of .env in the working folder; see docs/settings.md.",
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document for machines.")]
+app.add_typer(dead_letter_commands.app, name="dead-letters")
+app.add_typer(progress_commands.app, name="progress")
+
 OfWorkspace = Annotated[str | None, typer.Option("--workspace", help="Only this workspace.")]
-Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most so many rows.")]
 
 
 def main() -> None:
@@ -88,6 +79,13 @@ def dev(
 @app.command()
 def worker(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help=f"Any of {', '.join(WORKERS)}.")],
+    accept_bad_until: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TOPIC/PARTITION/OFFSET",
+            help="Bad records before this offset are dead letters and do not stop the line. May be repeated.",
+        ),
+    ] = None,
 ) -> None:
     """Run workers against the configured servers, until SIGTERM.
 
@@ -100,7 +98,7 @@ def worker(
         raise SettingsError(f"no worker is called {unknown[0]!r}; expected any of {', '.join(WORKERS)}")
     from workers import operating
 
-    raise typer.Exit(operating.work(names))
+    raise typer.Exit(operating.work(names, accept_bad_until or ()))
 
 
 @app.command()
@@ -108,7 +106,7 @@ def migrate() -> None:
     """Bring the database's schema up to date. Safe to run again and from several places at once."""
     from workers import operating
 
-    applied = _run(operating.migrated(_settings()))
+    applied = run(operating.migrated(settings()))
     print("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
 
 
@@ -127,10 +125,10 @@ def topics(
     from workers import operating, reporting
 
     if describe:
-        reporting.describe_topics(_console(), as_json=as_json)
+        reporting.describe_topics(console(), as_json=as_json)
         return
-    checked = _run(operating.topics(_settings(), partitions, replication))
-    reporting.checked_topics(_console(), checked, as_json=as_json)
+    checked = run(operating.topics(settings(), partitions, replication))
+    reporting.checked_topics(console(), checked, as_json=as_json)
     if checked.wrong:
         raise typer.Exit(ExitCode.SETUP)
 
@@ -143,7 +141,7 @@ def status(as_json: AsJson = False) -> None:
     """
     from workers import reporting
 
-    _show(reporting.status(_settings()), as_json=as_json)
+    show(reporting.status(settings()), as_json=as_json)
 
 
 @app.command()
@@ -154,7 +152,7 @@ def holds(workspace: OfWorkspace = None, limit: Limit = 100, as_json: AsJson = F
     """
     from workers import reporting
 
-    _show(reporting.holds(_settings(), workspace, limit), as_json=as_json)
+    show(reporting.holds(settings(), workspace, limit), as_json=as_json)
 
 
 @app.command()
@@ -172,46 +170,11 @@ def mac(
     """
     from workers import reporting
 
-    settings = _settings()
+    configured = settings()
     if contact is None:
-        _show(reporting.mac(settings, workspace, _moment(since, "--since"), limit), as_json=as_json)
+        show(reporting.mac(configured, workspace, moment(since, "--since"), limit), as_json=as_json)
         return
-    start = _moment(cycle, "--cycle")
+    start = moment(cycle, "--cycle")
     if workspace is None or start is None:
         raise SettingsError("--contact needs --workspace and --cycle: a contact counts in a cycle of a workspace")
-    _show(reporting.explain_mac(settings, workspace, start, contact), as_json=as_json)
-
-
-def _moment(text: str | None, option: str) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise SettingsError(f"{option}: expected a moment such as 2026-03-01T00:00:00Z, got {text!r}") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _settings() -> "Settings":
-    from workers.settings import load_settings
-
-    return load_settings()
-
-
-def _console() -> "Console":
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
-
-
-def _show(report: "Coroutine[Any, Any, Report]", *, as_json: bool) -> None:
-    from workers import reporting
-
-    reporting.show(_console(), _run(report), as_json=as_json)
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    from workers.runtime.telemetry import configure_logging
-
-    configure_logging("auto", "warning")
-    return asyncio.run(work)
+    show(reporting.explain_mac(configured, workspace, start, contact), as_json=as_json)

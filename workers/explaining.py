@@ -1,12 +1,16 @@
 """What can go wrong between a command and PostgreSQL, as the one sentence an operator needs."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 from asyncpg import exceptions as pg
 
 from workers.errors import SetupError, Unreachable
+from workers.runtime.batch import Connection
+from workers.settings import Settings
+from workers.store import migrate
+from workers.store.pool import pool_of
 
 _REFUSED: Final = (pg.InvalidAuthorizationSpecificationError, pg.InvalidCatalogNameError, ValueError)
 _OUT_OF_DATE: Final = (
@@ -38,3 +42,19 @@ def explained() -> Iterator[None]:
     except _AWAY as error:
         reason = str(error) or type(error).__name__
         raise Unreachable(f"PostgreSQL does not answer at SLUICE_DATABASE_URL: {reason}") from error
+
+
+@asynccontextmanager
+async def connected(settings: Settings, name: str) -> AsyncIterator[Connection]:
+    """One connection to a database that is up to date, for a command of that name.
+
+    Raises:
+        SetupError, Unreachable: see `explained`.
+    """
+    with explained():
+        async with (
+            pool_of(settings.required_database_url(), name=name, max_size=1) as pool,
+            pool.acquire() as connection,
+        ):
+            await migrate.check(connection)
+            yield connection

@@ -1,27 +1,42 @@
 """What the commands that change something do."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from workers.errors import ExitCode
+from workers.errors import ExitCode, SettingsError
 from workers.explaining import explained
 from workers.plans import plan_of
 from workers.runtime import supervisor
 from workers.runtime import topics as kafka_topics
+from workers.runtime.batch import Source
+from workers.runtime.supervisor import Plan
 from workers.runtime.topics import Checked
 from workers.settings import Settings, load_settings
 from workers.store import migrate
 
 
-def work(names: Sequence[str]) -> ExitCode:
-    """Run workers until they are told to stop; how they ended.
+def work(names: Sequence[str], accepted_bad: Sequence[str] = ()) -> ExitCode:
+    """Run workers until they are told to stop; how they ended. `accepted_bad` are texts TOPIC/PARTITION/OFFSET.
 
     Raises:
-        SettingsError: a name is unknown, or a setting is wrong.
+        SettingsError: a name is unknown, a text malformed, or a setting is wrong.
     """
+    plan = plan_of(names)
+    plan = replace(plan, accepted_bad=dict(_accepted(text, plan) for text in accepted_bad))
     settings = load_settings()
     settings.required_database_url()
     settings.kafka()
-    return supervisor.main(settings, plan_of(names))
+    return supervisor.main(settings, plan)
+
+
+def _accepted(text: str, plan: Plan) -> tuple[Source, int]:
+    topic, *numbers = text.split("/")
+    if len(numbers) != 2 or not all(number.isascii() and number.isdigit() for number in numbers):
+        raise SettingsError(f"--accept-bad-until: expected TOPIC/PARTITION/OFFSET, got {text!r}")
+    consumed = {name for spec in plan.specs for name in spec.decoders}
+    if topic not in consumed:
+        raise SettingsError(f"--accept-bad-until: {topic} is no topic that these workers consume")
+    return Source(topic, int(numbers[0])), int(numbers[1])
 
 
 async def migrated(settings: Settings) -> list[str]:

@@ -13,12 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.topics import TOPICS
-from workers.explaining import explained
+from workers.explaining import connected
 from workers.runtime.batch import Connection
 from workers.runtime.topics import Checked
 from workers.settings import Settings
-from workers.store import migrate, reports
-from workers.store.pool import pool_of
+from workers.store import reports
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -33,7 +32,7 @@ class Report:
 
 async def status(settings: Settings) -> Report:
     """Progress by partition, what waits, dead letters."""
-    async with _reading(settings) as tx:
+    async with reading(settings) as tx:
         backlog = await reports.backlog(tx)
         return Report(
             {
@@ -47,19 +46,19 @@ async def status(settings: Settings) -> Report:
 
 async def holds(settings: Settings, workspace: str | None, limit: int) -> Report:
     """Sends that wait for a person."""
-    async with _reading(settings) as tx:
+    async with reading(settings) as tx:
         return Report({"holds": await reports.holds(tx, workspace, limit)}, hint="Nothing is held.")
 
 
 async def mac(settings: Settings, workspace: str | None, since: datetime | None, limit: int) -> Report:
     """Counts by workspace and cycle."""
-    async with _reading(settings) as tx:
+    async with reading(settings) as tx:
         return Report({"mac": await reports.mac(tx, workspace, since, limit)}, hint="No workspace has a message yet.")
 
 
 async def explain_mac(settings: Settings, workspace: str, cycle: datetime, contact: UUID) -> Report:
     """A contact's messages in a cycle and what each of them does to the count."""
-    async with _reading(settings) as tx:
+    async with reading(settings) as tx:
         rows = await reports.explain_mac(tx, workspace, cycle, contact)
         return Report({"explanation": rows}, hint="That contact has no message in that cycle.")
 
@@ -68,7 +67,7 @@ def show(console: Console, report: Report, *, as_json: bool) -> None:
     """Print a report."""
     documents = {name: [dict(row) for row in rows] for name, rows in report.tables.items()}
     if as_json:
-        _json(next(iter(documents.values())) if len(documents) == 1 else documents)
+        as_document(next(iter(documents.values())) if len(documents) == 1 else documents)
         return
     if not any(documents.values()):
         console.print(report.hint)
@@ -95,7 +94,7 @@ def describe_topics(console: Console, *, as_json: bool) -> None:
 def checked_topics(console: Console, checked: Checked, *, as_json: bool) -> None:
     """What was made, and what is set otherwise than the registry says."""
     if as_json:
-        _json({"created": checked.created, "wrong": checked.wrong})
+        as_document({"created": checked.created, "wrong": checked.wrong})
         return
     for name in checked.created:
         console.print(f"created {name}")
@@ -107,15 +106,17 @@ def checked_topics(console: Console, checked: Checked, *, as_json: bool) -> None
 
 
 @asynccontextmanager
-async def _reading(settings: Settings) -> AsyncIterator[Connection]:
-    with explained():
-        async with (
-            pool_of(settings.required_database_url(), name="report", max_size=1) as pool,
-            pool.acquire() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            await migrate.check(connection)
-            yield connection
+async def reading(settings: Settings) -> AsyncIterator[Connection]:
+    """A connection in a transaction that sees one moment and changes nothing.
+
+    Raises:
+        SetupError, Unreachable: see `connected`.
+    """
+    async with (
+        connected(settings, "report") as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        yield connection
 
 
 def _table(name: str, rows: Rows) -> Table:
@@ -125,6 +126,15 @@ def _table(name: str, rows: Rows) -> Table:
     for row in rows:
         table.add_row(*(_text(value) for value in row.values()))
     return table
+
+
+def as_lines(document: Mapping[str, Any]) -> str:
+    """One thing for people: a line for each of its properties. What others wrote cannot steer the terminal."""
+    return "\n".join(f"{name}: {_harmless(_text(value))}" for name, value in document.items())
+
+
+def _harmless(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _text(value: Any) -> str:
@@ -139,5 +149,6 @@ def _text(value: Any) -> str:
             return str(value)
 
 
-def _json(document: object) -> None:
+def as_document(document: object) -> None:
+    """Print one JSON document."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(document, enc_hook=str), indent=2).decode() + "\n")

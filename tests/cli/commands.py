@@ -55,6 +55,10 @@ class Running:
         code = self._process.wait(STOP_S)
         return Ended(code, self._out.read_text(), self._err.read_text(), time.monotonic() - started)
 
+    def ended(self) -> int:
+        """Waits until it ends by itself; its exit code."""
+        return self._process.wait(START_S)
+
     def kill(self) -> None:
         """An end without warning, if it has not ended yet."""
         if self._process.poll() is None:

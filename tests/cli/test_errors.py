@@ -54,6 +54,16 @@ def _told(ended: Ended, *words: str) -> None:
         (["worker", "inbuond"], "inbuond"),
         (["worker"], "NAME"),
         (["worker", "inbound", "--fast"], "--fast"),
+        (["worker", "inbound", "--accept-bad-until", "300"], "TOPIC/PARTITION/OFFSET"),
+        (["worker", "inbound", "--accept-bad-until", "contacts.commands/0/300"], "contacts.commands"),
+        (["dead-letters", "replay"], "which"),
+        (["dead-letters", "replay", "7", "--topic", "messages.inbound"], "either"),
+        (["dead-letters", "dismiss", "--since", "yesterday"], "--since"),
+        (["dead-letters", "list", "--status", "old"], "--status"),
+        (["progress", "rewind", "--topic", "messages.inbound"], "--to-offset"),
+        (["progress", "rewind", "--topic", "messages.inbound", "--to-offset", "3"], "--partition"),
+        (["progress", "skip", "--topic", "messages.inbound", "--to", "tomorrow"], "--to"),
+        (["progress", "skip", "--topic", "messages.accepted", "--to", "end"], "messages.accepted"),
         (["frobnicate"], "frobnicate"),
         (["topics", "--partitions", "0"], "--partitions"),
         (["mac", "--since", "yesterday"], "--since"),
@@ -78,7 +88,7 @@ def test_wrong_settings_are_exit_code_2(tmp_path: Path) -> None:
     _told(ended, "SLUICE_DATABASE_URL")
 
 
-@pytest.mark.parametrize("command", [["worker", "all"], ["migrate"], ["status"], ["holds"], ["mac"]])
+@pytest.mark.parametrize("command", [["worker", "all"], ["migrate"], ["status"], ["holds"], ["mac"], ["dead-letters"]])
 def test_an_unreachable_database_is_exit_code_1(command: list[str], tmp_path: Path) -> None:
     sluice = Sluice(tmp_path, DATABASE_URL=NOWHERE, KAFKA_BOOTSTRAP=NO_BROKER, UNREACHABLE_AFTER_S=1)
 
@@ -88,7 +98,7 @@ def test_an_unreachable_database_is_exit_code_1(command: list[str], tmp_path: Pa
     _told(ended, "PostgreSQL", "not answer")
 
 
-@pytest.mark.parametrize("command", [["worker", "all"], ["topics"]])
+@pytest.mark.parametrize("command", [["worker", "all"], ["topics"], ["progress", "show"]])
 def test_an_unreachable_broker_is_exit_code_1(command: list[str], database: str, tmp_path: Path) -> None:
     sluice = Sluice(tmp_path, DATABASE_URL=database, KAFKA_BOOTSTRAP=NO_BROKER, UNREACHABLE_AFTER_S=1)
 
@@ -172,7 +182,12 @@ def test_the_command_line_names_what_there_is() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["demo"], ["dev"], ["worker"], ["migrate"], ["topics"], ["status"], ["holds"], ["mac"]]
+    "command",
+    [
+        *([], ["demo"], ["dev"], ["worker"], ["migrate"], ["topics"], ["status"], ["holds"], ["mac"]),
+        *(["dead-letters", *c] for c in ([], ["list"], ["show"], ["replay"], ["dismiss"])),
+        *(["progress", *c] for c in ([], ["show"], ["rewind"], ["skip"])),
+    ],
 )
 def test_help_says_what_a_command_does(command: list[str], here: Callable[..., Ended]) -> None:
     ended = here(*command, "--help")

@@ -43,6 +43,16 @@ def test_every_other_record_bad_stops_it_and_a_little_fewer_do_not() -> None:
     assert first_halt([], range(0, 10_000, 3)) is None
 
 
+@given(GAPS, st.integers(0, 900), st.integers(0, 450))
+def test_what_was_accepted_does_not_count(gaps: list[int], accepted: int, cut: int) -> None:
+    bad = offsets(gaps)
+    counted = [b for b in bad if b >= accepted]
+    known = sum(b >= accepted for b in bad[:cut])
+    assert first_halt([], bad, accepted) == naive(counted)
+    if naive(counted[:known]) is None:
+        assert first_halt(bad[:cut], bad[cut:], accepted) == naive(counted)
+
+
 @given(GAPS, st.integers(0, 50))
 def test_no_more_is_remembered_than_still_counts(gaps: list[int], good: int) -> None:
     bad = offsets(gaps)

@@ -12,7 +12,7 @@ from tests.support.databases import until
 from tests.support.probes import Crash, CrashAt, HoldAt
 from tests.support.workers import running
 from workers.errors import ApplyFailed, ExitCode, RetryBatch
-from workers.runtime.batch import Batch, Connection, Output
+from workers.runtime.batch import Batch, Connection, Output, Source
 from workers.runtime.connection import PollLimits
 
 
@@ -246,6 +246,24 @@ async def test_a_restart_does_not_let_the_stopped_line_run_on(database: str, boo
         async with running(spec_of(), database, broker) as worker:
             assert await worker.ended() is ExitCode.STOPPED_THE_LINE
         assert await booked.fetchval("SELECT count(*) FROM sluice.dead_letters") == 199
+
+
+async def test_the_line_goes_on_where_a_person_accepted_the_bad_ones(
+    database: str, booked: Pool, broker: Broker
+) -> None:
+    await broker.create(TOPIC)
+    await broker.produce(TOPIC, [*[(b"k", b"bad")] * 300, *records(100, 150)], partition=0)
+    async with running(spec_of(), database, broker) as worker:
+        assert await worker.ended() is ExitCode.STOPPED_THE_LINE
+
+    async with running(spec_of(), database, broker, accepted_bad={Source(TOPIC, 0): 300}) as worker:
+        await broker.caught_up(booked, TOPIC)
+        await broker.produce(TOPIC, [(b"k", b"bad")] * 300, partition=0)
+        assert await worker.ended() is ExitCode.STOPPED_THE_LINE
+
+    assert await rows(booked) == list(range(100, 150))
+    assert await booked.fetchval("SELECT next_offset FROM sluice.partition_progress WHERE partition = 0") == 549
+    assert len(await broker.read_all("dead.letters")) == 499
 
 
 async def test_polls_are_bounded_in_bytes(database: str, booked: Pool, broker: Broker) -> None:

@@ -8,6 +8,7 @@ from tests.support.brokers import PATIENCE_S, Broker
 from workers.errors import ExitCode
 from workers.runtime.batch import WorkerSpec
 from workers.runtime.connection import PollLimits
+from workers.runtime.line import NOTHING_ACCEPTED, AcceptedBad
 from workers.runtime.ports import Probe, no_probe
 from workers.runtime.worker import Wiring, Worker
 from workers.store.pool import pool_of
@@ -40,6 +41,7 @@ async def running(
     probe: Probe = no_probe,
     session_timeout_ms: int | None = None,
     unreachable_after_s: float = 10.0,
+    accepted_bad: AcceptedBad = NOTHING_ACCEPTED,
 ) -> AsyncIterator[Running]:
     """A worker that is consuming when the block begins, and is stopped cleanly when it ends.
 
@@ -55,6 +57,7 @@ async def running(
             limits=limits or PollLimits(wait_ms=100, fetch_max_wait_ms=20),
             unreachable_after_s=unreachable_after_s,
             probe=probe,
+            accepted_bad=accepted_bad,
         )
         worker = Worker(spec, wiring)
         ending = asyncio.create_task(worker.run(), name=f"worker {spec.name}")

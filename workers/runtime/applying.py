@@ -14,7 +14,7 @@ from workers.errors import ApplyFailed, RetryBatch, SluiceError
 from workers.runtime.batch import Batch, Connection, Output, Record, Source, WorkerSpec
 from workers.runtime.effects import effects
 from workers.runtime.intake import Part, Position
-from workers.runtime.line import first_halt
+from workers.runtime.line import NOTHING_ACCEPTED, AcceptedBad, first_halt
 from workers.runtime.ports import DeadLetter, Effects, Ledger, OwedKey, Probe
 from workers.runtime.telemetry import DEAD, FENCED, KEYLESS, RECORDS, RETRIES, TRANSACTION
 from workers.store.failures import BadData, Conflict, ConnectionLost, Fenced, StoreFailure, savepoint, translated
@@ -45,10 +45,13 @@ class _TooManyBad(Exception):  # noqa: N818 - leaves the transaction; the verdic
 class Applier:
     """Applies polls of one worker."""
 
-    def __init__(self, spec: WorkerSpec, ledger: Ledger, probe: Probe) -> None:
+    def __init__(
+        self, spec: WorkerSpec, ledger: Ledger, probe: Probe, accepted: AcceptedBad = NOTHING_ACCEPTED
+    ) -> None:
         self._spec = spec
         self._ledger = ledger
         self._probe = probe
+        self._accepted = accepted
 
     async def apply(
         self, parts: Sequence[Part], positions: Mapping[Source, Position], settled: Sequence[OwedKey]
@@ -75,8 +78,8 @@ class Applier:
     async def _apply(
         self, parts: Sequence[Part], positions: Mapping[Source, Position], settled: Sequence[OwedKey]
     ) -> Applied:
-        halted = _halts(parts, positions, [])
-        attempt = _Attempt(self._spec, positions, _cut(parts, halted), self._probe)
+        halted = _halts(parts, positions, self._accepted, [])
+        attempt = _Attempt(self._spec, positions, _cut(parts, halted), self._probe, self._accepted)
         lost: set[Source] = set()
         conflicts = disconnects = 0
         while attempt.parts:
@@ -115,13 +118,19 @@ class _Attempt:
     """What is tried, and what the last try came to: it changes only between transactions."""
 
     def __init__(
-        self, spec: WorkerSpec, positions: Mapping[Source, Position], parts: Sequence[Part], probe: Probe
+        self,
+        spec: WorkerSpec,
+        positions: Mapping[Source, Position],
+        parts: Sequence[Part],
+        probe: Probe,
+        accepted: AcceptedBad,
     ) -> None:
         self.parts = list(parts)
         self.effects = Effects((), ())
         self._spec = spec
         self._positions = positions
         self._probe = probe
+        self._accepted = accepted
         self._splitting = 0
 
     def steps(self) -> list[Any]:
@@ -157,7 +166,7 @@ class _Attempt:
         await self._probe("applied")
         dead = self._dead(refused)
         if refused:
-            halted = _halts(self.parts, self._positions, dead)
+            halted = _halts(self.parts, self._positions, self._accepted, dead)
             if halted:
                 raise _TooManyBad(halted)
         self.effects = effects(outputs, dead, {part.source: part.end for part in self.parts})
@@ -195,13 +204,17 @@ class _Attempt:
 
 
 def _halts(
-    parts: Sequence[Part], positions: Mapping[Source, Position], dead: Sequence[DeadLetter]
+    parts: Sequence[Part],
+    positions: Mapping[Source, Position],
+    accepted: AcceptedBad,
+    dead: Sequence[DeadLetter],
 ) -> dict[Source, int]:
     """Where the line stops, by partition; `dead` are all bad records of the parts, if more than decoding found."""
     halts = {}
     for part in parts:
         found = [d.raw.offset for d in dead if d.source == part.source] or [d.raw.offset for d in part.dead]
-        halt = first_halt(positions[part.source].bad, found) if found else None
+        accepted_until = accepted.get(part.source, 0)
+        halt = first_halt(positions[part.source].bad, found, accepted_until) if found else None
         if halt is not None:
             halts[part.source] = halt
     return halts

@@ -25,7 +25,7 @@ from workers.runtime.applying import MOST_LOST_CONNECTIONS, Applied, Applier
 from workers.runtime.batch import Source, WorkerSpec
 from workers.runtime.handover import HandOver
 from workers.runtime.intake import Part, Position, continued, decode
-from workers.runtime.line import remember
+from workers.runtime.line import NOTHING_ACCEPTED, AcceptedBad, remember
 from workers.runtime.outlet import Outlet
 from workers.runtime.ports import Assigned, Event, Idle, Input, Ledger, Output, Probe, Records, Revoked, Stopping
 from workers.runtime.takeover import TakeOver
@@ -40,13 +40,21 @@ Fetched = tuple[Event, Sequence[Part]]
 class Loop:
     """One worker's loop over its ports; `run` once."""
 
-    def __init__(self, spec: WorkerSpec, input_: Input, output: Output, ledger: Ledger, probe: Probe) -> None:
+    def __init__(
+        self,
+        spec: WorkerSpec,
+        input_: Input,
+        output: Output,
+        ledger: Ledger,
+        probe: Probe,
+        accepted: AcceptedBad = NOTHING_ACCEPTED,
+    ) -> None:
         self._decoders = spec.decoders
         self._input = input_
         self._ledger = ledger
         self._probe = probe
         self._outlet = Outlet(input_, output, probe)
-        self._applier = Applier(spec, ledger, probe)
+        self._applier = Applier(spec, ledger, probe, accepted)
         self._take_over = TakeOver(input_, output, ledger, probe)
         self._hand_over = HandOver(self._outlet, ledger, probe)
         self._positions: dict[Source, Position] = {}

@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import structlog
@@ -15,6 +15,7 @@ from workers.runtime import startup
 from workers.runtime.batch import WorkerSpec
 from workers.runtime.dirty import DirtyTopic, Publisher
 from workers.runtime.jobs import Job, JobRunner
+from workers.runtime.line import AcceptedBad
 from workers.runtime.ports import Probe, no_probe
 from workers.runtime.producer import KafkaOutput
 from workers.runtime.services import Service
@@ -33,7 +34,7 @@ log = structlog.get_logger()
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What one process runs. `topics` must exist at start; `compacted` come with the ordinary outbox's publisher, and
-    `tails` look after what was published there.
+    `tails` look after what was published there. `accepted_bad`: these bad records do not stop the line.
     """
 
     specs: Sequence[WorkerSpec] = ()
@@ -42,6 +43,7 @@ class Plan:
     tails: Sequence[Tail] = ()
     publishes: bool = True
     topics: Sequence[str] = tuple(TOPICS)
+    accepted_bad: AcceptedBad = field(default_factory=dict)
 
 
 def main(settings: Settings, plan: Plan, ready: Callable[[], None] = lambda: None) -> ExitCode:
@@ -94,7 +96,15 @@ async def _services(settings: Settings, plan: Plan, probe: Probe) -> AsyncIterat
     pool = await startup.database(settings.required_database_url(), names, settings.database_connections, patience)
     try:
         cluster = settings.kafka()
-        wiring = Wiring(pool, cluster, settings.group_prefix, settings.limits(), patience, probe=probe)
+        wiring = Wiring(
+            pool,
+            cluster,
+            settings.group_prefix,
+            settings.limits(),
+            patience,
+            probe=probe,
+            accepted_bad=plan.accepted_bad,
+        )
         workers = [Worker(spec, wiring) for spec in plan.specs]
         await startup.groups(pool, [(worker.group, sorted(worker.spec.decoders)) for worker in workers])
         await startup.topics(cluster, plan.topics, patience)

@@ -14,6 +14,7 @@ from workers.errors import ExitCode, Stalled
 from workers.runtime.batch import WorkerSpec
 from workers.runtime.connection import Kafka, PollLimits
 from workers.runtime.consumer import KafkaInput
+from workers.runtime.line import AcceptedBad
 from workers.runtime.loop import Loop
 from workers.runtime.ports import Probe, no_probe
 from workers.runtime.producer import KafkaOutput
@@ -36,6 +37,7 @@ class Wiring:
     unreachable_after_s: float = 60.0
     stalled_after_s: float = STALLED_AFTER_S
     probe: Probe = no_probe
+    accepted_bad: AcceptedBad = field(default_factory=dict)
 
 
 class Worker:
@@ -72,7 +74,8 @@ class Worker:
             await self._output.start()
             await self._input.start()
             watchdog = asyncio.create_task(self._watch(), name="watchdog")
-            loop = Loop(self.spec, self._input, self._output, self._ledger, self._probe)
+            accepted = self._wiring.accepted_bad
+            loop = Loop(self.spec, self._input, self._output, self._ledger, self._probe, accepted)
             running = asyncio.create_task(loop.run(), name=f"loop {self.spec.name}")
             try:
                 await asyncio.wait({running, watchdog}, return_when=asyncio.FIRST_COMPLETED)

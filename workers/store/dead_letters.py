@@ -1,8 +1,9 @@
 """Records that could not be understood, kept as they came until they are erased."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
 import msgspec
 
@@ -15,8 +16,21 @@ _QUERIES: Final = load("dead_letters")
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]])
 
+NEW: Final = "new"
+STATUSES: Final = (NEW, "replayed", "dismissed")
 REPLAY_HEADER: Final = "sluice_dead_letter_id"
 """On a replayed record: the row it came from, so that failing again counts there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which letters: None leaves a condition out. `reason` is a part of the error; `limit` takes the oldest."""
+
+    status: str | None = NEW
+    reason: str | None = None
+    topic: str | None = None
+    since: datetime | None = None
+    limit: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +41,8 @@ class StoredLetter:
     source: Source
     offset: int
     error: str
+    first_seen: datetime
+    attempts: int
     status: str
     key: bytes | None
     value: bytes | None
@@ -39,9 +55,12 @@ async def record(connection: Connection, letters: Sequence[DeadLetter]) -> None:
     fresh = [letter for letter in letters if _replayed_from(letter) is None]
     again = {replayed: letter for letter in letters if (replayed := _replayed_from(letter)) is not None}
     if again:
-        await connection.execute(
+        rows = await connection.fetch(
             _QUERIES["failed_again"], sorted(again), [again[identity].error for identity in sorted(again)]
         )
+        # The header may name a row that never was: then the record is a letter of its own.
+        known = {row["id"] for row in rows}
+        fresh += [again[identity] for identity in sorted(again.keys() - known)]
     if fresh:
         await connection.execute(_QUERIES["record"], *_columns(fresh))
 
@@ -70,6 +89,20 @@ def _replayed_from(letter: DeadLetter) -> int | None:
     return None
 
 
+async def listed(connection: Connection, wanted: Wanted) -> list[Mapping[str, Any]]:
+    """The letters' rows without key, value and headers, oldest first; `content` tells whether that is still kept."""
+    conditions = (wanted.status, wanted.reason, wanted.topic, wanted.since)
+    return list(await connection.fetch(_QUERIES["list"], *conditions, wanted.limit))
+
+
+async def locked(connection: Connection, identity: int) -> StoredLetter | None:
+    """As `read`, and nobody changes the row until the transaction ends: a worker that finds the replayed record bad
+    again has to wait for our `mark_replayed`.
+    """
+    await connection.execute(_QUERIES["lock"], identity)
+    return await read(connection, identity)
+
+
 async def read(connection: Connection, identity: int) -> StoredLetter | None:
     """One dead letter with its content; None if there is no such row."""
     row = await connection.fetchrow(_QUERIES["read"], identity)
@@ -80,6 +113,8 @@ async def read(connection: Connection, identity: int) -> StoredLetter | None:
         source=Source(row["source_topic"], row["source_partition"]),
         offset=row["source_offset"],
         error=row["error"],
+        first_seen=row["first_seen"],
+        attempts=row["attempts"],
         status=row["status"],
         key=row["key"],
         value=row["value"],

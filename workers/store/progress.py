@@ -25,6 +25,24 @@ class Owner(NamedTuple):
     name: str
 
 
+class Standing(NamedTuple):
+    """A partition's row. `next_offset` is None where nothing was applied; `working`: its owner is connected."""
+
+    source: Source
+    next_offset: int | None
+    owner: str | None
+    working: bool
+    updated_at: datetime
+
+
+class Move(NamedTuple):
+    """A partition that shall go on at `next_offset`, decided when it stood at `known`."""
+
+    source: Source
+    known: int | None
+    next_offset: int
+
+
 async def take(connection: Connection, owner: Owner, generation: int, source: Source) -> Taken | None:
     """Takes the lease on a partition; None where a living member of a newer generation has it. Needs a transaction.
 
@@ -125,6 +143,32 @@ async def release(connection: Connection, lease: UUID) -> None:
 async def forget(connection: Connection, sources: Sequence[Source]) -> None:
     """Drops the progress of partitions whose topic will begin anew."""
     await connection.execute(_QUERIES["forget"], [s.topic for s in sources], [s.partition for s in sources])
+
+
+async def listed(connection: Connection) -> list[Standing]:
+    """Every partition's row."""
+    return [
+        Standing(Source(r["topic"], r["partition"]), r["next_offset"], r["owner"], r["working"], r["updated_at"])
+        for r in await connection.fetch(_QUERIES["list"])
+    ]
+
+
+async def place(connection: Connection, moves: Sequence[Move]) -> None:
+    """Lets partitions go on elsewhere. Nobody owns them then: a worker at work is fenced at its next transaction, and
+    no record is compared with the one applied last. Needs a transaction.
+
+    Raises:
+        Fenced: a partition has moved on since `known` was read.
+    """
+    ordered = sorted(moves)
+    where = [move.source.topic for move in ordered], [move.source.partition for move in ordered]
+    await connection.execute(_QUERIES["lock"], *where)
+    rows = await connection.fetch(
+        _QUERIES["place"], *where, [move.known for move in ordered], [move.next_offset for move in ordered]
+    )
+    placed = {Source(r["topic"], r["partition"]) for r in rows}
+    if len(placed) < len(ordered):
+        raise Fenced([move.source for move in ordered if move.source not in placed], [])
 
 
 async def sources(connection: Connection) -> dict[Source, int | None]:

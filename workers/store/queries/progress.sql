@@ -87,5 +87,30 @@ ORDER BY source_offset
 -- name: sources
 SELECT topic, partition, next_offset FROM progress ORDER BY topic, partition
 
+-- name: list
+SELECT topic, partition, next_offset, owner, lease IS NOT NULL AND EXISTS (
+    SELECT FROM pg_stat_activity AS a WHERE a.pid = p.backend_pid AND a.backend_start = p.backend_start
+) AS working, updated_at
+FROM progress AS p ORDER BY topic, partition
+
+-- name: place
+UPDATE progress AS p SET
+    next_offset = s.next,
+    last_timestamp = NULL,
+    last_crc = NULL,
+    lease = NULL,
+    owner = NULL,
+    backend_pid = NULL,
+    backend_start = NULL,
+    updated_at = now()
+FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS s (topic, partition, known, next)
+WHERE p.topic = s.topic AND p.partition = s.partition AND p.next_offset IS NOT DISTINCT FROM s.known
+RETURNING p.topic, p.partition
+
+-- name: lock
+SELECT topic, partition FROM progress
+JOIN unnest($1::text[], $2::int[]) AS s (topic, partition) USING (topic, partition)
+ORDER BY topic, partition FOR UPDATE OF progress
+
 -- name: forget
 DELETE FROM progress WHERE (topic, partition) IN (SELECT * FROM unnest($1::text[], $2::int[]))

@@ -1,0 +1,135 @@
+"""`sluice dead-letters`: what an operator sees of records nobody understood, and sends through the front door again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asyncpg import Pool
+
+from schemas.topics import TOPICS
+from tests.cli.commands import Sluice
+from tests.cli.sending import KEY, TOPIC, message, shown
+from tests.support.brokers import Broker
+from tests.support.databases import until
+from workers.errors import ExitCode
+from workers.store.dead_letters import REPLAY_HEADER
+
+GARBAGE = b'{"workspace_id": "acme", \xff}'
+
+
+@pytest.fixture
+async def sluice(database: str, broker: Broker, tmp_path: Path) -> Sluice:
+    await broker.create(*TOPICS)
+    return Sluice(tmp_path, DATABASE_URL=database, KAFKA_BOOTSTRAP=broker.bootstrap, SESSION_TIMEOUT_MS=6_000)
+
+
+def rows(sluice: Sluice, *arguments: str, code: ExitCode = ExitCode.CLEAN) -> list[dict[str, Any]]:
+    ended = sluice.run("dead-letters", *arguments, "--json")
+    assert ended.code == code, ended.err
+    found: list[dict[str, Any]] = json.loads(ended.out)
+    return found
+
+
+async def test_a_replayed_record_is_applied_once_and_one_that_fails_again_counts_on_its_letter(
+    sluice: Sluice, database: str, pool: Pool, broker: Broker
+) -> None:
+    with sluice.running("worker", "inbound") as running:
+        running.until_consuming()
+        await broker.produce(TOPIC, [(KEY, GARBAGE), (KEY, GARBAGE)], partition=1, headers=[("mine", b"1")])
+        await until(pool, "SELECT count(*) = 2 FROM sluice.dead_letters")
+        # What a newer version understands: here the letter is what becomes another one.
+        await pool.execute("UPDATE sluice_core.dead_letters SET value = $1 WHERE id = 1", message())
+
+        assert [row["outcome"] for row in rows(sluice, "replay", "1", "2", "--dry-run")] == ["would be replayed"] * 2
+        assert await broker.ends(TOPIC) == {0: 0, 1: 2, 2: 0, 3: 0}
+        assert [row["outcome"] for row in rows(sluice, "replay", "1", "2", "--rate", "50")] == ["replayed"] * 2
+        await broker.caught_up(pool, TOPIC)
+        assert [row["outcome"] for row in rows(sluice, "replay", "1")] == ["replayed"]
+        await broker.caught_up(pool, TOPIC)
+        assert running.stop().code == ExitCode.CLEAN
+
+    letters = {row["id"]: (row["status"], row["attempts"]) for row in rows(sluice, "list", "--status", "any")}
+    assert letters == {1: ("replayed", 1), 2: ("new", 2)}
+    assert await shown(database) == 1
+    again = [record for record in await broker.read_all(TOPIC) if record.offset > 1]
+    assert [(r.partition, r.key, r.headers) for r in again] == [
+        (1, KEY, (("mine", b"1"), (REPLAY_HEADER, identity))) for identity in (b"1", b"2", b"1")
+    ]
+
+
+async def test_a_header_that_names_no_letter_makes_a_letter_of_its_own(
+    sluice: Sluice, pool: Pool, broker: Broker
+) -> None:
+    with sluice.running("worker", "inbound") as running:
+        running.until_consuming()
+        await broker.produce(TOPIC, [(KEY, GARBAGE)], headers=[(REPLAY_HEADER, b"4711")])
+        await until(pool, "SELECT count(*) = 1 FROM sluice.dead_letters")
+
+
+async def test_what_was_not_kept_cannot_be_replayed(sluice: Sluice, pool: Pool, broker: Broker) -> None:
+    await _letters(pool)
+
+    ended = sluice.run("dead-letters", "replay", "2", "3", "9")
+
+    assert ended.code == ExitCode.FAULT
+    assert "too large to keep" in ended.out
+    assert "erased" in ended.out
+    assert "no such dead letter" in ended.out
+    assert sum((await broker.ends(TOPIC)).values()) == 0
+    assert [row["status"] for row in rows(sluice, "list", "--status", "any")] == ["new"] * 4
+
+
+async def test_letters_are_listed_by_what_they_are(sluice: Sluice, pool: Pool) -> None:
+    await _letters(pool)
+
+    assert [row["id"] for row in rows(sluice)] == [1, 2, 3, 4]
+    assert [row["content"] for row in rows(sluice)] == ["kept", "not kept", "erased", "kept"]
+    assert [row["id"] for row in rows(sluice, "list", "--reason", "UTF-8")] == [1, 3]
+    assert [row["id"] for row in rows(sluice, "list", "--topic", "contacts.commands")] == [4]
+    assert [row["id"] for row in rows(sluice, "list", "--since", "2026-03-02T00:00:00Z")] == [4]
+    assert [row["id"] for row in rows(sluice, "list", "--limit", "2")] == [1, 2]
+    assert "[/b] bytes" in sluice.run("dead-letters").out
+
+
+async def test_content_is_shown_on_request_only(sluice: Sluice, pool: Pool) -> None:
+    await _letters(pool)
+
+    told = sluice.run("dead-letters", "show", "1").out
+    with_content = sluice.run("dead-letters", "show", "1", "--content").out
+    document = json.loads(sluice.run("dead-letters", "show", "4", "--content", "--json").out)
+
+    assert "not utf-8" in told
+    assert "messages.inbound/0/1" in told
+    assert "+4915112345678" not in told
+    assert "+4915112345678" in with_content
+    assert "\x1b" not in with_content
+    assert document["value_base64"] == "/w=="
+    assert sluice.run("dead-letters", "show", "9").code == ExitCode.SETUP
+
+
+async def test_dismissed_letters_are_no_news(sluice: Sluice, pool: Pool) -> None:
+    await _letters(pool)
+
+    assert [r["outcome"] for r in rows(sluice, "dismiss", "--reason", "utf", "--dry-run")] == ["would be dismissed"] * 2
+    assert [row["id"] for row in rows(sluice)] == [1, 2, 3, 4]
+    assert [row["outcome"] for row in rows(sluice, "dismiss", "--reason", "utf")] == ["dismissed"] * 2
+    assert [row["id"] for row in rows(sluice)] == [2, 4]
+    assert rows(sluice, "dismiss", "9", code=ExitCode.FAULT)[0]["reason"] == "there is no such dead letter"
+
+
+async def _letters(pool: Pool) -> None:
+    """Kept, not kept, erased, and of another topic a day later."""
+    await pool.execute(
+        """
+        INSERT INTO sluice_core.dead_letters
+            (source_topic, source_partition, source_offset, error, first_seen, key, value, headers, erased_at)
+        VALUES
+            ('messages.inbound', 0, 1, 'value: not utf-8', '2026-03-01Z', $1, $2, NULL, NULL),
+            ('messages.inbound', 0, 2, 'value: 9 [/b] bytes', '2026-03-01Z', $1, NULL, NULL, NULL),
+            ('messages.inbound', 0, 3, 'value: not utf-8', '2026-03-01Z', NULL, NULL, NULL, '2026-03-02Z'),
+            ('contacts.commands', 0, 4, 'actor: missing', '2026-03-02Z', $1, '\\xff', NULL, NULL)
+        """,
+        KEY,
+        b'{"text": "\x1b[2J"}',
+    )
