@@ -1,5 +1,6 @@
 """Fixtures for every test; what they give is described in tests/support/__init__.py."""
 
+import logging
 import os
 import tempfile
 import uuid
@@ -7,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from asyncpg import Pool
 
 from tests.support.brokers import Broker
@@ -15,6 +17,17 @@ from tests.support.kafka import KafkaServer, demand, real_kafka
 from workers.dev.broker import embedded_broker
 from workers.dev.postgres import embedded_postgres
 from workers.store.pool import pool_of
+
+
+@pytest.fixture(autouse=True)
+def _logs_of_its_own() -> Iterator[None]:
+    """A command run inside a test binds logging to that test's standard error, which is closed afterwards."""
+    before = list(logging.root.handlers)
+    yield
+    for handler in list(logging.root.handlers):
+        if type(handler) is logging.StreamHandler and handler not in before:
+            logging.root.removeHandler(handler)
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
