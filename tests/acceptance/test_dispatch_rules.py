@@ -16,21 +16,6 @@ from tests.acceptance.scenes import (
 )
 from tests.acceptance.stage import PHONE, WHATSAPP, Json, Workspace
 
-HELD_SENDS: Final = {
-    *("workspace_id", "send_id", "group_id", "contact_id", "profile_id", "channel", "content", "reasons"),
-    *("releasable", "requested_by", "requested_at", "held_at", "expires_at"),
-}
-SENDS: Final = {
-    "workspace_id",
-    "send_id",
-    "group_id",
-    "contact_id",
-    "channel",
-    "status",
-    "reason",
-    "attempt",
-    "updated_at",
-}
 DISPATCH: Final = {
     *("workspace_id", "send_id", "attempt", "channel_id", "channel", "contact_id", "address", "content", "source"),
     *("group_id", "confirmation"),

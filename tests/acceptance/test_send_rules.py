@@ -34,10 +34,6 @@ SENDS: Final = {
     "attempt",
     "updated_at",
 }
-DISPATCH: Final = {
-    *("workspace_id", "send_id", "attempt", "channel_id", "channel", "contact_id", "address", "content", "source"),
-    *("group_id", "confirmation"),
-}
 
 
 # --- 4.1 refuse
