@@ -1,9 +1,10 @@
 """A broker as tests see it: topics of their own, records in, records out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -56,19 +57,24 @@ class Broker:
         default = 3_000 if self.kind == "embedded" else 30_000
         return Kafka(self.bootstrap, self.topic_prefix, session_timeout_ms or default)
 
-    async def create(self, *topics: str, partitions: int = PARTITIONS) -> None:
+    async def create(
+        self, *topics: str, partitions: int = PARTITIONS, configs: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         """Makes topics, so that no worker meets a missing one. The embedded broker always makes four partitions."""
         if self.kind == "embedded":
-            async with self._producer() as producer:
+            async with self.producer() as producer:
                 for topic in topics:
                     await producer.partitions_for(self.topic_prefix + topic)
             return
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
         await admin.start()
         try:
-            configs = {"max.message.bytes": "2097152"}
-            new = [NewTopic(self.topic_prefix + t, partitions, 1, topic_configs=configs) for t in topics]
+            told = {"max.message.bytes": "2097152", **configs}
+            new = [NewTopic(self.topic_prefix + t, partitions, 1, topic_configs=told) for t in topics]
             await admin.create_topics(new)
+            # The answer comes from the controller; the broker itself may learn of it a moment later.
+            while {topic.name for topic in new} - set(await admin.list_topics()):  # noqa: ASYNC110 - nothing to wait on
+                await asyncio.sleep(0.02)
         finally:
             await admin.close()
 
@@ -81,7 +87,7 @@ class Broker:
         headers: Sequence[tuple[str, bytes]] = (),
     ) -> list[Sent]:
         """Writes (key, value) records in order; returns where each of them is."""
-        async with self._producer() as producer:
+        async with self.producer() as producer:
             waiting = [
                 await producer.send(
                     self.topic_prefix + topic,
@@ -151,8 +157,11 @@ class Broker:
                 await asyncio.sleep(0.02)
 
     @asynccontextmanager
-    async def _producer(self) -> AsyncIterator[Any]:
-        producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap, acks="all", max_request_size=2 * 1024 * 1024)
+    async def producer(self, **options: Any) -> AsyncIterator[Any]:
+        """A started aiokafka producer; `options` are its arguments."""
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self.bootstrap, acks="all", max_request_size=2 * 1024 * 1024, **options
+        )
         await producer.start()
         try:
             yield producer
@@ -165,7 +174,7 @@ class Broker:
         await consumer.start()
         try:
             name = self.topic_prefix + topic
-            async with self._producer() as asking:
+            async with self.producer() as asking:
                 consumer.assign([TopicPartition(name, p) for p in sorted(await asking.partitions_for(name))])
             await consumer.seek_to_beginning()
             yield consumer

@@ -1,6 +1,8 @@
 """Real Apache Kafka for tests and benchmarks: fetched by Maven, one KRaft broker, no Docker."""
 
+import fcntl
 import os
+import random
 import shutil
 import signal
 import socket
@@ -24,8 +26,10 @@ _PROPERTIES: Final = """
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{behind},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{proxy}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
 log.dirs={data}
 num.partitions=4
@@ -55,16 +59,25 @@ def jars() -> Path:
     for tool in ("java", "mvn"):
         if shutil.which(tool) is None:
             raise KafkaUnavailable(f"real Kafka needs {tool}, which is not installed")
+    _JARS.parent.mkdir(exist_ok=True)
+    # Several processes of one test run want them at once.
+    with (_JARS.parent / "kafka.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _fetch()
+    return _JARS
+
+
+def _fetch() -> None:
     stamp = _JARS / "complete"
     wanted = _POM.read_text(encoding="utf-8")
-    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
-        shutil.rmtree(_JARS, ignore_errors=True)
-        command = ["mvn", "-q", "-B", "-f", str(_POM), "dependency:copy-dependencies", f"-DoutputDirectory={_JARS}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
-        if done.returncode != 0:
-            raise KafkaUnavailable(f"Maven could not fetch Kafka: {done.stdout[-500:]}")
-        stamp.write_text(wanted, encoding="utf-8")
-    return _JARS
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
+        return
+    shutil.rmtree(_JARS, ignore_errors=True)
+    command = ["mvn", "-q", "-B", "-f", str(_POM), "dependency:copy-dependencies", f"-DoutputDirectory={_JARS}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
+    if done.returncode != 0:
+        raise KafkaUnavailable(f"Maven could not fetch Kafka: {done.stdout[-500:]}")
+    stamp.write_text(wanted, encoding="utf-8")
 
 
 def demand() -> None:
@@ -78,14 +91,25 @@ def demand() -> None:
 
 
 class KafkaServer:
-    """One broker on a fixed port, with its data in `folder`; it can be killed and started again."""
+    """One broker on a fixed port, with its data in `folder`; it can be killed and started again.
+
+    A second listener, on the port `behind_proxy`, tells its clients to come to `proxy_port`: there a test may put a
+    proxy between them and the broker.
+    """
 
     def __init__(self, folder: Path, extra: str = "") -> None:
         self._classpath = f"{jars()}/*"
         self._folder = folder
         self._port = _free_port()
         self._properties = folder / "server.properties"
-        properties = _PROPERTIES.format(port=self._port, controller=_free_port(), data=folder / "data")
+        self.behind_proxy, self.proxy_port = _free_port(), _free_port()
+        properties = _PROPERTIES.format(
+            port=self._port,
+            behind=self.behind_proxy,
+            proxy=self.proxy_port,
+            controller=_free_port(),
+            data=folder / "data",
+        )
         self._properties.write_text(f"{properties}\n{extra}\n", encoding="utf-8")
         self._process: subprocess.Popen[bytes] | None = None
         cluster = uuid.uuid4().hex[:22]
@@ -159,7 +183,9 @@ def required() -> bool:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    # Not one the system gives to clients: while a broker is down, one of them could get it, or even connect to itself.
+    while True:
+        port = random.randrange(10_000, 32_000)  # noqa: S311 - no secret
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port

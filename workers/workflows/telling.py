@@ -57,5 +57,6 @@ def output(telling: Telling, origin: Record[Any]) -> Output:
 
 def _fact_id(run: RunKey, fact: Fact) -> UUID:
     about_step = fact.control == "step_granted" or fact.reason in ("unknown_run", "run_finished")
-    # a run ends once for one reason, whatever step asked when it was said
-    return fact_id(TOPIC, *run, fact.control, fact.reason or "", (fact.step_id or "") if about_step else "")
+    # A run's end is said once, whatever step asked; late facts may change it and change it back, which is another fact.
+    what = (fact.step_id or "") if about_step else f"revision {fact.revision}"
+    return fact_id(TOPIC, *run, fact.control, fact.reason or "", what)

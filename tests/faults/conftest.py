@@ -1,0 +1,95 @@
+"""Fixtures of the fault tests, and the choice of a third of them.
+
+cluster     Apache Kafka, shared by the run. A test that kills it starts it again
+book        a `Stage` for the ledger book's worker: small enough to see through, no natural keys
+everything  a `Stage` for every worker, with all topics
+quiet_world   what the views show after `traffic` without any fault
+"""
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from schemas.topics import TOPICS
+from tests.faults import traffic
+from tests.faults.stage import BOOK_TOPICS, Stage, stage
+from tests.faults.world import World, world
+from tests.runtime import ledgerbook
+from tests.support.brokers import Broker
+from tests.support.databases import Databases
+from tests.support.kafka import KafkaServer, demand, real_kafka
+
+_QUIET: dict[str, World] = {}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--third",
+        type=int,
+        metavar="SEED",
+        help="run every third of the fault tests, beginning where SEED says (0: as the day of the year says, so that "
+        "three days in a row run all of them)",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    seed = config.getoption("--third")
+    if seed is None:
+        return
+    seed = seed or datetime.now(UTC).timetuple().tm_yday
+    here = Path(__file__).parent
+    ours = [item for item in items if item.path.is_relative_to(here)]
+    left_out = {item for number, item in enumerate(ours) if (number + seed) % 3}
+    items[:] = [item for item in items if item not in left_out]
+    config.stash[_CHOICE] = f"fault tests: {len(ours) - len(left_out)} of {len(ours)}, --third {seed}"
+
+
+_CHOICE = pytest.StashKey[str]()
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> str:
+    return config.stash.get(_CHOICE, "")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[KafkaServer]:
+    demand()
+    with real_kafka() as server:
+        yield server
+
+
+@pytest.fixture
+def ours(cluster: KafkaServer) -> Broker:
+    """The shared cluster with names of the test's own."""
+    name = uuid.uuid4().hex[:8]
+    return Broker("kafka", cluster.bootstrap, f"t{name}.", f"g{name}")
+
+
+@pytest.fixture
+async def book(database: str, ours: Broker, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with stage(database, ours, tmp_path, BOOK_TOPICS) as set_:
+        await ledgerbook.book(set_.pool)
+        yield set_
+
+
+@pytest.fixture
+async def everything(database: str, ours: Broker, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with stage(database, ours, tmp_path, tuple(TOPICS)) as set_:
+        yield set_
+
+
+@pytest.fixture
+async def quiet_world(databases: Databases, cluster: KafkaServer, tmp_path_factory: pytest.TempPathFactory) -> World:
+    if "world" not in _QUIET:
+        name = uuid.uuid4().hex[:8]
+        broker = Broker("kafka", cluster.bootstrap, f"t{name}.", f"g{name}")
+        logs = tmp_path_factory.mktemp("quiet")
+        async with databases.migrated() as url, stage(url, broker, logs, tuple(TOPICS)) as set_:
+            await set_.start_ready()
+            await traffic.play(broker, set_.pool)
+            assert await set_.stop() == [0]
+            _QUIET["world"] = await world(set_.pool)
+    return _QUIET["world"]

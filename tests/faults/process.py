@@ -1,0 +1,205 @@
+"""Workers as processes of their own, which a test may pause, kill and start again.
+
+`python -m tests.faults.process PLAN` runs what `sluice worker PLAN` runs (`book`: the ledger book's worker), told by
+the same SLUICE_… variables, and brings a fault upon itself where FAULT_AT says so: see `Fault`.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from workers.errors import ExitCode
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+PATIENCE_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A signal the process sends to itself when it gets to a point for the `time`-th time.
+
+    `at` is a point of the commit order (see tests/support/__init__.py), or `statement`: the `time`-th SQL statement
+    after the fence of a transaction has been answered, or `acknowledged`: a batch of outputs has been, while others
+    may not.
+    """
+
+    at: str
+    time: int = 1
+    send: signal.Signals = signal.SIGKILL
+
+    def environment(self) -> dict[str, str]:
+        """What tells the process."""
+        return {"FAULT_AT": self.at, "FAULT_TIME": str(self.time), "FAULT_SEND": self.send.name}
+
+    @classmethod
+    def told(cls) -> "Fault | None":
+        """What this process was told."""
+        at = os.environ.get("FAULT_AT")
+        if at is None:
+            return None
+        return cls(at, int(os.environ["FAULT_TIME"]), signal.Signals[os.environ["FAULT_SEND"]])
+
+
+class WorkerProcess:
+    """One worker process. Its log lines are JSON in the file `log`."""
+
+    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+        self._process = process
+        self.log = log
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def code(self) -> int | None:
+        """How it ended: an exit code, or a signal's negative number; None while it runs."""
+        return self._process.returncode
+
+    def send(self, number: signal.Signals) -> None:
+        """Sends a signal; nothing happens if the process has ended."""
+        if self.code is None:
+            self._process.send_signal(number)
+
+    def logged(self) -> list[dict[str, Any]]:
+        """The log so far."""
+        lines = self.log.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    async def has_logged(self, action: str, timeout_s: float = PATIENCE_S) -> None:
+        """Waits for a log line with that action.
+
+        Raises:
+            AssertionError: the process ended, or did not say so in time; with the end of its log.
+        """
+        await self._until(lambda: any(line.get("action") == action for line in self.logged()), timeout_s, action)
+
+    async def is_paused(self, timeout_s: float = PATIENCE_S) -> None:
+        """Waits until the process stands still."""
+        status = Path(f"/proc/{self.pid}/stat")
+        await self._until(lambda: status.read_text().rpartition(")")[2].split()[0] == "T", timeout_s, "pause")
+
+    async def _until(self, true: Callable[[], bool], timeout_s: float, what: str) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        while not true():
+            assert self.code is None, f"ended with {self.code} before: {what}\n{self.tail()}"
+            assert loop.time() < deadline, f"not in {timeout_s:g} s: {what}\n{self.tail()}"
+            await asyncio.sleep(0.02)
+
+    async def ended(self, timeout_s: float = PATIENCE_S) -> int:
+        """Waits for the end; the exit code, or the negative number of the signal that killed it."""
+        try:
+            return await asyncio.wait_for(self._process.wait(), timeout_s)
+        except TimeoutError:
+            raise AssertionError(f"still there after {timeout_s:g} s\n{self.tail()}") from None
+
+    async def stop(self, timeout_s: float = 30.0) -> int:
+        """SIGTERM, and the exit code it ends with."""
+        self.send(signal.SIGTERM)
+        return await self.ended(timeout_s)
+
+    def tail(self) -> str:
+        """The end of the log, for whoever reads a failure."""
+        return self.log.read_text(encoding="utf-8", errors="replace")[-4_000:]
+
+
+async def start(plan: str, environment: Mapping[str, str], log: Path, fault: Fault | None = None) -> WorkerProcess:
+    """Starts a worker process; `environment` are its SLUICE_… variables."""
+    told = {name: value for name, value in os.environ.items() if not name.startswith(("SLUICE_", "FAULT_"))}
+    told |= environment
+    if fault is not None:
+        told |= fault.environment()
+    command = (sys.executable, "-m", "tests.faults.process", plan)
+    with log.open("wb") as out:
+        process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=told, stdout=out, stderr=out)
+    return WorkerProcess(process, log)
+
+
+class _Trigger:
+    """Counts how often the process got to its point, and sends the signal the time it was told to."""
+
+    def __init__(self, fault: Fault) -> None:
+        self._fault = fault
+        self._left = fault.time
+        self._applying = False
+
+    def reached(self, point: str) -> None:
+        if point != self._fault.at:
+            return
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), self._fault.send)
+
+    async def probe(self, point: str) -> None:
+        if self._fault.at == "statement" and point in ("fenced", "before_commit"):
+            self._applying = point == "fenced"
+            self._left = self._fault.time
+        self.reached(point)
+
+    def watch_statements(self) -> None:
+        """Every connection of a pool tells of every statement that was answered."""
+        from asyncpg import connection
+
+        connect: Callable[..., Awaitable[Any]] = connection.connect
+
+        async def watched(*arguments: Any, **others: Any) -> Any:
+            made = await connect(*arguments, **others)
+            made.add_query_logger(lambda _: self.reached("statement") if self._applying else None)
+            return made
+
+        connection.connect = watched
+
+    def watch_acknowledgements(self) -> None:
+        """Every batch that the broker has acknowledged is told."""
+        from aiokafka import AIOKafkaProducer
+
+        send: Callable[..., Awaitable[asyncio.Future[Any]]] = AIOKafkaProducer.send_batch
+
+        async def watched(*arguments: Any, **others: Any) -> asyncio.Future[Any]:
+            sent = await send(*arguments, **others)
+            sent.add_done_callback(lambda _: self.reached("acknowledged"))
+            return sent
+
+        AIOKafkaProducer.send_batch = watched  # type: ignore[method-assign]
+
+
+def _plan(name: str) -> Any:
+    from tests.runtime.ledgerbook import OUTPUT, TOPIC, spec_of
+    from workers.plans import plan_of
+    from workers.runtime.supervisor import Plan
+
+    if name == "book":
+        return Plan([spec_of()], publishes=False, topics=(TOPIC, OUTPUT, "dead.letters"))
+    return plan_of([name])
+
+
+def main() -> ExitCode:
+    """The process."""
+    from workers.runtime import supervisor
+    from workers.runtime.ports import Probe, no_probe
+    from workers.runtime.telemetry import configure_logging
+    from workers.runtime.worker import tune_garbage_collection
+    from workers.settings import load_settings
+
+    settings = load_settings()
+    configure_logging("json", settings.log_level)
+    tune_garbage_collection()
+    fault = Fault.told()
+    probe: Probe = no_probe
+    if fault is not None:
+        trigger = _Trigger(fault)
+        probe = trigger.probe
+        trigger.watch_statements()
+        trigger.watch_acknowledgements()
+    return asyncio.run(supervisor.run(settings, _plan(sys.argv[1]), probe=probe))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
