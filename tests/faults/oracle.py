@@ -21,7 +21,7 @@ _COMPACTED: Final = {
         FROM sluice.mac_counts
     """,
 }
-_REVISED: Final[tuple[str, ...]] = ()
+_REVISED: Final = ("sends.status", "workflows.control")
 
 
 async def assert_delivered(pool: Pool, broker: Broker, inputs: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ import structlog
 
 from workers.errors import ApplyFailed, RetryBatch, SluiceError
 from workers.runtime.batch import Batch, Connection, Output, Record, Source, WorkerSpec
-from workers.runtime.effects import effects
+from workers.runtime.effects import effects, shared_keys
 from workers.runtime.intake import Part, Position
 from workers.runtime.line import NOTHING_ACCEPTED, AcceptedBad, first_halt
 from workers.runtime.ports import DeadLetter, Effects, Ledger, OwedKey, Probe
@@ -79,7 +79,7 @@ class Applier:
         self, parts: Sequence[Part], positions: Mapping[Source, Position], settled: Sequence[OwedKey]
     ) -> Applied:
         halted = _halts(parts, positions, self._accepted, [])
-        attempt = _Attempt(self._spec, positions, _cut(parts, halted), self._probe, self._accepted)
+        attempt = _Attempt(self._spec, self._ledger, positions, _cut(parts, halted), self._probe, self._accepted)
         lost: set[Source] = set()
         conflicts = disconnects = 0
         while attempt.parts:
@@ -120,6 +120,7 @@ class _Attempt:
     def __init__(
         self,
         spec: WorkerSpec,
+        ledger: Ledger,
         positions: Mapping[Source, Position],
         parts: Sequence[Part],
         probe: Probe,
@@ -128,6 +129,7 @@ class _Attempt:
         self.parts = list(parts)
         self.effects = Effects((), ())
         self._spec = spec
+        self._ledger = ledger
         self._positions = positions
         self._probe = probe
         self._accepted = accepted
@@ -169,7 +171,8 @@ class _Attempt:
             halted = _halts(self.parts, self._positions, self._accepted, dead)
             if halted:
                 raise _TooManyBad(halted)
-        self.effects = effects(outputs, dead, {part.source: part.end for part in self.parts})
+        earlier = await self._ledger.earlier(keys) if (keys := shared_keys(outputs)) else ()
+        self.effects = effects(outputs, dead, {part.source: part.end for part in self.parts}, earlier)
         return self.effects
 
     async def _apply(self, tx: Connection, records: Sequence[Record[Any]], now: datetime) -> list[Output]:

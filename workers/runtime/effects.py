@@ -1,30 +1,42 @@
 """From what a worker returned to what the engine owes: outputs and dead letters, by input partition. Pure."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID
 
 import msgspec
+from msgspec.structs import astuple
 
 from schemas.ids import fact_id
 from schemas.limits import MAX_DEAD_LETTER_BYTES
 from schemas.outputs import DeadLetterReference
 from workers.runtime.batch import Fact, Output, Source
-from workers.runtime.ports import DeadLetter, Effects, Message, Owed, OwedKey
+from workers.runtime.ports import DeadLetter, Earlier, Effects, Message, Owed, OwedKey, TopicKey
 
 DEAD_LETTERS: Final = "dead.letters"
 
 
-def effects(outputs: Sequence[Output], dead: Sequence[DeadLetter], ends: Mapping[Source, int]) -> Effects:
-    """Everything one transaction owes; `ends` are the next offsets it advances to.
+SHARED: Final = frozenset({"messages.revised", "sends.status", "workflows.control"})
+"""Topics with keys that several input partitions and jobs have facts about. Each partition's facts are published in
+order, but nobody waits for another partition's: so a fact about such a key takes along what is owed about it already.
+"""
+
+
+def effects(
+    outputs: Sequence[Output], dead: Sequence[DeadLetter], ends: Mapping[Source, int], earlier: Iterable[Earlier] = ()
+) -> Effects:
+    """Everything one transaction owes; `ends` are the next offsets it advances to, `earlier` is what is owed about the
+    shared keys of its outputs.
 
     Raises:
         ValueError: an output names a partition that is no part of the batch.
     """
     by_source: dict[Source, list[Message]] = {}
+    story = _Story(earlier)
     for output in outputs:
-        by_source.setdefault(output.source, []).append(message(output))
+        by_source.setdefault(output.source, []).extend(story.told(output.source, message(output)))
     for letter in dead:
         by_source.setdefault(letter.source, []).append(dead_letter(letter))
     foreign = by_source.keys() - ends.keys()
@@ -32,6 +44,43 @@ def effects(outputs: Sequence[Output], dead: Sequence[DeadLetter], ends: Mapping
         raise ValueError(f"outputs name partitions that are not in the batch: {sorted(foreign)}")
     owed = [Owed(OwedKey(source, ends[source]), by_source[source]) for source in sorted(by_source)]
     return Effects(owed, dead)
+
+
+def shared_keys(outputs: Iterable[Output | Fact]) -> set[TopicKey]:
+    """The keys that others may owe facts about as well."""
+    return {(output.topic, output.key or b"") for output in outputs if output.topic in SHARED}
+
+
+def facts_in_order(facts: Sequence[Fact], earlier: Iterable[Earlier]) -> list[Fact]:
+    """The facts of a job, each after what is owed about its key already."""
+    story = _Story(earlier)
+    return [Fact(*told) for fact in facts for told in story.told(None, Message(*astuple(fact)))]
+
+
+class _Story:
+    """What was told about each shared key, in order, and which partitions' rows hold it (None: the outbox)."""
+
+    def __init__(self, earlier: Iterable[Earlier]) -> None:
+        self._told: dict[TopicKey, dict[UUID, tuple[Message, set[Source | None]]]] = {}
+        for source, message_ in earlier:
+            self._add(source, message_)
+
+    def told(self, source: Source | None, message_: Message) -> list[Message]:
+        """The message, after what the source's own rows lack: a repeat if that was published, in order if not."""
+        if message_.topic not in SHARED:
+            return [message_]
+        before = self._told.get((message_.topic, message_.key or b""), {})
+        lacking = [
+            known for known, holders in before.values() if source not in holders and known.ce_id != message_.ce_id
+        ]
+        for known in lacking:
+            self._add(source, known)
+        self._add(source, message_)
+        return [*lacking, message_]
+
+    def _add(self, source: Source | None, message_: Message) -> None:
+        about = self._told.setdefault((message_.topic, message_.key or b""), {})
+        about.setdefault(message_.ce_id, (message_, set()))[1].add(source)
 
 
 def message(output: Output) -> Message:

@@ -33,7 +33,7 @@ async def begin(settings: Settings) -> None:
             for source in await owed.all_sources(connection):
                 for left in await owed.of_source(connection, source):
                     await output.publish(left.messages)
-                    await owed.settle(connection, [left.key])
+                await owed.forget(connection, source)
             async with connection.transaction():
                 known = list(await progress.sources(connection))
                 await dead_letters.detach(connection, known)

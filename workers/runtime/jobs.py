@@ -11,9 +11,10 @@ from asyncpg import Pool
 
 from workers.errors import ApplyFailed, ExitCode, RetryBatch, SluiceError
 from workers.runtime.batch import Connection, Fact
+from workers.runtime.effects import facts_in_order, shared_keys
 from workers.runtime.services import Ticker, new_holder, transaction
 from workers.runtime.telemetry import JOBS
-from workers.store import leases, outbox
+from workers.store import leases, outbox, told
 from workers.store.failures import StoreFailure
 
 _LEASE_S: Final = 60.0
@@ -90,7 +91,9 @@ class JobRunner:
                 return False
             result = await self._result(tx, now)
             more = isinstance(result, Unfinished)
-            await outbox.put(tx, result.facts if isinstance(result, Unfinished) else result)
+            facts = result.facts if isinstance(result, Unfinished) else result
+            earlier = await told.earlier(tx, shared_keys(facts))
+            await outbox.put(tx, facts_in_order(facts, earlier))
             JOBS.labels(self._job.name).inc()
             if not more:
                 await leases.ran(tx, self._lease)

@@ -5,7 +5,7 @@ Time is the event loop's own (`asyncio.get_running_loop().time()`), which a simu
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -63,6 +63,16 @@ class DeadLetter(NamedTuple):
     source: Source
     raw: RawRecord
     error: str
+
+
+TopicKey = tuple[str, bytes]
+
+
+class Earlier(NamedTuple):
+    """A fact that is owed already. `source` is the partition whose row holds it, None for a job's."""
+
+    source: Source | None
+    message: Message
 
 
 class Effects(NamedTuple):
@@ -175,6 +185,13 @@ class Ledger(Protocol):
         Raises:
             Fenced, Conflict, BadData, ConnectionLost: see `workers.store.failures`; nothing was committed, except
                 perhaps after ConnectionLost.
+        """
+        ...
+
+    async def earlier(self, keys: Collection[TopicKey]) -> Sequence[Earlier]:
+        """What is owed about these keys, by whomever, and perhaps not published yet; oldest first.
+
+        Only within the body of `transact`, and for keys whose rows it has locked.
         """
         ...
 

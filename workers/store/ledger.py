@@ -5,7 +5,7 @@ backend and no other.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Final
@@ -17,8 +17,19 @@ from asyncpg.exceptions import InterfaceError
 
 from workers.errors import Unreachable
 from workers.runtime.batch import Connection, Source
-from workers.runtime.ports import Body, Effects, Owed, OwedKey, Probe, Step, Taken, no_probe
-from workers.store import dead_letters, owed, progress
+from workers.runtime.ports import (
+    Body,
+    Earlier,
+    Effects,
+    Owed,
+    OwedKey,
+    Probe,
+    Step,
+    Taken,
+    TopicKey,
+    no_probe,
+)
+from workers.store import dead_letters, owed, progress, told
 from workers.store.failures import Conflict, ConnectionLost, translated
 
 _LOCK_TRIES: Final = 5
@@ -128,15 +139,20 @@ class PostgresLedger:
             if effects.dead:
                 await dead_letters.record(connection, effects.dead)
             if effects.owed or settled:
-                await owed.owe(connection, effects.owed, settled)
+                await owed.owe(connection, self._owner.lease, effects.owed, settled)
             await self._probe("before_commit")
             # 6. COMMIT, at the end of the block
         return effects
 
+    async def earlier(self, keys: Collection[TopicKey]) -> Sequence[Earlier]:
+        """See the protocol."""
+        async with translated(self._connection):
+            return await told.earlier(self._connection, keys)
+
     async def settle(self, keys: Sequence[OwedKey]) -> None:
         """See the protocol."""
         async with translated(self._connection):
-            await owed.settle(self._connection, keys)
+            await owed.settle(self._connection, self._owner.lease, keys)
 
     async def release(self) -> None:
         """See the protocol. The next assignment gets a fresh lease."""

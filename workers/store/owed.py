@@ -1,12 +1,15 @@
 """The batch outbox: the outputs of one poll and partition as one compressed row."""
 
 import zlib
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
 from workers.runtime.batch import Connection, Source
+from workers.runtime.effects import SHARED
 from workers.runtime.ports import Message, Owed, OwedKey
 from workers.store.queries import load
 
@@ -32,14 +35,29 @@ def unpack(stored: bytes) -> list[Message]:
     return _DECODER.decode(raw)
 
 
+def mark(topic: str, key: bytes) -> int:
+    """Four bytes that stand for a topic and key; others may have the same."""
+    return zlib.crc32(key, zlib.crc32(topic.encode()))
+
+
+def _packed_marks(messages: Iterable[Message]) -> bytes | None:
+    found = {mark(message.topic, message.key or b"") for message in messages if message.topic in SHARED}
+    return array("I", sorted(found)).tobytes() if found else None
+
+
+def marks(stored: bytes) -> Sequence[int]:
+    """The marks of a row's facts about shared keys."""
+    return array("I", stored)
+
+
 async def of_source(connection: Connection, source: Source) -> list[Owed]:
     """What is owed for a partition, oldest first."""
     rows = await connection.fetch(_QUERIES["of_source"], source.topic, source.partition)
     return [Owed(OwedKey(source, row["next_offset"]), unpack(row["outputs"])) for row in rows]
 
 
-async def owe(connection: Connection, owed: Sequence[Owed], published: Sequence[OwedKey]) -> None:
-    """Stores what is owed and forgets what is published, in one statement."""
+async def owe(connection: Connection, lease: UUID, owed: Sequence[Owed], published: Sequence[OwedKey]) -> None:
+    """Stores what is owed and forgets what is published, in one statement; see `settle`."""
     rows = sorted(owed, key=lambda row: row.key)
     await connection.execute(
         _QUERIES["owe"],
@@ -47,13 +65,21 @@ async def owe(connection: Connection, owed: Sequence[Owed], published: Sequence[
         [row.key.source.partition for row in rows],
         [row.key.next_offset for row in rows],
         [pack(row.messages) for row in rows],
+        [_packed_marks(row.messages) for row in rows],
+        lease,
         *_columns(published),
     )
 
 
-async def settle(connection: Connection, published: Sequence[OwedKey]) -> None:
-    """Forgets what is published."""
-    await connection.execute(_QUERIES["settle"], *_columns(published))
+async def settle(connection: Connection, lease: UUID, published: Sequence[OwedKey]) -> None:
+    """Forgets what is published. A row of a partition that is no longer held under the lease stays: its owner may have
+    gone back and owe it anew."""
+    await connection.execute(_QUERIES["settle"], lease, *_columns(published))
+
+
+async def forget(connection: Connection, source: Source) -> None:
+    """Forgets everything a partition owes; nobody may be at work on it."""
+    await connection.execute(_QUERIES["forget"], source.topic, source.partition)
 
 
 async def all_sources(connection: Connection) -> list[Source]:

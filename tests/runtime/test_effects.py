@@ -1,0 +1,78 @@
+"""What a transaction owes, in which order, by input partition."""
+
+from datetime import UTC, datetime
+
+from schemas.ids import fact_id
+from workers.runtime.batch import Fact, Output, Source
+from workers.runtime.effects import effects, facts_in_order, message, shared_keys
+from workers.runtime.ports import Earlier, Message
+
+ONE, TWO = Source("messages.outbound", 3), Source("contacts.commands", 1)
+ENDS = {ONE: 10, TWO: 20}
+NOW = datetime(2026, 3, 10, tzinfo=UTC)
+
+
+def status(source: Source, revision: int, key: bytes = b"w:send", topic: str = "sends.status") -> Output:
+    return Output(topic, key, b"%d" % revision, fact_id(topic, key.decode(), str(revision)), "w", NOW, source)
+
+
+def owed(outputs: list[Output], *earlier: Earlier) -> dict[Source, list[tuple[bytes | None, bytes | None]]]:
+    found = effects(outputs, [], ENDS, earlier)
+    return {row.key.source: [(m.key, m.value) for m in row.messages] for row in found.owed}
+
+
+def told(source: Source | None, revision: int, key: bytes = b"w:send") -> Earlier:
+    return Earlier(source, message(status(ONE, revision, key)))
+
+
+def test_each_partition_owes_its_own_outputs_in_order() -> None:
+    outputs = [status(ONE, 1, b"a"), status(TWO, 1, b"b"), status(ONE, 2, b"a")]
+    assert owed(outputs) == {ONE: [(b"a", b"1"), (b"a", b"2")], TWO: [(b"b", b"1")]}
+
+
+def test_a_fact_takes_along_what_another_partition_owes_about_its_key() -> None:
+    assert owed([status(TWO, 3)], told(ONE, 1), told(None, 2)) == {
+        TWO: [(b"w:send", b"1"), (b"w:send", b"2"), (b"w:send", b"3")]
+    }
+
+
+def test_it_takes_along_nothing_that_its_own_rows_hold() -> None:
+    assert owed([status(ONE, 2)], told(ONE, 1)) == {ONE: [(b"w:send", b"2")]}
+    # told by the other one first, and taken along since
+    assert owed([status(ONE, 3)], told(TWO, 1), told(ONE, 1), told(ONE, 2)) == {ONE: [(b"w:send", b"3")]}
+
+
+def test_it_takes_everything_along_once() -> None:
+    outputs = [status(TWO, 2), status(TWO, 3)]
+    assert owed(outputs, told(ONE, 1)) == {TWO: [(b"w:send", b"1"), (b"w:send", b"2"), (b"w:send", b"3")]}
+
+
+def test_two_partitions_of_one_transaction_keep_the_order_of_their_facts() -> None:
+    outputs = [status(TWO, 1), status(ONE, 2), status(TWO, 3)]
+    assert owed(outputs) == {
+        TWO: [(b"w:send", b"1"), (b"w:send", b"2"), (b"w:send", b"3")],
+        ONE: [(b"w:send", b"1"), (b"w:send", b"2")],
+    }
+
+
+def test_a_fact_told_again_is_not_taken_along_before_itself() -> None:
+    assert owed([status(TWO, 1)], told(ONE, 1)) == {TWO: [(b"w:send", b"1")]}
+
+
+def test_keys_of_one_partition_alone_are_left_as_they_are() -> None:
+    topic = "messages.accepted"
+    outputs = [status(ONE, 1, topic=topic), status(TWO, 2, topic=topic)]
+    assert shared_keys(outputs) == set()
+    assert owed(outputs) == {ONE: [(b"w:send", b"1")], TWO: [(b"w:send", b"2")]}
+
+
+def test_a_job_takes_along_what_a_batch_owes() -> None:
+    expired = Fact("sends.status", b"w:send", b"2", fact_id("sends.status", "2"), "w", NOW)
+    plain = Fact("dead.letters", None, b"x", fact_id("dead.letters", "x"), "", NOW)
+    facts = facts_in_order([plain, expired], [told(ONE, 1)])
+    assert [(fact.topic, fact.value) for fact in facts] == [
+        ("dead.letters", b"x"),
+        ("sends.status", b"1"),
+        ("sends.status", b"2"),
+    ]
+    assert [Message(f.topic, f.key, f.value, f.ce_id, f.workspace_id, f.time) for f in facts][1] == told(ONE, 1).message
