@@ -54,6 +54,21 @@ async def test_an_unblock_learned_late_changes_the_state_but_grants_nothing(pool
     assert (again.ce_id, again.value) == (refused.ce_id, refused.value)
 
 
+async def test_an_end_that_late_facts_change_and_change_back_is_three_facts(pool: Pool) -> None:
+    contact = await meet(pool)
+    await apply(pool, start("r", 15))
+    told = []
+    for number, history in enumerate([(10, None), (20, None), (10, None)]):
+        told += (await block(pool, contact, history, command=f"block {number}"))[1]
+
+    assert [(v["control"], v["revision"]) for v in values(told)] == [
+        ("run_refused", 2),
+        ("run_halted", 3),
+        ("run_refused", 4),
+    ]
+    assert len({fact.ce_id for fact in told}) == 3
+
+
 HELD = """
     INSERT INTO sluice_core.sends (workspace_id, send_id, contact_id, channel, channel_id, content, source, run_id,
         step_id, requested_by, requested_role, requested_at, status, applied_at, updated_at)
