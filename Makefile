@@ -3,11 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+# Tests mostly wait. A process that died is a failure: where another one is started, pytest-xdist may hang.
+PARALLEL := --numprocesses 4 --max-worker-restart 0
 
-.PHONY: help install demo test lint bench lock clean
+# Which third of the fault tests: 0 goes by the day, so that three days in a row run all of them.
+SEED ?= 0
+
+.PHONY: help install demo test test-faults test-faults-all simulate lint bench lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The stamp makes installation a no-op until the lock file or the package's metadata change.
 .venv/installed: requirements.lock pyproject.toml
@@ -24,7 +29,16 @@ demo: install ## the main job on a recorded day, on an embedded PostgreSQL and b
 	$(BIN)/sluice demo
 
 test: install ## every test this machine can run (real Kafka with Java and Maven)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
+
+test-faults: install ## a third of the fault tests, on real Kafka; SEED=1, 2, 3 chooses which
+	$(BIN)/python -m pytest tests/faults --third $(SEED)
+
+test-faults-all: install ## every fault test
+	$(BIN)/python -m pytest tests/faults
+
+simulate: install ## thousands of schedules of the engine, simulated; a seed that fails is printed
+	$(BIN)/python -m tests.simulation --schedules 5000
 
 lint: install ## format, lint, types
 	$(BIN)/ruff format --check .

@@ -31,7 +31,6 @@ class TopicSpec:
     cleanup_policy: Literal["delete", "compact"]
     retention_ms: int | None
     max_message_bytes: int
-    timestamp_type: Literal["CreateTime", "LogAppendTime"]
     partitions: int = DEFAULT_PARTITIONS
 
     def config(self) -> dict[str, str]:
@@ -39,7 +38,8 @@ class TopicSpec:
         config = {
             "cleanup.policy": self.cleanup_policy,
             "max.message.bytes": str(self.max_message_bytes),
-            "message.timestamp.type": self.timestamp_type,
+            # By the broker's clock: what a worker with a wrong one told would be refused, or would expire at once.
+            "message.timestamp.type": "LogAppendTime",
         }
         if self.retention_ms is not None:
             config["retention.ms"] = str(self.retention_ms)
@@ -56,7 +56,6 @@ def _input(name: str, key: str, values: tuple[type[Any], ...], about: str) -> To
         cleanup_policy="delete",
         retention_ms=CONTENT_RETENTION_MS,
         max_message_bytes=1024 * _KIB,
-        timestamp_type="LogAppendTime",
     )
 
 
@@ -72,7 +71,6 @@ def _output(
         cleanup_policy="delete",
         retention_ms=CONTENT_RETENTION_MS,
         max_message_bytes=max_message_bytes,
-        timestamp_type="CreateTime",
     )
 
 
@@ -86,7 +84,6 @@ def _compacted(name: str, key: str, values: tuple[type[Any], ...], about: str) -
         cleanup_policy="compact",
         retention_ms=None,
         max_message_bytes=1024 * _KIB,
-        timestamp_type="CreateTime",
     )
 
 

@@ -6,6 +6,7 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -14,9 +15,16 @@ from asyncpg import Pool
 from tests.support.brokers import Broker
 from tests.support.databases import Databases
 from tests.support.kafka import KafkaServer, demand, real_kafka
+from tests.support.sharing import InOneGo
 from workers.dev.broker import embedded_broker
 from workers.dev.postgres import embedded_postgres
 from workers.store.pool import pool_of
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InOneGo:
+    """With several processes: who runs what."""
+    return InOneGo(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -119,7 +119,7 @@ def topics(
 ) -> None:
     """Make the topics that are missing, check the others.
 
-    Input topics are made with LogAppendTime; content is kept for 7 days. Exit code 2 if an existing topic is set
+    Topics are made with LogAppendTime; content is kept for 7 days. Exit code 2 if an existing topic is set
     otherwise.
     """
     from workers import operating, reporting

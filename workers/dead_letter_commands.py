@@ -100,7 +100,7 @@ def replay(
     choice = _choice(ids, _wanted(reason, topic, since, limit))
     settings = terminal.settings()
     work = letters.previewed(settings, choice) if dry_run else letters.replayed(settings, choice, rate)
-    _tell(terminal.run(work), as_json=as_json)
+    _tell(terminal.run(work), choice, as_json=as_json)
 
 
 @app.command()
@@ -123,7 +123,7 @@ def dismiss(
     choice = _choice(ids, _wanted(reason, topic, since, limit))
     settings = terminal.settings()
     work = letters.to_dismiss(settings, choice) if dry_run else letters.dismissed(settings, choice)
-    _tell(terminal.run(work), as_json=as_json)
+    _tell(terminal.run(work), choice, as_json=as_json)
 
 
 def _wanted(reason: str | None, topic: str | None, since: str | None, limit: int) -> "Wanted | None":
@@ -144,11 +144,14 @@ def _choice(ids: list[int] | None, wanted: "Wanted | None") -> "Choice":
     return wanted
 
 
-def _tell(outcomes: "list[Outcome]", *, as_json: bool) -> None:
+def _tell(outcomes: "list[Outcome]", choice: "Choice", *, as_json: bool) -> None:
     from workers import reporting
+    from workers.store.dead_letters import Wanted
 
     rows = [outcome._asdict() for outcome in outcomes]
     report = reporting.Report({"dead letters": rows}, hint="There is no such dead letter.")
     reporting.show(terminal.console(), report, as_json=as_json)
+    if isinstance(choice, Wanted) and len(outcomes) == choice.limit:
+        typer.echo(f"That is all that --limit {choice.limit} allows; there may be more.", err=True)
     if any(outcome.reason for outcome in outcomes):
         raise typer.Exit(ExitCode.FAULT)

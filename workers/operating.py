@@ -32,7 +32,10 @@ def work(names: Sequence[str], accepted_bad: Sequence[str] = ()) -> ExitCode:
 def _accepted(text: str, plan: Plan) -> tuple[Source, int]:
     topic, *numbers = text.split("/")
     if len(numbers) != 2 or not all(number.isascii() and number.isdigit() for number in numbers):
-        raise SettingsError(f"--accept-bad-until: expected TOPIC/PARTITION/OFFSET, got {text!r}")
+        raise SettingsError(
+            f"--accept-bad-until: expected TOPIC/PARTITION/OFFSET, as the line's last words name it, got {text!r}; "
+            "an offset means something in one partition only"
+        )
     consumed = {name for spec in plan.specs for name in spec.decoders}
     if topic not in consumed:
         raise SettingsError(f"--accept-bad-until: {topic} is no topic that these workers consume")

@@ -18,7 +18,7 @@ FOLDER: Final = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # The stage lives on one event loop. Who uses it runs there, and in one go: where a loop rests, workers are fenced.
+    # The stage lives on one event loop. Who uses it runs there, in one go: where a loop rests, workers are fenced.
     ours = [number for number, item in enumerate(items) if FOLDER in item.path.parents]
     for item in (items[number] for number in ours if uses_stage(items[number])):
         item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)

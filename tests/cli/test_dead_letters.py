@@ -1,13 +1,16 @@
 """`sluice dead-letters`: what an operator sees of records nobody understood, and sends through the front door again."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from asyncpg import Pool
 
 from schemas.topics import TOPICS
+from tests.acceptance.making import WHATSAPP, Maker, now
 from tests.cli.commands import Sluice
 from tests.cli.sending import KEY, TOPIC, message, shown
 from tests.support.brokers import Broker
@@ -56,6 +59,30 @@ async def test_a_replayed_record_is_applied_once_and_one_that_fails_again_counts
     assert [(r.partition, r.key, r.headers) for r in again] == [
         (1, KEY, (("mine", b"1"), (REPLAY_HEADER, identity))) for identity in (b"1", b"2", b"1")
     ]
+
+
+async def test_a_replayed_message_is_judged_by_its_own_time_and_counts_once(
+    sluice: Sluice, pool: Pool, broker: Broker
+) -> None:
+    maker, then = Maker("acme"), now() - timedelta(hours=1)
+    owner = {"identity": WHATSAPP, "actor": {"id": "olga", "role": "owner", "module": "inbox"}}
+    block = maker.command("block_contact", at=then, **owner)
+    unblock = maker.command("unblock_contact", at=then + timedelta(minutes=10), **owner)
+    between = maker.message(at=then + timedelta(minutes=5))
+    with sluice.running("worker", "inbound", "commands") as running:
+        running.until_consuming()
+        await broker.produce("contacts.commands", [(KEY, msgspec.json.encode(c)) for c in (block, unblock)])
+        await broker.produce(TOPIC, [(KEY, GARBAGE)])
+        await broker.caught_up(pool, TOPIC, "contacts.commands")
+        await pool.execute("UPDATE sluice_core.dead_letters SET value = $1", msgspec.json.encode(between))
+
+        for _ in range(2):
+            assert [row["outcome"] for row in rows(sluice, "replay", "1")] == ["replayed"]
+        await broker.caught_up(pool, TOPIC)
+
+    dropped = await pool.fetch("SELECT reason, event_time FROM sluice.drop_ledger")
+    assert [tuple(row) for row in dropped] == [("contact_blocked", between["sent_at"])]
+    assert await pool.fetchval("SELECT count(*) FROM sluice.conversation_messages") == 0
 
 
 async def test_a_header_that_names_no_letter_makes_a_letter_of_its_own(
@@ -113,7 +140,9 @@ async def test_dismissed_letters_are_no_news(sluice: Sluice, pool: Pool) -> None
 
     assert [r["outcome"] for r in rows(sluice, "dismiss", "--reason", "utf", "--dry-run")] == ["would be dismissed"] * 2
     assert [row["id"] for row in rows(sluice)] == [1, 2, 3, 4]
-    assert [row["outcome"] for row in rows(sluice, "dismiss", "--reason", "utf")] == ["dismissed"] * 2
+    first = sluice.run("dead-letters", "dismiss", "--reason", "utf", "--limit", "1")
+    assert "--limit 1 allows; there may be more" in first.err
+    assert [row["id"] for row in rows(sluice, "dismiss", "--reason", "utf")] == [3]
     assert [row["id"] for row in rows(sluice)] == [2, 4]
     assert rows(sluice, "dismiss", "9", code=ExitCode.FAULT)[0]["reason"] == "there is no such dead letter"
 

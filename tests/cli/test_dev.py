@@ -2,6 +2,8 @@
 
 import signal
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,14 @@ from workers.settings import load_settings
 ARGUMENTS = ("dev", "--data-dir", "data", "--env-file", "env")
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """As `tmp_path`, but not below pytest's own folder: where PostgreSQL runs as another user, it must keep access, and
+    whatever run of pytest starts meanwhile takes it away there."""
+    with tempfile.TemporaryDirectory(prefix="sluice-dev-", ignore_cleanup_errors=True) as made:
+        yield Path(made)
+
+
 def _servers(running: Running, folder: Path) -> tuple[str, str]:
     running.until((folder / "env").exists)
     return servers_of(read_env(folder / "env"))
@@ -25,11 +35,11 @@ def _nothing_is_left(folder: Path) -> bool:
     return not (folder / "data/postgres/postmaster.pid").exists() and not (folder / "env").exists()
 
 
-async def test_whoever_sees_the_env_file_may_produce_and_read_and_the_data_outlives_the_broker(tmp_path: Path) -> None:
-    sluice = Sluice(tmp_path)
+async def test_whoever_sees_the_env_file_may_produce_and_read_and_the_data_outlives_the_broker(folder: Path) -> None:
+    sluice = Sluice(folder)
     with sluice.running(*ARGUMENTS) as running:
-        database, bootstrap = _servers(running, tmp_path)
-        assert stat.S_IMODE((tmp_path / "env").stat().st_mode) == 0o600
+        database, bootstrap = _servers(running, folder)
+        assert stat.S_IMODE((folder / "env").stat().st_mode) == 0o600
         send_with_librdkafka(bootstrap)
         first = await seconds_until_shown(database, 1)
         await send_with_aiokafka(bootstrap)
@@ -37,40 +47,40 @@ async def test_whoever_sees_the_env_file_may_produce_and_read_and_the_data_outli
         second = sluice.run("dev", "--data-dir", "data")
         assert (second.code, "another process" in second.err) == (ExitCode.SETUP, True)
         ended = running.stop(signal.SIGTERM)
-    assert (ended.code, _nothing_is_left(tmp_path)) == (ExitCode.CLEAN, True)
+    assert (ended.code, _nothing_is_left(folder)) == (ExitCode.CLEAN, True)
     assert database in ended.out
     assert bootstrap in ended.out
 
     with sluice.running(*ARGUMENTS) as running:
-        database, bootstrap = _servers(running, tmp_path)
+        database, bootstrap = _servers(running, folder)
         assert await shown(database) == 2
         send_with_librdkafka(bootstrap)
         await seconds_until_shown(database, 3)
         ended = running.stop(signal.SIGINT)
-    assert (ended.code, _nothing_is_left(tmp_path)) == (ExitCode.CLEAN, True)
+    assert (ended.code, _nothing_is_left(folder)) == (ExitCode.CLEAN, True)
     assert ended.seconds < STOP_S
 
 
-def test_what_a_killed_process_left_is_taken_over_and_ended(tmp_path: Path) -> None:
-    sluice = Sluice(tmp_path)
+def test_what_a_killed_process_left_is_taken_over_and_ended(folder: Path) -> None:
+    sluice = Sluice(folder)
     with sluice.running(*ARGUMENTS) as running:
-        _servers(running, tmp_path)
+        _servers(running, folder)
         running.kill()
-    assert not _nothing_is_left(tmp_path)
+    assert not _nothing_is_left(folder)
 
     with sluice.running(*ARGUMENTS) as running:
         running.until_consuming()
         ended = running.stop()
 
-    assert (ended.code, _nothing_is_left(tmp_path)) == (ExitCode.CLEAN, True)
+    assert (ended.code, _nothing_is_left(folder)) == (ExitCode.CLEAN, True)
 
 
-def test_a_signal_before_everything_is_up_leaves_nothing_behind(tmp_path: Path) -> None:
-    with Sluice(tmp_path).running(*ARGUMENTS) as running:
-        running.until((tmp_path / "data/postgres").exists)
+def test_a_signal_before_everything_is_up_leaves_nothing_behind(folder: Path) -> None:
+    with Sluice(folder).running(*ARGUMENTS) as running:
+        running.until((folder / "data/postgres").exists)
         ended = running.stop()
 
-    assert (ended.code, _nothing_is_left(tmp_path)) == (ExitCode.CLEAN, True)
+    assert (ended.code, _nothing_is_left(folder)) == (ExitCode.CLEAN, True)
 
 
 def test_an_env_file_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:

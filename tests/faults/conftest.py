@@ -22,6 +22,8 @@ from tests.support.brokers import Broker
 from tests.support.databases import Databases
 from tests.support.kafka import KafkaServer, demand, real_kafka
 
+# Retention is looked after at once, not every five minutes.
+_PROPERTIES = "log.retention.check.interval.ms=1000\nlog.initial.task.delay.ms=1000"
 _QUIET: dict[str, World] = {}
 
 
@@ -57,7 +59,7 @@ def pytest_report_collectionfinish(config: pytest.Config) -> str:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[KafkaServer]:
     demand()
-    with real_kafka() as server:
+    with real_kafka(_PROPERTIES) as server:
         yield server
 
 

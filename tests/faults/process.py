@@ -1,7 +1,10 @@
 """Workers as processes of their own, which a test may pause, kill and start again.
 
-`python -m tests.faults.process PLAN` runs what `sluice worker PLAN` runs (`book`: the ledger book's worker), told by
-the same SLUICE_… variables, and brings a fault upon itself where FAULT_AT says so: see `Fault`.
+`python -m tests.faults.process PLAN` runs what `sluice worker PLAN` runs (`book`: the ledger book's worker; several
+names: with commas between them), told by the same SLUICE_… variables, and brings a fault upon itself where FAULT_AT
+says so: see `Fault`. FAULT_HURRY: jobs and tails run so often, in seconds. FAULT_PATIENCE: so long the database bears
+transactions that stand still (`300s`). FAULT_DEADLINE: the seconds in which a publication must be acknowledged.
+FAULT_CLOCK: a clock that jumps, see tests/faults/clocks.py.
 """
 
 import asyncio
@@ -9,11 +12,13 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
+from tests.faults.clocks import bend
 from workers.errors import ExitCode
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -25,8 +30,9 @@ class Fault:
     """A signal the process sends to itself when it gets to a point for the `time`-th time.
 
     `at` is a point of the commit order (see tests/support/__init__.py), or `statement`: the `time`-th SQL statement
-    after the fence of a transaction has been answered, or `acknowledged`: a batch of outputs has been, while others
-    may not.
+    after the fence of a transaction has been answered, or `sql WORDS`: one that has these words in it or among its
+    arguments, or `sending`: before a batch of outputs is handed to the producer, or `acknowledged`: one has been, while
+    others may not.
     """
 
     at: str
@@ -46,12 +52,25 @@ class Fault:
         return cls(at, int(os.environ["FAULT_TIME"]), signal.Signals[os.environ["FAULT_SEND"]])
 
 
+class Handle(Protocol):
+    """A child process, as asyncio knows it."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | None: ...
+    def send_signal(self, signal: int, /) -> None: ...
+    async def wait(self) -> int: ...
+
+
 class WorkerProcess:
     """One worker process. Its log lines are JSON in the file `log`."""
 
-    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+    def __init__(self, process: Handle, log: Path) -> None:
         self._process = process
         self.log = log
+        self._logged: list[dict[str, Any]] = []
+        self._read = 0
 
     @property
     def pid(self) -> int:
@@ -68,9 +87,14 @@ class WorkerProcess:
             self._process.send_signal(number)
 
     def logged(self) -> list[dict[str, Any]]:
-        """The log so far."""
-        lines = self.log.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        """The log so far. It may be long, and is asked for often: each line is read once."""
+        with self.log.open("rb") as log:
+            log.seek(self._read)
+            new = log.read()
+        whole = new[: new.rfind(b"\n") + 1]
+        self._read += len(whole)
+        self._logged += [json.loads(line) for line in whole.splitlines() if line.startswith(b"{")]
+        return self._logged
 
     async def has_logged(self, action: str, timeout_s: float = PATIENCE_S) -> None:
         """Waits for a log line with that action.
@@ -143,18 +167,39 @@ class _Trigger:
             self._left = self._fault.time
         self.reached(point)
 
+    def answered(self, words: str) -> None:
+        if self._applying:
+            self.reached("statement")
+        if self._fault.at.startswith("sql ") and self._fault.at[4:] in words:
+            self.reached(self._fault.at)
+
     def watch_statements(self) -> None:
-        """Every connection of a pool tells of every statement that was answered."""
-        from asyncpg import connection
+        """Every statement is told of when it has been answered, and before the next one is sent."""
+        from asyncpg import Connection, connection
 
         connect: Callable[..., Awaitable[Any]] = connection.connect
+        copy: Callable[..., Awaitable[str]] = Connection.copy_records_to_table
+        timed = Connection._time_and_log  # noqa: SLF001 - loggers themselves are called later
 
         async def watched(*arguments: Any, **others: Any) -> Any:
             made = await connect(*arguments, **others)
-            made.add_query_logger(lambda _: self.reached("statement") if self._applying else None)
+            made.add_query_logger(lambda _: None)
             return made
 
+        @contextmanager
+        def asked(connection: Any, query: str, arguments: Any, timeout: Any) -> Iterator[None]:
+            with timed(connection, query, arguments, timeout):
+                yield
+            self.answered(f"{query} {arguments}")
+
+        async def copied(*arguments: Any, **others: Any) -> str:
+            result = await copy(*arguments, **others)
+            self.answered("COPY")
+            return result
+
         connection.connect = watched
+        Connection._time_and_log = asked  # type: ignore[method-assign, assignment]  # noqa: SLF001
+        Connection.copy_records_to_table = copied  # type: ignore[method-assign]
 
     def watch_acknowledgements(self) -> None:
         """Every batch that the broker has acknowledged is told."""
@@ -163,6 +208,7 @@ class _Trigger:
         send: Callable[..., Awaitable[asyncio.Future[Any]]] = AIOKafkaProducer.send_batch
 
         async def watched(*arguments: Any, **others: Any) -> asyncio.Future[Any]:
+            self.reached("sending")
             sent = await send(*arguments, **others)
             sent.add_done_callback(lambda _: self.reached("acknowledged"))
             return sent
@@ -177,10 +223,16 @@ def _plan(name: str) -> Any:
 
     if name == "book":
         return Plan([spec_of()], publishes=False, topics=(TOPIC, OUTPUT, "dead.letters"))
-    return plan_of([name])
+    plan = plan_of(name.split(","))
+    hurry = os.environ.get("FAULT_HURRY")
+    if hurry is None:
+        return plan
+    from tests.support.processes import hurried
+
+    return hurried(plan, float(hurry))
 
 
-def main() -> ExitCode:
+def main(plan: str) -> ExitCode:
     """The process."""
     from workers.runtime import supervisor
     from workers.runtime.ports import Probe, no_probe
@@ -189,6 +241,9 @@ def main() -> ExitCode:
     from workers.settings import load_settings
 
     settings = load_settings()
+    _bear(os.environ.get("FAULT_PATIENCE"))
+    _hasten(os.environ.get("FAULT_DEADLINE"))
+    bend(os.environ.get("FAULT_CLOCK"))
     configure_logging("json", settings.log_level)
     tune_garbage_collection()
     fault = Fault.told()
@@ -198,8 +253,24 @@ def main() -> ExitCode:
         probe = trigger.probe
         trigger.watch_statements()
         trigger.watch_acknowledgements()
-    return asyncio.run(supervisor.run(settings, _plan(sys.argv[1]), probe=probe))
+    return asyncio.run(supervisor.run(settings, _plan(plan), probe=probe))
+
+
+def _bear(patience: str | None) -> None:
+    from workers.store import pool
+
+    if patience is not None:
+        pool._SERVER_SETTINGS["idle_in_transaction_session_timeout"] = patience  # noqa: SLF001
+        pool._SINCE_17["transaction_timeout"] = patience  # noqa: SLF001
+
+
+def _hasten(deadline: str | None) -> None:
+    from workers.runtime.producer import KafkaOutput
+
+    if deadline is not None:
+        defaults: dict[str, Any] = KafkaOutput.__init__.__kwdefaults__ or {}
+        defaults["deadline_s"] = float(deadline)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1]))

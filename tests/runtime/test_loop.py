@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 from asyncpg import Pool
+from structlog.testing import capture_logs
 
 from tests.runtime.ledgerbook import OUTPUT, TOPIC, apply, book, rows, spec_of
 from tests.support.brokers import Broker, Read
@@ -230,8 +231,12 @@ async def test_the_line_stops_and_nothing_past_it_is_committed(database: str, bo
     await any_broker.create(TOPIC)
     good, bad = records(100, 150), [(b"k", b"bad")] * 300
     await any_broker.produce(TOPIC, [*good, *bad, *records(200, 300)], partition=0)
-    async with running(spec_of(), database, any_broker) as worker:
-        assert await worker.ended() is ExitCode.STOPPED_THE_LINE
+    with capture_logs() as logs:
+        async with running(spec_of(), database, any_broker) as worker:
+            assert await worker.ended() is ExitCode.STOPPED_THE_LINE
+    [told] = [log["event"] for log in logs if log["action"] == "line_stopped"]
+    assert "stops before messages.inbound[0] offset 249: at least 200 of its last 400 records" in told
+    assert "--accept-bad-until messages.inbound/0/250" in told
     # Before the 200th bad record: 50 good ones and 199 bad ones.
     assert await booked.fetchval("SELECT next_offset FROM sluice.partition_progress WHERE partition = 0") == 249
     assert (await any_broker.committed(f"{any_broker.group_prefix}-book", TOPIC))[0] == 249

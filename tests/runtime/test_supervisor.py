@@ -11,10 +11,14 @@ from asyncpg import Pool
 from structlog.testing import capture_logs
 
 from schemas.ids import fact_id
+from schemas.topics import TOPICS as ALL_TOPICS
+from tests.cli.sending import KEY, message
 from tests.runtime.ledgerbook import OUTPUT, TOPIC, apply, book, rows, spec_of
 from tests.support.brokers import Broker
+from tests.support.probes import HoldAt
 from tests.support.processes import settings_for as settings
 from workers.errors import ExitCode
+from workers.plans import ALL, plan_of
 from workers.runtime import supervisor
 from workers.runtime.batch import Batch, Connection, Fact, Output
 from workers.runtime.dirty import Current, DirtyTopic
@@ -56,6 +60,39 @@ async def test_a_worker_that_dies_ends_the_process_with_a_fault(database: str, p
 
     code, actions = await process(settings(database, broker), Plan([spec_of(buggy)], topics=TOPICS))
     assert (code, actions) == (ExitCode.FAULT, ["applyfailed"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "inbound",
+        "loop inbound",
+        "outlet",
+        "fetch",
+        "watchdog",
+        "job expire holds",
+        "publisher",
+        "tail contacts.changes",
+    ],
+)
+async def test_a_background_task_that_dies_ends_the_process_with_a_fault_and_a_word(
+    database: str, broker: Broker, name: str
+) -> None:
+    await broker.create(*ALL_TOPICS)
+    ready, hold = asyncio.Event(), HoldAt("fenced")
+    with capture_logs() as logs:
+        running = asyncio.create_task(
+            supervisor.run(settings(database, broker), plan_of([ALL]), ready=ready.set, probe=hold)
+        )
+        await asyncio.wait_for(ready.wait(), 30)
+        # The next poll is fetched while a transaction is under way.
+        await broker.produce(TOPIC, [(KEY, message())])
+        await asyncio.wait_for(hold.reached.wait(), 30)
+        [task, *_] = [task for task in asyncio.all_tasks() if task.get_name() == name]
+        task.cancel()
+        hold.go.set()
+        assert await asyncio.wait_for(running, 30) is ExitCode.FAULT
+    assert [log["action"] for log in logs if log["log_level"] == "error"] == ["fault"]
 
 
 async def test_a_missing_migration_is_told_in_one_line(empty_database: str, broker: Broker) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from asyncpg import Pool
 from structlog.testing import capture_logs
 
@@ -20,7 +21,9 @@ STALLED_AFTER_S = 4.0  # joining the group must fit in
 
 def worker(pool: Pool, broker: Broker, probe: Probe = no_probe) -> Worker:
     limits = PollLimits(wait_ms=50, fetch_max_wait_ms=20)
-    wiring = Wiring(pool, broker.cluster(), limits=limits, stalled_after_s=STALLED_AFTER_S, probe=probe)
+    wiring = Wiring(
+        pool, broker.cluster(), broker.group_prefix, limits=limits, stalled_after_s=STALLED_AFTER_S, probe=probe
+    )
     return Worker(spec_of(), wiring)
 
 
@@ -53,3 +56,17 @@ async def test_a_worker_without_work_is_not_taken_for_stalled(pool: Pool, broker
     assert not ending.done()
     idle.stop()
     assert await asyncio.wait_for(ending, 30) is ExitCode.CLEAN
+
+
+@pytest.mark.kafka
+async def test_a_worker_without_a_partition_is_not_taken_for_stalled(database: str, pool: Pool, kafka: Broker) -> None:
+    await book(pool)
+    await kafka.create(TOPIC, OUTPUT, partitions=1)
+    async with running(spec_of(), database, kafka):
+        spare = worker(pool, kafka)
+        ending = asyncio.create_task(spare.run())
+        await asyncio.wait_for(spare.consuming.wait(), 30)
+        await asyncio.wait({ending}, timeout=STALLED_AFTER_S * 1.3)
+        assert not ending.done()
+        spare.stop()
+        assert await asyncio.wait_for(ending, 30) is ExitCode.CLEAN

@@ -117,12 +117,19 @@ class Broker:
                 raise TimeoutError(f"{topic}: {len(found)} of {count} records came") from error
         return found
 
-    async def read_all(self, topic: str) -> list[Read]:
-        """Everything a topic holds now."""
-        async with self._consumer(topic) as consumer:
+    async def read_all(self, topic: str, *, timeout_s: float = PATIENCE_S) -> list[Read]:
+        """Everything a topic holds now; of a compacted one, what is left of it.
+
+        Raises:
+            TimeoutError: it cannot be read in time.
+        """
+        found: list[Read] = []
+        async with self._consumer(topic) as consumer, asyncio.timeout(timeout_s):
             ends = await consumer.end_offsets(consumer.assignment())
-            begins = await consumer.beginning_offsets(consumer.assignment())
-        return await self.read(topic, sum(ends[p] - begins[p] for p in ends))
+            while any([await consumer.position(p) < end for p, end in ends.items()]):
+                for records in (await consumer.getmany(timeout_ms=100)).values():
+                    found.extend(_read(record) for record in records if record.offset < ends[_partition(record)])
+        return found
 
     async def ends(self, topic: str) -> dict[int, int]:
         """The offset the next record of each partition will get."""
@@ -180,6 +187,10 @@ class Broker:
             yield consumer
         finally:
             await consumer.stop()
+
+
+def _partition(record: Any) -> TopicPartition:
+    return TopicPartition(record.topic, record.partition)
 
 
 def _read(record: Any) -> Read:

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pytest
 
@@ -21,14 +21,15 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 _POM: Final = _ROOT / "deploy" / "kafka" / "pom.xml"
 _JARS: Final = _ROOT / ".sluice" / "kafka"
 _READY_S: Final = 60.0
+_DOORS: Final = 8
 
 _PROPERTIES: Final = """
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{behind},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{proxy}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:{port},{doors},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},{told}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,{protocols},CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
 log.dirs={data}
@@ -90,11 +91,17 @@ def demand() -> None:
         pytest.skip(str(error))
 
 
-class KafkaServer:
-    """One broker on a fixed port, with its data in `folder`; it can be killed and started again.
+class Door(NamedTuple):
+    """A port the broker listens on that tells its clients to come to `told`: there a test may put a proxy."""
 
-    A second listener, on the port `behind_proxy`, tells its clients to come to `proxy_port`: there a test may put a
-    proxy between them and the broker.
+    port: int
+    told: int
+
+
+class KafkaServer:
+    """One broker on a fixed port, with its data in `folder`; it can be killed and started again, paused and woken.
+
+    Whoever comes through one of the `doors` is told to come to another port from then on.
     """
 
     def __init__(self, folder: Path, extra: str = "") -> None:
@@ -102,11 +109,12 @@ class KafkaServer:
         self._folder = folder
         self._port = _free_port()
         self._properties = folder / "server.properties"
-        self.behind_proxy, self.proxy_port = _free_port(), _free_port()
+        self.doors = [Door(_free_port(), _free_port()) for _ in range(_DOORS)]
         properties = _PROPERTIES.format(
             port=self._port,
-            behind=self.behind_proxy,
-            proxy=self.proxy_port,
+            doors=",".join(f"DOOR{n}://127.0.0.1:{door.port}" for n, door in enumerate(self.doors)),
+            told=",".join(f"DOOR{n}://127.0.0.1:{door.told}" for n, door in enumerate(self.doors)),
+            protocols=",".join(f"DOOR{n}:PLAINTEXT" for n in range(_DOORS)),
             controller=_free_port(),
             data=folder / "data",
         )
@@ -142,6 +150,19 @@ class KafkaServer:
     def kill(self) -> None:
         """An end without warning."""
         self._end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """From now on it accepts connections, and answers nobody."""
+        self._send(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """Goes on where it was paused."""
+        self._send(signal.SIGCONT)
+
+    def _send(self, what: signal.Signals) -> None:
+        if self._process is None:
+            raise RuntimeError("the broker does not run")
+        self._process.send_signal(what)
 
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:

@@ -25,25 +25,29 @@ def postgres(version: int) -> Iterator[str]:
     """Runs an installed server in a temporary folder and yields its libpq URL (a Unix socket)."""
     tools = _PLACES / str(version) / "bin"
     with tempfile.TemporaryDirectory(prefix=f"sluice-postgres{version}-", ignore_cleanup_errors=True) as folder:
-        owner = _owner()
-        if "user" in owner:
-            os.chown(folder, pwd.getpwnam(owner["user"]).pw_uid, -1)
+        if "user" in owner():
+            os.chown(folder, pwd.getpwnam(owner()["user"]).pw_uid, -1)
         data = Path(folder) / "data"
-        _run(owner, tools / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=utf8", "--no-sync")
-        _run(owner, tools / "pg_ctl", "-D", data, "-w", "-l", data / "log", "-o", f"{_OPTIONS}{folder}", "start")
+        run_tool(tools / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=utf8", "--no-sync")
+        run_tool(tools / "pg_ctl", "-D", data, "-w", "-l", data / "log", "-o", f"{_OPTIONS}{folder}", "start")
         try:
             yield f"postgresql://postgres@/postgres?host={folder}"
         finally:
-            _run(owner, tools / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+            run_tool(tools / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
 
 
-def _owner() -> dict[str, Any]:
-    """PostgreSQL refuses to run as root: then it runs as nobody."""
+def owner() -> dict[str, Any]:
+    """Who runs it, as `subprocess` is told: PostgreSQL refuses to run as root, and then it runs as nobody."""
     return {"user": "nobody", "extra_groups": []} if os.geteuid() == 0 else {}
 
 
-def _run(owner: dict[str, Any], *command: object) -> None:
+def run_tool(*command: object) -> None:
+    """Runs one of its tools as its owner.
+
+    Raises:
+        RuntimeError: it failed; with what it said.
+    """
     arguments = [str(word) for word in command]
-    done = subprocess.run(arguments, capture_output=True, text=True, cwd="/", check=False, **owner)  # noqa: S603 - our own words
+    done = subprocess.run(arguments, capture_output=True, text=True, cwd="/", check=False, **owner())  # noqa: S603 - our own words
     if done.returncode != 0:
         raise RuntimeError(f"{arguments[0]} failed: {done.stdout}{done.stderr}")

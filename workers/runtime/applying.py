@@ -15,9 +15,19 @@ from workers.runtime.batch import Batch, Connection, Output, Record, Source, Wor
 from workers.runtime.effects import effects, shared_keys
 from workers.runtime.intake import Part, Position
 from workers.runtime.line import NOTHING_ACCEPTED, AcceptedBad, first_halt
+from workers.runtime.patience import Room
 from workers.runtime.ports import DeadLetter, Effects, Ledger, OwedKey, Probe
 from workers.runtime.telemetry import DEAD, FENCED, KEYLESS, RECORDS, RETRIES, TRANSACTION
-from workers.store.failures import BadData, Conflict, ConnectionLost, Fenced, StoreFailure, savepoint, translated
+from workers.store.failures import (
+    BadData,
+    Conflict,
+    ConnectionLost,
+    Exhausted,
+    Fenced,
+    StoreFailure,
+    savepoint,
+    translated,
+)
 
 MOST_CONFLICTS: Final = 50
 MOST_LOST_CONNECTIONS: Final = 5
@@ -46,12 +56,18 @@ class Applier:
     """Applies polls of one worker."""
 
     def __init__(
-        self, spec: WorkerSpec, ledger: Ledger, probe: Probe, accepted: AcceptedBad = NOTHING_ACCEPTED
+        self,
+        spec: WorkerSpec,
+        ledger: Ledger,
+        probe: Probe,
+        accepted: AcceptedBad = NOTHING_ACCEPTED,
+        unreachable_after_s: float = 60.0,
     ) -> None:
         self._spec = spec
         self._ledger = ledger
         self._probe = probe
         self._accepted = accepted
+        self._unreachable_after_s = unreachable_after_s
 
     async def apply(
         self, parts: Sequence[Part], positions: Mapping[Source, Position], settled: Sequence[OwedKey]
@@ -82,6 +98,7 @@ class Applier:
         attempt = _Attempt(self._spec, self._ledger, positions, _cut(parts, halted), self._probe, self._accepted)
         lost: set[Source] = set()
         conflicts = disconnects = 0
+        room = Room(self._unreachable_after_s)
         while attempt.parts:
             try:
                 await self._ledger.transact(attempt.steps(), attempt.body, settled)
@@ -97,13 +114,17 @@ class Applier:
                 attempt.split()
             except _TooManyBad as found:
                 halted = {**halted, **found.halted}
-                attempt.parts = _cut(attempt.parts, found.halted)
+                attempt.cut(found.halted)
             except (Conflict, RetryBatch) as conflict:
                 conflicts += 1
                 RETRIES.labels(self._spec.name, type(conflict).__name__).inc()
                 if conflicts > MOST_CONFLICTS:
                     raise ApplyFailed(f"{attempt.described()}: conflicts do not end: {conflict}") from conflict
                 await asyncio.sleep(min(_LONGEST_PAUSE_S, _PAUSE_S * conflicts))
+            except Exhausted as full:
+                RETRIES.labels(self._spec.name, "Exhausted").inc()
+                await room.wait(full)
+                await self._ledger.reconnect()
             except ConnectionLost as gone:
                 disconnects += 1
                 RETRIES.labels(self._spec.name, "ConnectionLost").inc()
@@ -111,6 +132,8 @@ class Applier:
                     raise ApplyFailed(f"{attempt.described()}: every attempt loses its connection: {gone}") from gone
                 log.warning("The connection to PostgreSQL was lost; trying again.", action="connection_lost")
                 await self._ledger.reconnect()
+        # Where the line of a lost partition stops is for its new owner to find.
+        halted = {source: offset for source, offset in halted.items() if source not in lost}
         return Applied(attempt.parts, attempt.effects, frozenset(lost), halted)
 
 
@@ -144,6 +167,11 @@ class _Attempt:
             [owed for owed in self.effects.owed if owed.key.source not in lost],
             [letter for letter in self.effects.dead if letter.source not in lost],
         )
+
+    def cut(self, halted: Mapping[Source, int]) -> None:
+        self.parts = _cut(self.parts, halted)
+        # What an earlier try came to was never committed, and if nothing is left there is no later one.
+        self.effects = Effects((), ())
 
     def split(self) -> None:
         """From now on in halves, down to the record that the database refuses.

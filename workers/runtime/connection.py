@@ -1,8 +1,13 @@
 """How to reach Kafka, and how much to take from it at once: plain values, made from the settings once."""
 
 import ssl
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from workers.runtime.batch import RawRecord, Source
+
+Slices = Mapping[Source, Sequence[RawRecord]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,23 @@ class PollLimits:
     wait_ms: int = 500
     fetch_min_bytes: int = 1
     fetch_max_wait_ms: int = 250
+
+    def parts(self, polled: Slices) -> Iterator[Slices]:
+        """What was polled in as many parts as its bytes need, in offset order within each partition; none is empty."""
+        part: dict[Source, Sequence[RawRecord]] = {}
+        room = self.bytes
+        for source, records in polled.items():
+            start = 0
+            for index, record in enumerate(records):
+                room -= len(record.value or b"") + len(record.key or b"")
+                if room < 0 and (part or index > start):
+                    if index > start:
+                        part[source] = records[start:index]
+                    yield part
+                    part, start, room = {}, index, self.bytes
+            part[source] = records[start:]
+        if part:
+            yield part
 
 
 def security(

@@ -10,7 +10,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -20,6 +20,7 @@ from aiokafka import errors as kafka
 from workers.errors import PositionLost, SetupError, Unreachable
 from workers.runtime.batch import RawRecord, Source
 from workers.runtime.connection import Kafka, PollLimits
+from workers.runtime.patience import Patience
 from workers.runtime.ports import Assigned, Event, Idle, Records, Revoked, Stopping
 from workers.runtime.tasks import ended
 from workers.runtime.telemetry import LAG
@@ -31,8 +32,6 @@ _BOUND_S: Final = 10.0
 _PAUSE_S: Final = 0.1
 
 log = structlog.get_logger()
-
-Slices = dict[Source, Sequence[RawRecord]]
 
 
 class KafkaInput(ConsumerRebalanceListener):
@@ -50,10 +49,13 @@ class KafkaInput(ConsumerRebalanceListener):
         self._limits = limits
         self._topics = [cluster.topic(name) for name in topics]
         self._group = group
-        self._unreachable_after_s = unreachable_after_s
-        self._failing_since: float | None = None
+        self._polling = Patience(unreachable_after_s, "Kafka could not be read")
+        self._asking = Patience(unreachable_after_s, "Kafka did not answer")
+        self._ask_every_s = unreachable_after_s / 4
+        self._ask_at = 0.0
         self._member: AIOKafkaConsumer | None = None
         self._events: deque[Assigned | Revoked] = deque()
+        self._revoked, self._over = Revoked(), False
         self._rest: deque[Records] = deque()
         self._assignment = 0
         self._poll: asyncio.Task[Mapping[TopicPartition, Sequence[RawRecord]]] | None = None
@@ -109,6 +111,9 @@ class KafkaInput(ConsumerRebalanceListener):
         """Leaves the group, within a bound."""
         if self._member is None:
             return
+        # Nobody hands anything over any more: a rebalance that waited for it would only delay our leaving.
+        self._over = True
+        self._revoked.handed_over.set()
         if self._poll is not None:
             await asyncio.wait({self._poll}, timeout=2.0)
         stopping = asyncio.create_task(self._member.stop())
@@ -121,9 +126,9 @@ class KafkaInput(ConsumerRebalanceListener):
         self._assignment += 1
         self._events.clear()
         self._rest.clear()
-        if not revoked:
+        if not revoked or self._over:
             return
-        event = Revoked()
+        event = self._revoked = Revoked()
         self._events.append(event)
         self._changed.set()
         try:
@@ -185,6 +190,7 @@ class KafkaInput(ConsumerRebalanceListener):
         poll, self._poll = self._poll, None
         self.polled_at = asyncio.get_running_loop().time()
         polled = await self._result(poll) if poll is not None else {}
+        await self._hear(polled)
         if self._polled_under != self._assignment:
             return None
         for partition, records in polled.items():
@@ -192,24 +198,9 @@ class KafkaInput(ConsumerRebalanceListener):
             if records and highwater is not None:
                 source = self._source(partition)
                 LAG.labels(source.topic, source.partition).set(highwater - records[-1].offset - 1)
-        self._rest.extend(Records(self._assignment, slices) for slices in self._bounded(polled) if slices)
+        slices = {self._source(partition): records for partition, records in polled.items() if records}
+        self._rest.extend(Records(self._assignment, part) for part in self._limits.parts(slices))
         return self._rest.popleft() if self._rest else Idle()
-
-    def _bounded(self, polled: Mapping[TopicPartition, Sequence[RawRecord]]) -> Iterator[Slices]:
-        """The poll in as many parts as its bytes need, in offset order within each partition."""
-        slices: Slices = {}
-        room = self._limits.bytes
-        for partition, records in polled.items():
-            start = 0
-            for index, record in enumerate(records):
-                room -= len(record.value or b"") + len(record.key or b"")
-                if room < 0 and (slices or index > start):
-                    if index > start:
-                        slices[self._source(partition)] = records[start:index]
-                    yield slices
-                    slices, start, room = {}, index, self._limits.bytes
-            slices[self._source(partition)] = records[start:]
-        yield slices
 
     def is_current(self, assignment: int) -> bool:
         return assignment == self._assignment
@@ -268,7 +259,7 @@ class KafkaInput(ConsumerRebalanceListener):
             await self._bear(error)
             return {}
         else:
-            self._failing_since = None
+            self._polling.answered()
             return records
 
     async def _bear(self, error: kafka.KafkaError) -> None:
@@ -277,12 +268,27 @@ class KafkaInput(ConsumerRebalanceListener):
         Raises:
             Unreachable: polls have failed without a break for the bound.
         """
-        now = asyncio.get_running_loop().time()
-        self._failing_since = self._failing_since or now
-        if now - self._failing_since > self._unreachable_after_s:
-            raise Unreachable(f"Kafka cannot be read: {error!r}") from error
+        self._polling.bear(error)
         log.warning("A poll failed; trying again.", action="poll_failed", error=repr(error))
         await asyncio.sleep(_PAUSE_S)
+
+    async def _hear(self, polled: Mapping[TopicPartition, Sequence[RawRecord]]) -> None:
+        """Polls of a cluster that is gone are as empty as those of a quiet one: now and then it is asked.
+
+        Raises:
+            Unreachable: it has not answered for the bound.
+        """
+        if not polled and self.polled_at < self._ask_at:
+            return
+        self._ask_at = self.polled_at + self._ask_every_s
+        try:
+            if not polled:
+                async with asyncio.timeout(_BOUND_S):
+                    await self._consumer.topics()
+        except (kafka.KafkaError, TimeoutError) as error:
+            self._asking.bear(error)
+        else:
+            self._asking.answered()
 
     async def _refuse_lost_position(self, error: kafka.OffsetOutOfRangeError) -> None:
         for partition, offset in error.args[0].items():

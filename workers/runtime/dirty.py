@@ -18,12 +18,10 @@ from workers.errors import ExitCode
 from workers.runtime.batch import Connection, Fact
 from workers.runtime.ports import Message
 from workers.runtime.producer import KafkaOutput
-from workers.runtime.services import Ticker, connection, new_holder, transaction
+from workers.runtime.services import LEASE_S, Ticker, connection, kept, new_holder, transaction
 from workers.store import leases, outbox
 from workers.store.failures import StoreFailure
 
-# Longer than a publication may take, producer rebuilt and all: nobody else publishes meanwhile.
-_LEASE_S: Final = 180.0
 _TICK_S: Final = 0.1
 _IDLE_TICK_S: Final = 0.5
 _LIMIT: Final = 500
@@ -101,7 +99,7 @@ class Publisher:
             return False
         async with transaction(self._pool) as tx:
             rows = await outbox.of_shard(tx, shard, _LIMIT)
-        await self._output.publish([message for _, message in rows])
+        await self._publish([message for _, message in rows])
         async with transaction(self._pool) as tx:
             await outbox.published(tx, [identity for identity, _ in rows])
         return len(rows) == _LIMIT
@@ -111,14 +109,20 @@ class Publisher:
             return False
         async with transaction(self._pool) as tx:
             current = await topic.load(tx, _LIMIT)
-        await self._output.publish([_message(row.fact) for row in current])
+        await self._publish([_message(row.fact) for row in current])
         async with transaction(self._pool) as tx:
             await topic.clear(tx, current)
         return len(current) == _LIMIT
 
+    async def _publish(self, messages: Sequence[Message]) -> None:
+        # Nobody else publishes meanwhile, unless this process stands still. What it then publishes late is a repeat,
+        # or an older row of a compacted topic, which the tail's reader repairs.
+        async with kept(self._pool, self._holder):
+            await self._output.publish(messages)
+
     async def _mine(self, lease: str) -> bool:
         async with transaction(self._pool) as tx:
-            return await leases.take(tx, lease, self._holder, _LEASE_S) is not None
+            return await leases.take(tx, lease, self._holder, LEASE_S) is not None
 
     async def _give_back(self) -> None:
         try:

@@ -27,6 +27,7 @@ class HandOver:
 
     async def __call__(self) -> bool:
         """True if everything owed was published in time."""
+        await self._probe("handing_over")
         drained = await self._drained()
         self._outlet.forget()
         try:

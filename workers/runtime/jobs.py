@@ -12,12 +12,11 @@ from asyncpg import Pool
 from workers.errors import ApplyFailed, ExitCode, RetryBatch, SluiceError
 from workers.runtime.batch import Connection, Fact
 from workers.runtime.effects import facts_in_order, shared_keys
-from workers.runtime.services import Ticker, new_holder, transaction
+from workers.runtime.services import LEASE_S, Ticker, new_holder, transaction
 from workers.runtime.telemetry import JOBS
 from workers.store import leases, outbox, told
 from workers.store.failures import StoreFailure
 
-_LEASE_S: Final = 60.0
 _SHORTEST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 20.0
 
@@ -75,7 +74,7 @@ class JobRunner:
 
     async def _round(self) -> float:
         async with transaction(self._pool) as tx:
-            due_in = await leases.take(tx, self._lease, self._holder, _LEASE_S, self._job.every_seconds)
+            due_in = await leases.take(tx, self._lease, self._holder, LEASE_S, self._job.every_seconds)
         self.consuming.set()
         if due_in is None or due_in > 0:
             return _pause(due_in or self._job.every_seconds)

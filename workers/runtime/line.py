@@ -36,3 +36,13 @@ def remember(bad_before: Sequence[int], bad_now: Sequence[int], next_offset: int
     """The bad offsets that still count once everything before `next_offset` is applied."""
     bad = [*bad_before, *bad_now]
     return tuple(bad[bisect_left(bad, next_offset - WINDOW) :])
+
+
+def last_words(source: Source, offset: int) -> str:
+    """What an operator is told when the line stops before a record, and how it goes on."""
+    topic, partition = source
+    return (
+        f"The line stops before {topic}[{partition}] offset {offset}: at least {LIMIT} of its last {WINDOW} records "
+        f"could not be understood. See `sluice dead-letters list --topic {topic}`. If bad records may be left behind, "
+        f"go on with --accept-bad-until {topic}/{partition}/{offset + 1}, or with the offset after the last bad one"
+    )

@@ -20,17 +20,18 @@ from typing import TypeVar, assert_never
 
 import structlog
 
-from workers.errors import ExitCode
+from workers.errors import ExitCode, Unreachable
 from workers.runtime.applying import MOST_LOST_CONNECTIONS, Applied, Applier
 from workers.runtime.batch import Source, WorkerSpec
 from workers.runtime.handover import HandOver
 from workers.runtime.intake import Part, Position, continued, decode
-from workers.runtime.line import NOTHING_ACCEPTED, AcceptedBad, remember
+from workers.runtime.line import NOTHING_ACCEPTED, AcceptedBad, last_words, remember
 from workers.runtime.outlet import Outlet
+from workers.runtime.patience import Room
 from workers.runtime.ports import Assigned, Event, Idle, Input, Ledger, Output, Probe, Records, Revoked, Stopping
 from workers.runtime.takeover import TakeOver
 from workers.runtime.tasks import ended, unless_failed
-from workers.store.failures import ConnectionLost
+from workers.store.failures import ConnectionLost, Exhausted
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -48,15 +49,17 @@ class Loop:
         ledger: Ledger,
         probe: Probe,
         accepted: AcceptedBad = NOTHING_ACCEPTED,
+        unreachable_after_s: float = 60.0,
     ) -> None:
         self._decoders = spec.decoders
         self._input = input_
         self._ledger = ledger
         self._probe = probe
         self._outlet = Outlet(input_, output, probe)
-        self._applier = Applier(spec, ledger, probe, accepted)
+        self._applier = Applier(spec, ledger, probe, accepted, unreachable_after_s)
         self._take_over = TakeOver(input_, output, ledger, probe)
         self._hand_over = HandOver(self._outlet, ledger, probe)
+        self._unreachable_after_s = unreachable_after_s
         self._positions: dict[Source, Position] = {}
         self._quiet = 0
 
@@ -134,7 +137,7 @@ class Loop:
         if not applied.halted and not applied.lost:
             return None
         for source, offset in applied.halted.items():
-            log.error(f"The line stops before {source}, offset {offset}: too many bad records.", action="line_stopped")
+            log.error(last_words(source, offset), action="line_stopped")
         await self._let_go()
         return ExitCode.STOPPED_THE_LINE if applied.halted else ExitCode.FENCED
 
@@ -148,11 +151,19 @@ class Loop:
         if keys:
             # 9. settle
             await self._reconnecting(lambda: self._ledger.settle(keys))
+            await self._probe("settled")
 
     async def _reconnecting(self, work: Callable[[], Awaitable[T]]) -> T:
-        for _ in range(MOST_LOST_CONNECTIONS):
+        lost = 0
+        room = Room(self._unreachable_after_s)
+        while True:
             try:
                 return await work()
-            except ConnectionLost:
+            except Exhausted as full:
+                await room.wait(full)
                 await self._ledger.reconnect()
-        return await work()
+            except ConnectionLost as gone:
+                lost += 1
+                if lost > MOST_LOST_CONNECTIONS:
+                    raise Unreachable(f"every attempt loses its connection to PostgreSQL: {gone}") from gone
+                await self._ledger.reconnect()

@@ -66,7 +66,8 @@ class Outlet:
 
     def forget(self) -> None:
         """Forgets everything that is still owed: it stays in the ledger for the next owner."""
-        self.drop(frozenset(owed.key.source for poll in self._polls for owed in poll.owed))
+        for poll in self._polls:
+            poll.owed, poll.offsets = (), {}
         self._offsets = {}
 
     async def drained(self) -> None:
@@ -95,12 +96,12 @@ class Outlet:
                 self._changed.notify_all()
 
     async def _publish(self, poll: _Poll) -> None:
-        publishing = list(poll.owed)
-        messages = [message for owed in publishing for message in owed.messages]
+        messages = [message for owed in poll.owed for message in owed.messages]
         if messages:
             await self._output.publish(messages)
             await self._probe("published")
-        self._settled.extend(owed.key for owed in publishing)
+        # What was forgotten meanwhile is not ours to settle: after a rewind its key may stand for something else.
+        self._settled.extend(owed.key for owed in poll.owed)
         self._offsets.update(poll.offsets)
 
     def _due(self) -> bool:

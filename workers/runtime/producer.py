@@ -106,6 +106,7 @@ class KafkaOutput:
     async def _insist(self, messages: Sequence[Message]) -> None:
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self._unreachable_after_s
+        pause_s = 0.1
         while True:
             try:
                 async with asyncio.timeout(self._deadline_s):
@@ -120,7 +121,8 @@ class KafkaOutput:
                 )
                 REBUILT.labels(self._name).inc()
                 await self.stop()
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(pause_s)
+                pause_s = min(1.0, pause_s * 2)
             else:
                 return
 
@@ -198,9 +200,11 @@ async def _discard(producer: Any, in_flight_s: float) -> None:
         sender.sender_task.cancel()
         await asyncio.wait({sender.sender_task}, timeout=in_flight_s + 1)
     accumulator = producer._message_accumulator  # noqa: SLF001
+    # A batch that waits to be sent again has left these, and complains of it when it ends.
+    accumulator._pending_batches.update(chain(*accumulator._batches.values()))  # noqa: SLF001
     accumulator.fail_all(kafka.ProducerClosed())
     # Nobody will ask how these ended any more, and asyncio complains of what nobody asks.
-    for batch in (*chain(*accumulator._batches.values()), *accumulator._pending_batches):  # noqa: SLF001
+    for batch in accumulator._pending_batches:  # noqa: SLF001
         for ending in (batch.future, batch._drain_waiter):  # noqa: SLF001
             if not ending.cancelled():
                 ending.exception()

@@ -5,7 +5,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 from uuid import uuid4
 
 import structlog
@@ -13,8 +13,13 @@ from asyncpg import Pool
 
 from workers.errors import ExitCode, Unreachable
 from workers.runtime.batch import Connection
-from workers.store.failures import Conflict, ConnectionLost, translated
+from workers.runtime.tasks import ended
+from workers.store import leases
+from workers.store.failures import Conflict, ConnectionLost, StoreFailure, translated
 from workers.store.leases import Holder
+
+# How long a process that was killed or stands still keeps others from its work. Whoever needs longer renews.
+LEASE_S: Final = 15.0
 
 T = TypeVar("T")
 
@@ -52,6 +57,29 @@ async def connection(pool: Pool) -> AsyncIterator[Connection]:
     """A connection for single statements that change nothing. Raises as `workers.store.failures.translated`."""
     async with translated(), pool.acquire() as held, translated(held):
         yield held
+
+
+@asynccontextmanager
+async def kept(pool: Pool, holder: Holder) -> AsyncIterator[None]:
+    """Renews the holder's leases while the work in the block goes on, however long that takes.
+
+    A lease that is lost all the same stops nothing: what is done under it must bear to be done twice.
+    """
+    renewing = asyncio.create_task(_renew(pool, holder), name=f"renew {holder.owner}")
+    try:
+        yield
+    finally:
+        await ended(renewing)
+
+
+async def _renew(pool: Pool, holder: Holder) -> None:
+    while True:
+        await asyncio.sleep(LEASE_S / 3)
+        try:
+            async with transaction(pool) as tx:
+                await leases.renew(tx, holder, LEASE_S)
+        except StoreFailure as error:
+            log.warning("Leases could not be renewed; trying again.", action="not_renewed", error=str(error))
 
 
 class Ticker:

@@ -33,18 +33,18 @@ async def database(url: str, name: str, connections: int, unreachable_after_s: f
     async def connect() -> Pool:
         try:
             async with translated():
-                return await open_pool(url, name=name, max_size=connections)
+                pool = await open_pool(url, name=name, max_size=connections)
         except (InvalidAuthorizationSpecificationError, InvalidCatalogNameError, ValueError) as error:
             raise SetupError(f"PostgreSQL refuses the connection of SLUICE_DATABASE_URL: {error}") from error
+        try:
+            async with translated(), pool.acquire() as connection:
+                await migrate.check(connection)
+        except BaseException:
+            pool.terminate()
+            raise
+        return pool
 
-    pool = await _patiently(connect, "PostgreSQL", (ConnectionLost, TimeoutError), unreachable_after_s)
-    try:
-        async with translated(), pool.acquire() as connection:
-            await migrate.check(connection)
-    except BaseException:
-        await pool.close()
-        raise
-    return pool
+    return await _patiently(connect, "PostgreSQL", (ConnectionLost, TimeoutError), unreachable_after_s)
 
 
 async def groups(pool: Pool, owned: Sequence[tuple[str, Sequence[str]]]) -> None:

@@ -164,6 +164,7 @@ def _ending(task: asyncio.Task[ExitCode]) -> ExitCode:
         log.error("It did not stop in time.", action="stop_incomplete", service=task.get_name())
         return ExitCode.FAULT
     if task.cancelled():
+        log.error("Something it needs was cancelled: this is a bug.", action="fault", service=task.get_name())
         return ExitCode.FAULT
     error = task.exception()
     return task.result() if error is None else _told(task.get_name(), error)

@@ -20,13 +20,12 @@ from asyncpg import Pool
 from workers.errors import ExitCode, SetupError, Unreachable
 from workers.runtime.batch import Connection, RawRecord
 from workers.runtime.connection import Kafka
-from workers.runtime.services import Ticker, new_holder, transaction
+from workers.runtime.services import LEASE_S, Ticker, kept, new_holder, transaction
 from workers.runtime.tasks import ended
 from workers.runtime.telemetry import REPAIRED
 from workers.store import leases, tails
 from workers.store.failures import StoreFailure
 
-_LEASE_S: Final = 60.0
 _LONGEST_PAUSE_S: Final = 20.0
 _KAFKA_S: Final = 10.0
 _AT_ONCE: Final = 10_000
@@ -101,12 +100,13 @@ class TailReader:
 
     async def _round(self) -> float:
         async with transaction(self._pool) as tx:
-            due_in = await leases.take(tx, self.name, self._holder, _LEASE_S, self._tail.every_seconds)
+            due_in = await leases.take(tx, self.name, self._holder, LEASE_S, self._tail.every_seconds)
         self.consuming.set()
         if due_in is None or due_in > 0:
             return min(due_in or self._tail.every_seconds, _LONGEST_PAUSE_S)
         try:
-            await self._compare()
+            async with kept(self._pool, self._holder):
+                await self._compare()
         except (kafka.TopicAuthorizationFailedError, kafka.ClusterAuthorizationFailedError) as error:
             raise SetupError(f"Kafka refuses to let us read {self._tail.name}: {error!r}") from error
         except (kafka.KafkaError, TimeoutError) as error:
@@ -131,7 +131,7 @@ class TailReader:
             while not self._ticker.stopping:
                 more = await self._append(consumer, ends, doubts)
                 async with transaction(self._pool) as tx:
-                    if await leases.take(tx, self.name, self._holder, _LEASE_S) is None:
+                    if await leases.take(tx, self.name, self._holder, LEASE_S) is None:
                         return
                     doubts = await self._outdated(tx, doubts)
                     certain = {key for key, last in doubts.items() if not more and before.get(key) == last}

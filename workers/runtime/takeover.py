@@ -41,6 +41,11 @@ class TakeOver:
         published = {s: p.next_offset for s, p in positions.items() if p.next_offset is not None}
         if published:
             await self._input.commit(published)
+        if not assigned.sources:
+            log.warning(
+                "There are more workers than partitions: this one has nothing to do until another one leaves.",
+                action="no_partitions",
+            )
         log.info("Partitions taken over.", action="taken_over", partitions=len(positions))
         return positions
 
@@ -64,6 +69,7 @@ class TakeOver:
     async def _publish_owed(self, source: Source) -> None:
         for owed in await self._ledger.owed(source):
             await self._output.publish(owed.messages)
+            await self._probe("repeated")
             await self._ledger.settle([owed.key])
 
     def _stand(self, lease: Taken, bounds: Mapping[Source, tuple[int, int]]) -> Position:

@@ -75,7 +75,8 @@ class Worker:
             await self._input.start()
             watchdog = asyncio.create_task(self._watch(), name="watchdog")
             accepted = self._wiring.accepted_bad
-            loop = Loop(self.spec, self._input, self._output, self._ledger, self._probe, accepted)
+            patience_s = self._wiring.unreachable_after_s
+            loop = Loop(self.spec, self._input, self._output, self._ledger, self._probe, accepted, patience_s)
             running = asyncio.create_task(loop.run(), name=f"loop {self.spec.name}")
             try:
                 await asyncio.wait({running, watchdog}, return_when=asyncio.FIRST_COMPLETED)

@@ -26,6 +26,10 @@ class ConnectionLost(StoreFailure):
     """The connection is gone, perhaps during COMMIT: connect again and ask what holds."""
 
 
+class Exhausted(ConnectionLost):
+    """The server lacks space, memory or connections (class 53): somebody must make room; until then, try again."""
+
+
 class Fenced(StoreFailure):
     """Some partitions are not ours any more, or had already been committed by an attempt whose end was not seen."""
 
@@ -42,7 +46,6 @@ _GONE: Final = (
     pg.OperatorInterventionError,
     pg.IdleInTransactionSessionTimeoutError,
     pg.TransactionTimeoutError,
-    pg.InsufficientResourcesError,
     pg.ReadOnlySQLTransactionError,
     pg.InternalClientError,
     OSError,
@@ -55,7 +58,7 @@ async def translated(connection: Connection | None = None) -> AsyncIterator[None
     """Wraps what the driver raises. Errors with no known remedy pass unchanged: they are bugs.
 
     Raises:
-        BadData, Conflict, ConnectionLost: as above.
+        BadData, Conflict, ConnectionLost, Exhausted: as above.
         SetupError: the database's user lacks a right.
     """
     try:
@@ -64,8 +67,10 @@ async def translated(connection: Connection | None = None) -> AsyncIterator[None
         raise BadData(_without_content(error)) from error
     except _CONFLICT as error:
         raise Conflict(str(error)) from error
+    except pg.InsufficientResourcesError as error:
+        raise Exhausted(str(error)) from error
     except _GONE as error:
-        raise ConnectionLost(str(error)) from error
+        raise ConnectionLost(str(error) or type(error).__name__) from error
     except pg.InsufficientPrivilegeError as error:
         raise SetupError(f"the database's user lacks a right: {error}") from error
     except pg.InterfaceError as error:

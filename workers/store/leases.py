@@ -29,6 +29,11 @@ async def take(connection: Connection, name: str, holder: Holder, seconds: float
     return due_in
 
 
+async def renew(connection: Connection, holder: Holder, seconds: float) -> None:
+    """Keeps what this holder still has, for `seconds` from now."""
+    await connection.execute(_QUERIES["renew"], holder.token, seconds)
+
+
 async def hold(connection: Connection, name: str, holder: Holder) -> datetime | None:
     """Locks the lease until the transaction ends and returns its time; None if it is not ours any more.
 

@@ -155,7 +155,10 @@ class PostgresLedger:
             await owed.settle(self._connection, self._owner.lease, keys)
 
     async def release(self) -> None:
-        """See the protocol. The next assignment gets a fresh lease."""
-        async with translated(self._connection):
-            await progress.release(self._connection, self._owner.lease)
+        """See the protocol. The next assignment gets a fresh lease, also where this one's end is not seen: what arrives
+        late must not give back what is taken next.
+        """
+        given_back = self._owner.lease
         self._renew()
+        async with translated(self._connection):
+            await progress.release(self._connection, given_back)

@@ -24,6 +24,11 @@ _SERVER_SETTINGS: Final = {
 }
 _SINCE_17: Final = {"transaction_timeout": "30s"}
 
+# Whoever is not answered at all must learn of it: later than the server would have ended a transaction, but in time to
+# tell within `SLUICE_UNREACHABLE_AFTER_S` of that.
+_ANSWER_S: Final = 40.0
+_CONNECT_S: Final = 10.0
+
 
 async def open_pool(url: str, *, name: str = "worker", min_size: int = 1, max_size: int = 10) -> Pool:
     """A pool for `url` (libpq URL) whose connections see `sluice_core` and `sluice` and give up on time.
@@ -38,7 +43,13 @@ async def open_pool(url: str, *, name: str = "worker", min_size: int = 1, max_si
     if await server_version(url) >= 17:
         settings |= _SINCE_17
     pool: Pool = await asyncpg.create_pool(
-        url, min_size=min_size, max_size=max_size, server_settings=settings, command_timeout=60, reset=_nothing_to_reset
+        url,
+        min_size=min_size,
+        max_size=max_size,
+        server_settings=settings,
+        command_timeout=_ANSWER_S,
+        timeout=_CONNECT_S,
+        reset=_nothing_to_reset,
     )
     return pool
 

@@ -8,6 +8,10 @@ ON CONFLICT (name) DO UPDATE SET
 WHERE l.token = excluded.token OR l.expires_at < clock_timestamp()
 RETURNING coalesce(extract(epoch FROM last_run_at - clock_timestamp()) + $5::float8, 0)::float8 AS due_in
 
+-- name: renew
+UPDATE leases SET expires_at = clock_timestamp() + make_interval(secs => $2)
+WHERE token = $1 AND expires_at > clock_timestamp()
+
 -- name: hold
 SELECT now() FROM leases WHERE name = $1 AND token = $2 AND expires_at > clock_timestamp() FOR UPDATE
 

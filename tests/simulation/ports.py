@@ -1,0 +1,361 @@
+"""The engine's ports over the simulated servers. Each models the product's own port: what it retries, what it bears,
+and what it lets through.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from tests.simulation.book import Raw
+from tests.simulation.broker import Broker
+from tests.simulation.database import Database, Session
+from tests.simulation.world import Process
+from workers.errors import Unreachable
+from workers.runtime.batch import Source
+from workers.runtime.consumer import HAND_OVER_S
+from workers.runtime.ports import (
+    Assigned,
+    Body,
+    Earlier,
+    Effects,
+    Event,
+    Idle,
+    Message,
+    Owed,
+    OwedKey,
+    Records,
+    Revoked,
+    Step,
+    Stopping,
+    Taken,
+    TopicKey,
+)
+from workers.store.failures import Conflict, ConnectionLost
+
+T = TypeVar("T")
+
+_POLL_S: Final = 2.0
+_COMMIT_S: Final = 10.0
+_DEADLINE_S: Final = 30.0
+_UNREACHABLE_AFTER_S: Final = 60.0
+_LOCK_TRIES: Final = 5
+_PARTITIONS: Final = 2
+
+
+class SimInput:
+    """`Input`, as `KafkaInput` is: the group's callbacks come from a task of their own."""
+
+    def __init__(self, broker: Broker, process: Process) -> None:
+        self.process = process
+        self.generation = -1
+        self.changed = asyncio.Event()
+        self.rejoin = asyncio.Event()
+        self._world = broker.world
+        self._broker = broker
+        self._events: deque[Assigned | Revoked] = deque()
+        self._assignment = 0
+        self._mine: tuple[Source, ...] = ()
+        self._given = False
+        self._positions: dict[Source, int] = {}
+        process.when_it_dies.append(lambda _death: broker.group.misses(self))
+        process.when_it_pauses.append(lambda _length: broker.group.misses(self))
+
+    async def coordinate(self) -> None:
+        """A member's life: join, and join again whenever the group says so."""
+        while True:
+            await self.process.step("join")
+            await self._revoke()
+            await self.process.step("joining")
+            await self._broker.up()
+            self.rejoin.clear()
+            share = await self._broker.group.join(self)
+            await self.process.step("joined")
+            if share is not None:
+                self._assignment += 1
+                self._mine, self._given = share.sources, bool(share.sources)
+                # Until the loop seeks, reading goes on from what was committed in Kafka.
+                self._positions = {s: self._broker.offsets[s] for s in share.sources if s in self._broker.offsets}
+                self._events.append(Assigned(self._assignment, share.generation, frozenset(share.sources)))
+                self.changed.set()
+                await self.rejoin.wait()
+
+    async def _revoke(self) -> None:
+        self._assignment += 1
+        self._events.clear()
+        given, self._given = self._given, False
+        if not given:
+            return
+        event = Revoked()
+        self._events.append(event)
+        self.changed.set()
+        try:
+            async with asyncio.timeout(HAND_OVER_S):
+                await event.handed_over.wait()
+        except TimeoutError:
+            self._world.count("handed over late")
+
+    @property
+    def at_ease(self) -> bool:
+        """It is a member, and nothing waits to be told to the loop."""
+        return not self._events and self._broker.group.is_member(self)
+
+    def stop_polling(self) -> None:
+        self.process.stopping = True
+        self.changed.set()
+
+    def stop(self) -> None:
+        self._broker.group.leave(self)
+
+    async def next(self) -> Event:
+        while True:
+            await self.process.step("poll")
+            self.changed.clear()
+            if self._events:
+                return self._events.popleft()
+            if self.process.stopping:
+                return Stopping()
+            under = self._assignment
+            slices = self._read() or await self._wait()
+            await self.process.step("answer to poll")
+            if under == self._assignment and slices is not None:
+                return Records(under, slices) if slices else Idle()
+
+    async def _wait(self) -> Mapping[Source, Sequence[Raw]] | None:
+        """What comes in time; None if something else came."""
+        try:
+            async with asyncio.timeout(_POLL_S):
+                await self.changed.wait()
+        except TimeoutError:
+            return {}
+        return self._read() or None
+
+    def _read(self) -> dict[Source, Sequence[Raw]]:
+        if self._world.now() < self._broker.down_until:
+            return {}
+        slices: dict[Source, Sequence[Raw]] = {}
+        for source, position in self._positions.items():
+            if self._world.dice.random() < 0.7:
+                most = self._world.dice.randint(1, self._world.weather.poll)
+                if records := [raw for raw in self._broker.log(source) if raw.offset >= position][:most]:
+                    slices[source] = records
+        self._positions.update({source: records[-1].offset + 1 for source, records in slices.items()})
+        return slices
+
+    def is_current(self, assignment: int) -> bool:
+        return assignment == self._assignment
+
+    async def bounds(self, sources: Sequence[Source]) -> Mapping[Source, tuple[int, int]]:
+        try:
+            async with asyncio.timeout(_UNREACHABLE_AFTER_S):
+                await self.process.step("bounds")
+                await self._broker.up()
+        except TimeoutError as late:
+            raise Unreachable("Kafka does not tell the bounds") from late
+        return {source: (0, self._broker.end(source)) for source in sources}
+
+    def seek(self, source: Source, offset: int) -> None:
+        if source in self._mine:
+            self._positions[source] = offset
+
+    async def commit(self, offsets: Mapping[Source, int]) -> None:
+        ours = {source: offset for source, offset in offsets.items() if source in self._mine}
+        if not ours:
+            return
+        try:
+            async with asyncio.timeout(_COMMIT_S):
+                await self.process.step("commit offsets")
+                await self._broker.up()
+                failed = self._world.chance(self._world.weather.uncommitted)
+                arrives = not failed or self._world.dice.random() < 0.5
+                if arrives and self._broker.group.is_member(self):
+                    self._broker.commit(self.process, ours)
+                await self.process.step("offsets answered")
+        except TimeoutError:
+            self._world.count("offsets not committed")
+
+
+class _Unacknowledged(Exception):  # noqa: N818 - what happened to it is not known
+    pass
+
+
+class SimOutput:
+    """`Output`, as `KafkaOutput` is: it insists, with one producer after the other, and sends everything again."""
+
+    def __init__(self, broker: Broker, process: Process) -> None:
+        self._world = broker.world
+        self._broker = broker
+        self._process = process
+        self._turn = asyncio.Lock()
+
+    @property
+    def at_ease(self) -> bool:
+        """Nothing is being published."""
+        return not self._turn.locked()
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        async with self._turn:
+            give_up = self._world.now() + _UNREACHABLE_AFTER_S
+            while True:
+                try:
+                    async with asyncio.timeout(_DEADLINE_S):
+                        await self._send(messages)
+                except (TimeoutError, _Unacknowledged) as late:
+                    self._world.note(self._process.name, "gets no acknowledgement", type(late).__name__)
+                    self._world.count("publishing tried again")
+                    if self._world.now() >= give_up:
+                        raise Unreachable("Kafka did not acknowledge what is owed") from late
+                    await asyncio.sleep(0.1)
+                else:
+                    return
+
+    async def _send(self, messages: Sequence[Message]) -> None:
+        dice = self._world.dice
+        by_partition: dict[tuple[str, int], list[Message]] = {}
+        for message in messages:
+            # Not `hash`, which is another one in every process.
+            by_partition.setdefault((message.topic, sum(message.key or b"") % _PARTITIONS), []).append(message)
+        parts = list(by_partition.values())
+        dice.shuffle(parts)
+        for part in parts:
+            sent = 0
+            while sent < len(part):
+                batch = part[sent : sent + dice.randint(1, len(part))]
+                await self._append(batch)
+                sent += len(batch)
+        await self._process.step("acknowledged")
+
+    async def _append(self, batch: Sequence[Message]) -> None:
+        await self._process.step("publish")
+        await self._broker.up()
+        if not self._world.chance(self._world.weather.unacknowledged):
+            self._broker.append(self._process, batch)
+            return
+        arrived = self._world.dice.random() < 0.5
+        if arrived:
+            self._broker.append(self._process, batch)
+        self._world.count(f"not acknowledged, {'but' if arrived else 'and not'} appended")
+        if self._world.chance(self._world.weather.hanging):
+            await asyncio.sleep(_UNREACHABLE_AFTER_S)
+        raise _Unacknowledged
+
+
+class SimLedger:
+    """`Ledger`, as `PostgresLedger` is: one connection, and a lease that is renewed when it was given back."""
+
+    def __init__(self, database: Database, process: Process) -> None:
+        self._world = database.world
+        self._database = database
+        self._process = process
+        self._session: Session | None = None
+        self._renew()
+
+    def _renew(self) -> None:
+        self._lease = self._world.serial()
+
+    async def open(self) -> None:
+        give_up = self._world.now() + _UNREACHABLE_AFTER_S
+        while True:
+            await self._process.step("connect")
+            try:
+                await self._connect()
+            except ConnectionLost as error:
+                self.close()
+                if self._world.now() >= give_up:
+                    raise Unreachable("PostgreSQL did not answer") from error
+                await asyncio.sleep(1.0)
+            else:
+                return
+
+    async def _connect(self) -> None:
+        if self._world.now() < self._database.down_until:
+            raise ConnectionLost("the server is down")
+        self._session = Session(self._database, self._process)
+        lease = self._lease
+        await self._execute("adopt", lambda session: self._database.adopt(session, lease))
+
+    def close(self) -> None:
+        held, self._session = self._session, None
+        if held is not None and not held.lost:
+            held.end()
+
+    async def reconnect(self) -> None:
+        self.close()
+        await self.open()
+
+    @property
+    def _connection(self) -> Session:
+        if self._session is None:
+            raise ConnectionLost("no connection")
+        return self._session
+
+    async def _execute(self, name: str, work: Callable[[Session], Awaitable[T]]) -> T:
+        """One statement that is a transaction of its own."""
+        session = self._connection
+        await self._process.step(name)
+        session.check()
+        if self._world.chance(self._world.weather.lost):
+            raise session.lose_while(name, work)
+        async with session.within():
+            result = await work(session)
+            self._database.commit(session)
+        await session.answered(f"{name} answered")
+        return result
+
+    async def take(self, generation: int, source: Source) -> Taken | None:
+        for _ in range(_LOCK_TRIES):
+            try:
+                session = self._connection
+                await session.sent("take")
+                async with session.within():
+                    taken = await self._database.take(session, self._lease, generation, source)
+                    await session.commit("COMMIT of take")
+            except Conflict:
+                await self._execute("end holder", lambda session: self._end_holder(session, source))
+            else:
+                self._world.note(self._process.name, "takes" if taken else "is refused", source)
+                return taken
+        raise ConnectionLost("the row stays locked")
+
+    async def _end_holder(self, session: Session, source: Source) -> None:
+        self._database.end_holder(session, source)
+
+    async def owed(self, source: Source) -> Sequence[Owed]:
+        return await self._execute("owed", lambda _session: self._owed(source))
+
+    async def _owed(self, source: Source) -> Sequence[Owed]:
+        return sorted((o for o in self._database.owed.values() if o.key.source == source), key=lambda o: o.key)
+
+    async def transact(self, steps: Sequence[Step], body: Body, settled: Sequence[OwedKey]) -> Effects:
+        session = self._connection
+        await session.sent("fence")
+        async with session.within():
+            now = await self._database.advance(session, self._lease, steps)
+            await session.answered("fenced")
+            # The engine hands on whatever connection its ledger gives it.
+            connection: Any = session
+            effects = await body(connection, now)
+            session.open.dead = effects.dead
+            if effects.owed or settled:
+                await session.sent("owe")
+                self._database.owe(session, effects.owed)
+                session.open.settled = self._database.settled(self._lease, settled)
+            await self._process.step("before_commit")
+            await session.commit("COMMIT")
+        return effects
+
+    async def earlier(self, keys: Collection[TopicKey]) -> Sequence[Earlier]:
+        await self._connection.sent("earlier")
+        return self._database.earlier(keys)
+
+    async def settle(self, keys: Sequence[OwedKey]) -> None:
+        lease = self._lease
+        await self._execute("settle", lambda session: self._settle(session, lease, keys))
+
+    async def _settle(self, session: Session, lease: int, keys: Sequence[OwedKey]) -> None:
+        session.open.settled = self._database.settled(lease, keys)
+
+    async def release(self) -> None:
+        lease = self._lease
+        self._renew()
+        await self._execute("release", lambda session: self._database.release(session, lease))

@@ -1,0 +1,22 @@
+"""How several processes share the tests of one run (`make test`; pytest-xdist)."""
+
+import re
+from typing import Final
+
+from xdist.scheduler import LoadScopeScheduling
+
+_STAGE: Final = re.compile(r"^tests/acceptance/.*[\[-](embedded|kafka)[]-]")
+_PLANS: Final = "tests/store/test_plans.py"
+
+
+class InOneGo(LoadScopeScheduling):
+    """Every test on its own, to whoever is free; but what is expensive to set up is set up in one process only.
+
+    The mark `xdist_group` would say the same, were it not ignored by pytest-xdist 3.8 under pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        stage = _STAGE.match(nodeid)
+        if stage is not None:
+            return f"stage {stage[1]}"
+        return _PLANS if nodeid.startswith(_PLANS) else nodeid
