@@ -16,7 +16,8 @@ anywhere loses nothing: before 6 the records are read again, after 6 the next ow
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar, assert_never
+from functools import partial
+from typing import Final, TypeVar, assert_never
 
 import structlog
 
@@ -35,6 +36,7 @@ from workers.store.failures import ConnectionLost, Exhausted
 
 log = structlog.get_logger()
 T = TypeVar("T")
+_QUIET_S: Final = 0.02
 Fetched = tuple[Event, Sequence[Part]]
 
 
@@ -61,7 +63,6 @@ class Loop:
         self._hand_over = HandOver(self._outlet, ledger, probe)
         self._unreachable_after_s = unreachable_after_s
         self._positions: dict[Source, Position] = {}
-        self._quiet = 0
 
     async def run(self) -> ExitCode:
         """Works until it is asked to stop, stops the line, or is fenced.
@@ -73,7 +74,9 @@ class Loop:
         ahead: asyncio.Task[Fetched] | None = None
         try:
             while True:
-                event, parts = await unless_failed(ahead or self._fetch(), publishing)
+                fetching = ahead or asyncio.create_task(self._fetch(), name="fetch")
+                await unless_failed(self._settle_while_quiet(fetching), publishing)
+                event, parts = await unless_failed(fetching, publishing)
                 ahead = asyncio.create_task(self._fetch(), name="fetch") if isinstance(event, Records) else None
                 ending = await unless_failed(self._handle(event, parts), publishing)
                 if ending is not None:
@@ -93,10 +96,9 @@ class Loop:
     async def _handle(self, event: Event, parts: Sequence[Part]) -> ExitCode | None:
         match event:
             case Records():
-                self._quiet = 0
                 return await self._apply(parts) if self._input.is_current(event.assignment) else None
             case Idle():
-                await self._settle_when_quiet()
+                pass
             case Assigned():
                 self._positions = await self._reconnecting(lambda: self._take_over(event))
             case Revoked():
@@ -145,13 +147,16 @@ class Loop:
         self._positions = {}
         return await self._hand_over()
 
-    async def _settle_when_quiet(self) -> None:
-        self._quiet += 1
-        keys = self._outlet.settled() if self._quiet > 1 else []
-        if keys:
-            # 9. settle
-            await self._reconnecting(lambda: self._ledger.settle(keys))
-            await self._probe("settled")
+    async def _settle_while_quiet(self, fetching: "asyncio.Task[Fetched]") -> None:
+        """Forgets what is published while nothing else is to do: others repeat what they think is owed still."""
+        while not self._outlet.idle:
+            await asyncio.wait({fetching}, timeout=_QUIET_S)
+            if fetching.done():
+                return
+            if keys := self._outlet.settled():
+                # 9. settle
+                await self._reconnecting(partial(self._ledger.settle, keys))
+                await self._probe("settled")
 
     async def _reconnecting(self, work: Callable[[], Awaitable[T]]) -> T:
         lost = 0

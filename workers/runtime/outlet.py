@@ -47,6 +47,11 @@ class Outlet:
             self._polls.append(_Poll(owed, offsets))
             self._changed.notify_all()
 
+    @property
+    def idle(self) -> bool:
+        """Nothing is to be published, and nothing published is still to be forgotten by the ledger."""
+        return not self._polls and not self._settled
+
     def settled(self) -> list[OwedKey]:
         """What is published and not yet forgotten by the ledger; each key is handed out once."""
         settled, self._settled = self._settled, []
