@@ -27,7 +27,6 @@ from workers.runtime.telemetry import LAG
 
 REBALANCE_TIMEOUT_MS: Final = 60_000
 HAND_OVER_S: Final = 40.0
-_FOR_EVER_MS: Final = 2**31 - 1
 _BOUND_S: Final = 10.0
 _PAUSE_S: Final = 0.1
 
@@ -87,7 +86,7 @@ class KafkaInput(ConsumerRebalanceListener):
             session_timeout_ms=self._cluster.session_timeout_ms,
             heartbeat_interval_ms=min(3_000, self._cluster.session_timeout_ms // 3),
             rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
-            max_poll_interval_ms=_FOR_EVER_MS,
+            max_poll_interval_ms=2**31 - 1,
             max_poll_records=self._limits.records,
             fetch_min_bytes=self._limits.fetch_min_bytes,
             fetch_max_wait_ms=self._limits.fetch_max_wait_ms,
