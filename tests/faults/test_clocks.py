@@ -19,11 +19,13 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 async def test_wall_clocks_that_jump_change_nothing(everything: Stage, quiet_world: World, tmp_path: Path) -> None:
     """Python's clock in one worker; in the other one that of the whole process, where libfaketime is installed."""
-    async with _wall_clock(tmp_path / "clock") as bent:
-        one = await everything.start(FAULT_CLOCK="wall")
-        other = await everything.start(fault=None, **bent)
-        for worker in (one, other):
-            await worker.has_logged("ready")
+    clock = tmp_path / "clock"
+    bent = _bent(clock)
+    one = await everything.start(FAULT_CLOCK="wall")
+    other = await everything.start(fault=None, **bent)
+    for worker in (one, other):
+        await worker.has_logged("ready")
+    async with _jumping(clock):
         await traffic.play(everything.broker, everything.pool)
         assert await everything.stop() == [0, 0], everything.told()
     if "LD_PRELOAD" in bent:
@@ -44,31 +46,35 @@ async def test_a_database_clock_that_jumps_loses_nothing_and_doubles_nothing(
     assert_same(await world(everything.pool), expected)
 
 
-@asynccontextmanager
-async def _wall_clock(told: Path) -> AsyncIterator[dict[str, str]]:
-    """The environment of a worker whose clock jumps as long as the block lasts."""
+def _bent(clock: Path) -> dict[str, str]:
+    """The environment of a worker whose clock is what the file says: two days ahead, to begin with."""
     library = clocks.libfaketime()
     if library is None:
-        yield {"FAULT_CLOCK": "wall"}
-        return
-    _set(told, "+2d")
-    jumping = asyncio.create_task(_jump(told))
+        return {"FAULT_CLOCK": "wall"}
+    _set(clock, "+2d")
+    return clocks.preloaded(library, clock)
+
+
+@asynccontextmanager
+async def _jumping(clock: Path) -> AsyncIterator[None]:
+    """It jumps as long as the block lasts."""
+    jumping = asyncio.create_task(_jump(clock))
     try:
-        yield clocks.preloaded(library, told)
+        yield
     finally:
         jumping.cancel()
 
 
-async def _jump(told: Path) -> None:
+async def _jump(clock: Path) -> None:
     for jump in cycle(clocks.JUMPS_S):
         await asyncio.sleep(1.1)
-        _set(told, f"{jump:+}")
+        _set(clock, f"{jump:+}")
 
 
-def _set(told: Path, jump: str) -> None:
-    part = told.with_name("next")
+def _set(clock: Path, jump: str) -> None:
+    part = clock.with_name("next")
     part.write_text(jump)
-    part.replace(told)
+    part.replace(clock)
 
 
 def _ahead(worker: WorkerProcess) -> timedelta:

@@ -51,13 +51,19 @@ async def requests_late(_: Book, network: Proxy) -> None:
     await asyncio.sleep(_ANSWERED_LATE_S)
 
 
+async def requests_lost(_: Book, network: Proxy) -> None:
+    network.up.swallow()
+    await asyncio.sleep(_ANSWERED_LATE_S)
+    network.reset()
+
+
 async def answers_lost(_: Book, network: Proxy) -> None:
     network.down.swallow()
     await asyncio.sleep(_ANSWERED_LATE_S)
     network.reset()
 
 
-TREATMENTS: Final = (delayed, dribbled, reset, requests_late, answers_lost)
+TREATMENTS: Final = (delayed, dribbled, reset, requests_late, requests_lost, answers_lost)
 
 
 async def bad_for_a_while(book: Book, between: Between, treatment: Treatment) -> None:

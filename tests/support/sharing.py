@@ -6,7 +6,8 @@ from typing import Final
 from xdist.scheduler import LoadScopeScheduling
 
 _STAGE: Final = re.compile(r"^tests/acceptance/.*[\[-](embedded|kafka)[]-]")
-_PLANS: Final = "tests/store/test_plans.py"
+_WHOLE: Final = ("tests/simulation/test_simulation.py", "tests/store/test_plans.py")
+"""Files with a fixture that all their tests share."""
 
 
 class InOneGo(LoadScopeScheduling):
@@ -19,4 +20,5 @@ class InOneGo(LoadScopeScheduling):
         stage = _STAGE.match(nodeid)
         if stage is not None:
             return f"stage {stage[1]}"
-        return _PLANS if nodeid.startswith(_PLANS) else nodeid
+        file = nodeid.partition("::")[0]
+        return file if file in _WHOLE else nodeid
