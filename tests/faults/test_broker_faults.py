@@ -1,44 +1,44 @@
 """The broker dies and comes back, or stands still and wakes up, under the whole traffic."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final
 
 import pytest
 
 from tests.faults import traffic
-from tests.faults.process import WorkerProcess
 from tests.faults.stage import Stage
 from tests.faults.world import World
 from tests.support.databases import until
 from tests.support.kafka import KafkaServer
+from workers.errors import ExitCode
+from workers.runtime.tasks import ended
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
-_LONGER_THAN_A_REQUEST_S = 12.0
-_DEADLINE = "8"  # sooner than its requests in flight time out
-_HALF_WAY = "SELECT sum(next_offset) > $1 FROM sluice.partition_progress"
+_LONGER_THAN_A_REQUEST_S: Final = 12.0
+_DEADLINE_S: Final = "8"  # sooner than requests in flight time out
+_APPLIED: Final = "SELECT sum(next_offset) FROM sluice.partition_progress"
 
 
 async def test_two_workers_bear_a_broker_that_is_killed(
     everything: Stage, quiet_world: World, cluster: KafkaServer
 ) -> None:
-    workers = await everything.start_ready(count=2, FAULT_DEADLINE=_DEADLINE)
-
     async def killed(part: str) -> None:
         match part:
             case "load":
                 await under_load(everything)
                 await asyncio.to_thread(cluster.kill)
                 await asyncio.sleep(_LONGER_THAN_A_REQUEST_S)
-                await producers_rebuilt(workers)
+                await producers_rebuilt(everything)
             case "answers":
                 await asyncio.to_thread(cluster.kill)
             case _:
                 return
         await asyncio.to_thread(cluster.start)
 
-    await traffic.play(everything.broker, everything.pool, meanwhile=killed, timeout_s=240)
-    assert await everything.stop(*workers) == [0, 0], everything.told()
+    await bear(everything, 2, killed)
     await everything.assert_as_without_faults(quiet_world)
 
 
@@ -46,14 +46,13 @@ async def test_three_workers_bear_a_broker_that_stands_still_and_wakes_up(
     everything: Stage, quiet_world: World, cluster: KafkaServer
 ) -> None:
     """What it acknowledges then is late: it was sent again, or its producer is gone."""
-    workers = await everything.start_ready(count=3, FAULT_DEADLINE=_DEADLINE)
 
     async def stopped(part: str) -> None:
         match part:
             case "load":
                 await under_load(everything)
                 cluster.pause()
-                await producers_rebuilt(workers)
+                await producers_rebuilt(everything)
             case "answers":
                 cluster.pause()
                 await asyncio.sleep(_LONGER_THAN_A_REQUEST_S)
@@ -62,26 +61,50 @@ async def test_three_workers_bear_a_broker_that_stands_still_and_wakes_up(
         cluster.wake()
 
     try:
-        await traffic.play(everything.broker, everything.pool, meanwhile=stopped, timeout_s=240)
+        await bear(everything, 3, stopped)
     finally:
         cluster.wake()
-    assert await everything.stop(*workers) == [0, 0, 0], everything.told()
     await everything.assert_as_without_faults(quiet_world)
+
+
+async def bear(stage: Stage, count: int, meanwhile: Callable[[str], Awaitable[None]]) -> None:
+    """The whole traffic, with so many workers, which stop cleanly at its end."""
+    await stage.start_ready(count=count, FAULT_DEADLINE=_DEADLINE_S)
+    async with replaced(stage):
+        await traffic.play(stage.broker, stage.pool, meanwhile=meanwhile, timeout_s=240)
+    assert set(await stage.stop(*(one for one in stage.started if one.code is None))) == {ExitCode.CLEAN}
+
+
+@asynccontextmanager
+async def replaced(stage: Stage) -> AsyncIterator[None]:
+    """Whoever is fenced is replaced: a broker that wakes up has given everybody's partitions to everybody else."""
+    replacing = asyncio.create_task(_replace(stage))
+    try:
+        yield
+        assert not replacing.done(), f"{replacing.exception()!r}\n{stage.told()}"
+    finally:
+        await ended(replacing)
+
+
+async def _replace(stage: Stage) -> None:
+    seen = 0
+    while True:
+        over = [one for one in stage.started if one.code is not None]
+        assert {one.code for one in over} <= {ExitCode.FENCED}
+        for _ in over[seen:]:
+            await stage.start(FAULT_DEADLINE=_DEADLINE_S)
+        seen = len(over)
+        await asyncio.sleep(0.2)
 
 
 async def under_load(stage: Stage) -> None:
     """Waits until some of the load is applied."""
-    applied = await stage.pool.fetchval("SELECT sum(next_offset) FROM sluice.partition_progress")
-    await until(stage.pool, _HALF_WAY, applied + 2_000)
+    applied = await stage.pool.fetchval(_APPLIED)
+    await until(stage.pool, f"SELECT ({_APPLIED}) > $1", applied + 2_000)
 
 
-async def producers_rebuilt(workers: Sequence[WorkerProcess]) -> None:
+async def producers_rebuilt(stage: Stage) -> None:
     """Waits until a worker has given a producer up, with a batch that the broker has not acknowledged."""
-    waiting = [asyncio.create_task(worker.has_logged("producer_rebuilt")) for worker in workers]
-    try:
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        assert any(task.done() and not task.exception() for task in waiting)
-    finally:
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+    async with asyncio.timeout(60):
+        while not any(line["action"] == "producer_rebuilt" for one in stage.started for line in one.logged()):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)

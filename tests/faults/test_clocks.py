@@ -21,6 +21,7 @@ async def test_wall_clocks_that_jump_change_nothing(everything: Stage, quiet_wor
     """Python's clock in one worker; in the other one that of the whole process, where libfaketime is installed."""
     clock = tmp_path / "clock"
     bent = _bent(clock)
+    everything.environment["FAULT_HURRY"] = "1"  # what may expire is looked after all the time
     one = await everything.start(FAULT_CLOCK="wall")
     other = await everything.start(fault=None, **bent)
     for worker in (one, other):
