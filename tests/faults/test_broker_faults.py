@@ -68,11 +68,13 @@ async def test_three_workers_bear_a_broker_that_stands_still_and_wakes_up(
 
 
 async def bear(stage: Stage, count: int, meanwhile: Callable[[str], Awaitable[None]]) -> None:
-    """The whole traffic, with so many workers, which stop cleanly at its end."""
+    """The whole traffic, with so many workers, which stop at its end."""
     await stage.start_ready(count=count, FAULT_DEADLINE=_DEADLINE_S)
     async with replaced(stage):
         await traffic.play(stage.broker, stage.pool, meanwhile=meanwhile, timeout_s=240)
-    assert set(await stage.stop(*(one for one in stage.started if one.code is None))) == {ExitCode.CLEAN}
+    # Everything may be applied while partitions still change hands: then a batch in flight is fenced.
+    codes = set(await stage.stop(*(one for one in stage.started if one.code is None)))
+    assert codes <= {ExitCode.CLEAN, ExitCode.FENCED}, stage.told()
 
 
 @asynccontextmanager
