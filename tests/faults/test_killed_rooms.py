@@ -21,6 +21,7 @@ from tests.support.brokers import PATIENCE_S, Broker
 from tests.support.databases import Databases
 from tests.support.kafka import KafkaServer
 from workers.plans import WORKERS
+from workers.runtime.tasks import ended
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
@@ -98,10 +99,10 @@ async def deaths(set_: Stage, room: str) -> int:
         done = asyncio.create_task(set_.broker.caught_up(set_.pool, *topics))
         died = asyncio.create_task(victim.ended())
         await asyncio.wait({done, died}, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE_S)
-        for waiting in (done, died):
-            waiting.cancel()
+        applied = done.done()
+        await ended(done, died)
         if victim.code is None:
-            assert done.done(), victim.tail()
+            assert applied, victim.tail()
             assert await victim.stop() == 0
             return number - 1
         assert victim.code == -signal.SIGKILL, victim.tail()

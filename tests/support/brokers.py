@@ -169,8 +169,8 @@ class Broker:
         producer = AIOKafkaProducer(
             bootstrap_servers=self.bootstrap, acks="all", max_request_size=2 * 1024 * 1024, **options
         )
-        await producer.start()
         try:
+            await producer.start()
             yield producer
         finally:
             await producer.stop()
@@ -178,8 +178,8 @@ class Broker:
     @asynccontextmanager
     async def _consumer(self, topic: str) -> AsyncIterator[Any]:
         consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, auto_offset_reset="earliest")
-        await consumer.start()
         try:
+            await consumer.start()
             name = self.topic_prefix + topic
             async with self.producer() as asking:
                 consumer.assign([TopicPartition(name, p) for p in sorted(await asking.partitions_for(name))])
