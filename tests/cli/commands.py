@@ -55,6 +55,15 @@ class Running:
         code = self._process.wait(STOP_S)
         return Ended(code, self._out.read_text(), self._err.read_text(), time.monotonic() - started)
 
+    def stop_impatiently(self) -> int:
+        """Sends one signal after the other until it ends; its exit code."""
+        deadline = time.monotonic() + STOP_S
+        while self._process.poll() is None:
+            assert time.monotonic() < deadline, self._err.read_text()
+            self._process.send_signal(signal.SIGTERM)
+            time.sleep(0.001)
+        return self._process.wait()
+
     def ended(self) -> int:
         """Waits until it ends by itself; its exit code."""
         return self._process.wait(START_S)

@@ -55,6 +55,16 @@ async def test_sigterm_under_load_ends_it_in_time_with_nothing_half_done(
     assert "Traceback" not in ended.err
 
 
+async def test_whoever_asks_again_and_again_does_not_change_how_it_ends(
+    database: str, broker: Broker, tmp_path: Path
+) -> None:
+    await broker.create(*TOPICS)
+    sluice = Sluice(tmp_path, DATABASE_URL=database, KAFKA_BOOTSTRAP=broker.bootstrap)
+    with sluice.running("worker", "inbound") as running:
+        running.until_consuming()
+        assert running.stop_impatiently() == ExitCode.CLEAN
+
+
 @pytest.mark.kafka
 async def test_from_nothing_to_a_counted_message(
     fresh_database: str, kafka_server: KafkaServer, tmp_path: Path

@@ -236,16 +236,12 @@ def main(plan: str) -> ExitCode:
     """The process."""
     from workers.runtime import supervisor
     from workers.runtime.ports import Probe, no_probe
-    from workers.runtime.telemetry import configure_logging
-    from workers.runtime.worker import tune_garbage_collection
     from workers.settings import load_settings
 
     settings = load_settings()
     _bear(os.environ.get("FAULT_PATIENCE"))
     _hasten(os.environ.get("FAULT_DEADLINE"))
     bend(os.environ.get("FAULT_CLOCK"))
-    configure_logging("json", settings.log_level)
-    tune_garbage_collection()
     fault = Fault.told()
     probe: Probe = no_probe
     if fault is not None:
@@ -253,7 +249,7 @@ def main(plan: str) -> ExitCode:
         probe = trigger.probe
         trigger.watch_statements()
         trigger.watch_acknowledgements()
-    return asyncio.run(supervisor.run(settings, _plan(plan), probe=probe))
+    return supervisor.main(settings, _plan(plan), probe=probe)
 
 
 def _bear(patience: str | None) -> None:

@@ -22,8 +22,9 @@ _DEADLINE_S: Final = "8"  # sooner than requests in flight time out
 _APPLIED: Final = "SELECT sum(next_offset) FROM sluice.partition_progress"
 
 
-async def test_two_workers_bear_a_broker_that_is_killed(
-    everything: Stage, quiet_world: World, cluster: KafkaServer
+@pytest.mark.parametrize("workers", [2, 3])
+async def test_workers_bear_a_broker_that_is_killed(
+    workers: int, everything: Stage, quiet_world: World, cluster: KafkaServer
 ) -> None:
     async def killed(part: str) -> None:
         match part:
@@ -38,12 +39,13 @@ async def test_two_workers_bear_a_broker_that_is_killed(
                 return
         await asyncio.to_thread(cluster.start)
 
-    await bear(everything, 2, killed)
+    await bear(everything, workers, killed)
     await everything.assert_as_without_faults(quiet_world)
 
 
-async def test_three_workers_bear_a_broker_that_stands_still_and_wakes_up(
-    everything: Stage, quiet_world: World, cluster: KafkaServer
+@pytest.mark.parametrize("workers", [2, 3])
+async def test_workers_bear_a_broker_that_stands_still_and_wakes_up(
+    workers: int, everything: Stage, quiet_world: World, cluster: KafkaServer
 ) -> None:
     """What it acknowledges then is late: it was sent again, or its producer is gone."""
 
@@ -61,7 +63,7 @@ async def test_three_workers_bear_a_broker_that_stands_still_and_wakes_up(
         cluster.wake()
 
     try:
-        await bear(everything, 3, stopped)
+        await bear(everything, workers, stopped)
     finally:
         cluster.wake()
     await everything.assert_as_without_faults(quiet_world)

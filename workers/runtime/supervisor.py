@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -27,6 +27,7 @@ from workers.settings import Settings
 
 T = TypeVar("T")
 STOP_S: Final = 28.0
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 log = structlog.get_logger()
 
@@ -46,11 +47,21 @@ class Plan:
     accepted_bad: AcceptedBad = field(default_factory=dict)
 
 
-def main(settings: Settings, plan: Plan, ready: Callable[[], None] = lambda: None) -> ExitCode:
+def main(
+    settings: Settings, plan: Plan, ready: Callable[[], None] = lambda: None, *, probe: Probe = no_probe
+) -> ExitCode:
     """A whole process: logs and garbage collection set up, the plan run to its end."""
     configure_logging(settings.log_format, settings.log_level)
     tune_garbage_collection()
-    return asyncio.run(run(settings, plan, ready=ready))
+    return asyncio.run(_to_the_end(run(settings, plan, ready=ready, probe=probe)))
+
+
+async def _to_the_end(running: Awaitable[ExitCode]) -> ExitCode:
+    code = await running
+    # It ends: being asked to once more must not change how.
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    return code
 
 
 async def run(
@@ -121,13 +132,12 @@ async def _services(settings: Settings, plan: Plan, probe: Probe) -> AsyncIterat
 @asynccontextmanager
 async def _signalled(stopping: asyncio.Event) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGTERM, signal.SIGINT)
-    for number in signals:
+    for number in _SIGNALS:
         loop.add_signal_handler(number, stopping.set)
     try:
         yield
     finally:
-        for number in signals:
+        for number in _SIGNALS:
             loop.remove_signal_handler(number)
 
 

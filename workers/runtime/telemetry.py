@@ -41,6 +41,8 @@ _CONSOLE: Final = structlog.dev.ConsoleRenderer(exception_formatter=structlog.de
 _TRACEBACKS: Final = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 )
+_ONCE_IN_S: Final = 10.0
+_MOST_SENTENCES: Final = 1_000
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -60,7 +62,7 @@ def configure_logging(log_format: str = "auto", level: str = "info") -> None:
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(_is_news)
+    handler.addFilter(_News())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, _library],
@@ -76,9 +78,24 @@ def configure_logging(log_format: str = "auto", level: str = "info") -> None:
     logging.getLogger("aiokafka").setLevel(logging.ERROR if level != "debug" else logging.WARNING)
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    # No broker to begin with: aiokafka raises as well, and whoever waits for it tells it in one line.
-    return not (record.name.startswith("aiokafka") and str(record.msg).startswith('Unable connect to "'))
+class _News(logging.Filter):
+    """What a library complains of passes once in a while: with Kafka away, aiokafka says the same for every request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        sentence = record.name, str(record.msg)
+        # No broker to begin with: aiokafka raises as well, and whoever waits for it tells it in one line.
+        if record.name.startswith("aiokafka") and sentence[1].startswith('Unable connect to "'):
+            return False
+        if record.created < self._passed.get(sentence, 0.0) + _ONCE_IN_S:
+            return False
+        if len(self._passed) >= _MOST_SENTENCES:
+            self._passed.clear()
+        self._passed[sentence] = record.created
+        return True
 
 
 def _errors(console: bool) -> list[Any]:  # noqa: FBT001 - a value of one decision, not a mode
