@@ -26,6 +26,7 @@ class Way:
         """Most bytes that arrive at once."""
         self._passable = asyncio.Event()
         self._passable.set()
+        self._passed = 0
 
     def swallow(self) -> None:
         """From now on nothing arrives, and nobody is told. What is under way arrives after `mend`."""
@@ -46,6 +47,15 @@ class Way:
             to.write(piece)
             await to.drain()
             start += len(piece)
+            self._passed += len(piece)
+
+    async def is_silent(self, for_s: float, timeout_s: float = 30.0) -> None:
+        """Waits until nothing has gone this way for so long: whatever was asked for before is answered."""
+        async with asyncio.timeout(timeout_s):
+            known = -1
+            while known != self._passed:
+                known = self._passed
+                await asyncio.sleep(for_s)
 
 
 @dataclass(eq=False)

@@ -5,10 +5,10 @@ import os
 import signal
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -180,10 +180,18 @@ async def test_more_workers_than_partitions_is_said_and_the_one_too_many_takes_o
     await ours.create(TOPIC, OUTPUT, partitions=1)
     with capture_logs() as logs:
         async with running(spec_of(), database, ours) as first, running(spec_of(), database, ours):
-            told = [log for log in logs if log["action"] == "no_partitions"]
-            assert [log["log_level"] for log in told] == ["warning"]
-            assert "more workers than partitions" in told[0]["event"]
+            told = await _logged(logs, "no_partitions")
+            assert told["log_level"] == "warning"
+            assert "more workers than partitions" in told["event"]
             await first.stop()
             await ours.produce(TOPIC, [(b"k", b"7")])
             await ours.caught_up(pool, TOPIC)
     assert await rows(pool) == [7]
+
+
+async def _logged(logs: list[MutableMapping[str, Any]], action: str) -> MutableMapping[str, Any]:
+    """Waits until somebody has said so."""
+    async with asyncio.timeout(STOP_S):
+        while not (told := [log for log in logs if log["action"] == action]):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    return told[0]

@@ -69,7 +69,9 @@ async def deleted_under_way(book: Book, cluster: KafkaServer) -> None:
         worker = await book.start()
         await book.send(_FIRST_PART)
         await book.caught_up()
-        network.up.swallow()  # what is deleted must not have been read ahead
+        # What is deleted must not have been read ahead.
+        network.up.swallow()
+        await network.down.is_silent(1.0)
         await book.send(100)
         await delete_everything(book)
         await book.send(100)
