@@ -114,7 +114,7 @@ async def test_no_message_slips_past_a_block_that_comes_at_the_same_time(
     assert {r[0] for r in await pool.fetch("SELECT message_id FROM conversation_messages")} == shown
     ledger = [r[0] for r in await pool.fetch("SELECT message_id FROM drop_ledger")]
     assert (len(ledger), set(ledger)) == (len(hidden), hidden)
-    verdicts, _ = told(sorted(outputs, key=lambda o: o.topic))
+    verdicts, _ = told(sorted(outputs, key=lambda o: o.fact.topic))
     assert verdicts == dict.fromkeys(shown, "accepted") | dict.fromkeys(hidden, "dropped")
     assert await pool.fetchval("SELECT count(*) FROM blocked_contacts") == len(addresses)
 
@@ -153,7 +153,7 @@ async def test_one_block_given_twice_at_once_is_carried_out_once(pool: Pool) -> 
         command = block(number(n), 10)
         results = await asyncio.gather(*(applied(pool, commands.apply, [command]) for _ in range(2)))
         [first], [second] = results
-        assert (first.ce_id, first.value) == (second.ce_id, second.value)
+        assert (first.fact.ce_id, first.fact.value) == (second.fact.ce_id, second.fact.value)
 
     assert await pool.fetchval("SELECT count(*) FROM blocked_contacts") == 30
     assert await pool.fetchval("SELECT count(*) FROM audit_log") == 30

@@ -60,11 +60,11 @@ def told(outputs: Iterable[Output]) -> tuple[dict[UUID, str], dict[str, list[dic
     verdicts: dict[UUID, tuple[int, str]] = {}
     heard: dict[str, list[dict[str, Any]]] = {}
     for output in outputs:
-        value = msgspec.json.decode(output.value)
-        if output.topic in ("messages.accepted", "messages.dropped", "messages.revised"):
-            verdict = value["to"] if output.topic == "messages.revised" else output.topic.removeprefix("messages.")
+        topic, value = output.fact.topic, msgspec.json.decode(output.fact.value or b"")
+        if topic in ("messages.accepted", "messages.dropped", "messages.revised"):
+            verdict = value["to"] if topic == "messages.revised" else topic.removeprefix("messages.")
             id_ = UUID(value["message_id"])
             verdicts[id_] = max(verdicts.get(id_, (0, "")), (value.get("revision", 1), verdict))
-        elif output.topic == "workflows.control":
+        elif topic == "workflows.control":
             heard.setdefault(value["run_id"], []).append(value)
     return {id_: verdict for id_, (_, verdict) in verdicts.items()}, heard

@@ -6,7 +6,7 @@ from asyncpg import Pool
 
 from schemas.decoding import BadRecord
 from schemas.ids import fact_id
-from workers.runtime.batch import Apply, Batch, Connection, Output, WorkerSpec
+from workers.runtime.batch import Apply, Batch, Connection, Fact, Output, WorkerSpec
 
 TOPIC = "messages.inbound"
 OUTPUT = "messages.accepted"
@@ -39,14 +39,16 @@ async def apply(tx: Connection, batch: Batch[int]) -> list[Output]:
     )
     return [
         Output(
-            topic=OUTPUT,
-            key=record.key or b"",
-            value=b"%d" % record.value,
-            ce_id=fact_id(OUTPUT, str(record.source.partition), str(record.offset)),
-            workspace_id="w",
-            time=record.timestamp,
-            source=record.source,
-            traceparent=record.traceparent,
+            record.source,
+            Fact(
+                topic=OUTPUT,
+                key=record.key or b"",
+                value=b"%d" % record.value,
+                ce_id=fact_id(OUTPUT, str(record.source.partition), str(record.offset)),
+                workspace_id="w",
+                time=record.timestamp,
+                traceparent=record.traceparent,
+            ),
         )
         for record in batch.records
     ]

@@ -10,7 +10,7 @@ from schemas.ids import fact_id
 from tests.support.brokers import Broker
 from tests.support.kafka import KafkaServer, demand, real_kafka
 from workers.errors import Unreachable
-from workers.runtime.ports import Message
+from workers.runtime.batch import Fact
 from workers.runtime.producer import KafkaOutput
 from workers.runtime.telemetry import REBUILT
 
@@ -34,10 +34,10 @@ async def output(own_kafka: KafkaServer) -> AsyncIterator[KafkaOutput]:
     await output.stop()
 
 
-def poll(number: int) -> list[Message]:
+def poll(number: int) -> list[Fact]:
     time = datetime(2026, 3, 10, tzinfo=UTC)
     numbers = range(number * SIZE, (number + 1) * SIZE)
-    return [Message(OUTPUT, b"k%d" % (n % KEYS), b"%d" % n, fact_id(OUTPUT, str(n)), "w", time) for n in numbers]
+    return [Fact(OUTPUT, b"k%d" % (n % KEYS), b"%d" % n, fact_id(OUTPUT, str(n)), "w", time) for n in numbers]
 
 
 @pytest.mark.kafka

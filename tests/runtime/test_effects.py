@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from schemas.ids import fact_id
 from workers.runtime.batch import Fact, Output, Source
-from workers.runtime.effects import effects, facts_in_order, message, shared_keys
-from workers.runtime.ports import Earlier, Message
+from workers.runtime.effects import effects, facts_in_order, shared_keys
+from workers.runtime.ports import Earlier
 
 ONE, TWO = Source("messages.outbound", 3), Source("contacts.commands", 1)
 ENDS = {ONE: 10, TWO: 20}
@@ -13,16 +13,16 @@ NOW = datetime(2026, 3, 10, tzinfo=UTC)
 
 
 def status(source: Source, revision: int, key: bytes = b"w:send", topic: str = "sends.status") -> Output:
-    return Output(topic, key, b"%d" % revision, fact_id(topic, key.decode(), str(revision)), "w", NOW, source)
+    return Output(source, Fact(topic, key, b"%d" % revision, fact_id(topic, key.decode(), str(revision)), "w", NOW))
 
 
 def owed(outputs: list[Output], *earlier: Earlier) -> dict[Source, list[tuple[bytes | None, bytes | None]]]:
     found = effects(outputs, [], ENDS, earlier)
-    return {row.key.source: [(m.key, m.value) for m in row.messages] for row in found.owed}
+    return {row.key.source: [(m.key, m.value) for m in row.facts] for row in found.owed}
 
 
 def told(source: Source | None, revision: int, key: bytes = b"w:send") -> Earlier:
-    return Earlier(source, message(status(ONE, revision, key)))
+    return Earlier(source, status(ONE, revision, key).fact)
 
 
 def test_each_partition_owes_its_own_outputs_in_order() -> None:
@@ -62,7 +62,7 @@ def test_a_fact_told_again_is_not_taken_along_before_itself() -> None:
 def test_keys_of_one_partition_alone_are_left_as_they_are() -> None:
     topic = "messages.accepted"
     outputs = [status(ONE, 1, topic=topic), status(TWO, 2, topic=topic)]
-    assert shared_keys(outputs) == set()
+    assert shared_keys(output.fact for output in outputs) == set()
     assert owed(outputs) == {ONE: [(b"w:send", b"1")], TWO: [(b"w:send", b"2")]}
 
 
@@ -75,4 +75,4 @@ def test_a_job_takes_along_what_a_batch_owes() -> None:
         ("sends.status", b"1"),
         ("sends.status", b"2"),
     ]
-    assert [Message(f.topic, f.key, f.value, f.ce_id, f.workspace_id, f.time) for f in facts][1] == told(ONE, 1).message
+    assert facts[1] == told(ONE, 1).fact

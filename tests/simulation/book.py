@@ -18,7 +18,7 @@ from uuid import UUID
 from schemas.decoding import BadRecord
 from schemas.ids import fact_id
 from tests.simulation.database import Session
-from workers.runtime.batch import Batch, Headers, Output, Source, WorkerSpec
+from workers.runtime.batch import Batch, Fact, Headers, Output, Source, WorkerSpec
 from workers.runtime.effects import SHARED
 from workers.store.failures import BadData
 
@@ -60,7 +60,7 @@ async def apply(session: Session, batch: Batch[str]) -> list[Output]:
         session.book(record.source, record.offset)
         value = b"%d by attempt %d" % (record.offset, attempt)
         for topic, key, ce_id in facts(record.source, record.offset, record.key or b""):
-            outputs.append(Output(topic, key, value, ce_id, "w", record.timestamp, record.source))
+            outputs.append(Output(record.source, Fact(topic, key, value, ce_id, "w", record.timestamp)))
     await session.statement("saved")
     return outputs
 

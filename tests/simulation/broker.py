@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from tests.simulation.book import TOPIC, Raw
 from tests.simulation.oracle import Ledger, Oracle
 from tests.simulation.world import HEARTBEAT_S, SESSION_TIMEOUT_S, Process, World
-from workers.runtime.batch import Source
+from workers.runtime.batch import Fact, Source
 from workers.runtime.consumer import REBALANCE_TIMEOUT_MS
-from workers.runtime.ports import Message
 
 if TYPE_CHECKING:
     from tests.simulation.ports import SimInput
@@ -48,7 +47,7 @@ class Broker:
         self.oracle.partitions[source].log.append(raw)
         self.group.tell_of_records()
 
-    def append(self, process: Process, messages: Sequence[Message]) -> None:
+    def append(self, process: Process, messages: Sequence[Fact]) -> None:
         self.world.note(process.name, "appends", [(m.topic, m.value) for m in messages])
         for message in messages:
             self.oracle.appended(process, message)

@@ -189,7 +189,7 @@ class Database:
         session.open.owed = owed
 
     def earlier(self, keys: Collection[TopicKey]) -> list[Earlier]:
-        messages = ((owed.key.source, message) for owed in self.owed.values() for message in owed.messages)
+        messages = ((owed.key.source, message) for owed in self.owed.values() for message in owed.facts)
         return [Earlier(source, m) for source, m in messages if (m.topic, m.key or b"") in keys]
 
     def settled(self, lease: int, keys: Sequence[OwedKey]) -> list[Owed]:

@@ -10,10 +10,10 @@ from uuid import UUID
 from tests.simulation.world import Process, World
 from workers.errors import ExitCode, SluiceError
 from workers.runtime import line
-from workers.runtime.batch import RawRecord, Source
+from workers.runtime.batch import Fact, RawRecord, Source
 from workers.runtime.effects import DEAD_LETTERS, SHARED
 from workers.runtime.line import AcceptedBad
-from workers.runtime.ports import DeadLetter, Message, Owed, Step
+from workers.runtime.ports import DeadLetter, Owed, Step
 
 if TYPE_CHECKING:
     from tests.simulation.database import Row, Transaction
@@ -107,7 +107,7 @@ class Oracle:
         keys = {raw.offset: raw.key or b"" for raw in known.log} if booked else {}
         wanted = [fact for offset in booked for fact in self._facts(step.source, offset, keys[offset])]
         ours = {ce_id for _, _, ce_id in wanted}
-        messages = [message for one in owed for message in one.messages]
+        messages = [message for one in owed for message in one.facts]
         own = [message for message in messages if not self._is_repeated(message, ours)]
         facts = [(message.topic, message.key, message.ce_id) for message in own[: len(wanted)]]
         if facts != wanted or any(one.key.next_offset != step.end for one in owed):
@@ -119,12 +119,12 @@ class Oracle:
             self._commit(step.source, message)
         known.unpublished.append((step.end, [message.ce_id for message in messages]))
 
-    def _is_repeated(self, message: Message, ours: set[UUID]) -> bool:
+    def _is_repeated(self, message: Fact, ours: set[UUID]) -> bool:
         """Whether it is another partition's fact about a shared key, taken along as it was committed."""
         known = message.value in self._committed.get(message.ce_id, ())
         return known and message.topic in SHARED and message.ce_id not in ours
 
-    def _commit(self, source: Source, message: Message) -> None:
+    def _commit(self, source: Source, message: Fact) -> None:
         self._committed.setdefault(message.ce_id, set()).add(message.value)
         if message.ce_id not in self._place:
             chain = None if message.topic in SHARED else source, message.topic, message.key
@@ -139,7 +139,7 @@ class Oracle:
 
     # What is published, and what is forgotten.
 
-    def appended(self, process: Process, message: Message) -> None:
+    def appended(self, process: Process, message: Fact) -> None:
         """Called for every message that a topic holds from now on."""
         ce_id, breaks = message.ce_id, self._world.breaks
         if message.value not in self._committed.get(ce_id, ()):
@@ -157,7 +157,7 @@ class Oracle:
     def forgotten(self, gone: Sequence[Owed]) -> None:
         """Called when owed rows are deleted."""
         for owed in gone:
-            missing = [m.value for m in owed.messages if (m.ce_id, m.value) not in self._published]
+            missing = [m.value for m in owed.facts if (m.ce_id, m.value) not in self._published]
             if missing:
                 self._world.breaks(ARRIVES, f"{owed.key} is forgotten, but not published: {missing}")
 
@@ -239,7 +239,7 @@ class Oracle:
         return late + [f"{value!r} is not published" for value in wanting]
 
 
-def _offset_of(message: Message) -> int:
+def _offset_of(message: Fact) -> int:
     return int(dict(message.headers).get("source_offset") or -1)
 
 

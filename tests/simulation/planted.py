@@ -17,7 +17,6 @@ from tests.simulation.slots import Parts
 from workers.runtime import applying, intake
 from workers.runtime.applying import MOST_LOST_CONNECTIONS, Applied, Applier
 from workers.runtime.batch import Source, WorkerSpec
-from workers.runtime.effects import message
 from workers.runtime.handover import HandOver
 from workers.runtime.intake import Part, Position
 from workers.runtime.line import NOTHING_ACCEPTED, AcceptedBad
@@ -142,7 +141,7 @@ class _PublishesBeforeCommit(Loop):
     ) -> None:
         async def apply(tx: Any, batch: Any) -> list[Any]:
             outputs = await spec.apply(tx, batch)
-            await output.publish([message(one) for one in outputs])
+            await output.publish([one.fact for one in outputs])
             return outputs
 
         super().__init__(WorkerSpec(spec.name, spec.decoders, apply), input_, output, ledger, probe, accepted)
@@ -157,7 +156,7 @@ class _CommitsOffsetsFirst(Outlet):
 
 class _PublishesNewestFirst(Outlet):
     async def _publish(self, poll: Any) -> None:
-        poll.owed = [Owed(owed.key, owed.messages[::-1]) for owed in poll.owed]
+        poll.owed = [Owed(owed.key, owed.facts[::-1]) for owed in poll.owed]
         await super()._publish(poll)
 
 
@@ -217,13 +216,13 @@ class _SettlesFirst(TakeOver):
     async def _publish_owed(self, source: Source) -> None:
         for owed in await self._ledger.owed(source):
             await self._ledger.settle([owed.key])
-            await self._output.publish(owed.messages)
+            await self._output.publish(owed.facts)
 
 
 class _NewestOwedFirst(TakeOver):
     async def _publish_owed(self, source: Source) -> None:
         for owed in reversed(await self._ledger.owed(source)):
-            await self._output.publish(owed.messages)
+            await self._output.publish(owed.facts)
             await self._ledger.settle([owed.key])
 
 

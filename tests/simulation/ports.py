@@ -12,7 +12,7 @@ from tests.simulation.broker import Broker
 from tests.simulation.database import Database, Session
 from tests.simulation.world import Process
 from workers.errors import Unreachable
-from workers.runtime.batch import Source
+from workers.runtime.batch import Fact, Source
 from workers.runtime.consumer import HAND_OVER_S
 from workers.runtime.ports import (
     Assigned,
@@ -21,7 +21,6 @@ from workers.runtime.ports import (
     Effects,
     Event,
     Idle,
-    Message,
     Owed,
     OwedKey,
     Records,
@@ -193,7 +192,7 @@ class SimOutput:
         """Nothing is being published."""
         return not self._turn.locked()
 
-    async def publish(self, messages: Sequence[Message]) -> None:
+    async def publish(self, messages: Sequence[Fact]) -> None:
         async with self._turn:
             give_up = self._world.now() + _UNREACHABLE_AFTER_S
             while True:
@@ -209,9 +208,9 @@ class SimOutput:
                 else:
                     return
 
-    async def _send(self, messages: Sequence[Message]) -> None:
+    async def _send(self, messages: Sequence[Fact]) -> None:
         dice = self._world.dice
-        by_partition: dict[tuple[str, int], list[Message]] = {}
+        by_partition: dict[tuple[str, int], list[Fact]] = {}
         for message in messages:
             # Not `hash`, which is another one in every process.
             by_partition.setdefault((message.topic, sum(message.key or b"") % _PARTITIONS), []).append(message)
@@ -225,7 +224,7 @@ class SimOutput:
                 sent += len(batch)
         await self._process.step("acknowledged")
 
-    async def _append(self, batch: Sequence[Message]) -> None:
+    async def _append(self, batch: Sequence[Fact]) -> None:
         await self._process.step("publish")
         await self._broker.up()
         if not self._world.chance(self._world.weather.unacknowledged):

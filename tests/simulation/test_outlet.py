@@ -8,14 +8,14 @@ from uuid import UUID
 
 import pytest
 
-from workers.runtime.batch import Source
+from workers.runtime.batch import Fact, Source
 from workers.runtime.outlet import Outlet
-from workers.runtime.ports import Message, Owed, OwedKey, no_probe
+from workers.runtime.ports import Owed, OwedKey, no_probe
 from workers.runtime.tasks import ended
 
 SOURCE = Source("messages.inbound", 0)
 KEY = OwedKey(SOURCE, 7)
-MESSAGE = Message("messages.accepted", b"k", b"v", UUID(int=1), "w", datetime(2026, 3, 1, tzinfo=UTC))
+MESSAGE = Fact("messages.accepted", b"k", b"v", UUID(int=1), "w", datetime(2026, 3, 1, tzinfo=UTC))
 
 
 class _Ports:
@@ -26,7 +26,7 @@ class _Ports:
         self.acknowledged = asyncio.Event()
         self.committed: dict[Source, int] = {}
 
-    async def publish(self, _messages: Sequence[Message]) -> None:
+    async def publish(self, _messages: Sequence[Fact]) -> None:
         self.publishing.set()
         await self.acknowledged.wait()
 

@@ -55,7 +55,7 @@ async def results(pool: Pool, *records: Record[Any], now: datetime | None = None
 
 
 def said(outputs: list[Output]) -> list[Any]:
-    values = [msgspec.json.decode(o.value) for o in outputs if o.topic == "commands.results"]
+    values = [msgspec.json.decode(o.fact.value or b"") for o in outputs if o.fact.topic == "commands.results"]
     return [v["changed"] if v["outcome"] == "done" else v["reason"] for v in values]
 
 

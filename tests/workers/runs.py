@@ -47,7 +47,7 @@ async def meet(pool: Pool, address: str = ADA, **fields: Any) -> ContactKey:
     """Make a contact, as its first message does."""
     async with pool.acquire() as tx, tx.transaction():
         [accepted] = await inbound.apply(tx, batch(message(address, **fields)))
-        return WORKSPACE, UUID(msgspec.json.decode(accepted.value)["contact_id"])
+        return WORKSPACE, UUID(msgspec.json.decode(accepted.fact.value or b"")["contact_id"])
 
 
 async def block(
@@ -69,7 +69,7 @@ async def rows(pool: Pool, query: str, *args: object) -> list[tuple[Any, ...]]:
 
 
 def values(outputs: Sequence[Output]) -> list[dict[str, Any]]:
-    return [msgspec.json.decode(o.value) for o in outputs if o.topic == "workflows.control"]
+    return [msgspec.json.decode(o.fact.value or b"") for o in outputs if o.fact.topic == "workflows.control"]
 
 
 def controls(outputs: Sequence[Output]) -> list[tuple[str, str, str | None]]:

@@ -196,7 +196,7 @@ async def claim(pool: Pool, name: str = "s1", attempt: int = 1) -> tuple[bool, s
 
 
 def values(outputs: Sequence[Output], topic: str) -> list[dict[str, Any]]:
-    return [msgspec.json.decode(o.value) for o in outputs if o.topic == topic]
+    return [msgspec.json.decode(o.fact.value or b"") for o in outputs if o.fact.topic == topic]
 
 
 def statuses(outputs: Sequence[Output]) -> list[tuple[str, str | None]]:

@@ -136,9 +136,9 @@ async def test_a_denial_whose_reason_is_gone_sends_the_same_attempt_again(pool: 
     assert await claim(pool) == (False, "status_protected")
     await rows(pool, "UPDATE profile_statuses SET protected = false RETURNING 1")
     [again] = await recheck(pool)
-    assert again.topic == "sends.dispatch"
-    assert again.ce_id in {o.ce_id for o in first}
-    assert again.value in {o.value for o in first}
+    assert again.fact.topic == "sends.dispatch"
+    assert again.fact.ce_id in {o.fact.ce_id for o in first}
+    assert again.fact.value in {o.fact.value for o in first}
     assert await claim(pool) == (True, None)
     assert await recheck(pool) == []
 

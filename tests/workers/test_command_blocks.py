@@ -132,7 +132,7 @@ async def test_the_facts_of_a_block_come_before_its_result_and_carry_its_trace(p
 
     outputs = await give(pool, command)
 
-    assert [o.topic for o in outputs] == ["messages.revised", "commands.results"]
+    assert [o.fact.topic for o in outputs] == ["messages.revised", "commands.results"]
     assert {o.source for o in outputs} == {command.source}
 
 
@@ -259,8 +259,8 @@ async def test_a_block_halts_runs_cancels_holds_and_revises_in_one_transaction(p
         outputs = await worker.apply(tx, batch(ask("block_contact", minutes=2, contact_id=ana)))
         await transaction.rollback()
 
-    assert {o.topic for o in outputs} == {"workflows.control", "messages.revised", "commands.results"}
+    assert {o.fact.topic for o in outputs} == {"workflows.control", "messages.revised", "commands.results"}
     assert await rows(pool, BLOCKED) == []
     assert await rows(pool, "SELECT state FROM sluice.workflow_runs") == [("running",)]
     assert await rows(pool, "SELECT 1 FROM sluice.drop_ledger") == []
-    assert msgspec.json.decode(outputs[-1].value)["changed"]["messages_revised"] == 1
+    assert msgspec.json.decode(outputs[-1].fact.value or b"")["changed"]["messages_revised"] == 1

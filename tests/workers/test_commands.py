@@ -22,10 +22,10 @@ async def test_a_command_given_twice_does_nothing_the_second_time_and_answers_th
     [answer, repeated] = await give(pool, first, again)
     [later] = await give(pool, again, now=at(60))
 
-    assert answer.value == repeated.value == later.value
-    assert answer.ce_id == repeated.ce_id == later.ce_id
-    assert later.ce_id == fact_id("commands.results", WORKSPACE, str(uuid_of("once")))
-    assert (answer.time, later.time) == (at(5), at(5))
+    assert answer.fact.value == repeated.fact.value == later.fact.value
+    assert answer.fact.ce_id == repeated.fact.ce_id == later.fact.ce_id
+    assert later.fact.ce_id == fact_id("commands.results", WORKSPACE, str(uuid_of("once")))
+    assert (answer.fact.time, later.fact.time) == (at(5), at(5))
     assert (answer.source, later.source) == (first.source, again.source)
     assert await rows(pool, "SELECT count(*) FROM sluice.profile_overview") == [(1,)]
 
@@ -62,8 +62,8 @@ async def test_the_result_is_routed_by_its_command(pool: Pool) -> None:
     command = ask("define_status", name="vip", protected=True)
     [output] = await give(pool, command)
 
-    assert output.key == f"{WORKSPACE}:{command.value.command_id}".encode()
-    assert msgspec.json.decode(output.value) == {
+    assert output.fact.key == f"{WORKSPACE}:{command.value.command_id}".encode()
+    assert msgspec.json.decode(output.fact.value or b"") == {
         "workspace_id": WORKSPACE,
         "command_id": str(command.value.command_id),
         "command": "define_status",

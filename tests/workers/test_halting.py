@@ -30,7 +30,7 @@ async def test_a_block_halts_what_runs_and_tells_each_run_once(pool: Pool) -> No
         ("done", "automatic", "finished", None),
     ]
     again = await apply(pool, step("a", 4, step_id="2"), step("a", 12, step_id="3"))
-    assert [(o.ce_id, o.value) for o in again] == [(outputs[0].ce_id, outputs[0].value)] * 2
+    assert [(o.fact.ce_id, o.fact.value) for o in again] == [(outputs[0].fact.ce_id, outputs[0].fact.value)] * 2
     assert await block(pool, contact, (10, 20)) == (0, [])
 
 
@@ -51,7 +51,7 @@ async def test_an_unblock_learned_late_changes_the_state_but_grants_nothing(pool
 
     assert await rows(pool, RUNS) == [("r", "automatic", "running", None)]
     [again] = await apply(pool, step("r", 16))
-    assert (again.ce_id, again.value) == (refused.ce_id, refused.value)
+    assert (again.fact.ce_id, again.fact.value) == (refused.fact.ce_id, refused.fact.value)
 
 
 async def test_an_end_that_late_facts_change_and_change_back_is_three_facts(pool: Pool) -> None:
@@ -66,7 +66,7 @@ async def test_an_end_that_late_facts_change_and_change_back_is_three_facts(pool
         ("run_halted", 3),
         ("run_refused", 4),
     ]
-    assert len({fact.ce_id for fact in told}) == 3
+    assert len({fact.fact.ce_id for fact in told}) == 3
 
 
 HELD = """

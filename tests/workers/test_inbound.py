@@ -41,7 +41,7 @@ async def rows(pool: Pool, query: str, *args: object) -> list[tuple[Any, ...]]:
 
 
 def values(outputs: Sequence[Output], topic: str) -> list[dict[str, Any]]:
-    return [msgspec.json.decode(o.value) for o in outputs if o.topic == topic]
+    return [msgspec.json.decode(o.fact.value or b"") for o in outputs if o.fact.topic == topic]
 
 
 SHOWN = "SELECT content ->> 'text' FROM conversation_messages ORDER BY event_time, message_id"
@@ -54,7 +54,7 @@ async def test_a_message_makes_its_contact_opens_the_conversation_and_counts(poo
     [output] = await ingest(pool, message("+49 151 12345678", name="Ana Souza", text="hi"))
 
     [value] = values([output], "messages.accepted")
-    assert output.key == b"key"  # as the message came
+    assert output.fact.key == b"key"  # as the message came
     assert (value["direction"], value["content"]["text"], value["profile_id"]) == ("in", "hi", None)
     overview = "SELECT display_name, first_name, phone, country, conversation_status, blocked FROM contact_overview"
     assert await rows(pool, overview) == [("Ana Souza", "Ana Souza", "+4915112345678", "DE", "open", False)]
@@ -85,7 +85,7 @@ async def test_a_message_is_dropped_inside_the_interval_only_half_open(pool: Poo
         message(minutes=5, text="sent before, learned later"),
     )
 
-    assert [o.topic for o in outputs] == ["messages.dropped"] * 2 + ["messages.accepted"] * 2
+    assert [o.fact.topic for o in outputs] == ["messages.dropped"] * 2 + ["messages.accepted"] * 2
     assert await rows(pool, SHOWN) == [("before",), ("sent before, learned later",), ("at the end",)]
     assert await rows(pool, DROPPED) == [("contact_blocked", "next_cycle", True)] * 2
     assert all("content" not in v for v in values(outputs, "messages.dropped"))

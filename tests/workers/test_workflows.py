@@ -16,8 +16,8 @@ async def test_a_granted_step_is_a_fact_about_the_run_and_the_step(pool: Pool) -
     contact = await meet(pool)
     [granted] = await apply(pool, start("r", 1), step("r", 2, "send_message"))
 
-    assert (granted.topic, granted.key) == ("workflows.control", b"acme:r")
-    assert granted.ce_id == fact_id("workflows.control", WORKSPACE, "r", "step_granted", "", "1")
+    assert (granted.fact.topic, granted.fact.key) == ("workflows.control", b"acme:r")
+    assert granted.fact.ce_id == fact_id("workflows.control", WORKSPACE, "r", "step_granted", "", "1")
     assert values([granted]) == [
         {
             "workspace_id": WORKSPACE,
@@ -39,7 +39,7 @@ async def test_a_repeated_step_has_the_same_id(pool: Pool) -> None:
     await meet(pool)
     [first] = await apply(pool, start("r", 1), step("r", 2))
     [again] = await apply(pool, step("r", 2))
-    assert again.ce_id == first.ce_id
+    assert again.fact.ce_id == first.fact.ce_id
 
 
 async def test_a_run_is_found_by_its_contact_s_address_however_it_is_written(pool: Pool) -> None:
@@ -65,7 +65,7 @@ async def test_a_step_or_a_finish_before_the_start_leaves_nothing(pool: Pool) ->
         ("r", "run_refused", "unknown_run"),
         ("r", "step_granted", None),
     ]
-    assert len({o.ce_id for o in outputs}) == 3
+    assert len({o.fact.ce_id for o in outputs}) == 3
     assert [v["revision"] for v in values(outputs)] == [1, 1, 2]
     assert await rows(pool, RUNS) == [("r", "automatic", "running", None)]
 
@@ -106,7 +106,7 @@ async def test_the_first_start_of_an_id_stays(pool: Pool) -> None:
     assert await rows(pool, RUNS) == [("r", "shortcut", "running", None)]
     [refused] = await apply(pool, start("s", 1, contact_id=str(uuid_of("nobody"))))
     [again] = await apply(pool, start("s", 1))
-    assert (again.ce_id, again.value) == (refused.ce_id, refused.value)
+    assert (again.fact.ce_id, again.fact.value) == (refused.fact.ce_id, refused.fact.value)
 
 
 async def test_a_time_ahead_of_kafka_is_kafka_s(pool: Pool) -> None:

@@ -10,7 +10,7 @@ from schemas.outputs import ENCODER, CommandResult
 from workers.commands.asked import Asked
 from workers.commands.targets import Targets
 from workers.rules.results import Refused, Result
-from workers.runtime.batch import Output
+from workers.runtime.batch import Fact, Output
 from workers.store.commands import Answered, CommandRow
 
 _TOPIC: Final = "commands.results"
@@ -56,16 +56,16 @@ def fact(asked: Asked[Any], answered: Answered) -> Output:
         reason=result.reason if isinstance(result, Refused) else None,
         changed={} if isinstance(result, Refused) else dict(result.changed),
     )
-    return Output(
+    fact = Fact(
         topic=_TOPIC,
         key=f"{workspace_id}:{command_id}".encode(),
         value=ENCODER.encode(value),
         ce_id=fact_id(_TOPIC, workspace_id, str(command_id)),
         workspace_id=workspace_id,
         time=answered.applied_at,
-        source=asked.record.source,
         traceparent=asked.record.traceparent,
     )
+    return Output(asked.record.source, fact)
 
 
 def _target(asked: Asked[Any], targets: Targets) -> str | None:

@@ -17,7 +17,7 @@ from schemas.outputs import (
 from workers.inbound.decide import Judged
 from workers.rules.contact import Contact
 from workers.rules.inbound import Dropped
-from workers.runtime.batch import Output, Record
+from workers.runtime.batch import Fact, Output, Record
 from workers.store.messages import Stored
 
 Reason = Literal["late_block", "late_unblock", "released"]
@@ -53,16 +53,16 @@ def verdict_fact(judged: Judged, now: datetime) -> Output:
             event_time=arrival.event_time,
             revision=1,
         )
-    return Output(
+    fact = Fact(
         topic=topic,
         key=record.key or f"{message.workspace_id}:{message.channel}:{message.sender.address}".encode(),
         value=value,
         ce_id=fact_id(topic, message.workspace_id, str(arrival.message_id)),
         workspace_id=message.workspace_id,
         time=now,
-        source=record.source,
         traceparent=record.traceparent,
     )
+    return Output(record.source, fact)
 
 
 def revision_fact(
@@ -103,16 +103,16 @@ def revision_fact(
             revision=revision,
         )
         value = revised_to_accepted_value(accepted, reason=reason, revised_at=now)
-    return Output(
+    fact = Fact(
         topic=topic,
         key=_input_key(message),
         value=value,
         ce_id=fact_id(topic, message.workspace_id, str(message.message_id), reason, cause_id),
         workspace_id=message.workspace_id,
         time=now,
-        source=cause.source,
         traceparent=cause.traceparent,
     )
+    return Output(cause.source, fact)
 
 
 class _Sender(Struct, frozen=True):

@@ -7,8 +7,8 @@ from typing import Final
 from workers.outbound.expiring import expire
 from workers.outbound.parking import apply_overlooked, give_up
 from workers.outbound.repeating import repeat
-from workers.runtime.batch import Connection, Fact, Output, without_source
-from workers.runtime.effects import dead_letter_fact
+from workers.runtime.batch import Connection, Fact, Output
+from workers.runtime.effects import dead_letter
 from workers.runtime.jobs import Job, Unfinished
 
 Step = Callable[[Connection, datetime], Awaitable[list[Output]]]
@@ -16,7 +16,7 @@ Step = Callable[[Connection, datetime], Awaitable[list[Output]]]
 
 def _job(name: str, every_seconds: float, step: Step) -> Job:
     async def run(tx: Connection, now: datetime) -> Sequence[Fact] | Unfinished:
-        facts = [without_source(output) for output in await step(tx, now)]
+        facts = [output.fact for output in await step(tx, now)]
         return Unfinished(facts) if facts else facts
 
     return Job(name, every_seconds, run)
@@ -24,7 +24,7 @@ def _job(name: str, every_seconds: float, step: Step) -> Job:
 
 async def _give_up(tx: Connection, now: datetime) -> Sequence[Fact] | Unfinished:
     letters = await give_up(tx, now)
-    return Unfinished([dead_letter_fact(letter) for letter in letters]) if letters else ()
+    return Unfinished([dead_letter(letter) for letter in letters]) if letters else ()
 
 
 JOBS: Final = (

@@ -11,7 +11,7 @@ from schemas.ids import fact_id
 from schemas.inbound import Content
 from schemas.outputs import ENCODER, SendDispatch, SendStatus, WorkflowControl
 from schemas.sends import Confirmation
-from workers.runtime.batch import Output, Record, Source
+from workers.runtime.batch import Fact, Output, Record, Source
 from workers.store.sends import RunKey, Send
 
 T = TypeVar("T")
@@ -157,13 +157,13 @@ def _output(
     origin: Origin,
     now: datetime,
 ) -> Output:
-    return Output(
+    fact = Fact(
         topic=topic,
         key=f"{workspace_id}:{key}".encode(),
         value=ENCODER.encode(value),
         ce_id=fact_id(topic, *about),
         workspace_id=workspace_id,
         time=now,
-        source=origin.source,
         traceparent=origin.traceparent,
     )
+    return Output(origin.source, fact)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from workers.rules.blocks import Interval
-from workers.rules.workflows import Cut, Fact, Run, RunKey, answer, judge, tell, unknown, with_finish, with_step
+from workers.rules.workflows import ControlFact, Cut, Run, RunKey, answer, judge, tell, unknown, with_finish, with_step
 
 Histories = Mapping[tuple[str, UUID], Sequence[Interval]]  # (workspace_id, contact_id): its block intervals
 
@@ -18,7 +18,7 @@ class Telling(NamedTuple):
 
     run: RunKey
     contact_id: UUID | None
-    fact: Fact
+    fact: ControlFact
     stops: bool = False
 
 

@@ -42,7 +42,7 @@ class Verdict(NamedTuple):
     step_id: str | None = None
 
 
-class Fact(NamedTuple):
+class ControlFact(NamedTuple):
     """What the engine is told of a run. `revision` grows with every fact of one run."""
 
     control: Control
@@ -76,7 +76,7 @@ class Run:
     contact_step: ContactStep | None = None
     cut: Cut | None = None
     verdict: Verdict = RUNNING
-    told: Fact | None = None
+    told: ControlFact | None = None
     revision: int = 1
 
     @property
@@ -166,7 +166,7 @@ def _stopped(parent: Run | None) -> Cut | None:
     return Cut(_time_of(parent.verdict), parent.verdict.reason or "")
 
 
-def tell(run: Run) -> tuple[Run, Fact | None]:
+def tell(run: Run) -> tuple[Run, ControlFact | None]:
     """The fact that its engine must hear if the verdict ended the run and it has not been said; `run` remembers it."""
     state, reason, at, step_id = run.verdict
     if at is None or state not in ("halted", "refused"):
@@ -174,23 +174,23 @@ def tell(run: Run) -> tuple[Run, Fact | None]:
     control: Control = "run_halted" if state == "halted" else "run_refused"
     if run.told is not None and (run.told.control, run.told.reason) == (control, reason):
         return run, None
-    fact = Fact(control, reason, step_id, at, run.revision + 1)
+    fact = ControlFact(control, reason, step_id, at, run.revision + 1)
     return replace(run, told=fact, revision=fact.revision), fact
 
 
-def answer(run: Run, step_id: str, at: datetime) -> tuple[Run, Fact]:
+def answer(run: Run, step_id: str, at: datetime) -> tuple[Run, ControlFact]:
     """What the engine hears about a step of a judged run; `run` remembers it."""
     if run.told is not None:
         return run, run.told
     at = max(at, run.started_at)
     fact = (
-        Fact("step_granted", None, step_id, at, run.revision + 1)
+        ControlFact("step_granted", None, step_id, at, run.revision + 1)
         if _asks(run, at)
-        else Fact("run_refused", "run_finished", step_id, at, run.revision + 1)
+        else ControlFact("run_refused", "run_finished", step_id, at, run.revision + 1)
     )
     return replace(run, revision=fact.revision), fact
 
 
-def unknown(step_id: str, at: datetime) -> Fact:
+def unknown(step_id: str, at: datetime) -> ControlFact:
     """What the engine hears about a step of a run nobody started: older than every fact of the run, should it start."""
-    return Fact("run_refused", "unknown_run", step_id, at, 1)
+    return ControlFact("run_refused", "unknown_run", step_id, at, 1)

@@ -199,7 +199,7 @@ class _Attempt:
             halted = _halts(self.parts, self._positions, self._accepted, dead)
             if halted:
                 raise _TooManyBad(halted)
-        earlier = await self._ledger.earlier(keys) if (keys := shared_keys(outputs)) else ()
+        earlier = await self._ledger.earlier(keys) if (keys := shared_keys(output.fact for output in outputs)) else ()
         self.effects = effects(outputs, dead, {part.source: part.end for part in self.parts}, earlier)
         return self.effects
 

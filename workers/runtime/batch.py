@@ -71,25 +71,11 @@ class Batch(Generic[T]):
     now: datetime
 
 
-class Output(Struct, frozen=True):
-    """One fact to publish. `ce_id` is semantic (schemas.ids.fact_id): the same fact always has the same id.
+class Fact(Struct, frozen=True, array_like=True, gc=False):
+    """One record to publish. `ce_id` is semantic (schemas.ids.fact_id): the same fact always has the same id.
 
-    `source` names the input partition whose batch owes it; outputs of one source are published in list order.
-    """
-
-    topic: str
-    key: bytes
-    value: bytes
-    ce_id: UUID
-    workspace_id: str
-    time: datetime
-    source: Source
-    traceparent: bytes | None = None
-
-
-class Fact(Struct, frozen=True):
-    """One fact to publish that no input record causes. `value` None is a tombstone; `headers` come before the
-    CloudEvents ones; otherwise as `Output`.
+    `topic` is without prefix; `value` None is a tombstone; `headers` come before the CloudEvents ones. Facts are stored
+    as they are, field by field: new fields come last and have a default.
     """
 
     topic: str
@@ -102,17 +88,11 @@ class Fact(Struct, frozen=True):
     headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
-def without_source(output: Output) -> Fact:
-    """The same fact, for a job that does in its own time what a worker does with a record at hand."""
-    return Fact(
-        output.topic,
-        output.key,
-        output.value,
-        output.ce_id,
-        output.workspace_id,
-        output.time,
-        output.traceparent,
-    )
+class Output(Struct, frozen=True, gc=False):
+    """A fact that a record caused; `source` is the record's partition. Those of one source are published in order."""
+
+    source: Source
+    fact: Fact
 
 
 Apply = Callable[[Connection, Batch[Any]], Awaitable[list[Output]]]

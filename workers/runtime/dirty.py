@@ -12,11 +12,9 @@ from typing import Final
 
 import structlog
 from asyncpg import Pool
-from msgspec.structs import astuple
 
 from workers.errors import ExitCode
 from workers.runtime.batch import Connection, Fact
-from workers.runtime.ports import Message
 from workers.runtime.producer import KafkaOutput
 from workers.runtime.services import LEASE_S, Ticker, connection, kept, new_holder, transaction
 from workers.store import leases, outbox
@@ -99,7 +97,7 @@ class Publisher:
             return False
         async with transaction(self._pool) as tx:
             rows = await outbox.of_shard(tx, shard, _LIMIT)
-        await self._publish([message for _, message in rows])
+        await self._publish([fact for _, fact in rows])
         async with transaction(self._pool) as tx:
             await outbox.published(tx, [identity for identity, _ in rows])
         return len(rows) == _LIMIT
@@ -109,16 +107,16 @@ class Publisher:
             return False
         async with transaction(self._pool) as tx:
             current = await topic.load(tx, _LIMIT)
-        await self._publish([_message(row.fact) for row in current])
+        await self._publish([row.fact for row in current])
         async with transaction(self._pool) as tx:
             await topic.clear(tx, current)
         return len(current) == _LIMIT
 
-    async def _publish(self, messages: Sequence[Message]) -> None:
+    async def _publish(self, facts: Sequence[Fact]) -> None:
         # Nobody else publishes meanwhile, unless this process stands still. What it then publishes late is a repeat,
         # or an older row of a compacted topic, which the tail's reader repairs.
         async with kept(self._pool, self._holder):
-            await self._output.publish(messages)
+            await self._output.publish(facts)
 
     async def _mine(self, lease: str) -> bool:
         async with transaction(self._pool) as tx:
@@ -130,7 +128,3 @@ class Publisher:
                 await leases.release(tx, self._holder)
         except StoreFailure:
             log.warning("The publisher's leases could not be given back; they expire.", action="not_released")
-
-
-def _message(fact: Fact) -> Message:
-    return Message(*astuple(fact))

@@ -7,13 +7,12 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
-from msgspec.structs import astuple
 
 from schemas.ids import fact_id
 from schemas.limits import MAX_DEAD_LETTER_BYTES
 from schemas.outputs import DeadLetterReference
 from workers.runtime.batch import Fact, Output, Source
-from workers.runtime.ports import DeadLetter, Earlier, Effects, Message, Owed, OwedKey, TopicKey
+from workers.runtime.ports import DeadLetter, Earlier, Effects, Owed, OwedKey, TopicKey
 
 DEAD_LETTERS: Final = "dead.letters"
 
@@ -33,10 +32,14 @@ def effects(
     Raises:
         ValueError: an output names a partition that is no part of the batch.
     """
-    by_source: dict[Source, list[Message]] = {}
+    by_source: dict[Source, list[Fact]] = {}
     story = _Story(earlier)
     for output in outputs:
-        by_source.setdefault(output.source, []).extend(story.told(output.source, message(output)))
+        told = by_source.setdefault(output.source, [])
+        if output.fact.topic in SHARED:
+            told += story.told(output.source, output.fact)
+        else:
+            told.append(output.fact)
     for letter in dead:
         by_source.setdefault(letter.source, []).append(dead_letter(letter))
     foreign = by_source.keys() - ends.keys()
@@ -46,56 +49,40 @@ def effects(
     return Effects(owed, dead)
 
 
-def shared_keys(outputs: Iterable[Output | Fact]) -> set[TopicKey]:
+def shared_keys(facts: Iterable[Fact]) -> set[TopicKey]:
     """The keys that others may owe facts about as well."""
-    return {(output.topic, output.key or b"") for output in outputs if output.topic in SHARED}
+    return {(fact.topic, fact.key or b"") for fact in facts if fact.topic in SHARED}
 
 
 def facts_in_order(facts: Sequence[Fact], earlier: Iterable[Earlier]) -> list[Fact]:
     """The facts of a job, each after what is owed about its key already."""
     story = _Story(earlier)
-    return [Fact(*told) for fact in facts for told in story.told(None, Message(*astuple(fact)))]
+    return [told for fact in facts for told in (story.told(None, fact) if fact.topic in SHARED else [fact])]
 
 
 class _Story:
     """What was told about each shared key, in order, and which partitions' rows hold it (None: the outbox)."""
 
     def __init__(self, earlier: Iterable[Earlier]) -> None:
-        self._told: dict[TopicKey, dict[UUID, tuple[Message, set[Source | None]]]] = {}
-        for source, message_ in earlier:
-            self._add(source, message_)
+        self._told: dict[TopicKey, dict[UUID, tuple[Fact, set[Source | None]]]] = {}
+        for source, fact in earlier:
+            self._add(source, fact)
 
-    def told(self, source: Source | None, message_: Message) -> list[Message]:
-        """The message, after what the source's own rows lack: a repeat if that was published, in order if not."""
-        if message_.topic not in SHARED:
-            return [message_]
-        before = self._told.get((message_.topic, message_.key or b""), {})
-        lacking = [
-            known for known, holders in before.values() if source not in holders and known.ce_id != message_.ce_id
-        ]
+    def told(self, source: Source | None, fact: Fact) -> list[Fact]:
+        """The fact, after what the source's own rows lack: a repeat if that was published, in order if not."""
+        before = self._told.get((fact.topic, fact.key or b""), {})
+        lacking = [known for known, holders in before.values() if source not in holders and known.ce_id != fact.ce_id]
         for known in lacking:
             self._add(source, known)
-        self._add(source, message_)
-        return [*lacking, message_]
+        self._add(source, fact)
+        return [*lacking, fact]
 
-    def _add(self, source: Source | None, message_: Message) -> None:
-        about = self._told.setdefault((message_.topic, message_.key or b""), {})
-        about.setdefault(message_.ce_id, (message_, set()))[1].add(source)
-
-
-def message(output: Output) -> Message:
-    return Message(
-        output.topic,
-        output.key,
-        output.value,
-        output.ce_id,
-        output.workspace_id,
-        output.time,
-        output.traceparent,
-    )
+    def _add(self, source: Source | None, fact: Fact) -> None:
+        about = self._told.setdefault((fact.topic, fact.key or b""), {})
+        about.setdefault(fact.ce_id, (fact, set()))[1].add(source)
 
 
-def dead_letter(letter: DeadLetter) -> Message:
+def dead_letter(letter: DeadLetter) -> Fact:
     """The record byte for byte, or a reference when it is too large; why and whence come first in its headers."""
     source, raw = letter.source, letter.raw
     headers = (
@@ -105,7 +92,7 @@ def dead_letter(letter: DeadLetter) -> Message:
         ("source_offset", str(raw.offset).encode()),
         *((name, value) for name, value in raw.headers),
     )
-    return Message(
+    return Fact(
         DEAD_LETTERS,
         raw.key,
         _value(letter),
@@ -115,11 +102,6 @@ def dead_letter(letter: DeadLetter) -> Message:
         None,
         headers,
     )
-
-
-def dead_letter_fact(letter: DeadLetter) -> Fact:
-    """The same, for a job: no poll owes it."""
-    return Fact(*dead_letter(letter))
 
 
 def _value(letter: DeadLetter) -> bytes | None:

@@ -32,7 +32,7 @@ async def begin(settings: Settings) -> None:
         async with translated(), pool_of(url, name="incarnation", max_size=1) as pool, pool.acquire() as connection:
             for source in await owed.all_sources(connection):
                 for left in await owed.of_source(connection, source):
-                    await output.publish(left.messages)
+                    await output.publish(left.facts)
                 await owed.forget(connection, source)
             async with connection.transaction():
                 known = list(await progress.sources(connection))

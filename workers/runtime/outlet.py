@@ -101,9 +101,9 @@ class Outlet:
                 self._changed.notify_all()
 
     async def _publish(self, poll: _Poll) -> None:
-        messages = [message for owed in poll.owed for message in owed.messages]
-        if messages:
-            await self._output.publish(messages)
+        facts = [fact for owed in poll.owed for fact in owed.facts]
+        if facts:
+            await self._output.publish(facts)
             await self._probe("published")
         # What was forgotten meanwhile is not ours to settle: after a rewind its key may stand for something else.
         self._settled.extend(owed.key for owed in poll.owed)

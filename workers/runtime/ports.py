@@ -9,22 +9,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
-from uuid import UUID
 
-from workers.runtime.batch import Connection, RawRecord, Source
-
-
-class Message(NamedTuple):
-    """One record to publish. `headers` come before the CloudEvents ones; `topic` is without prefix."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    ce_id: UUID
-    workspace_id: str
-    time: datetime
-    traceparent: bytes | None = None
-    headers: tuple[tuple[str, bytes | None], ...] = ()
+from workers.runtime.batch import Connection, Fact, RawRecord, Source
 
 
 class OwedKey(NamedTuple):
@@ -38,7 +24,7 @@ class Owed(NamedTuple):
     """A row of the batch outbox with its content, in the order to publish."""
 
     key: OwedKey
-    messages: Sequence[Message]
+    facts: Sequence[Fact]
 
 
 class Fingerprint(NamedTuple):
@@ -72,7 +58,7 @@ class Earlier(NamedTuple):
     """A fact that is owed already. `source` is the partition whose row holds it, None for a job's."""
 
     source: Source | None
-    message: Message
+    fact: Fact
 
 
 class Effects(NamedTuple):
@@ -160,7 +146,7 @@ class Input(Protocol):
 class Output(Protocol):
     """Output topics."""
 
-    async def publish(self, messages: Sequence[Message]) -> None:
+    async def publish(self, facts: Sequence[Fact]) -> None:
         """Returns once all are acknowledged; messages of one topic and key arrive in list order, perhaps twice."""
         ...
 

@@ -20,8 +20,8 @@ from aiokafka.partitioner import murmur2
 
 from schemas.envelope import cloud_event_headers
 from workers.errors import SetupError, Unreachable
+from workers.runtime.batch import Fact
 from workers.runtime.connection import Kafka
-from workers.runtime.ports import Message
 from workers.runtime.tasks import ended
 from workers.runtime.telemetry import PUBLICATION, PUBLISHED, REBUILT
 
@@ -90,7 +90,7 @@ class KafkaOutput:
         if producer is not None:
             await _discard(producer, self._request_timeout_ms / 1000)
 
-    async def publish(self, messages: Sequence[Message]) -> None:
+    async def publish(self, facts: Sequence[Fact]) -> None:
         """See the protocol.
 
         Raises:
@@ -99,18 +99,18 @@ class KafkaOutput:
         """
         async with self._turn:
             with PUBLICATION.labels(self._name).time():
-                await self._insist(messages)
-        for topic, count in Counter(message.topic for message in messages).items():
+                await self._insist(facts)
+        for topic, count in Counter(fact.topic for fact in facts).items():
             PUBLISHED.labels(topic).inc(count)
 
-    async def _insist(self, messages: Sequence[Message]) -> None:
+    async def _insist(self, facts: Sequence[Fact]) -> None:
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self._unreachable_after_s
         pause_s = 0.1
         while True:
             try:
                 async with asyncio.timeout(self._deadline_s):
-                    await self._publish(messages)
+                    await self._publish(facts)
             except _REFUSED as error:
                 raise SetupError(f"Kafka refuses to be written: {error!r}") from error
             except (TimeoutError, kafka.KafkaError) as error:
@@ -126,15 +126,15 @@ class KafkaOutput:
             else:
                 return
 
-    async def _publish(self, messages: Sequence[Message]) -> None:
+    async def _publish(self, facts: Sequence[Fact]) -> None:
         producer = self._producer = await self._started()
-        by_partition: dict[tuple[str, int], list[Message]] = {}
+        by_partition: dict[tuple[str, int], list[Fact]] = {}
         counts: dict[str, int] = {}
-        for message in messages:
-            if message.topic not in counts:
-                counts[message.topic] = await self._partitions(producer, message.topic)
-            where = message.topic, partition_of(message, counts[message.topic])
-            by_partition.setdefault(where, []).append(message)
+        for fact in facts:
+            if fact.topic not in counts:
+                counts[fact.topic] = await self._partitions(producer, fact.topic)
+            where = fact.topic, partition_of(fact, counts[fact.topic])
+            by_partition.setdefault(where, []).append(fact)
         waiting: list[asyncio.Future[Any]] = []
         for (topic, partition), part in by_partition.items():
             for batch in _batches(producer, part):
@@ -150,11 +150,11 @@ class KafkaOutput:
         return len(partitions)
 
 
-def partition_of(message: Message, partitions: int) -> int:
+def partition_of(fact: Fact, partitions: int) -> int:
     """Kafka's own choice for a key; without a key the value decides, so that a repeat goes the same way."""
-    if message.key is None:
-        return zlib.crc32(message.value or b"") % partitions
-    return _hash(message.key) % partitions
+    if fact.key is None:
+        return zlib.crc32(fact.value or b"") % partitions
+    return _hash(fact.key) % partitions
 
 
 @lru_cache(maxsize=65_536)
@@ -162,23 +162,23 @@ def _hash(key: bytes) -> int:
     return int(murmur2(key)) & 0x7FFFFFFF
 
 
-def _batches(producer: Any, messages: Sequence[Message]) -> list[Any]:
+def _batches(producer: Any, facts: Sequence[Fact]) -> list[Any]:
     batches = [producer.create_batch()]
-    for message in messages:
-        if not _append(batches[-1], message):
+    for fact in facts:
+        if not _append(batches[-1], fact):
             batches.append(producer.create_batch())
-            _append(batches[-1], message)
+            _append(batches[-1], fact)
     for batch in batches:
         batch.close()
     return batches
 
 
-def _append(batch: Any, message: Message) -> bool:
+def _append(batch: Any, fact: Fact) -> bool:
     headers = [
-        *message.headers,
-        *cloud_event_headers(message.topic, message.ce_id, message.workspace_id, message.time, message.traceparent),
+        *fact.headers,
+        *cloud_event_headers(fact.topic, fact.ce_id, fact.workspace_id, fact.time, fact.traceparent),
     ]
-    appended = batch.append(timestamp=None, key=message.key, value=message.value, headers=headers)
+    appended = batch.append(timestamp=None, key=fact.key, value=fact.value, headers=headers)
     return appended is not None
 
 

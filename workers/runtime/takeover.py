@@ -68,7 +68,7 @@ class TakeOver:
 
     async def _publish_owed(self, source: Source) -> None:
         for owed in await self._ledger.owed(source):
-            await self._output.publish(owed.messages)
+            await self._output.publish(owed.facts)
             await self._probe("repeated")
             await self._ledger.settle([owed.key])
 

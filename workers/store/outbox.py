@@ -1,10 +1,9 @@
 """The ordinary outbox: facts that no input record causes, stored with the change that made them."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from workers.runtime.batch import Connection, Fact
-from workers.runtime.ports import Message
 from workers.store import headers
 from workers.store.queries import load
 
@@ -41,10 +40,16 @@ async def waiting(connection: Connection) -> Waiting:
     return Waiting(row["shards"], row["topics"])
 
 
-async def of_shard(connection: Connection, shard: int, limit: int) -> list[tuple[int, Message]]:
+async def of_shard(connection: Connection, shard: int, limit: int) -> list[tuple[int, Fact]]:
     """The oldest facts of a shard with their row's id."""
     rows = await connection.fetch(_QUERIES["of_shard"], shard, limit)
-    return [(row[0], Message(*row[1:-1])._replace(headers=headers.unpack(row[-1]))) for row in rows]
+    return [(row[0], fact_of(row[1:])) for row in rows]
+
+
+def fact_of(stored: Sequence[Any]) -> Fact:
+    """A fact from its columns, in their order."""
+    topic, key, value, ce_id, workspace_id, time, traceparent, packed = stored
+    return Fact(topic, key, value, ce_id, workspace_id, time, traceparent, headers.unpack(packed))
 
 
 async def published(connection: Connection, ids: Sequence[int]) -> None:

@@ -8,14 +8,14 @@ from uuid import UUID
 
 import msgspec
 
-from workers.runtime.batch import Connection, Source
+from workers.runtime.batch import Connection, Fact, Source
 from workers.runtime.effects import SHARED
-from workers.runtime.ports import Message, Owed, OwedKey
+from workers.runtime.ports import Owed, OwedKey
 from workers.store.queries import load
 
 _QUERIES: Final = load("owed")
 _ENCODER: Final = msgspec.msgpack.Encoder(uuid_format="bytes")
-_DECODER: Final = msgspec.msgpack.Decoder(list[Message])
+_DECODER: Final = msgspec.msgpack.Decoder(list[Fact])
 
 # Below this compressing costs more than the bytes it saves.
 _SMALL: Final = 512
@@ -23,14 +23,14 @@ _PLAIN: Final = b"\0"
 _ZLIB: Final = b"\1"
 
 
-def pack(messages: Sequence[Message]) -> bytes:
-    """Messages as stored: one byte that tells the form, then MessagePack, compressed unless small."""
-    raw = _ENCODER.encode(messages)
+def pack(facts: Sequence[Fact]) -> bytes:
+    """Facts as stored: one byte that tells the form, then MessagePack, compressed unless small."""
+    raw = _ENCODER.encode(facts)
     return _PLAIN + raw if len(raw) < _SMALL else _ZLIB + zlib.compress(raw, 1)
 
 
-def unpack(stored: bytes) -> list[Message]:
-    """The inverse of `pack`: equal messages, byte for byte."""
+def unpack(stored: bytes) -> list[Fact]:
+    """The inverse of `pack`: equal facts, byte for byte."""
     raw = zlib.decompress(stored[1:]) if stored[:1] == _ZLIB else stored[1:]
     return _DECODER.decode(raw)
 
@@ -40,8 +40,8 @@ def mark(topic: str, key: bytes) -> int:
     return zlib.crc32(key, zlib.crc32(topic.encode()))
 
 
-def _packed_marks(messages: Iterable[Message]) -> bytes | None:
-    found = {mark(message.topic, message.key or b"") for message in messages if message.topic in SHARED}
+def _packed_marks(facts: Iterable[Fact]) -> bytes | None:
+    found = {mark(fact.topic, fact.key or b"") for fact in facts if fact.topic in SHARED}
     return array("I", sorted(found)).tobytes() if found else None
 
 
@@ -64,8 +64,8 @@ async def owe(connection: Connection, lease: UUID, owed: Sequence[Owed], publish
         [row.key.source.topic for row in rows],
         [row.key.source.partition for row in rows],
         [row.key.next_offset for row in rows],
-        [pack(row.messages) for row in rows],
-        [_packed_marks(row.messages) for row in rows],
+        [pack(row.facts) for row in rows],
+        [_packed_marks(row.facts) for row in rows],
         lease,
         *_columns(published),
     )

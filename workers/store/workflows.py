@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from workers.errors import RetryBatch
-from workers.rules.workflows import ContactStep, Cut, Fact, Run, RunKey, Verdict
+from workers.rules.workflows import ContactStep, ControlFact, Cut, Run, RunKey, Verdict
 from workers.runtime.batch import Connection
 from workers.store.contacts import ContactKey, columns
 from workers.store.queries import load
@@ -78,8 +78,8 @@ def _run(row: Mapping[str, Any]) -> Run:
     )
 
 
-def _fact(row: Mapping[str, Any]) -> Fact:
-    return Fact(row["told"], row["told_reason"], row["told_step_id"], row["told_at"], row["told_revision"])
+def _fact(row: Mapping[str, Any]) -> ControlFact:
+    return ControlFact(row["told"], row["told_reason"], row["told_step_id"], row["told_at"], row["told_revision"])
 
 
 def _rows(runs: Iterable[Run]) -> str:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from workers.inbound import revising
-from workers.runtime.batch import Connection, Fact, Source, without_source
+from workers.runtime.batch import Connection, Fact, Source
 from workers.runtime.jobs import Job, Unfinished
 from workers.store import messages
 
@@ -15,8 +15,8 @@ _NOWHERE: Final = Source("upkeep", 0)  # no input record causes these facts
 
 async def revise(tx: Connection, now: datetime) -> Sequence[Fact] | Unfinished:
     """One more step of a revision that was too large for the transaction of its command."""
-    facts = await revising.go_on(tx, now, _NOWHERE)
-    return Unfinished([without_source(fact) for fact in facts]) if facts else []
+    outputs = await revising.go_on(tx, now, _NOWHERE)
+    return Unfinished([output.fact for output in outputs]) if outputs else []
 
 
 async def erase(tx: Connection, now: datetime) -> Sequence[Fact] | Unfinished:

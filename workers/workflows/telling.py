@@ -9,8 +9,8 @@ from schemas.ids import fact_id
 from schemas.outputs import ENCODER, WorkflowControl
 from workers.outbound import cancelling
 from workers.rules.workflow_families import Families, Telling
-from workers.rules.workflows import Fact, RunKey
-from workers.runtime.batch import Connection, Output, Record
+from workers.rules.workflows import ControlFact, RunKey
+from workers.runtime.batch import Connection, Fact, Output, Record
 from workers.store import workflows
 
 TOPIC: Final = "workflows.control"
@@ -31,32 +31,32 @@ async def save_and_tell(tx: Connection, families: Families, told: Told, now: dat
 
 def output(telling: Telling, origin: Record[Any]) -> Output:
     """One fact as it travels, owed by the input partition of `origin`."""
-    (workspace_id, run_id), fact = telling.run, telling.fact
+    (workspace_id, run_id), said = telling.run, telling.fact
     value = WorkflowControl(
         workspace_id=workspace_id,
         run_id=run_id,
-        control=fact.control,
-        step_id=fact.step_id,
+        control=said.control,
+        step_id=said.step_id,
         outcome=None,
-        reason=fact.reason,
+        reason=said.reason,
         contact_id=telling.contact_id,
-        at=fact.at,
-        revision=fact.revision,
+        at=said.at,
+        revision=said.revision,
     )
-    return Output(
+    fact = Fact(
         topic=TOPIC,
         key=f"{workspace_id}:{run_id}".encode(),
         value=ENCODER.encode(value),
-        ce_id=_fact_id(telling.run, fact),
+        ce_id=_fact_id(telling.run, said),
         workspace_id=workspace_id,
-        time=fact.at,
-        source=origin.source,
+        time=said.at,
         traceparent=origin.traceparent,
     )
+    return Output(origin.source, fact)
 
 
-def _fact_id(run: RunKey, fact: Fact) -> UUID:
-    about_step = fact.control == "step_granted" or fact.reason in ("unknown_run", "run_finished")
+def _fact_id(run: RunKey, said: ControlFact) -> UUID:
+    about_step = said.control == "step_granted" or said.reason in ("unknown_run", "run_finished")
     # A run's end is said once, whatever step asked; late facts may change it and change it back, which is another fact.
-    what = (fact.step_id or "") if about_step else f"revision {fact.revision}"
-    return fact_id(TOPIC, *run, fact.control, fact.reason or "", what)
+    what = (said.step_id or "") if about_step else f"revision {said.revision}"
+    return fact_id(TOPIC, *run, said.control, said.reason or "", what)
