@@ -18,27 +18,21 @@ def cloud_event_headers(
     topic: str, ce_id: UUID, workspace_id: str, time: datetime, traceparent: bytes | None = None
 ) -> list[Header]:
     """Headers of one output. `topic` is without prefix, `time` is aware, `traceparent` is an input header's value."""
-    headers = [
-        _SPEC_VERSION,
-        ("ce_id", _ENCODER.encode(ce_id)[1:-1]),
-        _type(topic),
-        _source(workspace_id),
-        ("ce_time", _rfc3339(time)),
-        _CONTENT_TYPE,
-    ]
+    headers = [_SPEC_VERSION, ("ce_id", _ENCODER.encode(ce_id)[1:-1]), *_shared(topic, workspace_id, time)]
     if traceparent is not None:
         headers.append(("traceparent", traceparent))
     return headers
 
 
-@lru_cache(maxsize=64)
-def _type(topic: str) -> Header:
-    return "ce_type", f"sluice.{topic}".encode()
-
-
 @lru_cache(maxsize=4096)
-def _source(workspace_id: str) -> Header:
-    return "ce_source", f"/sluice/{workspace_id}".encode()
+def _shared(topic: str, workspace_id: str, time: datetime) -> tuple[Header, ...]:
+    """What all facts of one batch, topic and workspace have in common."""
+    return (
+        ("ce_type", f"sluice.{topic}".encode()),
+        ("ce_source", f"/sluice/{workspace_id}".encode()),
+        ("ce_time", _rfc3339(time)),
+        _CONTENT_TYPE,
+    )
 
 
 def _rfc3339(time: datetime) -> bytes:

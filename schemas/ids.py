@@ -18,6 +18,7 @@ _MESSAGE: Final = MESSAGE_NAMESPACE.bytes
 _FACT: Final = FACT_NAMESPACE.bytes
 _BINARY_16: Final = b"\xc4\x10"
 _UUID: Final = msgspec.msgpack.Decoder(UUID)
+_JSON: Final = msgspec.json.Encoder()
 
 
 def message_id(workspace_id: str, channel_id: str, direction: Direction, provider_message_id: str) -> UUID:
@@ -33,6 +34,11 @@ def provider_id_of_send(send_id: UUID) -> str:
 def fact_id(topic: str, *parts: str) -> UUID:
     """The `ce_id` of a fact: its topic (without prefix), what it is about and the rule that made it."""
     return _uuid5(_FACT, "\0".join((topic, *parts)))
+
+
+def text_of(id_: UUID) -> str:
+    """What `str` gives, in a third of the time."""
+    return _JSON.encode(id_)[1:-1].decode()
 
 
 def content_digest(message: InboundMessage) -> int:

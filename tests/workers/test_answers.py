@@ -256,5 +256,5 @@ async def test_the_facts_of_one_answer_have_the_same_ids_when_it_is_applied_anew
         return outputs
 
     first, second = await transact(pool, undone), await transact(pool, undone)
-    assert [(o.ce_id, o.value) for o in first] == [(o.ce_id, o.value) for o in second]
-    assert len({o.ce_id for o in first}) == len(first)
+    assert [(o.fact.ce_id, o.fact.value) for o in first] == [(o.fact.ce_id, o.fact.value) for o in second]
+    assert len({o.fact.ce_id for o in first}) == len(first)

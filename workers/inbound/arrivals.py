@@ -18,7 +18,7 @@ from workers.store.messages import MessageKey
 from workers.store.workspaces import Workspace
 
 
-class Arrival(Struct, frozen=True):
+class Arrival(Struct, frozen=True, gc=False):
     """One message and what can be said of it without looking at anything stored but settings."""
 
     record: Record[InboundMessage]

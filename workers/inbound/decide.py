@@ -22,7 +22,7 @@ from workers.store.workspaces import Workspace
 IdentityId = tuple[str, int]
 
 
-class Judged(Struct, frozen=True):
+class Judged(Struct, frozen=True, gc=False):
     """A message with its verdict. `body` is its JSON as it travels, without the ids."""
 
     arrival: Arrival

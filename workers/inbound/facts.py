@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from schemas.ids import fact_id
+from schemas.ids import fact_id, text_of
 from schemas.outputs import (
     ENCODER,
     MessageDropped,
@@ -57,7 +57,7 @@ def verdict_fact(judged: Judged, now: datetime) -> Output:
         topic=topic,
         key=record.key or f"{message.workspace_id}:{message.channel}:{message.sender.address}".encode(),
         value=value,
-        ce_id=fact_id(topic, message.workspace_id, str(arrival.message_id)),
+        ce_id=fact_id(topic, message.workspace_id, text_of(arrival.message_id)),
         workspace_id=message.workspace_id,
         time=now,
         traceparent=record.traceparent,

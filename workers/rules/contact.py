@@ -9,7 +9,7 @@ from workers.rules.blocks import Interval
 from workers.rules.conversations import Status, last_closing, status
 
 
-class Contact(Struct, frozen=True):
+class Contact(Struct, frozen=True, gc=False):
     """State under the row's lock.
 
     `opened_at` is the time of an event that opened the conversation, `closed_at` of the last closing by a person;

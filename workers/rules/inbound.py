@@ -20,7 +20,7 @@ Rule = Literal["next_cycle", "immediate"]
 OUTBOUND_KINDS = frozenset({"echo", "send", "broadcast"})
 
 
-class Facts(Struct, frozen=True):
+class Facts(Struct, frozen=True, gc=False):
     """What the verdict on one message depends on, besides the history and the calendar.
 
     `erased`: its content is gone, so it cannot be accepted any more. `released`: a person took it out of the ledger.
@@ -33,7 +33,7 @@ class Facts(Struct, frozen=True):
     erased: bool = False
 
 
-class Accepted(Struct, frozen=True):
+class Accepted(Struct, frozen=True, gc=False):
     """Shown. `block_start` is set where a block covers it all the same: echoes and released messages."""
 
     counted: bool
@@ -41,7 +41,7 @@ class Accepted(Struct, frozen=True):
     block_start: datetime | None = None
 
 
-class Dropped(Struct, frozen=True):
+class Dropped(Struct, frozen=True, gc=False):
     """Kept out of everything but the ledger; `rule` is what decided whether it counts."""
 
     reason: Literal["contact_blocked"]

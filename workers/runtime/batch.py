@@ -45,7 +45,7 @@ class RawRecord(Protocol):
     def headers(self) -> Headers: ...
 
 
-class Record(Struct, Generic[T], frozen=True):
+class Record(Struct, Generic[T], frozen=True, gc=False):
     """One decoded input record. `timestamp` is Kafka's, in UTC; `traceparent` is the header's value, if any.
 
     `raw` is the record as it came, None where none did.

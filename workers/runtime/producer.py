@@ -174,10 +174,8 @@ def _batches(producer: Any, facts: Sequence[Fact]) -> list[Any]:
 
 
 def _append(batch: Any, fact: Fact) -> bool:
-    headers = [
-        *fact.headers,
-        *cloud_event_headers(fact.topic, fact.ce_id, fact.workspace_id, fact.time, fact.traceparent),
-    ]
+    ours = cloud_event_headers(fact.topic, fact.ce_id, fact.workspace_id, fact.time, fact.traceparent)
+    headers = [*fact.headers, *ours] if fact.headers else ours
     appended = batch.append(timestamp=None, key=fact.key, value=fact.value, headers=headers)
     return appended is not None
 

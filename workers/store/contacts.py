@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import msgspec
+from msgspec import Struct
 
 from workers.rules.blocks import Interval, blocked_now
 from workers.rules.contact import Contact
@@ -32,7 +33,7 @@ class IdentityKey(NamedTuple):
     lookup: str
 
 
-class Owned(NamedTuple):
+class Owned(Struct, frozen=True, gc=False):
     """A stored identity and the contact it belongs to."""
 
     identity_id: int
@@ -48,7 +49,10 @@ async def find(tx: Connection, keys: Collection[IdentityKey]) -> dict[IdentityKe
     """The identities that exist."""
     ordered = list(keys)
     rows = await tx.fetch(_SQL["find_identities"], *columns(ordered, 4))
-    return {ordered[position - 1]: Owned(*owned) for position, *owned in rows}
+    return {
+        ordered[position - 1]: Owned(identity_id, contact_id, connected_at)
+        for position, identity_id, contact_id, connected_at in rows
+    }
 
 
 async def find_or_add(
@@ -153,7 +157,8 @@ def columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
 
 
 def _contacts(rows: Iterable[Any]) -> dict[ContactKey, Contact]:
-    return {(row[0], row[1]): _contact(*row) for row in rows}
+    found = (_contact(*row) for row in rows)
+    return {(contact.workspace_id, contact.contact_id): contact for contact in found}
 
 
 def _contact(  # in the order of the statement's columns: unpacking is the fastest way to read a row
@@ -166,5 +171,9 @@ def _contact(  # in the order of the statement's columns: unpacking is the faste
     blocked_by: str | None,
     *others: Any,
 ) -> Contact:
-    intervals = tuple(Interval(b.lower, b.upper, (blocked_by or "") if b.upper is None else "") for b in blocks)
+    intervals = _intervals(blocks, blocked_by) if blocks else ()
     return Contact(workspace_id, contact_id, conversation_id, profile_id, profile_at, intervals, *others)
+
+
+def _intervals(blocks: Sequence[Any], blocked_by: str | None) -> tuple[Interval, ...]:
+    return tuple(Interval(b.lower, b.upper, (blocked_by or "") if b.upper is None else "") for b in blocks)

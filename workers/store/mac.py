@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
+from msgspec import Struct
 
 from workers.rules.cycles import Cycle, CycleSettings
 from workers.runtime.batch import Connection
@@ -19,7 +20,7 @@ from workers.store.queries import load
 _SQL = load("mac")
 
 
-class Proof(NamedTuple):
+class Proof(Struct, frozen=True, gc=False):
     """A counted message. `shard` names the input partition that learned of it."""
 
     workspace_id: str
@@ -68,14 +69,8 @@ async def _save_better(tx: Connection, proofs: Iterable[Proof]) -> list[Proof]:
             earliest[key] = proof
     if not earliest:
         return []
-    rows = await tx.fetch(_SQL["proofs"], *columns(list(earliest), 3))
-    stored = {(workspace_id, start, contact_id): (at, by) for workspace_id, start, contact_id, at, by in rows}
-    better = {k: p for k, p in earliest.items() if k not in stored or (p.at, p.message_id) < stored[k]}
-    if not better:
-        return []
-    new = [(*key, proof.at, proof.message_id) for key, proof in better.items()]
-    saved = await tx.fetch(_SQL["save_proofs"], *columns(new, 5))
-    return [better[row["workspace_id"], row["cycle_start"], row["contact_id"]] for row in saved if row["added"]]
+    rows = [(*key, proof.at, proof.message_id) for key, proof in earliest.items()]
+    return [earliest[tuple(key)] for key in await tx.fetch(_SQL["save_better_proofs"], *columns(rows, 5))]
 
 
 async def prove_again(tx: Connection, changed: Mapping[Active, str]) -> None:

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
+from msgspec import Struct, structs
 
 from workers.errors import RetryBatch
 from workers.runtime.batch import Connection
@@ -19,7 +19,7 @@ _SQL = load("messages")
 MessageKey = tuple[str, UUID]
 
 
-class MessageRow(NamedTuple):
+class MessageRow(Struct, frozen=True, gc=False):
     """A new message. `drop_reason` None: accepted. `body` is JSON text, None where the content is not kept."""
 
     workspace_id: str
@@ -88,7 +88,12 @@ async def add(tx: Connection, rows: Sequence[MessageRow]) -> None:
         RetryBatch: one of them was stored meanwhile by another transaction.
     """
     try:
-        await tx.copy_records_to_table("messages", schema_name="sluice_core", columns=MessageRow._fields, records=rows)
+        await tx.copy_records_to_table(
+            "messages",
+            schema_name="sluice_core",
+            columns=MessageRow.__struct_fields__,
+            records=map(structs.astuple, rows),
+        )
     except asyncpg.UniqueViolationError as error:
         raise RetryBatch("a message of this batch was stored by another transaction") from error
 

@@ -2,10 +2,11 @@
 
 import zlib
 from array import array
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
 from uuid import UUID
 
+import cramjam
 import msgspec
 
 from workers.runtime.batch import Connection, Fact, Source
@@ -20,19 +21,26 @@ _DECODER: Final = msgspec.msgpack.Decoder(list[Fact])
 # Below this compressing costs more than the bytes it saves.
 _SMALL: Final = 512
 _PLAIN: Final = b"\0"
-_ZLIB: Final = b"\1"
+_ZLIB: Final = b"\1"  # how rows were written once; some may still be owed
+_ZSTD: Final = b"\2"  # a quarter of zlib's time, and smaller
 
 
 def pack(facts: Sequence[Fact]) -> bytes:
     """Facts as stored: one byte that tells the form, then MessagePack, compressed unless small."""
     raw = _ENCODER.encode(facts)
-    return _PLAIN + raw if len(raw) < _SMALL else _ZLIB + zlib.compress(raw, 1)
+    return _PLAIN + raw if len(raw) < _SMALL else _ZSTD + bytes(cramjam.zstd.compress(raw, 1))
 
 
 def unpack(stored: bytes) -> list[Fact]:
     """The inverse of `pack`: equal facts, byte for byte."""
-    raw = zlib.decompress(stored[1:]) if stored[:1] == _ZLIB else stored[1:]
-    return _DECODER.decode(raw)
+    return _DECODER.decode(_FORMS[stored[:1]](stored[1:]))
+
+
+_FORMS: Final[Mapping[bytes, Callable[[bytes], Any]]] = {
+    _PLAIN: bytes,
+    _ZLIB: zlib.decompress,
+    _ZSTD: cramjam.zstd.decompress,
+}
 
 
 def mark(topic: str, key: bytes) -> int:

@@ -3,15 +3,24 @@ SELECT m.workspace_id, m.cycle_start, m.contact_id, m.first_counted_at, m.first_
 FROM unnest($1::text[], $2::timestamptz[], $3::uuid[]) AS wanted (workspace_id, cycle_start, contact_id)
 JOIN mac_contacts m USING (workspace_id, cycle_start, contact_id)
 
--- name: save_proofs
-INSERT INTO mac_contacts (workspace_id, cycle_start, contact_id, first_counted_at, first_message_id)
-SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::uuid[], $4::timestamptz[], $5::uuid[])
-    AS new (workspace_id, cycle_start, contact_id, first_counted_at, first_message_id)
-ORDER BY workspace_id, cycle_start, contact_id
-ON CONFLICT (workspace_id, cycle_start, contact_id) DO UPDATE
-SET first_counted_at = excluded.first_counted_at, first_message_id = excluded.first_message_id
-WHERE (excluded.first_counted_at, excluded.first_message_id) < (mac_contacts.first_counted_at, mac_contacts.first_message_id)
-RETURNING workspace_id, cycle_start, contact_id, (xmax = 0) AS added
+-- name: save_better_proofs
+-- Proofs earlier than what is stored; returns those of contacts that had none. What is no better is left out before the
+-- INSERT, which would lock the row even where its own WHERE then says no.
+WITH saved AS (
+    INSERT INTO mac_contacts (workspace_id, cycle_start, contact_id, first_counted_at, first_message_id)
+    SELECT new.* FROM unnest($1::text[], $2::timestamptz[], $3::uuid[], $4::timestamptz[], $5::uuid[])
+        AS new (workspace_id, cycle_start, contact_id, first_counted_at, first_message_id)
+    LEFT JOIN mac_contacts known USING (workspace_id, cycle_start, contact_id)
+    WHERE known.contact_id IS NULL
+        OR (new.first_counted_at, new.first_message_id) < (known.first_counted_at, known.first_message_id)
+    ORDER BY new.workspace_id, new.cycle_start, new.contact_id
+    ON CONFLICT (workspace_id, cycle_start, contact_id) DO UPDATE
+    SET first_counted_at = excluded.first_counted_at, first_message_id = excluded.first_message_id
+    WHERE (excluded.first_counted_at, excluded.first_message_id)
+        < (mac_contacts.first_counted_at, mac_contacts.first_message_id)
+    RETURNING workspace_id, cycle_start, contact_id, (xmax = 0) AS added
+)
+SELECT workspace_id, cycle_start, contact_id FROM saved WHERE added
 
 -- name: replace_proofs
 INSERT INTO mac_contacts (workspace_id, cycle_start, contact_id, first_counted_at, first_message_id)
