@@ -1,15 +1,21 @@
 """messages.inbound: load what a poll needs, judge it, save what follows, in a handful of statements."""
 
-from collections.abc import Collection, Mapping
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Final
 
 from schemas.decoding import decode_inbound
 from schemas.inbound import InboundMessage
 from workers.inbound.arrivals import understand, without_repeats
-from workers.inbound.decide import Changes, decide, message_row, proof
+from workers.inbound.decide import Changes, Judged, decide, message_row, proof
 from workers.inbound.facts import verdict_fact
 from workers.runtime.batch import Batch, Connection, Output, WorkerSpec
+from workers.runtime.tasks import both
 from workers.store import contacts, mac, messages, workspaces
 from workers.store.contacts import ContactKey
+
+_SLICE: Final = 100
 
 
 async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
@@ -28,7 +34,9 @@ async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
     changes = decide(new, tenants, owners, locked)
 
     touched = await _save_contacts(tx, changes)
-    await messages.add(tx, [message_row(j, tenants[j.contact.workspace_id], batch.now) for j in changes.judged])
+    rows = [message_row(j, tenants[j.contact.workspace_id], batch.now) for j in changes.judged]
+    # The longest statement; PostgreSQL need not wait for us, nor we for it.
+    _, facts = await both(messages.add(tx, rows), _verdict_facts(changes.judged, batch.now))
     await messages.count_conflicts(tx, conflicts, batch.now)
     renamed = await _save_names(tx, changes.said)
     await contacts.mark_dirty(tx, made | touched | renamed)
@@ -38,10 +46,18 @@ async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
     await mac.add(tx, [proof(j) for j in changes.judged if j.verdict.counted], cycles)
     # Last, as another poll waits for it that may have made what this one still needs.
     await workspaces.note_first_messages(tx, earlier)
-    return [verdict_fact(j, batch.now) for j in changes.judged]
+    return facts
 
 
 SPEC = WorkerSpec("inbound", {"messages.inbound": decode_inbound}, apply)
+
+
+async def _verdict_facts(judged: Sequence[Judged], now: datetime) -> list[Output]:
+    facts: list[Output] = []
+    for start in range(0, len(judged), _SLICE):
+        facts += [verdict_fact(j, now) for j in judged[start : start + _SLICE]]
+        await asyncio.sleep(0)
+    return facts
 
 
 async def _save_contacts(tx: Connection, changes: Changes) -> set[ContactKey]:

@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 async def ended(*tasks: asyncio.Task[Any] | None) -> None:
@@ -30,3 +31,13 @@ async def unless_failed(work: asyncio.Task[T] | Coroutine[Any, Any, T], other: a
         raise RuntimeError(f"{other.get_name()} ended by itself")
     finally:
         await ended(task)
+
+
+async def both(first: Coroutine[Any, Any, T], second: Coroutine[Any, Any, U]) -> tuple[T, U]:
+    """The results of both, one computing while the other waits. Neither is left behind when the other one raises."""
+    one, other = asyncio.create_task(first), asyncio.create_task(second)
+    try:
+        await asyncio.wait({one, other})
+        return one.result(), other.result()
+    finally:
+        await ended(one, other)
