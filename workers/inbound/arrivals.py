@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID
 
 from msgspec import Struct
@@ -38,7 +39,9 @@ def understand(record: Record[InboundMessage], workspace: Workspace) -> Arrival:
     message = record.value
     direction: Direction = "out" if message.kind == "echo" else "in"
     region = workspace.region(message.channel_id)
-    identity = identify(message.channel, message.channel_id, message.sender.address, region)
+    identity, identity_key = _identity(
+        message.workspace_id, message.channel, message.channel_id, message.sender.address, region
+    )
     return Arrival(
         record=record,
         message_id=message_id(message.workspace_id, message.channel_id, direction, message.provider_message_id),
@@ -46,8 +49,16 @@ def understand(record: Record[InboundMessage], workspace: Workspace) -> Arrival:
         digest=content_digest(message),
         event_time=event_time(message.sent_at, message.received_at, record.timestamp),
         identity=identity,
-        identity_key=key_of(message.workspace_id, identity),
+        identity_key=identity_key,
     )
+
+
+@lru_cache(maxsize=65_536)
+def _identity(
+    workspace_id: str, channel: str, channel_id: str, address: str, region: str | None
+) -> tuple[Identity, IdentityKey]:
+    identity = identify(channel, channel_id, address, region)
+    return identity, key_of(workspace_id, identity)
 
 
 def without_repeats(

@@ -105,23 +105,25 @@ async def decode(decoders: Mapping[str, Decode], slices: Mapping[Source, Sequenc
         part = Part(source, slices[source])
         decoder = decoders[source.topic]
         for start in range(0, len(part.raw), SLICE):
-            for raw in part.raw[start : start + SLICE]:
-                _decode(part, raw, decoder)
+            _decode(part, part.raw[start : start + SLICE], decoder)
             await asyncio.sleep(0)
         parts.append(part)
     return parts
 
 
-def _decode(part: Part, raw: RawRecord, decoder: Decode) -> None:
-    if raw.value is not None and len(raw.value) > MAX_VALUE_BYTES:
-        value: object = BadRecord(f"value: {len(raw.value)} bytes, at most {MAX_VALUE_BYTES}")
-    else:
-        value = decoder(raw.value)
-    if isinstance(value, BadRecord):
-        part.dead.append(DeadLetter(part.source, raw, value.error))
-        return
-    timestamp = _moment(raw.timestamp)
-    part.records.append(Record(part.source, raw.offset, timestamp, raw.key, value, _traceparent(raw), raw))
+def _decode(part: Part, raws: Sequence[RawRecord], decoder: Decode) -> None:
+    source, records = part.source, part.records
+    for raw in raws:
+        value = decoder(raw.value) if len(raw.value or b"") <= MAX_VALUE_BYTES else _too_large(raw)
+        if isinstance(value, BadRecord):
+            part.dead.append(DeadLetter(source, raw, value.error))
+        else:
+            trace = _traceparent(raw) if raw.headers else None
+            records.append(Record(source, raw.offset, _moment(raw.timestamp), raw.key, value, trace, raw))
+
+
+def _too_large(raw: RawRecord) -> BadRecord:
+    return BadRecord(f"value: {len(raw.value or b'')} bytes, at most {MAX_VALUE_BYTES}")
 
 
 @lru_cache(maxsize=4096)
