@@ -9,7 +9,7 @@ PARALLEL := --numprocesses 4 --max-worker-restart 0
 # Which third of the fault tests: 0 goes by the day, so that three days in a row run all of them.
 SEED ?= 0
 
-.PHONY: help install demo test test-faults test-faults-all simulate lint bench lock clean
+.PHONY: help install demo test test-faults test-faults-all simulate lint bench bench-quick lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,13 +45,25 @@ lint: install ## format, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: install ## inbound throughput against the bare floor, on real Kafka
+# Peers come on top of what is installed; Quix Streams asks for older versions and gets an environment of its own.
+.venv/bench: .venv/installed benchmarks/requirements.lock benchmarks/requirements-quix.lock
+	$(PIP) install --require-hashes -r benchmarks/requirements.lock
+	$(BIN)/python -m venv --clear .venv/quix
+	.venv/quix/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r benchmarks/requirements-quix.lock
+	@touch $@
+
+bench: .venv/bench ## speed beside the bare floor and other libraries, on real Kafka: at most 40 minutes
 	$(BIN)/python -m benchmarks
+
+bench-quick: install ## fails if inbound has lost more than 15 % of its ratio to the floor
+	$(BIN)/python -m benchmarks --quick
 
 # The smaller lock files take their versions from the big one: what the image runs is what was tested.
 lock: install ## renew the lock files within the ranges of pyproject.toml
 	$(COMPILE) --upgrade --extra embedded --extra dev pyproject.toml --output-file requirements.lock
 	$(COMPILE) --constraint requirements.lock pyproject.toml --output-file requirements-runtime.lock
+	$(COMPILE) --upgrade --constraint requirements.lock --group bench --output-file benchmarks/requirements.lock
+	$(COMPILE) --upgrade --group bench-quix --output-file benchmarks/requirements-quix.lock
 	echo hatchling | $(COMPILE) --constraint requirements.lock - --output-file deploy/requirements-build.lock
 
 clean: ## remove what was made here

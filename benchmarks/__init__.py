@@ -1,1 +1,1 @@
-"""Speed, measured side by side in one run: these machines are shared, so only ratios mean something."""
+"""Speed, measured side by side in one run: machines differ and are shared, so only ratios mean something."""

@@ -1,111 +1,117 @@
-"""`make bench`: the inbound worker against the bare floor, on real Kafka and PostgreSQL, interleaved, as a ratio."""
+"""Measures Sluice beside the bare floor and its peers, on real Kafka and PostgreSQL, and says what it found."""
 
 import argparse
-import asyncio
-import statistics
-import subprocess
 import sys
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
-import asyncpg
-import msgspec
 from rich.console import Console
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import floor, inbound
-from benchmarks.load import TOPIC, create_topics, fill
-from benchmarks.result import Result
-from tests.support.kafka import real_kafka
-from workers.dev.postgres import embedded_postgres
-from workers.store.migrate import migrate
+from benchmarks import plot, quick, report
+from benchmarks.figures import Figures
+from benchmarks.processes import SideFailed
+from benchmarks.result import Result, Throughput
+from benchmarks.stage import stage
+from benchmarks.suite import MEASUREMENTS, QUICK, ROUNDS, Measurement, run, scaled
 
-OUTPUTS = ("messages.accepted", "messages.dropped", "messages.revised", "dead.letters", "floor")
-PREFIX = "bench."
-console = Console()
+_RESULTS: Final = Path(__file__).with_name("results") / "latest.json"
+_ABOUT: Final = {m.name: m.about for m in MEASUREMENTS}
+_EPILOGUE: Final = """
+Every side is a process of its own with a database of its own. Rounds go through all sides in turn, and the report shows
+medians. Machines differ and are shared: compare ratios within a run, never rates of two runs. A whole run takes about
+half an hour and 25 GB of disk, and wants the machine to itself.
+
+--quick (make bench-quick) measures the floor and inbound only, in five rounds and under two minutes. It exits with 1
+if their ratio is more than 15 % below the one recorded in benchmarks/reference.json. When inbound has become faster,
+or slower for a good reason, renew it on a quiet machine with `python -m benchmarks --quick --record`, and commit the
+file together with the change.
+
+sides:
+"""
 
 
-def main() -> None:
-    """Parse the command line; measure one side in a process of its own, or everything."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (default 3)")
-    parser.add_argument("--messages", type=int, default=100_000, help="messages a round (default 100,000)")
-    parser.add_argument("--backlog", type=int, default=0, help="then one round over so many messages, for memory")
-    parser.add_argument("--json", type=Path, default=Path("benchmarks/latest.json"), help="where the figures go")
-    parser.add_argument(
-        "--side", nargs=5, metavar=("NAME", "BOOTSTRAP", "DATABASE", "GROUP", "COUNT"), help=argparse.SUPPRESS
+def main() -> int:
+    """Parses the command line, measures, reports; the exit code."""
+    arguments = _parser().parse_args()
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    chosen = QUICK if arguments.quick else [m for m in MEASUREMENTS if not arguments.only or m.name in arguments.only]
+    results, failed = _measured(console, [scaled(m, arguments.scale) for m in chosen], arguments.rounds)
+    figures = Figures(results)
+    if arguments.quick:
+        return _judge(console, figures, record=arguments.record)
+    report.show(console, figures, _ABOUT)
+    report.write(arguments.json, figures)
+    plot.write(arguments.json.with_suffix(".svg"), figures)
+    console.print(f"Figures and curves are in {arguments.json} and {arguments.json.with_suffix('.svg').name}.")
+    for error in failed:
+        console.print(f"[red]{error}[/red]")
+    return 1 if failed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    sides = "\n".join(f"  {m.name:<18} {m.about}" for m in MEASUREMENTS)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        epilog=_EPILOGUE + sides,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    args = parser.parse_args()
-    if args.side:
-        print(msgspec.json.encode(asyncio.run(_side(*args.side))).decode())
-    else:
-        _compare(args.rounds, args.messages, args.backlog, args.json)
+    names = [m.name for m in MEASUREMENTS]
+    parser.add_argument(
+        "--only", nargs="+", choices=names, metavar="SIDE", default=[], help="measure these sides alone"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=ROUNDS, help=f"how often each side is measured (default {ROUNDS})"
+    )
+    parser.add_argument("--scale", type=float, default=1.0, help="a share of the records, to try something out: 0.1")
+    parser.add_argument("--json", type=Path, default=_RESULTS, help="where the figures go (default benchmarks/results)")
+    parser.add_argument("--quick", action="store_true", help="has inbound lost speed? see below")
+    parser.add_argument("--record", action="store_true", help="with --quick: take the ratio as the reference")
+    return parser
 
 
-async def _side(name: str, bootstrap: str, database: str, group: str, count: str) -> Result:
-    if name == "floor":
-        return await floor.measure(bootstrap, database, PREFIX + TOPIC, PREFIX + "floor", group, int(count))
-    return await inbound.measure(bootstrap, database, PREFIX, group, int(count))
-
-
-def _compare(rounds: int, messages: int, backlog: int, target: Path) -> None:
+def _measured(
+    console: Console, chosen: Sequence[Measurement], rounds: int
+) -> tuple[Sequence[Result], Sequence[SideFailed]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     results: list[Result] = []
-    durable = {"max_wal_size": "4GB"}
-    with (
-        tempfile.TemporaryDirectory(prefix="sluice-bench-", ignore_cleanup_errors=True) as folder,
-        embedded_postgres(Path(folder) / "data", durable) as postgres,
-        real_kafka() as kafka,
-    ):
-        asyncio.run(create_topics(kafka.bootstrap, PREFIX, TOPIC, *OUTPUTS))
-        with console.status(f"producing {messages:,} messages"):
-            asyncio.run(fill(kafka.bootstrap, PREFIX + TOPIC, messages))
-        for number in range(rounds):
-            for side in ("floor", "sluice"):
-                with console.status(f"round {number + 1} of {rounds}: {side}"):
-                    results.append(_measured(side, kafka.bootstrap, postgres, f"{side}{number}", messages))
-                console.print(f"round {number + 1} {side:>7}: {results[-1].rate:>9,.0f} msg/s")
-        if backlog:
-            with console.status(f"producing a backlog of {backlog:,}"):
-                asyncio.run(fill(kafka.bootstrap, PREFIX + TOPIC, backlog - messages, first=messages))
-            results.append(_measured("sluice", kafka.bootstrap, postgres, "backlog", backlog))
-    _report(results, rounds, target)
+    failed: list[SideFailed] = []
+    with Progress(*columns, console=console, transient=True) as progress, stage() as servers:
+        whole = progress.add_task("all", total=rounds * len(chosen))
+        current = progress.add_task("starting the servers", total=None)
+
+        def tell(what: str, done: int, total: int) -> None:
+            progress.update(current, description=what, completed=done, total=total)
+
+        for result in run(servers, chosen, rounds, tell):
+            progress.advance(whole)
+            if isinstance(result, SideFailed):
+                failed.append(result)
+            else:
+                results.append(result)
+            console.print(_line(result))
+    return results, failed
 
 
-def _measured(side: str, bootstrap: str, postgres: str, name: str, count: int) -> Result:
-    database = asyncio.run(_database(postgres, name))
-    command = [sys.executable, "-m", "benchmarks", "--side", side, bootstrap, database, name, str(count)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=600)  # noqa: S603
-    return msgspec.json.decode(done.stdout.splitlines()[-1], type=Result)
+def _line(result: Result | SideFailed) -> str:
+    if isinstance(result, SideFailed):
+        return f"[red]{str(result).splitlines()[0]}[/red]"
+    if isinstance(result, Throughput):
+        return f"round {result.round + 1}  {result.side:<18} {result.rate:>10,.0f} records/s"
+    return f"round {result.round + 1}  {result.side:<18} p50 {result.p50:,.1f} ms, p99 {result.p99:,.1f} ms"
 
 
-async def _database(postgres: str, name: str) -> str:
-    connection = await asyncpg.connect(postgres)
-    await connection.execute(f"CREATE DATABASE bench_{name}")
-    await connection.close()
-    url = postgres.replace("/postgres?", f"/bench_{name}?")
-    await migrate(url)
-    return url
+def _judge(console: Console, figures: Figures, *, record: bool) -> int:
+    ratio = figures.ratio("inbound", "floor")
+    if ratio is None:
+        console.print("Nothing could be measured.")
+        return 1
+    answer = quick.record(ratio) if record else quick.compare(ratio)
+    console.print(answer.sentence)
+    return answer.exit_code
 
 
-def _report(results: list[Result], rounds: int, target: Path) -> None:
-    measured = results[: 2 * rounds]
-    table = Table(title="Inbound, every rule on, against the bare floor (medians)")
-    for column in ("", "msg/s", "ratio", "CPU-s per 100,000", "peak MB"):
-        table.add_column(column, justify="left" if not column else "right")
-    sides = {s: [r for r in measured if r.name == s] for s in ("floor", "sluice")}
-    ratio = statistics.median(s.rate / f.rate for f, s in zip(sides["floor"], sides["sluice"], strict=True))
-    for name, rows in sides.items():
-        rate, cpu, memory = (statistics.median(getattr(r, a) for r in rows) for a in ("rate", "cpu", "memory"))
-        table.add_row(
-            name, f"{rate:,.0f}", f"{ratio:.2f}" if name == "sluice" else "1.00", f"{cpu:.2f}", f"{memory:.0f}"
-        )
-    for extra in results[2 * rounds :]:
-        label = f"sluice, backlog of {extra.messages:,}"
-        table.add_row(label, f"{extra.rate:,.0f}", "", f"{extra.cpu:.2f}", f"{extra.memory:.0f}")
-    console.print(table)
-    figures = {"ratio": round(ratio, 3), "results": results}
-    target.write_bytes(msgspec.json.format(msgspec.json.encode(figures)) + b"\n")
-    console.print(f"The figures are in {target}.")
-
-
-main()
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,65 +1,106 @@
-"""The load: inbound messages of about 480 bytes from a fixed crowd of contacts, the same for everyone measured."""
+"""The loads of messages: about 480 bytes each, from a fixed crowd, the same for everyone measured."""
 
-import asyncio
 import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.partitioner import murmur2
+from confluent_kafka import Producer
 
 PARTITIONS: Final = 12
 CONTACTS: Final = 10_000
-TOPIC: Final = "messages.inbound"
+FIRST_NUMBER: Final = 10_000_000
 _TEXT: Final = (
     "Hello, I ordered the blue chair last week and it has not arrived yet. Could you tell me where it is? "
     "The number of the order is {n}."
 )
 
 
-def message(n: int, start: datetime, random_: random.Random) -> tuple[bytes, bytes]:
-    """Key and value of the n-th message."""
-    contact = random_.randrange(CONTACTS)
-    address = f"+49151{10_000_000 + contact}"
-    received = start + timedelta(milliseconds=n)
+@dataclass(frozen=True)
+class Wire:
+    """A record to produce; `topic` is without prefix."""
+
+    topic: str
+    key: bytes
+    value: bytes
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Who writes. `flood` of all messages come from one contact, the others from everybody."""
+
+    workspaces: int = 1
+    contacts: int = CONTACTS
+    flood: float = 0.0
+
+    def messages(self, count: int) -> Iterator[Wire]:
+        """`count` messages of the last hour, a millisecond apart."""
+        dice = random.Random(20_261_122)
+        start = datetime.now(UTC) - timedelta(hours=1)
+        for n in range(count):
+            contact = FLOODER if dice.random() < self.flood else dice.randrange(self.contacts)
+            yield message(n, self.workspace(contact), contact, start + timedelta(milliseconds=n))
+
+    def workspace(self, contact: int) -> str:
+        """Contacts belong to one workspace each; with one alone that is `acme`."""
+        return "acme" if self.workspaces == 1 else f"tenant-{contact % self.workspaces:03}"
+
+
+FLOODER: Final = 4_711
+"""The number of the contact that floods, where one does."""
+
+
+def message(n: int, workspace: str, contact: int, received: datetime) -> Wire:
+    """The n-th message."""
+    address = f"+49151{FIRST_NUMBER + contact}"
     value = {
-        "workspace_id": "acme",
+        "workspace_id": workspace,
         "channel_id": "wa-main",
         "channel": "whatsapp",
         "provider_message_id": f"wamid.HBgM{n:028d}",
         "sender": {"address": address, "name": f"Customer {contact}", "language": "de"},
-        "sent_at": received - timedelta(seconds=1),
+        "sent_at": received,
         "received_at": received,
         "content": {"type": "text", "text": _TEXT.format(n=n)},
     }
-    return f"acme:whatsapp:{address}".encode(), msgspec.json.encode(value)
+    return Wire("messages.inbound", f"{workspace}:whatsapp:{address}".encode(), msgspec.json.encode(value))
 
 
-async def create_topics(bootstrap: str, prefix: str, *topics: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        await admin.create_topics([NewTopic(prefix + topic, PARTITIONS, 1) for topic in topics])
-    finally:
-        await admin.close()
+def partition_of_the_flood() -> int:
+    """Where all messages of the contact that floods are."""
+    key = message(0, "acme", FLOODER, datetime.now(UTC)).key
+    return int(murmur2(key) & 0x7FFFFFFF) % PARTITIONS
 
 
-async def fill(bootstrap: str, topic: str, count: int, *, first: int = 0) -> int:
-    """Produce `count` messages; returns how many bytes their values have."""
-    start = datetime.now(UTC) - timedelta(hours=1)
-    random_ = random.Random(first)
-    producer: Any = AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=20, max_batch_size=262_144)
-    await producer.start()
-    size = 0
-    try:
-        for n in range(first, first + count):
-            key, value = message(n, start, random_)
-            size += len(value)
-            await producer.send(topic, value, key)
-            if n % 2_000 == 0:
-                await asyncio.sleep(0)
-        await producer.flush()
-    finally:
-        await producer.stop()
-    return size
+def producer(bootstrap: str, linger_ms: int) -> Producer:
+    """A producer that chooses partitions as Kafka's own does."""
+    return Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "partitioner": "murmur2_random",
+            "linger.ms": linger_ms,
+            "log_level": 2,  # what it says of the broker's end is no news
+            "queue.buffering.max.messages": 1_000_000,
+        }
+    )
+
+
+def fill(bootstrap: str, prefix: str, records: Iterable[Wire]) -> None:
+    """Produces everything and waits until it is acknowledged.
+
+    Raises:
+        RuntimeError: Kafka did not take it.
+    """
+    filling = producer(bootstrap, linger_ms=50)
+    for record in records:
+        while True:
+            try:
+                filling.produce(prefix + record.topic, record.value, record.key)
+                break
+            except BufferError:
+                filling.poll(0.05)
+    if filling.flush(60):
+        raise RuntimeError("Kafka did not take the load")

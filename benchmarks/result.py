@@ -1,25 +1,42 @@
-"""One measurement."""
-
-import resource
-import time
+"""What was measured."""
 
 import msgspec
 
 
-class Result(msgspec.Struct, frozen=True):
-    """`rate` in messages a second, `cpu` in seconds of this process per 100,000 messages, `memory` its peak in MB."""
+class Throughput(msgspec.Struct, frozen=True, kw_only=True):
+    """One measurement of one side. `rate` is in records a second; CPU in seconds per 100,000 records, of the side's
+    processes, PostgreSQL and the broker; WAL and disk in bytes per record; `memory` is a process's peak in MB.
 
-    name: str
-    messages: int
+    `others` is the rate of the contacts that do not flood. `samples` are (seconds, records done by then).
+    """
+
+    side: str
+    round: int
+    records: int
     seconds: float
     rate: float
-    cpu: float
+    worker_cpu: float
+    postgres_cpu: float
+    kafka_cpu: float
+    wal: float
+    disk: float
     memory: float
+    others: float | None = None
+    samples: list[tuple[float, int]] = msgspec.field(default_factory=list)
 
 
-def finished(name: str, messages: int, started: float, cpu_started: float) -> Result:
-    """The measurement that began at `started` (perf_counter) and `cpu_started` (process_time)."""
-    seconds = time.perf_counter() - started
-    cpu = (time.process_time() - cpu_started) / messages * 100_000
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Result(name, messages, round(seconds, 3), round(messages / seconds), round(cpu, 2), round(memory, 1))
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """One measurement of how long records take, in milliseconds, from produced to readable."""
+
+    side: str
+    round: int
+    records: int
+    p50: float
+    p99: float
+    p999: float
+    worst: float
+    worker_cpu: float
+    """In percent of one core."""
+
+
+Result = Throughput | Latency

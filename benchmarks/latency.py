@@ -1,0 +1,193 @@
+"""Measures how long records take: by the producer's clock in the record, and the broker's on what is published for it.
+
+Both clocks are this machine's. With one replica a record is readable from the moment the broker has stamped it.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from random import Random
+from typing import Final, NamedTuple
+
+import msgspec
+from confluent_kafka import Consumer, TopicPartition
+
+from benchmarks.load import CONTACTS, message, producer
+from benchmarks.measuring import Tell, command_of
+from benchmarks.processes import SideProcess, running
+from benchmarks.result import Latency
+from benchmarks.stage import Past, Stage
+from benchmarks.traffic import address, block, start
+from benchmarks.usage import cpu_of
+from benchmarks.watching import Ends
+from tests.acceptance.making import identity
+
+PREFIX: Final = "steady."
+_ACCEPTED: Final = f"{PREFIX}messages.accepted"
+_CONTROL: Final = f"{PREFIX}workflows.control"
+_WARMING_UP_S: Final = 2.0
+_PATIENCE_S: Final = 60.0
+_HALF_A_MILLISECOND: Final = 0.5  # the broker's stamps are cut to milliseconds
+
+
+class Steady(NamedTuple):
+    """So many messages a second for a while, and how long each takes."""
+
+    name: str
+    about: str
+    module: str
+    arguments: tuple[str, ...]
+    rate: int
+    seconds: float
+    rounds: int | None = None
+
+
+class Halts(NamedTuple):
+    """From a block command to the halt of the contact's run, so many times a second for a while."""
+
+    name: str
+    about: str
+    rate: int
+    seconds: float
+    rounds: int | None = None
+
+
+class _Message(msgspec.Struct):
+    received_at: datetime
+
+
+class _Control(msgspec.Struct):
+    control: str
+    run_id: str
+
+
+_MESSAGE: Final = msgspec.json.Decoder(_Message)
+_TOLD: Final = msgspec.json.Decoder(_Control)
+
+
+def steady(stage: Stage, side: Steady, number: int, tell: Tell) -> Latency:
+    """One measurement in a database of its own."""
+    name = f"{side.name}-{number}".replace("-", "_")
+    stage.topics(PREFIX)
+    stage.offsets.forget(f"{PREFIX}messages.inbound")
+    database = stage.database(name, Past())
+    dice = Random(number)
+
+    def say(n: int) -> tuple[str, bytes, bytes]:
+        wire = message(n, "acme", dice.randrange(CONTACTS), datetime.now(UTC))
+        return PREFIX + wire.topic, wire.key, wire.value
+
+    before = stage.offsets.ends([_ACCEPTED])
+    command = command_of(stage, side.module, database, PREFIX, name, side.arguments)
+    with running(name, command, 1, stage.folder) as (process,):
+        began, used = time.time(), cpu_of([process.pid])[0]
+        count = _paced(stage, say, side.rate, side.seconds, tell)
+        used = (cpu_of([process.pid])[0] - used) / side.seconds * 100
+        after = _until(stage, _ACCEPTED, before, count, process)
+    stage.drop(name)
+    sent = ((_MESSAGE.decode(value).received_at.timestamp(), at) for value, at in _read(stage, before, after))
+    taken = [at - s * 1000 + _HALF_A_MILLISECOND for s, at in sent if s > began + _WARMING_UP_S]
+    return _latency(side.name, number, taken, used)
+
+
+def halts(stage: Stage, side: Halts, number: int, tell: Tell) -> Latency:
+    """One measurement: every contact has one run, then they are blocked one after the other."""
+    name = f"{side.name}-{number}".replace("-", "_")
+    stage.topics(PREFIX)
+    for topic in ("workflows.events", "contacts.commands"):
+        stage.offsets.forget(PREFIX + topic)
+    database = stage.database(name, Past(CONTACTS, CONTACTS))
+    asked: dict[str, float] = {}
+
+    def begin(n: int) -> tuple[str, bytes, bytes]:
+        wire = start(f"{name}-{n}", identity(address(n)))
+        return PREFIX + wire.topic, wire.key, wire.value
+
+    def ask(n: int) -> tuple[str, bytes, bytes]:
+        wire = block(n)
+        asked[f"{name}-{n}"] = time.time() * 1000
+        return PREFIX + wire.topic, wire.key, wire.value
+
+    command = command_of(stage, "sluice", database, PREFIX, name, ("commands", "workflows"))
+    with running(name, command, 1, stage.folder) as (process,):
+        begun = _paced(stage, begin, 1_000, side.rate * side.seconds / 1_000, tell)
+        _committed(stage, f"{name}-workflows", f"{PREFIX}workflows.events", begun, process)
+        before = stage.offsets.ends([_CONTROL])
+        used = cpu_of([process.pid])[0]
+        count = _paced(stage, ask, side.rate, side.seconds, tell)
+        used = (cpu_of([process.pid])[0] - used) / side.seconds * 100
+        after = _until(stage, _CONTROL, before, count, process)
+    stage.drop(name)
+    told = ((_TOLD.decode(value), at) for value, at in _read(stage, before, after))
+    taken = [at - asked[fact.run_id] + _HALF_A_MILLISECOND for fact, at in told if fact.control == "run_halted"]
+    return _latency(side.name, number, taken, used)
+
+
+def _paced(stage: Stage, say: Callable[[int], tuple[str, bytes, bytes]], rate: int, seconds: float, tell: Tell) -> int:
+    """Produces what `say` says, evenly over the time; how many."""
+    count, sent = round(rate * seconds), 0
+    producing = producer(stage.bootstrap, linger_ms=0)
+    began = time.perf_counter()
+    while sent < count:
+        due = min(count, 1 + int((time.perf_counter() - began) * rate))
+        for n in range(sent, due):
+            topic, key, value = say(n)
+            producing.produce(topic, value, key)
+        sent = due
+        producing.poll(0)
+        tell(sent)
+        time.sleep(min(0.02, 1 / rate))
+    producing.flush(_PATIENCE_S)
+    return count
+
+
+def _until(stage: Stage, topic: str, before: Ends, count: int, process: SideProcess) -> Ends:
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        after = stage.offsets.ends([topic])
+        if sum(after.values()) - sum(before.values()) >= count:
+            return after
+        _require(process, deadline)
+
+
+def _committed(stage: Stage, group: str, topic: str, count: int, process: SideProcess) -> None:
+    deadline = time.monotonic() + _PATIENCE_S
+    while sum(stage.offsets.committed(group, [topic]).values()) < count:
+        _require(process, deadline)
+
+
+def _require(process: SideProcess, deadline: float) -> None:
+    process.check()
+    if time.monotonic() > deadline:
+        raise process.failed("stands still")
+    time.sleep(0.05)
+
+
+def _read(stage: Stage, before: Ends, after: Ends) -> Iterator[tuple[bytes, int]]:
+    """Values with the broker's stamps in milliseconds, of what was published in between."""
+    reading = Consumer({"bootstrap.servers": stage.bootstrap, "group.id": "reading", "log_level": 2})
+    reading.assign([TopicPartition(topic, partition, at) for (topic, partition), at in before.items()])
+    left = sum(after.values()) - sum(before.values())
+    while left > 0:
+        for record in reading.consume(10_000, timeout=1.0):
+            left -= 1
+            yield record.value() or b"", record.timestamp()[1]
+    reading.close()
+
+
+def _latency(side: str, number: int, taken: Sequence[float], worker_cpu: float) -> Latency:
+    ordered = sorted(taken)
+    return Latency(
+        side=side,
+        round=number,
+        records=len(ordered),
+        p50=_quantile(ordered, 0.5),
+        p99=_quantile(ordered, 0.99),
+        p999=_quantile(ordered, 0.999),
+        worst=round(ordered[-1], 1),
+        worker_cpu=round(worker_cpu, 1),
+    )
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1)

@@ -1,0 +1,25 @@
+"""Sluice, every rule on: what `sluice worker NAME…` runs, with the settings it has by default."""
+
+import sys
+
+from benchmarks.sides.told import consuming, told
+from workers.plans import plan_of
+from workers.runtime import supervisor
+from workers.settings import load_settings
+
+
+def main() -> int:
+    """Works until SIGTERM; the workers' names are the side's own arguments."""
+    arguments = told()
+    settings = load_settings(
+        database_url=arguments.database,
+        kafka_bootstrap=arguments.bootstrap,
+        topic_prefix=arguments.prefix,
+        group_prefix=arguments.group,
+        log_level="error",
+    )
+    return supervisor.main(settings, plan_of(arguments.more), ready=consuming)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

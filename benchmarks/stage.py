@@ -1,0 +1,131 @@
+"""The servers of a run: one real Kafka, one embedded PostgreSQL, as durable as by default; topics, databases."""
+
+import asyncio
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from benchmarks.load import PARTITIONS
+from benchmarks.usage import Usage, child_named, cpu_of
+from benchmarks.watching import Offsets
+from schemas.topics import TOPICS
+from tests.support.kafka import real_kafka
+from workers.dev.postgres import embedded_postgres
+from workers.runtime import topics
+from workers.runtime.connection import Kafka
+from workers.store.migrate import migrate
+
+_KEPT: Final = """
+SELECT ARRAY[pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint, pg_database_size($1)]
+"""
+_STORED: Final = Path(__file__).with_name("stored.sql")
+
+
+class Past(NamedTuple):
+    """What a database holds before a measurement; `blocked` people of every hundred are blocked."""
+
+    contacts: int = 0
+    messages: int = 0
+    blocked: int = 0
+
+    @property
+    def template(self) -> str:
+        return f"past_{self.contacts}_{self.messages}_{self.blocked}"
+
+
+class Stage:
+    """One run's servers. Databases are made of templates, which are made once."""
+
+    def __init__(self, folder: Path, bootstrap: str, postgres: str, data: Path) -> None:
+        self.folder = folder
+        self.bootstrap = bootstrap
+        self.offsets = Offsets(bootstrap)
+        self._postgres = postgres
+        self._server = int((data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
+        self._broker = child_named("java")
+        self._templates: set[Past] = set()
+        self._prefixes: set[str] = set()
+
+    def topics(self, prefix: str) -> None:
+        """Sluice's topics under a prefix, as `sluice topics` makes them."""
+        if prefix not in self._prefixes:
+            asyncio.run(topics.ensure(Kafka(self.bootstrap, prefix), PARTITIONS, 1))
+            self.offsets.await_leaders([prefix + name for name in TOPICS])
+            self._prefixes.add(prefix)
+
+    def database(self, name: str, past: Past) -> str:
+        """A database of its own, with its past; the URL. Copying ends with a checkpoint, so all begin alike."""
+        self.prepare(past)
+        self.drop(name)
+        self.ask(f"CREATE DATABASE {name} TEMPLATE {past.template} STRATEGY FILE_COPY")
+        return self._url(name)
+
+    def kept_database(self, past: Past) -> str:
+        """The database with that past that is not copied: measurements continue it. For pasts that are large."""
+        self.prepare(past)
+        self.ask("CHECKPOINT")
+        return self._url(past.template)
+
+    def drop(self, name: str) -> None:
+        """Removes a database, whoever is connected."""
+        self.ask(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def usage(self, database: str, workers: Collection[int]) -> Usage:
+        """Readings of now. `workers` are process ids."""
+        postgres, kafka, *mine = cpu_of([self._server, self._broker, *workers])
+        wal, disk = self.ask(_KEPT, urlsplit(database).path[1:])
+        return Usage(sum(mine), postgres, kafka, wal, disk)
+
+    def ask(self, statement: str, *arguments: object, database: str | None = None) -> Any:
+        """One statement on a connection of its own; its first value."""
+        return asyncio.run(_ask(database or self._postgres, statement, arguments))
+
+    def prepare(self, past: Past) -> None:
+        """Makes the template with that past, once; ten million messages take some minutes."""
+        if past in self._templates:
+            return
+        self.ask(f"CREATE DATABASE {past.template}")
+        url = self._url(past.template)
+        asyncio.run(migrate(url))
+        if past.contacts:
+            asyncio.run(_fill(url, past))
+        self._templates.add(past)
+
+    def _url(self, name: str) -> str:
+        return urlunsplit(urlsplit(self._postgres)._replace(path=f"/{name}"))
+
+
+@contextmanager
+def stage() -> Iterator[Stage]:
+    """Starts the servers in a temporary folder; about five seconds."""
+    with tempfile.TemporaryDirectory(prefix="sluice-bench-", ignore_cleanup_errors=True) as folder:
+        data = Path(folder) / "data"
+        with embedded_postgres(data, {"max_wal_size": "4GB"}) as postgres, real_kafka() as kafka:
+            yield Stage(Path(folder), kafka.bootstrap, postgres, data)
+
+
+async def _ask(database: str, statement: str, arguments: tuple[object, ...]) -> Any:
+    connection = await asyncpg.connect(database)
+    try:
+        return await connection.fetchval(statement, *arguments)
+    finally:
+        await connection.close()
+
+
+async def _fill(database: str, past: Past) -> None:
+    connection = await asyncpg.connect(database)
+    try:
+        statements = _STORED.read_text(encoding="utf-8")
+        for name, value in {**past._asdict(), "now": datetime.now(UTC).isoformat()}.items():
+            statements = statements.replace(f"@{name}@", str(value))
+        await connection.execute(statements)
+        await connection.execute("VACUUM (ANALYZE)")
+        await connection.execute("CHECKPOINT")
+    finally:
+        await connection.close()

@@ -1,0 +1,92 @@
+-- A workspace with a past, as Sluice would have stored it: @contacts@ people and @messages@ messages of theirs, over the
+-- last ninety days until two hours ago. Person i has the number (7919 * i) mod @contacts@, so that those who write during
+-- a measurement are scattered over the tables; message m is of person m mod @contacts@. Values take the place of @names@.
+
+SET synchronous_commit = off;
+SET maintenance_work_mem = '512MB';
+SET TIME ZONE 'UTC';
+
+-- STABLE, because only so PostgreSQL puts their bodies where they are called.
+CREATE FUNCTION pg_temp.phone(i bigint) RETURNS text LANGUAGE sql STABLE
+    RETURN '+49151' || (10000000 + (7919 * i) % @contacts@);
+CREATE FUNCTION pg_temp.made(kind text, n bigint) RETURNS uuid LANGUAGE sql STABLE
+    RETURN md5(kind || n)::uuid;
+CREATE FUNCTION pg_temp.moment(m bigint) RETURNS timestamptz LANGUAGE sql STABLE
+    RETURN timestamptz '@now@' - interval '2 hours' - (1 - m / @messages@::float8) * interval '90 days';
+
+-- Indexes are made at the end: sorted at once they take a tenth of the time.
+CREATE TEMP TABLE later (made text);
+DO $$
+DECLARE found record;
+BEGIN
+    FOR found IN
+        SELECT conrelid::regclass AS relation, conname, pg_get_constraintdef(oid) AS definition FROM pg_constraint
+        WHERE conrelid = 'sluice_core.messages'::regclass AND contype = 'p'
+    LOOP
+        INSERT INTO later VALUES (format('ALTER TABLE %s ADD CONSTRAINT %I %s', found.relation, found.conname,
+            found.definition));
+        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', found.relation, found.conname);
+    END LOOP;
+    FOR found IN SELECT indexrelid::regclass AS index, pg_get_indexdef(indexrelid) AS definition FROM pg_index
+        WHERE indrelid = 'sluice_core.messages'::regclass
+    LOOP
+        INSERT INTO later VALUES (found.definition);
+        EXECUTE format('DROP INDEX %s', found.index);
+    END LOOP;
+END $$;
+
+INSERT INTO sluice_core.workspaces (workspace_id, first_message_at) VALUES ('acme', pg_temp.moment(0));
+INSERT INTO sluice_core.channels (workspace_id, channel_id, channel) VALUES ('acme', 'wa-main', 'whatsapp');
+
+-- @blocked@ people of every hundred have been blocked for an hour and a half.
+INSERT INTO sluice_core.contacts (workspace_id, contact_id, conversation_id, display_name, first_name, country, language,
+    phone, opened_at, blocks, blocked_at, blocked_by)
+SELECT 'acme', pg_temp.made('c', i), pg_temp.made('v', i), 'Customer ' || number, 'Customer ' || number, 'DE', 'de',
+    pg_temp.phone(i), pg_temp.moment(i + @messages@ - @contacts@),
+    CASE WHEN blocked THEN ARRAY[tstzrange(since, NULL)] ELSE '{}' END, CASE WHEN blocked THEN since END,
+    CASE WHEN blocked THEN 'olga' END
+FROM (SELECT i, number, number % 100 < @blocked@ AS blocked,
+        timestamptz '@now@' - interval '90 minutes' AS since
+    FROM (SELECT i, (7919 * i) % @contacts@ AS number
+        FROM generate_series(0, @contacts@ - 1) i) numbered) people;
+INSERT INTO sluice_core.block_commands (workspace_id, contact_id, issued_at, unblocks, command_id, actor_id)
+SELECT workspace_id, contact_id, blocked_at, false, gen_random_uuid(), blocked_by
+FROM sluice_core.contacts WHERE blocked_at IS NOT NULL;
+
+INSERT INTO sluice_core.identities (workspace_id, identity_id, channel, scope, lookup, address, contact_id, channel_id,
+    connected_at)
+OVERRIDING SYSTEM VALUE
+SELECT 'acme', i + 1, 'whatsapp', '', pg_temp.phone(i), pg_temp.phone(i), pg_temp.made('c', i), 'wa-main', pg_temp.moment(i)
+FROM generate_series(0, @contacts@ - 1) i;
+SELECT setval(pg_get_serial_sequence('sluice_core.identities', 'identity_id'), @contacts@);
+
+INSERT INTO sluice_core.messages (workspace_id, message_id, identity_id, channel_id, channel, kind, event_time, counted,
+    decided_at, content_digest, body)
+SELECT 'acme', pg_temp.made('m', m), i + 1, 'wa-main', 'whatsapp', 'message', at, true, at, hashtextextended(m::text, 0),
+    format('{"workspace_id":"acme","channel_id":"wa-main","channel":"whatsapp","provider_message_id":"wamid.HBgN%s",'
+        '"sender":{"address":"%s","name":"Customer %s","language":"de","avatar_url":null},"sent_at":"%s","received_at":"%s",'
+        '"kind":"message","content":{"type":"text","text":"Hello, I ordered the blue chair last week and it has not '
+        'arrived yet. Could you tell me where it is? The number of the order is %s.","subject":null,"html":null,'
+        '"reply_to":null,"attachments":null,"template":null},"extra":null}',
+        lpad(m::text, 28, '0'), pg_temp.phone(i), (7919 * i) % @contacts@, spelt, spelt, m)::json
+FROM (SELECT m, i, at, to_char(at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS spelt
+    FROM (SELECT m, m % @contacts@ AS i, pg_temp.moment(m) AS at
+        FROM generate_series(0, @messages@ - 1) m) dated) written;
+
+-- The first message of each person in each month is the proof that they were active.
+INSERT INTO sluice_core.mac_contacts (workspace_id, cycle_start, contact_id, first_message_id, first_counted_at)
+SELECT 'acme', date_trunc('month', pg_temp.moment(m)), pg_temp.made('c', m % @contacts@),
+    pg_temp.made('m', m), pg_temp.moment(m)
+FROM generate_series(0, @messages@ - 1) m
+WHERE m < @contacts@
+    OR date_trunc('month', pg_temp.moment(m)) <> date_trunc('month', pg_temp.moment(m - @contacts@));
+INSERT INTO sluice_core.mac_shards (workspace_id, cycle_start, shard, active_contacts)
+SELECT workspace_id, cycle_start, 'messages.inbound/0', count(*) FROM sluice_core.mac_contacts GROUP BY 1, 2;
+INSERT INTO sluice_core.mac_cycles (workspace_id, cycle_start, cycle_end)
+SELECT DISTINCT workspace_id, cycle_start, cycle_start + interval '1 month' FROM sluice_core.mac_shards;
+
+DO $$
+DECLARE statement text;
+BEGIN
+    FOR statement IN SELECT made FROM later LOOP EXECUTE statement; END LOOP;
+END $$;
