@@ -51,3 +51,42 @@ async def test_what_is_forgotten_on_its_way_is_neither_settled_nor_committed(for
     assert outlet.settled() == ([] if forgotten else [KEY])
     assert ports.committed == ({} if forgotten else {SOURCE: 7, Source("messages.inbound", 1): 3})
     await ended(running)
+
+
+async def test_offsets_are_committed_while_nothing_more_comes() -> None:
+    ports: Any = _Ports()
+    ports.acknowledged.set()
+    outlet = Outlet(ports, ports, no_probe)
+    running = asyncio.create_task(outlet.run())
+    for end in (7, 8):
+        await outlet.put([Owed(OwedKey(SOURCE, end), [MESSAGE])], {SOURCE: end})
+    async with asyncio.timeout(10):
+        while ports.committed != {SOURCE: 8}:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await ended(running)
+
+
+async def test_whoever_drains_waits_for_a_commit_under_way() -> None:
+    ports: Any = _Ports()
+    ports.acknowledged.set()
+    answered, asked = asyncio.Event(), asyncio.Event()
+
+    async def commit(offsets: Mapping[Source, int]) -> None:
+        if ports.committed:
+            asked.set()
+            await answered.wait()
+        ports.committed.update(offsets)
+
+    ports.commit = commit
+    outlet = Outlet(ports, ports, no_probe)
+    running = asyncio.create_task(outlet.run())
+    for end in (7, 8):
+        await outlet.put([Owed(OwedKey(SOURCE, end), [MESSAGE])], {SOURCE: end})
+    await asyncio.wait_for(asked.wait(), 10)
+    draining = asyncio.create_task(outlet.drained())
+    await asyncio.sleep(0)
+    assert not draining.done()
+    answered.set()
+    await asyncio.wait_for(draining, 10)
+    assert ports.committed == {SOURCE: 8}
+    await ended(running)

@@ -35,6 +35,7 @@ class Outlet:
         self._settled: list[OwedKey] = []
         self._committed_at = 0.0
         self._changed = asyncio.Condition()
+        self._committing = asyncio.Lock()
 
     async def room(self) -> None:
         """Waits until another poll may be owed."""
@@ -88,17 +89,25 @@ class Outlet:
             Unreachable, SetupError: Kafka is gone, or refuses.
         """
         while True:
-            async with self._changed:
-                await self._changed.wait_for(lambda: bool(self._polls))
-                poll = self._polls[0]
+            poll = await self._next()
             # 7. publish in order, await the acknowledgements
             await self._publish(poll)
             # 8. commit offsets
-            if len(self._polls) == 1 or self._due():
+            if self._due_in() == 0:
                 await self._commit()
             async with self._changed:
                 self._polls.popleft()
                 self._changed.notify_all()
+
+    async def _next(self) -> _Poll:
+        """The oldest poll. Nobody waits for offsets to be committed, so that is done while there is none."""
+        while True:
+            try:
+                async with asyncio.timeout(self._due_in() if self._offsets else None), self._changed:
+                    await self._changed.wait_for(lambda: bool(self._polls))
+                    return self._polls[0]
+            except TimeoutError:
+                await self._commit()
 
     async def _publish(self, poll: _Poll) -> None:
         facts = [fact for owed in poll.owed for fact in owed.facts]
@@ -109,13 +118,14 @@ class Outlet:
         self._settled.extend(owed.key for owed in poll.owed)
         self._offsets.update(poll.offsets)
 
-    def _due(self) -> bool:
-        return asyncio.get_running_loop().time() - self._committed_at > _COMMIT_EVERY_S
+    def _due_in(self) -> float:
+        return max(0.0, self._committed_at + _COMMIT_EVERY_S - asyncio.get_running_loop().time())
 
     async def _commit(self) -> None:
-        offsets, self._offsets = self._offsets, {}
-        if not offsets:
-            return
-        await self._input.commit(offsets)
-        self._committed_at = asyncio.get_running_loop().time()
+        async with self._committing:
+            offsets, self._offsets = self._offsets, {}
+            if not offsets:
+                return
+            await self._input.commit(offsets)
+            self._committed_at = asyncio.get_running_loop().time()
         await self._probe("offsets_committed")

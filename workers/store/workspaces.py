@@ -85,16 +85,19 @@ async def _read(
     used: Collection[tuple[str, str, str]],
 ) -> dict[str, Workspace]:
     channels: dict[str, dict[str, str]] = defaultdict(dict)
-    for workspace_id, channel_id, channel in await tx.fetch(_SQL["channels"], ids):
-        channels[workspace_id][channel_id] = channel
+    settings: dict[str, list[Setting]] = defaultdict(list)
+    for workspace_id, channel_id, name, issued_at, command_id, value in await tx.fetch(
+        _SQL["channels_and_settings"], ids
+    ):
+        if issued_at is None:
+            channels[workspace_id][channel_id] = name
+        else:
+            settings[workspace_id].append(Setting(issued_at, command_id, channel_id, name, msgspec.json.decode(value)))
     missing = {u for u in used if u[1] and u[1] not in channels[u[0]]}
     if missing:
         await add_channels(tx, missing)
         for workspace_id, channel_id, channel in sorted(missing):
             channels[workspace_id].setdefault(channel_id, channel)
-    settings: dict[str, list[Setting]] = defaultdict(list)
-    for workspace_id, issued_at, command_id, channel_id, name, value in await tx.fetch(_SQL["settings"], ids):
-        settings[workspace_id].append(Setting(issued_at, command_id, channel_id, name, msgspec.json.decode(value)))
     first = {row["workspace_id"]: row["first_message_at"] for row in rows}
     return {i: _workspace(i, first[i], tuple(settings[i]), channels[i]) for i in ids}  # type: ignore[index]
 

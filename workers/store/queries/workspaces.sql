@@ -18,12 +18,13 @@ FROM unnest($1::text[], $2::text[], $3::text[]) AS new (workspace_id, channel_id
 ORDER BY workspace_id, channel_id
 ON CONFLICT DO NOTHING
 
--- name: channels
-SELECT workspace_id, channel_id, channel FROM channels WHERE workspace_id = ANY($1::text[])
-
--- name: settings
-SELECT workspace_id, issued_at, command_id, channel_id, name, value FROM settings_log
-WHERE workspace_id = ANY($1::text[])
+-- name: channels_and_settings
+-- One round trip instead of two: a row without a moment is a channel, any other one is a setting.
+SELECT workspace_id, channel_id, channel AS name, NULL::timestamptz AS issued_at, NULL::uuid AS command_id, NULL::json AS value
+FROM channels WHERE workspace_id = ANY($1::text[])
+UNION ALL
+SELECT workspace_id, channel_id, name, issued_at, command_id, value
+FROM settings_log WHERE workspace_id = ANY($1::text[])
 ORDER BY workspace_id, issued_at, command_id, channel_id, name
 
 -- name: add_settings
