@@ -71,8 +71,12 @@ async def test_a_busy_zombie_changes_nothing_when_it_wakes_up(
     zombies: list[WorkerProcess] = []
 
     async def pause(part: str) -> None:
-        if part == "load":
+        if part == "memberships":
+            # It must have its share before the load comes, which the heirs alone might be through with in no time.
+            await everything.broker.caught_up(everything.pool, *traffic.INPUTS)
             zombies.append(await everything.fork(ROOMS, fault=fault))
+            await zombies[0].has_logged("ready")
+        if part == "load":
             held = await stopped(everything, zombies[0])
             await outlived(everything, zombies[0], held)
             zombies[0].send(SIGCONT)
