@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from schemas.decoding import decode_inbound
 from schemas.inbound import InboundMessage
@@ -69,8 +70,11 @@ async def _save_contacts(tx: Connection, changes: Changes) -> set[ContactKey]:
 
 async def _save_names(tx: Connection, said: Mapping[str, Collection[ContactKey]]) -> set[ContactKey]:
     # What a contact is called is what its newest message says, so a straggler may change nothing: ask the table.
-    newest = {attribute: await messages.latest_of_sender(tx, keys, attribute) for attribute, keys in said.items()}
-    keys = {key for found in newest.values() for key in found}
-    names, languages, avatars = (newest.get(a, {}) for a in ("name", "language", "avatar_url"))
-    await contacts.rename(tx, {key: (names.get(key), languages.get(key), avatars.get(key)) for key in keys})
+    newest = await messages.latest_of_sender(tx, {(*key, a) for a, keys in said.items() for key in keys})
+    keys = {(workspace_id, contact_id) for workspace_id, contact_id, _ in newest}
+    await contacts.rename(tx, {key: _said(newest, key) for key in keys})
     return keys
+
+
+def _said(newest: Mapping[tuple[str, UUID, str], str], key: ContactKey) -> tuple[str | None, str | None, str | None]:
+    return newest.get((*key, "name")), newest.get((*key, "language")), newest.get((*key, "avatar_url"))

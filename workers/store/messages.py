@@ -105,12 +105,12 @@ async def count_conflicts(tx: Connection, conflicts: Counter[MessageKey], now: d
         await tx.execute(_SQL["count_conflicts"], *columns(rows, 3), now)
 
 
-async def latest_of_sender(tx: Connection, keys: Collection[ContactKey], attribute: str) -> dict[ContactKey, str]:
-    """What the newest accepted message says of each contact: `name`, `language` or `avatar_url`."""
-    if not keys:
-        return {}
-    rows = await tx.fetch(_SQL["latest_of_sender"], *columns(list(keys), 2), attribute)
-    return {(workspace_id, contact_id): said for workspace_id, contact_id, said in rows}
+async def latest_of_sender(
+    tx: Connection, wanted: Collection[tuple[str, UUID, str]]
+) -> dict[tuple[str, UUID, str], str]:
+    """What the newest accepted message says: by workspace, contact, and `name`, `language` or `avatar_url`."""
+    rows = await tx.fetch(_SQL["latest_of_sender"], *columns(list(wanted), 3)) if wanted else ()
+    return {(workspace_id, contact_id, attribute): said for workspace_id, contact_id, attribute, said in rows}
 
 
 async def opening_messages(tx: Connection, closed: Mapping[ContactKey, datetime | None]) -> dict[ContactKey, datetime]:

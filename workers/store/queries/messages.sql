@@ -12,15 +12,15 @@ ON CONFLICT (workspace_id, message_id) DO UPDATE
 SET times = message_conflicts.times + excluded.times, last_at = excluded.last_at
 
 -- name: latest_of_sender
--- The newest accepted message of each contact that says something about $3 (name, language or avatar_url).
-SELECT wanted.workspace_id, wanted.contact_id, newest.said
-FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, contact_id)
+-- The newest accepted message of each contact that says something about the attribute (name, language or avatar_url).
+SELECT wanted.workspace_id, wanted.contact_id, wanted.attribute, newest.said
+FROM unnest($1::text[], $2::uuid[], $3::text[]) AS wanted (workspace_id, contact_id, attribute)
 CROSS JOIN LATERAL (
     SELECT own.said FROM identities i
     CROSS JOIN LATERAL (
-        SELECT m.body -> 'sender' ->> $3::text AS said, m.event_time, m.message_id FROM messages m
+        SELECT m.body -> 'sender' ->> wanted.attribute AS said, m.event_time, m.message_id FROM messages m
         WHERE m.workspace_id = i.workspace_id AND m.identity_id = i.identity_id AND m.drop_reason IS NULL
-            AND m.body -> 'sender' ->> $3::text IS NOT NULL
+            AND m.body -> 'sender' ->> wanted.attribute IS NOT NULL
         ORDER BY m.event_time DESC, m.message_id DESC LIMIT 1
     ) AS own
     WHERE i.workspace_id = wanted.workspace_id AND i.contact_id = wanted.contact_id
