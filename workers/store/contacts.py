@@ -68,12 +68,18 @@ async def find_or_add(
     if not missing:
         return owned, set()
     rows = [(*key, wanted[key][0].address, uuid4(), wanted[key][1]) for key in missing]
-    won = {row["contact_id"] for row in await tx.fetch(_SQL["add_identities"], *columns(rows, 7))}
-    made = [(row[0], row[5], wanted[key][0]) for key, row in zip(missing, rows, strict=True) if row[5] in won]
-    fresh = [(workspace_id, contact_id, i.phone, i.email, i.country) for workspace_id, contact_id, i in made]
+    won = dict(await tx.fetch(_SQL["add_identities"], *columns(rows, 7)))
+    made = {key: Owned(won[row[5]], row[5], None) for key, row in zip(missing, rows, strict=True) if row[5] in won}
+    fresh = [(key.workspace_id, owner.contact_id, *_reach(wanted[key][0])) for key, owner in made.items()]
     await tx.execute(_SQL["add_contacts"], *columns(fresh, 5))
-    owned |= await find(tx, missing)
-    return owned, {(workspace_id, contact_id) for workspace_id, contact_id, _ in made}
+    owned |= made
+    if lost := [key for key in missing if key not in made]:
+        owned |= await find(tx, lost)
+    return owned, {(key.workspace_id, owner.contact_id) for key, owner in made.items()}
+
+
+def _reach(identity: Identity) -> tuple[str | None, str | None, str | None]:
+    return identity.phone, identity.email, identity.country
 
 
 async def lock_shared(tx: Connection, keys: Iterable[ContactKey]) -> dict[ContactKey, Contact]:

@@ -11,7 +11,7 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::uuid
     AS new (workspace_id, channel, scope, lookup, address, contact_id, channel_id)
 ORDER BY workspace_id, channel, scope, lookup
 ON CONFLICT DO NOTHING
-RETURNING contact_id
+RETURNING contact_id, identity_id
 
 -- name: add_contacts
 INSERT INTO contacts (workspace_id, contact_id, phone, email, country)
