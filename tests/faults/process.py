@@ -211,6 +211,8 @@ class _Trigger:
             self.reached("sending")
             sent = await send(*arguments, **others)
             sent.add_done_callback(lambda _: self.reached("acknowledged"))
+            if self._fault.at == "acknowledged":
+                await asyncio.wait({sent})  # the others have not been sent yet
             return sent
 
         AIOKafkaProducer.send_batch = watched  # type: ignore[method-assign]

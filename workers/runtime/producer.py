@@ -135,12 +135,12 @@ class KafkaOutput:
                 counts[fact.topic] = await self._partitions(producer, fact.topic)
             where = fact.topic, partition_of(fact, counts[fact.topic])
             by_partition.setdefault(where, []).append(fact)
-        waiting: list[asyncio.Future[Any]] = []
+        batches: list[tuple[str, int, Any]] = []
         for (topic, partition), part in by_partition.items():
-            for batch in _batches(producer, part):
-                sent = await producer.send_batch(batch, self._cluster.topic(topic), partition=partition)
-                waiting.append(sent)
+            batches += [(self._cluster.topic(topic), partition, batch) for batch in _batches(producer, part)]
             await asyncio.sleep(0)
+        # All at once: what the producer finds waiting goes out as one request, the rest must wait for its answer.
+        waiting = [await producer.send_batch(batch, topic, partition=partition) for topic, partition, batch in batches]
         await _acknowledged(waiting)
 
     async def _partitions(self, producer: Any, topic: str) -> int:
