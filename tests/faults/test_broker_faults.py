@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from tests.faults import traffic
+from tests.faults.process import WorkerProcess
 from tests.faults.stage import Stage
 from tests.faults.world import World
 from tests.support.databases import until
@@ -74,9 +75,21 @@ async def bear(stage: Stage, count: int, meanwhile: Callable[[str], Awaitable[No
     await stage.start_ready(count=count, FAULT_DEADLINE=_DEADLINE_S)
     async with replaced(stage):
         await traffic.play(stage.broker, stage.pool, meanwhile=meanwhile, timeout_s=240)
+    await everybody_began(stage)
     # Everything may be applied while partitions still change hands: then a batch in flight is fenced.
     codes = set(await stage.stop(*(one for one in stage.started if one.code is None)))
     assert codes <= {ExitCode.CLEAN, ExitCode.FENCED}, stage.told()
+
+
+async def everybody_began(stage: Stage) -> None:
+    """Who replaced somebody at the very end may not have got to where it can be asked to stop."""
+    async with asyncio.timeout(60):
+        while any(one.code is None and not began(one) for one in stage.started):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+
+def began(worker: WorkerProcess) -> bool:
+    return any(line["action"] == "ready" for line in worker.logged())
 
 
 @asynccontextmanager

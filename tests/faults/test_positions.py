@@ -37,8 +37,9 @@ async def test_a_position_that_is_not_there_any_more_ends_the_worker_and_names_t
         "retention": expired,
         "made anew and shorter": partial(made_anew, count=100),
         "made anew and longer": partial(made_anew, count=2 * _FIRST_PART),
-        "made anew under way": made_anew_under_way,
     }
+    # Who is faster, the topic or whoever reads it, differs from time to time.
+    scenes |= {f"made anew under way, {number}": made_anew_under_way for number in range(1, 5)}
     await Scenes(databases, cluster, tmp_path).play(scenes)
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiokafka import TopicPartition
+
 from workers.runtime.batch import RawRecord, Source
 
 Slices = Mapping[Source, Sequence[RawRecord]]
@@ -31,6 +33,14 @@ class Kafka:
         """The inverse of `topic`."""
         return topic.removeprefix(self.topic_prefix)
 
+    def source(self, partition: TopicPartition) -> Source:
+        """A partition of the cluster as the engine calls it."""
+        return Source(self.name(partition.topic), partition.partition)
+
+    def partition(self, source: Source) -> TopicPartition:
+        """The inverse of `source`."""
+        return TopicPartition(self.topic(source.topic), source.partition)
+
 
 @dataclass(frozen=True, slots=True)
 class PollLimits:
@@ -41,6 +51,16 @@ class PollLimits:
     wait_ms: int = 500
     fetch_min_bytes: int = 1
     fetch_max_wait_ms: int = 250
+
+    def consumer(self) -> dict[str, Any]:
+        """Arguments of an aiokafka consumer."""
+        return {
+            "max_poll_records": self.records,
+            "fetch_min_bytes": self.fetch_min_bytes,
+            "fetch_max_wait_ms": self.fetch_max_wait_ms,
+            "fetch_max_bytes": self.bytes,
+            "max_partition_fetch_bytes": 2 * 1024 * 1024,
+        }
 
     def parts(self, polled: Slices) -> Iterator[Slices]:
         """What was polled in as many parts as its bytes need, in offset order within each partition; none is empty."""

@@ -11,6 +11,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -20,6 +21,7 @@ from aiokafka import errors as kafka
 from workers.errors import PositionLost, SetupError, Unreachable
 from workers.runtime.batch import RawRecord, Source
 from workers.runtime.connection import Kafka, PollLimits
+from workers.runtime.doubt import Doubt
 from workers.runtime.patience import Patience
 from workers.runtime.ports import Assigned, Event, Idle, Records, Revoked, Stopping
 from workers.runtime.tasks import ended
@@ -70,16 +72,7 @@ class KafkaInput(ConsumerRebalanceListener):
         Raises:
             Unreachable: the cluster cannot be reached.
         """
-        self._member = self._new_member()
-        try:
-            await self._member.start()
-        except kafka.KafkaError as error:
-            raise Unreachable(f"Kafka cannot be reached: {error!r}") from error
-        self.polled_at = asyncio.get_running_loop().time()
-        self._member.subscribe(topics=self._topics, listener=self)
-
-    def _new_member(self) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(
+        self._member = AIOKafkaConsumer(
             group_id=self._group,
             enable_auto_commit=False,
             auto_offset_reset="none",
@@ -87,13 +80,16 @@ class KafkaInput(ConsumerRebalanceListener):
             heartbeat_interval_ms=min(3_000, self._cluster.session_timeout_ms // 3),
             rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
             max_poll_interval_ms=2**31 - 1,
-            max_poll_records=self._limits.records,
-            fetch_min_bytes=self._limits.fetch_min_bytes,
-            fetch_max_wait_ms=self._limits.fetch_max_wait_ms,
-            fetch_max_bytes=self._limits.bytes,
-            max_partition_fetch_bytes=2 * 1024 * 1024,
+            **self._limits.consumer(),
             **self._cluster.clients(self._group),
         )
+        try:
+            await self._member.start()
+        except kafka.KafkaError as error:
+            raise Unreachable(f"Kafka cannot be reached: {error!r}") from error
+        Doubt(self._member, self._expire)
+        self.polled_at = asyncio.get_running_loop().time()
+        self._member.subscribe(topics=self._topics, listener=self)
 
     @property
     def _consumer(self) -> AIOKafkaConsumer:
@@ -119,12 +115,15 @@ class KafkaInput(ConsumerRebalanceListener):
         await asyncio.wait({stopping}, timeout=_BOUND_S)
         await ended(stopping, self._poll)
 
+    def _expire(self) -> None:
+        self._assignment += 1
+        self._rest.clear()
+
     # Called by aiokafka's coordinator, which swallows errors and waits for us.
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
-        self._assignment += 1
+        self._expire()
         self._events.clear()
-        self._rest.clear()
         if not revoked or self._over:
             return
         event = self._revoked = Revoked()
@@ -138,7 +137,7 @@ class KafkaInput(ConsumerRebalanceListener):
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         self._assignment += 1
         generation = getattr(getattr(self._consumer, "_coordinator", None), "generation", 0)
-        sources = frozenset(self._source(partition) for partition in assigned)
+        sources = frozenset(self._cluster.source(partition) for partition in assigned)
         self._events.append(Assigned(self._assignment, max(0, generation), sources))
         self._changed.set()
 
@@ -195,9 +194,9 @@ class KafkaInput(ConsumerRebalanceListener):
         for partition, records in polled.items():
             highwater = self._consumer.highwater(partition)
             if records and highwater is not None:
-                source = self._source(partition)
+                source = self._cluster.source(partition)
                 LAG.labels(source.topic, source.partition).set(highwater - records[-1].offset - 1)
-        slices = {self._source(partition): records for partition, records in polled.items() if records}
+        slices = {self._cluster.source(partition): records for partition, records in polled.items() if records}
         self._rest.extend(Records(self._assignment, part) for part in self._limits.parts(slices))
         return self._rest.popleft() if self._rest else Idle()
 
@@ -210,22 +209,24 @@ class KafkaInput(ConsumerRebalanceListener):
         Raises:
             Unreachable: Kafka does not answer.
         """
-        partitions = [self._partition(source) for source in sources]
+        partitions = [self._cluster.partition(source) for source in sources]
         try:
             begin = await self._consumer.beginning_offsets(partitions)
             end = await self._consumer.end_offsets(partitions)
         except kafka.KafkaError as error:
             raise Unreachable(f"Kafka does not tell the bounds of the input topics: {error!r}") from error
-        return {self._source(p): (begin[p], end[p]) for p in partitions}
+        return {self._cluster.source(p): (begin[p], end[p]) for p in partitions}
 
     def seek(self, source: Source, offset: int) -> None:
-        partition = self._partition(source)
+        partition = self._cluster.partition(source)
         if partition in self._consumer.assignment():
             self._consumer.seek(partition, offset)
 
     async def commit(self, offsets: Mapping[Source, int]) -> None:
         mine = self._consumer.assignment()
-        ours = {self._partition(s): offset for s, offset in offsets.items() if self._partition(s) in mine}
+        ours = {
+            self._cluster.partition(s): offset for s, offset in offsets.items() if self._cluster.partition(s) in mine
+        }
         if not ours:
             return
         try:
@@ -237,36 +238,24 @@ class KafkaInput(ConsumerRebalanceListener):
         except kafka.GroupAuthorizationFailedError as error:
             raise SetupError(f"Kafka refuses to commit offsets: {error!r}") from error
 
-    def _source(self, partition: TopicPartition) -> Source:
-        return Source(self._cluster.name(partition.topic), partition.partition)
-
-    def _partition(self, source: Source) -> TopicPartition:
-        return TopicPartition(self._cluster.topic(source.topic), source.partition)
-
     async def _result(self, poll: asyncio.Task[Any]) -> Mapping[TopicPartition, Sequence[RawRecord]]:
         try:
             records: Mapping[TopicPartition, Sequence[RawRecord]] = poll.result()
         except kafka.NoOffsetForPartitionError:
-            # Without a committed offset a fetch can begin before the loop has sought: nothing was read.
-            return {}
+            pass  # without a committed offset a fetch can begin before the loop has sought: nothing was read
         except kafka.OffsetOutOfRangeError as error:
             await self._refuse_lost_position(error)
-            return {}
         except (kafka.TopicAuthorizationFailedError, kafka.GroupAuthorizationFailedError) as error:
             raise SetupError(f"Kafka refuses to be read: {error!r}") from error
         except kafka.KafkaError as error:
             await self._bear(error)
-            return {}
         else:
             self._polling.answered()
             return records
+        return {}
 
     async def _bear(self, error: kafka.KafkaError) -> None:
-        """What goes wrong in coordination is told to us once and then tried again by aiokafka; for so long, no longer.
-
-        Raises:
-            Unreachable: polls have failed without a break for the bound.
-        """
+        """What goes wrong in coordination is told to us once and then tried again by aiokafka. Raises as `Patience`."""
         self._polling.bear(error)
         log.warning("A poll failed; trying again.", action="poll_failed", error=repr(error))
         await asyncio.sleep(_PAUSE_S)
@@ -292,9 +281,17 @@ class KafkaInput(ConsumerRebalanceListener):
     async def _refuse_lost_position(self, error: kafka.OffsetOutOfRangeError) -> None:
         for partition, offset in error.args[0].items():
             # A fetch from the committed offset may have failed before the loop has sought: that one does not count.
-            if partition in self._consumer.assignment() and await self._consumer.position(partition) == offset:
-                source = self._source(partition)
+            if await self._position(partition) == offset:
+                source = self._cluster.source(partition)
                 raise PositionLost(
                     f"{source.topic}[{source.partition}]: Kafka does not hold offset {offset} any more. "
                     "Decide with `sluice progress`"
                 ) from error
+
+    async def _position(self, partition: TopicPartition) -> int | None:
+        """None while partitions change hands: whoever takes over looks, and aiokafka would not answer before."""
+        if self._polled_under == self._assignment and partition in self._consumer.assignment():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PAUSE_S):
+                    return int(await self._consumer.position(partition))
+        return None
