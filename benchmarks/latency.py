@@ -12,15 +12,15 @@ from typing import Final, NamedTuple
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
-from benchmarks.load import CONTACTS, message, producer
+from benchmarks.load import CONTACTS, address, message, producer
 from benchmarks.measuring import Tell, command_of
 from benchmarks.processes import SideProcess, running
 from benchmarks.result import Latency
 from benchmarks.stage import Past, Stage
-from benchmarks.traffic import address, block, start
+from benchmarks.traffic import block, start
 from benchmarks.usage import cpu_of
 from benchmarks.watching import Ends
-from tests.acceptance.making import identity
+from tests.acceptance.making import Wire, identity
 
 PREFIX: Final = "steady."
 _ACCEPTED: Final = f"{PREFIX}messages.accepted"
@@ -73,9 +73,8 @@ def steady(stage: Stage, side: Steady, number: int, tell: Tell) -> Latency:
     database = stage.database(name, Past())
     dice = Random(number)
 
-    def say(n: int) -> tuple[str, bytes, bytes]:
-        wire = message(n, "acme", dice.randrange(CONTACTS), datetime.now(UTC))
-        return PREFIX + wire.topic, wire.key, wire.value
+    def say(n: int) -> Wire:
+        return message(n, "acme", dice.randrange(CONTACTS), datetime.now(UTC))
 
     before = stage.offsets.ends([_ACCEPTED])
     command = command_of(stage, side.module, database, PREFIX, name, side.arguments)
@@ -99,14 +98,13 @@ def halts(stage: Stage, side: Halts, number: int, tell: Tell) -> Latency:
     database = stage.database(name, Past(CONTACTS, CONTACTS))
     asked: dict[str, float] = {}
 
-    def begin(n: int) -> tuple[str, bytes, bytes]:
-        wire = start(f"{name}-{n}", identity(address(n)))
-        return PREFIX + wire.topic, wire.key, wire.value
+    def begin(n: int) -> Wire:
+        return start(f"{name}-{n}", identity(address(n)))
 
-    def ask(n: int) -> tuple[str, bytes, bytes]:
-        wire = block(n)
+    def ask(n: int) -> Wire:
+        command = block(n)
         asked[f"{name}-{n}"] = time.time() * 1000
-        return PREFIX + wire.topic, wire.key, wire.value
+        return command
 
     command = command_of(stage, "sluice", database, PREFIX, name, ("commands", "workflows"))
     with running(name, command, 1, stage.folder) as (process,):
@@ -123,7 +121,7 @@ def halts(stage: Stage, side: Halts, number: int, tell: Tell) -> Latency:
     return _latency(side.name, number, taken, used)
 
 
-def _paced(stage: Stage, say: Callable[[int], tuple[str, bytes, bytes]], rate: int, seconds: float, tell: Tell) -> int:
+def _paced(stage: Stage, say: Callable[[int], Wire], rate: int, seconds: float, tell: Tell) -> int:
     """Produces what `say` says, evenly over the time; how many."""
     count, sent = round(rate * seconds), 0
     producing = producer(stage.bootstrap, linger_ms=0)
@@ -132,7 +130,7 @@ def _paced(stage: Stage, say: Callable[[int], tuple[str, bytes, bytes]], rate: i
         due = min(count, 1 + int((time.perf_counter() - began) * rate))
         for n in range(sent, due):
             topic, key, value = say(n)
-            producing.produce(topic, value, key)
+            producing.produce(PREFIX + topic, value, key)
         sent = due
         producing.poll(0)
         tell(sent)

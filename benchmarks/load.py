@@ -10,6 +10,8 @@ import msgspec
 from aiokafka.partitioner import murmur2
 from confluent_kafka import Producer
 
+from tests.acceptance.making import Wire
+
 PARTITIONS: Final = 12
 CONTACTS: Final = 10_000
 FIRST_NUMBER: Final = 10_000_000
@@ -17,15 +19,6 @@ _TEXT: Final = (
     "Hello, I ordered the blue chair last week and it has not arrived yet. Could you tell me where it is? "
     "The number of the order is {n}."
 )
-
-
-@dataclass(frozen=True)
-class Wire:
-    """A record to produce; `topic` is without prefix."""
-
-    topic: str
-    key: bytes
-    value: bytes
 
 
 @dataclass(frozen=True)
@@ -55,18 +48,23 @@ FLOODER: Final = 4_711
 
 def message(n: int, workspace: str, contact: int, received: datetime) -> Wire:
     """The n-th message."""
-    address = f"+49151{FIRST_NUMBER + contact}"
+    number = address(contact)
     value = {
         "workspace_id": workspace,
         "channel_id": "wa-main",
         "channel": "whatsapp",
         "provider_message_id": f"wamid.HBgM{n:028d}",
-        "sender": {"address": address, "name": f"Customer {contact}", "language": "de"},
+        "sender": {"address": number, "name": f"Customer {contact}", "language": "de"},
         "sent_at": received,
         "received_at": received,
         "content": {"type": "text", "text": _TEXT.format(n=n)},
     }
-    return Wire("messages.inbound", f"{workspace}:whatsapp:{address}".encode(), msgspec.json.encode(value))
+    return Wire("messages.inbound", f"{workspace}:whatsapp:{number}".encode(), msgspec.json.encode(value))
+
+
+def address(contact: int) -> str:
+    """A contact's telephone number."""
+    return f"+49151{FIRST_NUMBER + contact}"
 
 
 def partition_of_the_flood() -> int:

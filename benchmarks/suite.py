@@ -5,11 +5,12 @@ from typing import Final
 
 from benchmarks import traffic
 from benchmarks.latency import Halts, Steady, halts, steady
-from benchmarks.load import CONTACTS, Crowd, Wire, fill, partition_of_the_flood
+from benchmarks.load import CONTACTS, Crowd, fill, partition_of_the_flood
 from benchmarks.measuring import Side, measure
 from benchmarks.processes import SideFailed
 from benchmarks.result import Result
 from benchmarks.stage import Past, Stage
+from tests.acceptance.making import Wire
 
 Measurement = Side | Steady | Halts
 Tell = Callable[[str, int, int], None]

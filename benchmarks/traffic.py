@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from typing import Final
 from uuid import UUID
 
-import msgspec
-
-from benchmarks.load import CONTACTS, FIRST_NUMBER, Wire
-from tests.acceptance.making import Json, Maker, identity, key_of, now, topic_of
+from benchmarks.load import CONTACTS, address
+from tests.acceptance.making import Json, Maker, Wire, identity, now, wire
 
 _MAKER: Final = Maker("acme")
 _TEXT: Final = "Good news: your blue chair has left our warehouse this morning and should be with you by Thursday."
@@ -16,13 +14,13 @@ _TEXT: Final = "Good news: your blue chair has left our warehouse this morning a
 
 def sends(count: int) -> Iterator[Wire]:
     """Requests from an inbox, none of them held or refused."""
-    yield from map(_wire, _sends(count))
+    yield from map(wire, _sends(count))
 
 
 def receipts(count: int) -> Iterator[Wire]:
     """What providers say of the same sends: that they were delivered."""
     for number, send in enumerate(_sends(count)):
-        yield _wire(_MAKER.receipt(send, "delivered", provider_message_id=f"out-{number}"))
+        yield wire(_MAKER.receipt(send, "delivered", provider_message_id=f"out-{number}"))
 
 
 def _sends(count: int) -> Iterator[Json]:
@@ -37,10 +35,10 @@ def commands(count: int) -> Iterator[Wire]:
     dice = random.Random(2)
     for n in range(count):
         if n % 5 == 0:
-            yield _wire(_MAKER.command("create_profile", profile_id=f"p{n}", name=f"Profile {n}"))
+            yield wire(_MAKER.command("create_profile", profile_id=f"p{n}", name=f"Profile {n}"))
         else:
             who = identity(address(dice.randrange(CONTACTS)))
-            yield _wire(_MAKER.command(("block_contact", "unblock_contact")[n % 2], identity=who))
+            yield wire(_MAKER.command(("block_contact", "unblock_contact")[n % 2], identity=who))
 
 
 def runs(count: int) -> Iterator[Wire]:
@@ -49,25 +47,16 @@ def runs(count: int) -> Iterator[Wire]:
     for number in range(count // 4):
         run, who = f"run-{number}", identity(address(dice.randrange(CONTACTS)))
         yield start(run, who)
-        yield _wire(_MAKER.event("step_requested", run, step_id="s0", action="add_tag"))
-        yield _wire(_MAKER.event("step_requested", run, step_id="s1", action="send_message"))
-        yield _wire(_MAKER.event("run_finished", run))
+        yield wire(_MAKER.event("step_requested", run, step_id="s0", action="add_tag"))
+        yield wire(_MAKER.event("step_requested", run, step_id="s1", action="send_message"))
+        yield wire(_MAKER.event("run_finished", run))
 
 
 def start(run: str, who: Json) -> Wire:
     """That an automatic run began."""
-    return _wire(_MAKER.event("run_started", run, identity=who))
+    return wire(_MAKER.event("run_started", run, identity=who))
 
 
 def block(contact: int) -> Wire:
     """A person blocks a contact now."""
-    return _wire(_MAKER.command("block_contact", identity=identity(address(contact)), at=now()))
-
-
-def address(contact: int) -> str:
-    """A contact's telephone number."""
-    return f"+49151{FIRST_NUMBER + contact}"
-
-
-def _wire(fact: Json) -> Wire:
-    return Wire(topic_of(fact), key_of(fact), msgspec.json.encode(fact))
+    return wire(_MAKER.command("block_contact", identity=identity(address(contact)), at=now()))

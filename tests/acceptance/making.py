@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
+
+import msgspec
 
 Json = dict[str, Any]
 
@@ -115,6 +117,19 @@ def key_of(fact: Json) -> bytes:
         case _:
             rest = _target(fact)
     return f"{fact['workspace_id']}:{rest}".encode()
+
+
+class Wire(NamedTuple):
+    """A record to produce; `topic` is without prefix."""
+
+    topic: str
+    key: bytes
+    value: bytes
+
+
+def wire(fact: Json) -> Wire:
+    """The record as it travels."""
+    return Wire(topic_of(fact), key_of(fact), msgspec.json.encode(fact))
 
 
 def _target(command: Json) -> str:

@@ -96,13 +96,17 @@ class WorkerProcess:
         self._logged += [json.loads(line) for line in whole.splitlines() if line.startswith(b"{")]
         return self._logged
 
+    def said(self, action: str) -> bool:
+        """There is a log line with that action."""
+        return any(line.get("action") == action for line in self.logged())
+
     async def has_logged(self, action: str, timeout_s: float = PATIENCE_S) -> None:
         """Waits for a log line with that action.
 
         Raises:
             AssertionError: the process ended, or did not say so in time; with the end of its log.
         """
-        await self._until(lambda: any(line.get("action") == action for line in self.logged()), timeout_s, action)
+        await self._until(lambda: self.said(action), timeout_s, action)
 
     async def is_paused(self, timeout_s: float = PATIENCE_S) -> None:
         """Waits until the process stands still."""

@@ -8,7 +8,6 @@ from typing import Final
 import pytest
 
 from tests.faults import traffic
-from tests.faults.process import WorkerProcess
 from tests.faults.stage import Stage
 from tests.faults.world import World
 from tests.support.databases import until
@@ -84,12 +83,8 @@ async def bear(stage: Stage, count: int, meanwhile: Callable[[str], Awaitable[No
 async def everybody_began(stage: Stage) -> None:
     """Who replaced somebody at the very end may not have got to where it can be asked to stop."""
     async with asyncio.timeout(60):
-        while any(one.code is None and not began(one) for one in stage.started):  # noqa: ASYNC110
+        while any(one.code is None and not one.said("ready") for one in stage.started):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
-
-
-def began(worker: WorkerProcess) -> bool:
-    return any(line["action"] == "ready" for line in worker.logged())
 
 
 @asynccontextmanager
@@ -123,5 +118,5 @@ async def under_load(stage: Stage) -> None:
 async def producers_rebuilt(stage: Stage) -> None:
     """Waits until a worker has given a producer up, with a batch that the broker has not acknowledged."""
     async with asyncio.timeout(60):
-        while not any(line["action"] == "producer_rebuilt" for one in stage.started for line in one.logged()):  # noqa: ASYNC110
+        while not any(one.said("producer_rebuilt") for one in stage.started):  # noqa: ASYNC110
             await asyncio.sleep(0.1)

@@ -12,10 +12,9 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-import msgspec
 from asyncpg import Pool
 
-from tests.acceptance.making import Json, Maker, at, identity, key_of, topic_of
+from tests.acceptance.making import Json, Maker, Wire, at, identity, wire
 from tests.support.brokers import Broker
 
 PARTITIONS: Final = 12
@@ -26,14 +25,6 @@ _PEOPLE: Final = 400  # in each workspace; the last digit of their number says w
 _PROTECTED, _BLOCKED, _BLOCKED_NOW_AND_THEN = (0,), (1,), (2, 3)
 _MESSAGES, _BLOCKS, _SENDS, _RUNS = 15_000, 900, 1_500, 600
 _GARBAGE: Final = (b"{", b'{"workspace_id": 7}', b"\xff\xfe", b'{"workspace_id":"alpha","text":"\\u0000"}', b"[]", b"")
-
-
-class Wire(NamedTuple):
-    """A record to produce; `key` is never None."""
-
-    topic: str
-    key: bytes
-    value: bytes
 
 
 class Part(NamedTuple):
@@ -101,17 +92,17 @@ def parts() -> Sequence[Part]:
     makers = [Maker(name) for name in _WORKSPACES]
     sends = [_send(dice, makers) for _ in range(_SENDS)]
     load = [
-        *(_wire(record) for record in _messages(dice, makers, _MESSAGES, 10)),
-        *(_wire(record) for record in _blocks(dice, makers, _BLOCKS)),
-        *(_wire(record) for record in sends),
+        *(wire(record) for record in _messages(dice, makers, _MESSAGES, 10)),
+        *(wire(record) for record in _blocks(dice, makers, _BLOCKS)),
+        *(wire(record) for record in sends),
         *_runs(dice, makers),
         *(_garbage(dice) for _ in range(150)),
     ]
-    answers = [*(_wire(r) for r in _messages(dice, makers, 2_000, 500)), *_answers(dice, makers, sends)]
+    answers = [*(wire(r) for r in _messages(dice, makers, 2_000, 500)), *_answers(dice, makers, sends)]
     return (
-        Part("people", [_wire(record) for maker in makers for record in _people(maker)]),
-        Part("rules", [_wire(record) for maker in makers for record in _rules(maker)]),
-        Part("memberships", [_wire(record) for maker in makers for record in _memberships(maker)]),
+        Part("people", [wire(record) for maker in makers for record in _people(maker)]),
+        Part("rules", [wire(record) for maker in makers for record in _rules(maker)]),
+        Part("memberships", [wire(record) for maker in makers for record in _memberships(maker)]),
         Part("load", _shuffled(dice, load)),
         Part("answers", _shuffled(dice, answers)),
     )
@@ -200,13 +191,13 @@ def _runs(dice: random.Random, makers: Sequence[Maker]) -> Iterator[Wire]:
         maker, run = dice.choice(makers), f"run-{number}"
         who = identity(_address(maker.id, dice.choice(_numbers(*_BLOCKED, *_BLOCKED_NOW_AND_THEN, 4, 5))))
         minute = 10 + dice.randrange(15_000) / 100
-        yield _wire(maker.event("run_started", run, identity=who, at=at(minute)))
+        yield wire(maker.event("run_started", run, identity=who, at=at(minute)))
         for step, action in enumerate(("add_tag", "send_message")):
-            yield _wire(
+            yield wire(
                 maker.event("step_requested", run, step_id=f"s{step}", action=action, at=at(minute + 1 + step / 10))
             )
         if number % 3:
-            yield _wire(maker.event("run_finished", run, at=at(minute + 2)))
+            yield wire(maker.event("run_finished", run, at=at(minute + 2)))
 
 
 def _garbage(dice: random.Random) -> Wire:
@@ -222,12 +213,8 @@ def _answers(dice: random.Random, makers: Sequence[Maker], sends: Sequence[Json]
         kind = int(send["to"]["address"][-1])
         if kind in _PROTECTED:
             command = "confirm_send" if number % 3 else "reject_send"
-            yield _wire(maker.command(command, send_id=send["send_id"], at=at(400)))
+            yield wire(maker.command(command, send_id=send["send_id"], at=at(400)))
         elif kind not in _BLOCKED:
             ends = dice.choice((("sent", "delivered"), ("delivered", "sent"), ("sent", "delivered", "read")))
             for status in ends:
-                yield _wire(maker.receipt(send, status, provider_message_id=f"out-{number}", at=at(300)))
-
-
-def _wire(fact: Json) -> Wire:
-    return Wire(topic_of(fact), key_of(fact), msgspec.json.encode(fact))
+                yield wire(maker.receipt(send, status, provider_message_id=f"out-{number}", at=at(300)))

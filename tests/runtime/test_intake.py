@@ -14,7 +14,8 @@ from tests.runtime.ledgerbook import TOPIC, decode
 from workers.errors import PositionLost
 from workers.runtime import intake
 from workers.runtime.batch import Record, Source
-from workers.runtime.intake import SLICE, Part, Position, continued, fingerprint
+from workers.runtime.intake import Part, Position, continued, fingerprint
+from workers.runtime.tasks import SLICE
 
 HERE = Source(TOPIC, 0)
 

@@ -56,7 +56,7 @@ def fact(asked: Asked[Any], answered: Answered) -> Output:
         reason=result.reason if isinstance(result, Refused) else None,
         changed={} if isinstance(result, Refused) else dict(result.changed),
     )
-    fact = Fact(
+    told = Fact(
         topic=_TOPIC,
         key=f"{workspace_id}:{command_id}".encode(),
         value=ENCODER.encode(value),
@@ -65,7 +65,7 @@ def fact(asked: Asked[Any], answered: Answered) -> Output:
         time=answered.applied_at,
         traceparent=asked.record.traceparent,
     )
-    return Output(asked.record.source, fact)
+    return Output(asked.record.source, told)
 
 
 def _target(asked: Asked[Any], targets: Targets) -> str | None:

@@ -1,6 +1,5 @@
 """What a poll's messages change: from what was loaded to what is saved, in memory."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,7 +15,7 @@ from workers.rules.conversations import opens
 from workers.rules.inbound import Dropped, Facts, Verdict, judge
 from workers.store.contacts import ContactKey, IdentityKey, Owned
 from workers.store.mac import Proof
-from workers.store.messages import MessageRow
+from workers.store.messages import MessageRow, Said
 from workers.store.workspaces import Workspace
 
 IdentityId = tuple[str, int]
@@ -44,7 +43,7 @@ class Changes:
     opened: dict[ContactKey, datetime] = field(default_factory=dict)
     connected: dict[IdentityId, tuple[datetime, str]] = field(default_factory=dict)
     opted: dict[IdentityId, tuple[datetime, UUID, bool]] = field(default_factory=dict)
-    said: defaultdict[str, set[ContactKey]] = field(default_factory=lambda: defaultdict(set))
+    said: set[Said] = field(default_factory=set)
 
 
 def decide(
@@ -93,11 +92,11 @@ def _note_acceptance(changes: Changes, judged: Judged) -> None:
         changes.opened[key] = max(arrival.event_time, changes.opened.get(key, arrival.event_time))
     sender = message.sender
     if sender.name is not None and sender.name != contact.display_name:
-        changes.said["name"].add(key)
+        changes.said.add((*key, "name"))
     if sender.language is not None and sender.language != contact.language:
-        changes.said["language"].add(key)
+        changes.said.add((*key, "language"))
     if sender.avatar_url is not None and sender.avatar_url != contact.avatar_url:
-        changes.said["avatar_url"].add(key)
+        changes.said.add((*key, "avatar_url"))
 
 
 def message_row(judged: Judged, workspace: Workspace, now: datetime) -> MessageRow:

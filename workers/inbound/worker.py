@@ -1,10 +1,7 @@
 """messages.inbound: load what a poll needs, judge it, save what follows, in a handful of statements."""
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Final
-from uuid import UUID
 
 from schemas.decoding import decode_inbound
 from schemas.inbound import InboundMessage
@@ -12,11 +9,10 @@ from workers.inbound.arrivals import understand, without_repeats
 from workers.inbound.decide import Changes, Judged, decide, message_row, proof
 from workers.inbound.facts import verdict_fact
 from workers.runtime.batch import Batch, Connection, Output, WorkerSpec
-from workers.runtime.tasks import both
+from workers.runtime.tasks import both, portions
 from workers.store import contacts, mac, messages, workspaces
 from workers.store.contacts import ContactKey
-
-_SLICE: Final = 100
+from workers.store.messages import Said
 
 
 async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
@@ -55,9 +51,8 @@ SPEC = WorkerSpec("inbound", {"messages.inbound": decode_inbound}, apply)
 
 async def _verdict_facts(judged: Sequence[Judged], now: datetime) -> list[Output]:
     facts: list[Output] = []
-    for start in range(0, len(judged), _SLICE):
-        facts += [verdict_fact(j, now) for j in judged[start : start + _SLICE]]
-        await asyncio.sleep(0)
+    async for some in portions(judged):
+        facts += [verdict_fact(j, now) for j in some]
     return facts
 
 
@@ -68,13 +63,13 @@ async def _save_contacts(tx: Connection, changes: Changes) -> set[ContactKey]:
     return set(changes.opened)
 
 
-async def _save_names(tx: Connection, said: Mapping[str, Collection[ContactKey]]) -> set[ContactKey]:
+async def _save_names(tx: Connection, said: Collection[Said]) -> set[ContactKey]:
     # What a contact is called is what its newest message says, so a straggler may change nothing: ask the table.
-    newest = await messages.latest_of_sender(tx, {(*key, a) for a, keys in said.items() for key in keys})
+    newest = await messages.latest_of_sender(tx, said)
     keys = {(workspace_id, contact_id) for workspace_id, contact_id, _ in newest}
     await contacts.rename(tx, {key: _said(newest, key) for key in keys})
     return keys
 
 
-def _said(newest: Mapping[tuple[str, UUID, str], str], key: ContactKey) -> tuple[str | None, str | None, str | None]:
+def _said(newest: Mapping[Said, str], key: ContactKey) -> tuple[str | None, str | None, str | None]:
     return newest.get((*key, "name")), newest.get((*key, "language")), newest.get((*key, "avatar_url"))

@@ -3,21 +3,19 @@
 Decoding is CPU work on the event loop: between slices the loop may heartbeat, publish and commit.
 """
 
-import asyncio
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 from schemas.decoding import BadRecord
 from schemas.limits import MAX_VALUE_BYTES
 from workers.errors import PositionLost
 from workers.runtime.batch import Decode, RawRecord, Record, Source
 from workers.runtime.ports import DeadLetter, Fingerprint, Step
-
-SLICE: Final = 50
+from workers.runtime.tasks import portions
 
 
 @dataclass(slots=True)
@@ -99,14 +97,13 @@ def _verify(source: Source, first: RawRecord, position: Position) -> None:
 
 
 async def decode(decoders: Mapping[str, Decode], slices: Mapping[Source, Sequence[RawRecord]]) -> list[Part]:
-    """Parts in order of their source; gives way to other tasks every `SLICE` records."""
+    """Parts in order of their source; gives way to other tasks between slices."""
     parts = []
     for source in sorted(slices):
         part = Part(source, slices[source])
         decoder = decoders[source.topic]
-        for start in range(0, len(part.raw), SLICE):
-            _decode(part, part.raw[start : start + SLICE], decoder)
-            await asyncio.sleep(0)
+        async for raws in portions(part.raw):
+            _decode(part, raws, decoder)
         parts.append(part)
     return parts
 

@@ -1,11 +1,12 @@
 """Waiting for tasks, and ending them, without losing what they raised and without waiting for ever."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 U = TypeVar("U")
+SLICE: Final = 50
 
 
 async def ended(*tasks: asyncio.Task[Any] | None) -> None:
@@ -41,3 +42,10 @@ async def both(first: Coroutine[Any, Any, T], second: Coroutine[Any, Any, U]) ->
         return one.result(), other.result()
     finally:
         await ended(one, other)
+
+
+async def portions(items: Sequence[T]) -> AsyncIterator[Sequence[T]]:
+    """The items, `SLICE` at a time; after each other tasks get their turn, lest a server's answer wait for our work."""
+    for start in range(0, len(items), SLICE):
+        yield items[start : start + SLICE]
+        await asyncio.sleep(0)

@@ -17,6 +17,8 @@ from workers.store.queries import load
 _SQL = load("messages")
 
 MessageKey = tuple[str, UUID]
+Said = tuple[str, UUID, str]
+"""Something that messages say of their sender: workspace, contact, and `name`, `language` or `avatar_url`."""
 
 
 class MessageRow(Struct, frozen=True, gc=False):
@@ -105,10 +107,8 @@ async def count_conflicts(tx: Connection, conflicts: Counter[MessageKey], now: d
         await tx.execute(_SQL["count_conflicts"], *columns(rows, 3), now)
 
 
-async def latest_of_sender(
-    tx: Connection, wanted: Collection[tuple[str, UUID, str]]
-) -> dict[tuple[str, UUID, str], str]:
-    """What the newest accepted message says: by workspace, contact, and `name`, `language` or `avatar_url`."""
+async def latest_of_sender(tx: Connection, wanted: Collection[Said]) -> dict[Said, str]:
+    """What the newest accepted message says of each."""
     rows = await tx.fetch(_SQL["latest_of_sender"], *columns(list(wanted), 3)) if wanted else ()
     return {(workspace_id, contact_id, attribute): said for workspace_id, contact_id, attribute, said in rows}
 
