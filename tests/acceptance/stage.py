@@ -242,7 +242,7 @@ async def set_stage(broker: Broker, database: str) -> AsyncIterator[Stage]:
             session_timeout_ms=6_000,
             fetch_max_wait_ms=20,
         )
-        working = asyncio.create_task(supervisor.run(settings, plan_of([ALL]), ready=ready.set, stop=stop))
+        working = asyncio.create_task(supervisor.run(settings, plan_of([ALL]), stop, ready=ready.set))
         try:
             stage = Stage(broker, pool, working)
             await stage.open(stack)

@@ -61,7 +61,6 @@ class Running:
         while self._process.poll() is None:
             assert time.monotonic() < deadline, self._err.read_text()
             self._process.send_signal(signal.SIGTERM)
-            time.sleep(0.001)
         return self._process.wait()
 
     def ended(self) -> int:

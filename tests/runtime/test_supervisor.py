@@ -3,7 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import pytest
@@ -23,6 +24,7 @@ from workers.runtime import supervisor
 from workers.runtime.batch import Batch, Connection, Fact, Output
 from workers.runtime.dirty import Current, DirtyTopic
 from workers.runtime.jobs import Job, Unfinished
+from workers.runtime.signals import remembered
 from workers.runtime.supervisor import Plan
 from workers.settings import Settings, load_settings
 
@@ -32,8 +34,19 @@ TOPICS = (TOPIC, OUTPUT, "dead.letters")
 async def process(settings_: Settings, plan: Plan) -> tuple[ExitCode, list[str]]:
     """Runs until it ends by itself; the code and the actions it logged."""
     with capture_logs() as logs:
-        code = await asyncio.wait_for(supervisor.run(settings_, plan), 40)
+        code = await asyncio.wait_for(supervisor.run(settings_, plan, asyncio.Event()), 40)
     return code, [str(log["action"]) for log in logs if log["log_level"] == "error"]
+
+
+@contextmanager
+def handlers_kept() -> Iterator[None]:
+    """The process that runs the tests does not end with what it tests."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 async def test_sigterm_ends_it_cleanly_with_everything_published(database: str, pool: Pool, broker: Broker) -> None:
@@ -41,10 +54,11 @@ async def test_sigterm_ends_it_cleanly_with_everything_published(database: str, 
     await broker.create(*TOPICS)
     await broker.produce(TOPIC, [(b"k", b"%d" % n) for n in range(100, 150)])
     plan = Plan([spec_of()], topics=TOPICS)
-    running = asyncio.create_task(supervisor.run(settings(database, broker), plan))
-    await broker.read(OUTPUT, 50)
-    os.kill(os.getpid(), signal.SIGTERM)
-    assert await asyncio.wait_for(running, 30) is ExitCode.CLEAN
+    with handlers_kept(), remembered() as asked:
+        running = asyncio.create_task(supervisor.run(settings(database, broker), plan, asked.event()))
+        await broker.read(OUTPUT, 50)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await asyncio.wait_for(running, 30) is ExitCode.CLEAN
     assert await rows(pool) == list(range(100, 150))
     assert await pool.fetchval("SELECT count(*) FROM sluice_core.owed") == 0
 
@@ -82,7 +96,7 @@ async def test_a_background_task_that_dies_ends_the_process_with_a_fault_and_a_w
     ready, hold = asyncio.Event(), HoldAt("fenced")
     with capture_logs() as logs:
         running = asyncio.create_task(
-            supervisor.run(settings(database, broker), plan_of([ALL]), ready=ready.set, probe=hold)
+            supervisor.run(settings(database, broker), plan_of([ALL]), asyncio.Event(), ready=ready.set, probe=hold)
         )
         await asyncio.wait_for(ready.wait(), 30)
         # The next poll is fetched while a transaction is under way.
@@ -139,7 +153,7 @@ async def test_jobs_run_when_due_and_their_facts_are_published(database: str, po
 
     stop = asyncio.Event()
     plan = Plan(jobs=[Job("expire", 3600, expire)], topics=TOPICS)
-    running = asyncio.create_task(supervisor.run(settings(database, broker), plan, stop=stop))
+    running = asyncio.create_task(supervisor.run(settings(database, broker), plan, stop))
     published = await broker.read(OUTPUT, 3)
     stop.set()
     assert await asyncio.wait_for(running, 30) is ExitCode.CLEAN
@@ -169,7 +183,7 @@ async def test_a_compacted_topic_gets_the_current_row_and_a_changed_mark_stays(
 
     stop = asyncio.Event()
     plan = Plan(compacted=[DirtyTopic("contacts.changes", load, clear)], topics=TOPICS)
-    running = asyncio.create_task(supervisor.run(settings(database, broker), plan, stop=stop))
+    running = asyncio.create_task(supervisor.run(settings(database, broker), plan, stop))
     await asyncio.wait_for(cleared.wait(), 30)
     stop.set()
     assert await asyncio.wait_for(running, 30) is ExitCode.CLEAN

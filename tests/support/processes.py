@@ -31,7 +31,7 @@ async def at_work(database: str, broker: Broker, plan: Plan) -> AsyncIterator["a
     """A plan that is at work when the block begins, and is stopped cleanly when it ends; its topics are made."""
     await broker.create(*plan.topics)
     ready, stop = asyncio.Event(), asyncio.Event()
-    running = asyncio.create_task(supervisor.run(settings_for(database, broker), plan, ready=ready.set, stop=stop))
+    running = asyncio.create_task(supervisor.run(settings_for(database, broker), plan, stop, ready=ready.set))
     begun = asyncio.create_task(ready.wait())
     try:
         await asyncio.wait({running, begun}, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)

@@ -16,10 +16,10 @@ from workers.dev.feed import Feed
 from workers.dev.figures import Check
 from workers.dev.recording import DAY, open_day
 from workers.dev.scoreboard import scoreboard
-from workers.dev.signals import Asked, remembered
 from workers.errors import ExitCode
 from workers.plans import ALL, plan_of
 from workers.runtime import supervisor
+from workers.runtime.signals import Asked, remembered
 from workers.runtime.telemetry import configure_logging
 from workers.runtime.worker import tune_garbage_collection
 from workers.settings import Settings
@@ -43,18 +43,13 @@ def demo() -> ExitCode:
         tempfile.TemporaryDirectory(prefix="sluice-demo-", ignore_cleanup_errors=True) as folder,
         servers.embedded_servers(Path(folder), _POSTGRES, **_SETTINGS) as settings,
     ):
-        try:
-            return asyncio.run(_run(settings, console, asked))
-        finally:
-            asked.listen()
+        return asyncio.run(_run(settings, console, asked))
 
 
 async def _run(settings: Settings, console: Console, asked: Asked) -> ExitCode:
     await servers.prepare(settings)
-    stop, ready = asyncio.Event(), asyncio.Event()
-    if asked.came:
-        stop.set()
-    working = asyncio.create_task(supervisor.run(settings, plan_of([ALL]), ready=ready.set, stop=stop))
+    stop, ready = asked.event(), asyncio.Event()
+    working = asyncio.create_task(supervisor.run(settings, plan_of([ALL]), stop, ready=ready.set))
     async with pool_of(settings.required_database_url(), name="demo") as pool:
         playing = asyncio.create_task(_play(settings, pool, ready, console))
         await asyncio.wait({working, playing}, return_when=asyncio.FIRST_COMPLETED)

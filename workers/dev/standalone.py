@@ -11,10 +11,10 @@ from schemas.topics import DEFAULT_PARTITIONS
 from workers import operating
 from workers.dev import servers
 from workers.dev.envfile import env_file
-from workers.dev.signals import SIGNALS, Asked, remembered
 from workers.errors import ExitCode, SettingsError
 from workers.plans import ALL, plan_of
 from workers.runtime import incarnation, supervisor
+from workers.runtime.signals import Asked, remembered
 from workers.runtime.telemetry import configure_logging
 from workers.runtime.worker import tune_garbage_collection
 from workers.settings import Settings, load_settings
@@ -33,10 +33,7 @@ def embedded(data_dir: Path, addresses: Path | None) -> ExitCode:
         env_file(addresses) as write,
         servers.embedded_servers(data_dir, fetch_max_wait_ms=_FETCH_WAIT_MS) as settings,
     ):
-        try:
-            return asyncio.run(_until_stopped(settings, _begin(settings), write, asked))
-        finally:
-            asked.listen()
+        return asyncio.run(_until_stopped(settings, _begin(settings), write, asked))
 
 
 def external(addresses: Path | None) -> ExitCode:
@@ -46,8 +43,8 @@ def external(addresses: Path | None) -> ExitCode:
     settings.kafka()
     if addresses is not None and addresses.resolve() == Path(".env").resolve():
         raise SettingsError("--env-file must not be the .env that the settings come from")
-    with env_file(addresses) as write:
-        return asyncio.run(_until_stopped(settings, _bring_up_to_date(settings), write, Asked()))
+    with remembered() as asked, env_file(addresses) as write:
+        return asyncio.run(_until_stopped(settings, _bring_up_to_date(settings), write, asked))
 
 
 async def _begin(settings: Settings) -> None:
@@ -66,11 +63,7 @@ async def _until_stopped(
     write: Callable[[Settings], None],
     asked: Asked,
 ) -> ExitCode:
-    stop = asyncio.Event()
-    for number in SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    if asked.came:
-        stop.set()
+    stop = asked.event()
     configure_logging(settings.log_format, settings.log_level)
     tune_garbage_collection()
     if not await _done(preparing, stop):
@@ -80,7 +73,7 @@ async def _until_stopped(
         write(settings)
         _announce(settings)
 
-    return await supervisor.run(settings, plan_of([ALL]), ready=ready, stop=stop)
+    return await supervisor.run(settings, plan_of([ALL]), stop, ready=ready)
 
 
 async def _done(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:

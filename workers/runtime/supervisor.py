@@ -1,8 +1,7 @@
 """Runs workers and jobs in one process. Whichever ends first ends them all; how it ended is how the process ends."""
 
 import asyncio
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -19,6 +18,7 @@ from workers.runtime.line import AcceptedBad
 from workers.runtime.ports import Probe, no_probe
 from workers.runtime.producer import KafkaOutput
 from workers.runtime.services import Service
+from workers.runtime.signals import Asked, remembered
 from workers.runtime.tails import Tail, TailReader
 from workers.runtime.tasks import ended
 from workers.runtime.telemetry import configure_logging, serve_metrics
@@ -27,7 +27,6 @@ from workers.settings import Settings
 
 T = TypeVar("T")
 STOP_S: Final = 28.0
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 log = structlog.get_logger()
 
@@ -53,32 +52,30 @@ def main(
     """A whole process: logs and garbage collection set up, the plan run to its end."""
     configure_logging(settings.log_format, settings.log_level)
     tune_garbage_collection()
-    return asyncio.run(_to_the_end(run(settings, plan, ready=ready, probe=probe)))
+    with remembered() as asked:
+        return asyncio.run(_until_asked(settings, plan, asked, ready, probe))
 
 
-async def _to_the_end(running: Awaitable[ExitCode]) -> ExitCode:
-    code = await running
-    # It ends: being asked to once more must not change how.
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    return code
+async def _until_asked(
+    settings: Settings, plan: Plan, asked: Asked, ready: Callable[[], None], probe: Probe
+) -> ExitCode:
+    return await run(settings, plan, asked.event(), ready=ready, probe=probe)
 
 
 async def run(
     settings: Settings,
     plan: Plan,
+    stopping: asyncio.Event,
     *,
     ready: Callable[[], None] = lambda: None,
-    stop: asyncio.Event | None = None,
     probe: Probe = no_probe,
 ) -> ExitCode:
-    """Runs the plan until SIGTERM, SIGINT, `stop`, or the end of any part; `ready` is called once all are at work.
+    """Runs the plan until `stopping` is set or any part ends; `ready` is called once all are at work.
 
     Never raises: what went wrong is logged, in one line where an operator can mend it.
     """
-    stopping = stop or asyncio.Event()
     try:
-        async with _signalled(stopping), AsyncExitStack() as stack:
+        async with AsyncExitStack() as stack:
             starting = asyncio.create_task(stack.enter_async_context(_services(settings, plan, probe)), name="start")
             services = await _unless_stopped(starting, stopping)
             if services is None:
@@ -127,18 +124,6 @@ async def _services(settings: Settings, plan: Plan, probe: Probe) -> AsyncIterat
         yield services
     finally:
         await asyncio.wait_for(pool.close(), 10)
-
-
-@asynccontextmanager
-async def _signalled(stopping: asyncio.Event) -> AsyncIterator[None]:
-    loop = asyncio.get_running_loop()
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, stopping.set)
-    try:
-        yield
-    finally:
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)
 
 
 async def supervise(
