@@ -61,6 +61,7 @@ class Running:
         while self._process.poll() is None:
             assert time.monotonic() < deadline, self._err.read_text()
             self._process.send_signal(signal.SIGTERM)
+            time.sleep(0.0002)
         return self._process.wait()
 
     def ended(self) -> int:

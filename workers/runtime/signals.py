@@ -26,10 +26,8 @@ class Asked:
 
     def note(self, _number: int, _frame: object) -> None:
         """A signal handler."""
-        # Heard: a storm of them need not interrupt us any more.
-        _ignore()
-        self._came = True
-        if self._told is not None and not self._told[0].is_closed():
+        again, self._came = self._came, True
+        if not again and self._told is not None and not self._told[0].is_closed():
             self._told[0].call_soon_threadsafe(self._told[1].set)
 
 
@@ -46,9 +44,5 @@ def remembered() -> Iterator[Asked]:
     try:
         yield asked
     finally:
-        _ignore()
-
-
-def _ignore() -> None:
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
