@@ -99,8 +99,8 @@ async def test_a_background_task_that_dies_ends_the_process_with_a_fault_and_a_w
             supervisor.run(settings(database, broker), plan_of([ALL]), asyncio.Event(), ready=ready.set, probe=hold)
         )
         await asyncio.wait_for(ready.wait(), 30)
-        # The next poll is fetched while a transaction is under way.
-        await broker.produce(TOPIC, [(KEY, message())])
+        # The next poll is fetched while a large transaction is under way.
+        await broker.produce(TOPIC, [(KEY, message())] * 1_000)
         await asyncio.wait_for(hold.reached.wait(), 30)
         [task, *_] = [task for task in asyncio.all_tasks() if task.get_name() == name]
         task.cancel()

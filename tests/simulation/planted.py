@@ -16,9 +16,10 @@ from tests.simulation.schedule import Climate
 from tests.simulation.slots import Parts
 from workers.runtime import applying, intake
 from workers.runtime.applying import MOST_LOST_CONNECTIONS, Applied, Applier
-from workers.runtime.batch import Source, WorkerSpec
+from workers.runtime.batch import RawRecord, Source, WorkerSpec
 from workers.runtime.handover import HandOver
 from workers.runtime.intake import Part, Position
+from workers.runtime.lanes import Lane, Lanes
 from workers.runtime.line import NOTHING_ACCEPTED, AcceptedBad
 from workers.runtime.loop import Loop
 from workers.runtime.outlet import Outlet
@@ -27,6 +28,7 @@ from workers.runtime.ports import (
     Body,
     Earlier,
     Effects,
+    Idle,
     Input,
     Ledger,
     Output,
@@ -310,6 +312,13 @@ _MOODY: Final[Climate] = {
 }
 
 
+_LANES: Final[Climate] = {"lanes": 3, "partitions": 3}
+
+
+def _shares_in_turn(lanes: Lanes, slices: Mapping[Source, Sequence[RawRecord]]) -> dict[Lane, Any]:
+    return {lanes.all[sum(len(records) for records in slices.values()) % len(lanes.all)]: slices}
+
+
 BUGS: Final[Mapping[str, Planted]] = {
     "fence: the lease is not compared": Planted(Parts(database=_LeaseNotCompared), (oracle.OWNER,)),
     "fence: the offset is not compared": Planted(Parts(database=_OffsetNotCompared), (oracle.ONCE, oracle.ENDING)),
@@ -343,6 +352,12 @@ BUGS: Final[Mapping[str, Planted]] = {
     "take-over: newest first": Planted(_engine(take_over=_NewestOwedFirst), (oracle.ORDER,)),
     "take-over: Kafka is believed": Planted(_engine(take_over=_BelievesKafka), (oracle.ONCE, oracle.REST)),
     "take-over: bad records are forgotten": Planted(_engine(take_over=_ForgetsBad), (oracle.LINE,)),
+    "lanes: a partition goes to any of them": Planted(
+        Parts(), (oracle.ONCE, oracle.REST), _LANES, (Lanes, "_shares", _shares_in_turn)
+    ),
+    "lanes: what has ended is waited for": Planted(
+        Parts(), (oracle.REST,), _LANES, (Lane, "leave", lambda lane: lane.give(Idle()))
+    ),
     "ending: a lost connection has no name": Planted(
         Parts(), (oracle.ENDING,), _DISCONNECTED, (Loop, "_reconnecting", _gives_up)
     ),

@@ -20,6 +20,7 @@ from tests.simulation.slots import SOUND, Parts, Slot, Stage, at_work
 from tests.simulation.world import Broken, World
 from workers.errors import ExitCode
 from workers.runtime import line
+from workers.runtime import loop as engine
 
 Climate = Mapping[str, Any]
 
@@ -30,6 +31,8 @@ STOPS_WITHIN_S: Final = 30.0
 
 # The line in small: it stops after as many bad records as fit into a schedule.
 SMALL_LINE: Final[Mapping[str, Any]] = {"LIMIT": 4, "WINDOW": 8}
+# And polls are read ahead while a smaller one is applied.
+SMALL_POLL: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,8 @@ def _run(seed: int, parts: Parts, climate: Climate, telling: Callable[[World], s
     loop = VirtualLoop()
     worlds: list[World] = []
     try:
-        with mock.patch.multiple(line, **SMALL_LINE), _logging_into(worlds):
+        small = mock.patch.multiple(line, **SMALL_LINE), mock.patch.object(engine, "_MANY", SMALL_POLL)
+        with small[0], small[1], _logging_into(worlds):
             try:
                 loop.run_until_complete(_world(seed, parts, climate, worlds))
             except Standstill as still:

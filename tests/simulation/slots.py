@@ -12,6 +12,7 @@ from tests.simulation.oracle import Oracle
 from tests.simulation.ports import SimInput, SimLedger, SimOutput
 from tests.simulation.world import Process, World
 from workers.errors import ExitCode
+from workers.runtime.lanes import Lanes
 from workers.runtime.loop import Loop
 from workers.runtime.tasks import ended
 
@@ -100,21 +101,27 @@ class Slot:
     async def _work(self, process: Process, input_: SimInput) -> ExitCode:
         stage = self._stage
         accepted = stage.oracle.accepted_by[process.name] = dict(stage.oracle.accepted)
-        ledger = stage.parts.ledger(stage.database, process)
+        lanes = Lanes(input_, stage.world.weather.lanes)
+        ledgers = [stage.parts.ledger(stage.database, process) for _ in lanes.all]
         output = self._output = SimOutput(stage.broker, process)
-        loop = stage.parts.loop(spec(), input_, output, ledger, process.step, accepted)
+        loops = [
+            stage.parts.loop(spec(), lane, output, ledger, process.step, accepted)
+            for lane, ledger in zip(lanes.all, ledgers, strict=True)
+        ]
         coordinating: asyncio.Task[None] | None = None
         try:
-            await ledger.open()
+            for ledger in ledgers:
+                await ledger.open()
             coordinating = asyncio.create_task(input_.coordinate())
             coordinating.add_done_callback(self._coordinated)
             process.tasks.append(coordinating)
-            return await loop.run()
+            return await lanes.run(loops)
         finally:
             await ended(coordinating)
             if not process.dead:
                 input_.stop()
-                ledger.close()
+                for ledger in ledgers:
+                    ledger.close()
 
     def _coordinated(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

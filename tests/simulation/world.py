@@ -61,6 +61,7 @@ class Weather:
     """
 
     workers: int
+    lanes: int
     partitions: int
     records: int
     lasts_s: float
@@ -89,6 +90,7 @@ class Weather:
 
         return cls(
             workers=dice.randint(1, 3),
+            lanes=dice.randint(1, 3),
             partitions=dice.randint(1, 3),
             records=dice.randint(4, 24),
             lasts_s=dice.uniform(4.0, 32.0),

@@ -46,7 +46,7 @@ async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
     return facts
 
 
-SPEC = WorkerSpec("inbound", {"messages.inbound": decode_inbound}, apply)
+SPEC = WorkerSpec("inbound", {"messages.inbound": decode_inbound}, apply, lanes=2)
 
 
 async def _verdict_facts(judged: Sequence[Judged], now: datetime) -> list[Output]:

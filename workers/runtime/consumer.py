@@ -12,16 +12,17 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka import errors as kafka
 
 from workers.errors import PositionLost, SetupError, Unreachable
-from workers.runtime.batch import RawRecord, Source
+from workers.runtime.batch import Source
 from workers.runtime.connection import Kafka, PollLimits
 from workers.runtime.doubt import Doubt
+from workers.runtime.freshness import Polled, poll
 from workers.runtime.patience import Patience
 from workers.runtime.ports import Assigned, Event, Idle, Records, Revoked, Stopping
 from workers.runtime.tasks import ended
@@ -59,7 +60,7 @@ class KafkaInput(ConsumerRebalanceListener):
         self._revoked, self._over = Revoked(), False
         self._rest: deque[Records] = deque()
         self._assignment = 0
-        self._poll: asyncio.Task[Mapping[TopicPartition, Sequence[RawRecord]]] | None = None
+        self._poll: asyncio.Task[Polled] | None = None
         self._polled_under = 0
         self._changed = asyncio.Event()
         self._stopping = False
@@ -175,9 +176,7 @@ class KafkaInput(ConsumerRebalanceListener):
     async def _poll_or_change(self) -> None:
         if self._poll is None:
             self._polled_under = self._assignment
-            self._poll = asyncio.create_task(
-                self._consumer.getmany(timeout_ms=self._limits.wait_ms, max_records=self._limits.records)
-            )
+            self._poll = asyncio.create_task(poll(self._consumer, self._limits))
         change = asyncio.create_task(self._changed.wait())
         try:
             await asyncio.wait({self._poll, change}, return_when=asyncio.FIRST_COMPLETED)
@@ -185,9 +184,9 @@ class KafkaInput(ConsumerRebalanceListener):
             await ended(change)
 
     async def _take_poll(self) -> Event | None:
-        poll, self._poll = self._poll, None
+        done, self._poll = self._poll, None
         self.polled_at = asyncio.get_running_loop().time()
-        polled = await self._result(poll) if poll is not None else {}
+        polled = await self._result(done) if done is not None else {}
         await self._hear(polled)
         if self._polled_under != self._assignment:
             return None
@@ -238,9 +237,9 @@ class KafkaInput(ConsumerRebalanceListener):
         except kafka.GroupAuthorizationFailedError as error:
             raise SetupError(f"Kafka refuses to commit offsets: {error!r}") from error
 
-    async def _result(self, poll: asyncio.Task[Any]) -> Mapping[TopicPartition, Sequence[RawRecord]]:
+    async def _result(self, done: asyncio.Task[Polled]) -> Polled:
         try:
-            records: Mapping[TopicPartition, Sequence[RawRecord]] = poll.result()
+            records = done.result()
         except kafka.NoOffsetForPartitionError:
             pass  # without a committed offset a fetch can begin before the loop has sought: nothing was read
         except kafka.OffsetOutOfRangeError as error:
@@ -260,7 +259,7 @@ class KafkaInput(ConsumerRebalanceListener):
         log.warning("A poll failed; trying again.", action="poll_failed", error=repr(error))
         await asyncio.sleep(_PAUSE_S)
 
-    async def _hear(self, polled: Mapping[TopicPartition, Sequence[RawRecord]]) -> None:
+    async def _hear(self, polled: Polled) -> None:
         """Polls of a cluster that is gone are as empty as those of a quiet one: now and then it is asked.
 
         Raises:

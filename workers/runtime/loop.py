@@ -10,8 +10,9 @@
     8. commit offsets in Kafka: published through
     9. settle         what is published is forgotten, with the next transaction or once it is quiet
 
-Poll n+1 is read and decoded (1, 2) and poll n-1 published (7, 8) while the transaction of poll n runs (3 to 6). A crash
-anywhere loses nothing: before 6 the records are read again, after 6 the next owner finds what is owed.
+While the transaction of poll n runs (3 to 6), poll n-1 is published (7, 8), and if poll n is large, poll n+1 is read
+and decoded (1, 2). A crash anywhere loses nothing: before 6 the records are read again, after 6 the next owner finds
+what is owed.
 """
 
 import asyncio
@@ -37,6 +38,7 @@ from workers.store.failures import ConnectionLost, Exhausted
 log = structlog.get_logger()
 T = TypeVar("T")
 _QUIET_S: Final = 0.02
+_MANY: Final = 200
 Fetched = tuple[Event, Sequence[Part]]
 
 
@@ -77,7 +79,7 @@ class Loop:
                 fetching = ahead or asyncio.create_task(self._fetch(), name="fetch")
                 await unless_failed(self._settle_while_quiet(fetching), publishing)
                 event, parts = await unless_failed(fetching, publishing)
-                ahead = asyncio.create_task(self._fetch(), name="fetch") if isinstance(event, Records) else None
+                ahead = asyncio.create_task(self._fetch(), name="fetch") if _worth_overlapping(parts) else None
                 ending = await unless_failed(self._handle(event, parts), publishing)
                 if ending is not None:
                     return ending
@@ -169,6 +171,12 @@ class Loop:
                 await self._ledger.reconnect()
             except ConnectionLost as gone:
                 lost += 1
+                log.warning("The connection to PostgreSQL was lost; trying again.", action="connection_lost")
                 if lost > MOST_LOST_CONNECTIONS:
                     raise Unreachable(f"every attempt loses its connection to PostgreSQL: {gone}") from gone
                 await self._ledger.reconnect()
+
+
+def _worth_overlapping(parts: Sequence[Part]) -> bool:
+    """Few records are decoded in less time than a statement takes, and what is read too early only waits."""
+    return sum(len(part.raw) for part in parts) >= _MANY

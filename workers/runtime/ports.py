@@ -126,6 +126,10 @@ class Input(Protocol):
         """The next event. Never cancelled by the caller; returns within the poll's time-out, or one rebalance."""
         ...
 
+    def stop_polling(self) -> None:
+        """From now on the next event is `Stopping`."""
+        ...
+
     def is_current(self, assignment: int) -> bool:
         """Whether this assignment still stands: nothing of it has been taken away since."""
         ...

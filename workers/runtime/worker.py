@@ -14,6 +14,7 @@ from workers.errors import ExitCode, Stalled
 from workers.runtime.batch import WorkerSpec
 from workers.runtime.connection import Kafka, PollLimits
 from workers.runtime.consumer import KafkaInput
+from workers.runtime.lanes import Lane, Lanes
 from workers.runtime.line import AcceptedBad
 from workers.runtime.loop import Loop
 from workers.runtime.ports import Probe, no_probe
@@ -47,20 +48,28 @@ class Worker:
         self.spec = spec
         self.name = spec.name
         self.group = f"{wiring.group_prefix}-{spec.name}"
-        self.consuming = asyncio.Event()
-        """Set once the first assignment has been taken over."""
         self._wiring = wiring
         self._input = KafkaInput(
             wiring.kafka, self.group, sorted(spec.decoders), wiring.limits, wiring.unreachable_after_s
         )
         self._output = KafkaOutput(wiring.kafka, self.group, unreachable_after_s=wiring.unreachable_after_s)
-        self._ledger = PostgresLedger(
-            wiring.pool,
-            self.group,
-            f"{socket.gethostname()}/{os.getpid()}/{spec.name}",
-            unreachable_after_s=wiring.unreachable_after_s,
-            probe=self._probe,
-        )
+        self._lanes = Lanes(self._input, spec.lanes)
+        owner = f"{socket.gethostname()}/{os.getpid()}/{spec.name}"
+        self._ledgers = [
+            PostgresLedger(
+                wiring.pool,
+                self.group,
+                owner,
+                unreachable_after_s=wiring.unreachable_after_s,
+                probe=wiring.probe,
+            )
+            for _ in self._lanes.all
+        ]
+
+    @property
+    def consuming(self) -> asyncio.Event:
+        """Set once the first assignment has been taken over."""
+        return self._lanes.taken_over
 
     async def run(self) -> ExitCode:
         """Works until `stop`, or until the loop ends by itself.
@@ -70,14 +79,13 @@ class Worker:
         """
         watchdog: asyncio.Task[None] | None = None
         try:
-            await self._ledger.open()
+            for ledger in self._ledgers:
+                await ledger.open()
             await self._output.start()
             await self._input.start()
             watchdog = asyncio.create_task(self._watch(), name="watchdog")
-            accepted = self._wiring.accepted_bad
-            patience_s = self._wiring.unreachable_after_s
-            loop = Loop(self.spec, self._input, self._output, self._ledger, self._probe, accepted, patience_s)
-            running = asyncio.create_task(loop.run(), name=f"loop {self.spec.name}")
+            loops = [self._loop(*pair) for pair in zip(self._lanes.all, self._ledgers, strict=True)]
+            running = asyncio.create_task(self._lanes.run(loops), name=f"loop {self.spec.name}")
             try:
                 await asyncio.wait({running, watchdog}, return_when=asyncio.FIRST_COMPLETED)
                 if watchdog.done():
@@ -89,16 +97,18 @@ class Worker:
             await ended(watchdog)
             await self._input.stop()
             await self._output.stop()
-            await self._ledger.close()
+            for ledger in self._ledgers:
+                await ledger.close()
 
     def stop(self) -> None:
         """Asks for a clean stop: what is in flight is finished, published and committed first."""
         self._input.stop_polling()
 
-    async def _probe(self, point: str) -> None:
-        if point == "owed_published":
-            self.consuming.set()
-        await self._wiring.probe(point)
+    def _loop(self, lane: Lane, ledger: PostgresLedger) -> Loop:
+        wiring = self._wiring
+        return Loop(
+            self.spec, lane, self._output, ledger, wiring.probe, wiring.accepted_bad, wiring.unreachable_after_s
+        )
 
     async def _watch(self) -> None:
         while True:

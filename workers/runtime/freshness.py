@@ -1,0 +1,31 @@
+"""A poll that is as fresh as it can be.
+
+aiokafka fetches more of a partition only once what it holds of it was taken. Where polls are small, what lies ready is
+therefore as old as the last poll, and what came since is still with the broker: it is worth a moment to have it, too.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from workers.runtime.batch import RawRecord
+from workers.runtime.connection import PollLimits
+
+Polled = Mapping[TopicPartition, Sequence[RawRecord]]
+_MOMENT_MS: Final = 3
+
+
+async def poll(consumer: AIOKafkaConsumer, limits: PollLimits) -> Polled:
+    """What there is by partition, within the limits; raises as `getmany`."""
+    ready: Polled = await consumer.getmany(timeout_ms=limits.wait_ms, max_records=limits.records)
+    count = sum(len(records) for records in ready.values())
+    if not 0 < count < limits.records // 10:
+        return ready
+    # What goes wrong now goes wrong the next time, too; but the records in hand would not come again.
+    with suppress(KafkaError):
+        fresh = await consumer.getmany(timeout_ms=_MOMENT_MS, max_records=limits.records - count)
+        return {p: [*ready.get(p, ()), *fresh.get(p, ())] for p in ready.keys() | fresh.keys()}
+    return ready

@@ -1,0 +1,184 @@
+"""Lanes: one member's partitions dealt out to several loops, so that one computes while another waits for PostgreSQL.
+
+A lane is an `Input` like any other, and the loop on it does not know of the rest. A partition stays with one lane from
+its assignment to its revocation, so what holds for a partition and a key holds as it does with a single loop. Nothing
+is polled while a lane deals with an assignment or a revocation, or has `MOST_WAITING` polls that it has not begun. One
+would not do: a backlog comes partition by partition, and the lanes would take turns.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final, Protocol
+
+from workers.errors import ExitCode
+from workers.runtime.batch import RawRecord, Source
+from workers.runtime.ports import Assigned, Event, Idle, Input, Records, Revoked, Stopping
+from workers.runtime.tasks import ended
+
+MOST_WAITING: Final = 2
+
+
+class Runnable(Protocol):
+    """What runs on a lane: the engine's loop."""
+
+    async def run(self) -> ExitCode:
+        """Works until its input says `Stopping`, or it cannot go on."""
+        ...
+
+
+class Lanes:
+    """Deals out what an input brings; `all` are what to run loops on, each in a task of its own."""
+
+    def __init__(self, input_: Input, count: int) -> None:
+        self.input = input_
+        self.all = tuple(Lane(self) for _ in range(count))
+        self.taken_over = asyncio.Event()
+        """Set once every lane has taken over what it was assigned first."""
+        self._assigned = False
+        self._lane_of: dict[Source, Lane] = {}
+        self._revoked: Revoked | None = None
+        self._asking = False
+        self._changed = asyncio.Event()
+
+    async def run(self, loops: Sequence[Runnable]) -> ExitCode:
+        """Runs a loop on each lane. Once one of them ends the others are asked to, and how it ended is how all did."""
+        running = [asyncio.create_task(self._run(*pair)) for pair in zip(self.all, loops, strict=True)]
+        try:
+            await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
+            codes = [task.result() for task in running if task.done()]
+            return next((code for code in codes if code is not ExitCode.CLEAN), ExitCode.CLEAN)
+        finally:
+            await ended(*running)
+
+    async def _run(self, lane: "Lane", loop: Runnable) -> ExitCode:
+        try:
+            return await loop.run()
+        finally:
+            lane.leave()
+            self.input.stop_polling()
+
+    async def ask(self, lane: "Lane") -> None:
+        """Asks the input for its next event, or waits for somebody else's question to bring this lane one."""
+        if self._asking or not all(each.follows for each in self.all):
+            self._changed.clear()
+            await self._changed.wait()
+            return
+        self._asking = True
+        try:
+            self._deal(await self.input.next(), lane)
+        finally:
+            self._asking = False
+            self._changed.set()
+
+    def changed(self) -> None:
+        """A lane follows again."""
+        self._changed.set()
+        if any(lane.changing for lane in self.all):
+            return
+        if self._revoked is not None:
+            self._revoked.handed_over.set()
+            self._revoked = None
+        if self._assigned:
+            self.taken_over.set()
+
+    def _deal(self, event: Event, asking: "Lane") -> None:
+        match event:
+            case Records():
+                for lane, slices in self._shares(event.slices).items():
+                    lane.give(Records(event.assignment, slices))
+            case Idle():
+                asking.give(event)
+            case Assigned():
+                self._assign(event)
+            case Revoked():
+                self._revoked, self._lane_of = event, {}
+                for lane in self.all:
+                    lane.change(Revoked())
+            case Stopping():
+                for lane in self.all:
+                    lane.change(event)
+
+    def _shares(self, slices: Mapping[Source, Sequence[RawRecord]]) -> "dict[Lane, dict[Source, Sequence[RawRecord]]]":
+        shares: dict[Lane, dict[Source, Sequence[RawRecord]]] = {}
+        for source, records in slices.items():
+            # Between a revocation and the next assignment a poll may bring what is nobody's.
+            if (lane := self._lane_of.get(source)) is not None:
+                shares.setdefault(lane, {})[source] = records
+        return shares
+
+    def _assign(self, event: Assigned) -> None:
+        self._assigned = True
+        count, sources = len(self.all), sorted(event.sources)
+        self._lane_of = {source: self.all[n % count] for n, source in enumerate(sources)}
+        # A lane without partitions has nothing to do; where nobody has any, one of them is to say so.
+        for n, lane in enumerate(self.all[: max(1, len(sources))]):
+            lane.change(replace(event, sources=frozenset(sources[n::count])))
+
+
+class Lane:
+    """The `Input` of one loop. Only the loop calls what the protocol has, only `Lanes` the rest; but for `leave`."""
+
+    def __init__(self, lanes: Lanes) -> None:
+        self.waiting: deque[Event] = deque()
+        self.changing = False
+        """It was given an assignment or a revocation, and has not come back since."""
+        self._lanes = lanes
+        self._gone = False
+
+    @property
+    def follows(self) -> bool:
+        """As far as this lane goes the input may be asked."""
+        return not self.changing and len(self.waiting) < MOST_WAITING
+
+    def give(self, event: Event) -> None:
+        """Its next event, after those that wait."""
+        if not self._gone:
+            self.waiting.append(event)
+
+    def change(self, event: Event) -> None:
+        """Its next event, to be dealt with before the input is asked again; what it has not begun is void."""
+        self.waiting.clear()
+        self.give(event)
+        self.changing = not self._gone
+
+    def leave(self) -> None:
+        """The loop has ended: nobody waits for it."""
+        self._gone = True
+        self._followed()
+
+    def _followed(self) -> None:
+        self.waiting.clear()
+        self.changing = False
+        self._lanes.changed()
+
+    async def next(self) -> Event:
+        """See the protocol; raises as the input does."""
+        if self.changing and not self.waiting:
+            self._followed()
+        while not self.waiting:
+            await self._lanes.ask(self)
+        event = self.waiting.popleft()
+        self._lanes.changed()
+        return event
+
+    def stop_polling(self) -> None:
+        """See the protocol: what stops one lane stops them all."""
+        self._lanes.input.stop_polling()
+
+    def is_current(self, assignment: int) -> bool:
+        """See the protocol."""
+        return self._lanes.input.is_current(assignment)
+
+    async def bounds(self, sources: Sequence[Source]) -> Mapping[Source, tuple[int, int]]:
+        """See the protocol; raises as the input does."""
+        return await self._lanes.input.bounds(sources)
+
+    def seek(self, source: Source, offset: int) -> None:
+        """See the protocol."""
+        self._lanes.input.seek(source, offset)
+
+    async def commit(self, offsets: Mapping[Source, int]) -> None:
+        """See the protocol; raises as the input does."""
+        await self._lanes.input.commit(offsets)
