@@ -109,6 +109,17 @@ async def test_a_background_task_that_dies_ends_the_process_with_a_fault_and_a_w
     assert [log["action"] for log in logs if log["log_level"] == "error"] == ["fault"]
 
 
+async def test_connections_that_would_not_do_are_refused_with_the_number_that_would(
+    database: str, broker: Broker
+) -> None:
+    plan = plan_of(["inbound", "commands", "upkeep"])
+    few = settings(database, broker).model_copy(update={"database_connections": plan.connections - 1})
+    with capture_logs() as logs:
+        code = await asyncio.wait_for(supervisor.run(few, plan, asyncio.Event()), 40)
+    assert code is ExitCode.SETUP
+    assert "SLUICE_DATABASE_CONNECTIONS is 3, but this process needs at least 4" in logs[-1]["event"]
+
+
 async def test_a_missing_migration_is_told_in_one_line(empty_database: str, broker: Broker) -> None:
     code, actions = await process(settings(empty_database, broker), Plan([spec_of()], topics=TOPICS))
     assert (code, actions) == (ExitCode.SETUP, ["setuperror"])

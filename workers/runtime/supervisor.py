@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import structlog
 
 from schemas.topics import TOPICS
-from workers.errors import ApplyFailed, ExitCode, SluiceError
+from workers.errors import ApplyFailed, ExitCode, SettingsError, SluiceError
 from workers.runtime import startup
 from workers.runtime.batch import WorkerSpec
 from workers.runtime.dirty import DirtyTopic, Publisher
@@ -44,6 +44,12 @@ class Plan:
     publishes: bool = True
     topics: Sequence[str] = tuple(TOPICS)
     accepted_bad: AcceptedBad = field(default_factory=dict)
+
+    @property
+    def connections(self) -> int:
+        """How many connections to the database it takes: each lane keeps one, everything else shares at least one."""
+        shares = bool(self.jobs or self.tails or self.publishes)
+        return sum(spec.lanes for spec in self.specs) + shares
 
 
 def main(
@@ -100,6 +106,11 @@ async def _unless_stopped(starting: asyncio.Task[T], stopping: asyncio.Event) ->
 @asynccontextmanager
 async def _services(settings: Settings, plan: Plan, probe: Probe) -> AsyncIterator[list[Service]]:
     patience = settings.unreachable_after_s
+    if settings.database_connections < plan.connections:
+        raise SettingsError(
+            f"SLUICE_DATABASE_CONNECTIONS is {settings.database_connections}, but this process needs at least "
+            f"{plan.connections}: raise it, or run fewer workers in one process"
+        )
     names = "+".join(spec.name for spec in plan.specs) or "jobs"
     pool = await startup.database(settings.required_database_url(), names, settings.database_connections, patience)
     try:

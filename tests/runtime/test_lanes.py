@@ -1,0 +1,217 @@
+"""How the partitions of one member are dealt out to several loops."""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import pytest
+from asyncpg import Pool
+
+from tests.runtime.ledgerbook import TOPIC, apply, book, decode, rows
+from tests.support.brokers import Broker
+from tests.support.processes import at_work
+from workers.errors import ExitCode
+from workers.runtime.batch import Batch, Connection, Output, Source, WorkerSpec
+from workers.runtime.lanes import MOST_WAITING, Lane, Lanes
+from workers.runtime.ports import Assigned, Event, Idle, Records, Revoked, Stopping
+from workers.runtime.supervisor import Plan
+
+PARTITIONS: Final = tuple(Source(TOPIC, n) for n in range(4))
+ALL: Final = Assigned(1, 1, frozenset(PARTITIONS))
+
+
+class Script:
+    """An input that brings what it is told to, and then waits."""
+
+    def __init__(self, *events: Event) -> None:
+        self.events = deque(events)
+        self.asked = 0
+        self._more = asyncio.Event()
+
+    def bring(self, *events: Event) -> None:
+        self.events.extend(events)
+        self._more.set()
+
+    async def next(self) -> Event:
+        self.asked += 1
+        while not self.events:
+            self._more.clear()
+            await self._more.wait()
+        return self.events.popleft()
+
+    def stop_polling(self) -> None:
+        self.events.clear()
+        self.bring(*[Stopping()] * 10)
+
+    def is_current(self, assignment: int) -> bool:
+        return assignment == 1
+
+    async def bounds(self, sources: Sequence[Source]) -> Mapping[Source, tuple[int, int]]:
+        return dict.fromkeys(sources, (0, 0))
+
+    def seek(self, source: Source, offset: int) -> None: ...
+
+    async def commit(self, offsets: Mapping[Source, int]) -> None: ...
+
+
+def poll(*partitions: int) -> Records:
+    return Records(1, {PARTITIONS[n]: () for n in partitions})
+
+
+async def soon(lane: Lane) -> Event:
+    return await asyncio.wait_for(lane.next(), 5)
+
+
+async def each(*lanes: Lane) -> list[Event]:
+    return [*await asyncio.gather(*map(soon, lanes))]
+
+
+def begun(lane: Lane) -> "asyncio.Task[Event]":
+    return asyncio.create_task(lane.next())
+
+
+async def turns() -> None:
+    """Whoever can go on has gone on."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_each_partition_is_one_lanes_and_a_poll_is_split_among_them() -> None:
+    lanes = Lanes(Script(ALL, poll(0, 1, 2, 3)), 2)
+    first, second = lanes.all
+    assert await each(first, second) == [
+        Assigned(1, 1, frozenset(PARTITIONS[0::2])),
+        Assigned(1, 1, frozenset(PARTITIONS[1::2])),
+    ]
+    assert await each(first, second) == [poll(0, 2), poll(1, 3)]
+
+
+async def test_nothing_is_polled_before_every_lane_has_taken_over() -> None:
+    script = Script(ALL, poll(0))
+    lanes = Lanes(script, 2)
+    first, second = lanes.all
+    await each(first, second)
+    eager = begun(first)
+    await turns()
+    assert (script.asked, lanes.taken_over.is_set()) == (1, False)
+
+    other = begun(second)
+    assert await asyncio.wait_for(eager, 5) == poll(0)
+    assert lanes.taken_over.is_set()
+    other.cancel()
+
+
+async def test_partitions_are_handed_over_once_every_lane_has_let_go() -> None:
+    revoked = Revoked()
+    lanes = Lanes(Script(ALL, revoked), 2)
+    first, second = lanes.all
+    await each(first, second)
+    assert [type(event) for event in await each(first, second)] == [Revoked, Revoked]
+    eager = begun(first)
+    await turns()
+    assert not revoked.handed_over.is_set()
+
+    other = begun(second)
+    await turns()
+    assert revoked.handed_over.is_set()
+    eager.cancel()
+    other.cancel()
+
+
+async def test_a_lane_that_is_behind_holds_up_the_others_only_after_some_polls() -> None:
+    script = Script(ALL, *[poll(0)] * 10)
+    lanes = Lanes(script, 2)
+    busy, idle = lanes.all
+    await each(busy, idle)
+    waiting = begun(idle)
+    assert await soon(busy) == poll(0)
+    await turns()
+    assert len(script.events) == 10 - 1 - MOST_WAITING
+    for _ in range(9):
+        assert await soon(busy) == poll(0)
+    waiting.cancel()
+
+
+async def test_what_is_given_to_a_lane_wakes_it_whoever_else_waits() -> None:
+    script = Script(ALL)
+    lanes = Lanes(script, 3)
+    await each(*lanes.all)
+    waiting = [begun(lane) for lane in lanes.all]
+    await turns()
+    script.bring(*[poll(2)] * (MOST_WAITING + 1))
+    assert await asyncio.wait_for(waiting[2], 5) == poll(2)
+    for _ in range(MOST_WAITING):
+        assert await soon(lanes.all[2]) == poll(2)
+    for task in waiting:
+        task.cancel()
+
+
+async def test_a_lane_without_partitions_is_told_nothing_unless_nobody_has_any() -> None:
+    lanes = Lanes(Script(Assigned(1, 1, frozenset(PARTITIONS[:1])), Revoked(), Assigned(1, 2, frozenset()), Idle()), 2)
+    first, second = lanes.all
+    other = begun(second)
+    assert await soon(first) == Assigned(1, 1, frozenset(PARTITIONS[:1]))
+    assert isinstance(await soon(first), Revoked)
+    assert isinstance(await asyncio.wait_for(other, 5), Revoked)
+    other = begun(second)
+    assert await soon(first) == Assigned(1, 2, frozenset())
+    assert await soon(first) == Idle()
+    other.cancel()
+
+
+async def test_what_is_polled_between_two_assignments_is_nobodys() -> None:
+    lanes = Lanes(Script(ALL, Revoked(), poll(0, 1), Idle()), 1)
+    [only] = lanes.all
+    assert await soon(only) == ALL
+    assert isinstance(await soon(only), Revoked)
+    assert await soon(only) == Idle()
+
+
+class Loop:
+    """Takes events until it is to stop, or ends at the first poll with `ends`."""
+
+    def __init__(self, lane: Lane, ends: ExitCode | Exception | None = None) -> None:
+        self._lane = lane
+        self._ends = ends
+
+    async def run(self) -> ExitCode:
+        while not isinstance(event := await self._lane.next(), Stopping):
+            if isinstance(event, Records) and self._ends is not None:
+                if isinstance(self._ends, Exception):
+                    raise self._ends
+                return self._ends
+        return ExitCode.CLEAN
+
+
+@pytest.mark.parametrize("code", [ExitCode.FENCED, ExitCode.STOPPED_THE_LINE])
+async def test_how_one_lane_ends_is_how_all_end(code: ExitCode) -> None:
+    lanes = Lanes(Script(ALL, poll(1)), 3)
+    loops = [Loop(lane, code) for lane in lanes.all]
+    assert await asyncio.wait_for(lanes.run(loops), 5) is code
+
+
+async def test_what_one_lane_raises_ends_them_all() -> None:
+    lanes = Lanes(Script(ALL, poll(1)), 2)
+    loops = [Loop(lane, ValueError("a rule")) for lane in lanes.all]
+    with pytest.raises(ValueError, match="a rule"):
+        await asyncio.wait_for(lanes.run(loops), 5)
+
+
+async def test_one_lane_works_while_the_other_ones_transaction_waits(database: str, pool: Pool, broker: Broker) -> None:
+    await book(pool)
+    both_at_work = asyncio.Barrier(2)
+
+    async def meet(tx: Connection, batch: Batch[int]) -> list[Output]:
+        await both_at_work.wait()
+        return await apply(tx, batch)
+
+    plan = Plan(
+        [WorkerSpec("book", {TOPIC: decode}, meet, lanes=2)], topics=(TOPIC, "messages.accepted", "dead.letters")
+    )
+    async with at_work(database, broker, plan):
+        await broker.produce(TOPIC, [(None, b"1")], partition=0)
+        await broker.produce(TOPIC, [(None, b"2")], partition=1)
+        async with asyncio.timeout(20):
+            while await rows(pool) != [1, 2]:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
