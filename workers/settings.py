@@ -73,7 +73,9 @@ class Settings(BaseSettings):
     )
     fetch_min_bytes: int = Field(default=1, ge=1, le=_MEBIBYTE, description="Kafka waits for so many bytes")
     fetch_max_wait_ms: int = Field(default=250, ge=1, le=5_000, description="… but no longer than this")
-    database_connections: int = Field(default=10, ge=2, le=100, description="most connections of one process; `all` needs at least 6")
+    database_connections: int = Field(
+        default=10, ge=2, le=100, description="most connections of one process; `all` needs at least 6"
+    )
     unreachable_after_s: float = Field(
         default=60.0, gt=0, le=600, description="after how long a server that does not answer ends the process"
     )

@@ -55,6 +55,7 @@ class PostgresLedger:
         self._unreachable_after_s = unreachable_after_s
         self._probe = probe
         self._held: Connection | None = None
+        self._transactions = 0
         self._renew()
 
     def _renew(self) -> None:
@@ -71,6 +72,7 @@ class PostgresLedger:
             try:
                 async with translated():
                     self._held = await self._pool.acquire()
+                    self._transactions = 0
                     await progress.adopt(self._held, self._owner.lease)
             except ConnectionLost as error:
                 await self.close()
@@ -129,6 +131,7 @@ class PostgresLedger:
     async def transact(self, steps: Sequence[Step], body: Body, settled: Sequence[OwedKey]) -> Effects:
         """See the protocol; the numbers are those of the loop."""
         connection = self._connection
+        await self._renew_plans(connection)
         async with translated(connection), connection.transaction():
             # 3. fence and advance
             now: datetime = await progress.advance(connection, self._owner.lease, steps)
@@ -143,6 +146,14 @@ class PostgresLedger:
             await self._probe("before_commit")
             # 6. COMMIT, at the end of the block
         return effects
+
+    async def _renew_plans(self, connection: Connection) -> None:
+        # PostgreSQL keeps the plan of a statement from its sixth use on. Made for a table that was empty then, it reads
+        # all of it until statistics are gathered: so plans are made anew each time the transactions have doubled.
+        self._transactions += 1
+        if self._transactions.bit_count() == 1:
+            async with translated(connection):
+                await progress.forget_plans(connection)
 
     async def earlier(self, keys: Collection[TopicKey]) -> Sequence[Earlier]:
         """See the protocol."""

@@ -102,6 +102,11 @@ async def adopt(connection: Connection, lease: UUID) -> None:
     await connection.execute(_QUERIES["adopt"], lease)
 
 
+async def forget_plans(connection: Connection) -> None:
+    """Every statement of this connection is planned anew at its next use."""
+    await connection.execute(_QUERIES["forget_plans"])
+
+
 async def advance(connection: Connection, lease: UUID, steps: Sequence[Step]) -> datetime:
     """The compare-and-set that every transaction begins with; returns the transaction's time.
 

@@ -3,6 +3,9 @@
 -- name: wait_a_second
 SET LOCAL lock_timeout = '1s'
 
+-- name: forget_plans
+DISCARD PLANS
+
 -- name: take
 INSERT INTO progress AS p
     (topic, partition, consumer_group, lease, owner, generation, backend_pid, backend_start)
