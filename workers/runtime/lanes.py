@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final, Protocol, assert_never
 
 from workers.errors import ExitCode
 from workers.runtime.batch import RawRecord, Source
@@ -99,6 +99,8 @@ class Lanes:
             case Stopping():
                 for lane in self.all:
                     lane.change(event)
+            case _:
+                assert_never(event)
 
     def _shares(self, slices: Mapping[Source, Sequence[RawRecord]]) -> "dict[Lane, dict[Source, Sequence[RawRecord]]]":
         shares: dict[Lane, dict[Source, Sequence[RawRecord]]] = {}
