@@ -19,9 +19,10 @@ class Asked:
     def event(self) -> asyncio.Event:
         """Set once somebody asks, or has asked; for the running loop."""
         event = asyncio.Event()
+        # In this order: a signal in between is seen by one of the two.
+        self._told = asyncio.get_running_loop(), event
         if self._came:
             event.set()
-        self._told = asyncio.get_running_loop(), event
         return event
 
     def note(self, _number: int, _frame: object) -> None:
