@@ -119,6 +119,7 @@ MAY_READ_MUCH: Final[Mapping[str, str]] = {
     "mac.forget_counts": _RECOUNTING,
     "mac.recount_contacts": _RECOUNTING,
     "mac.recount_messages": _RECOUNTING,
+    "mac.forget_all_counted": _RECOUNTING,
     "mac.recount_shards": _RECOUNTING,
     "mac.span_of_messages": _RECOUNTING,
     "reports.backlog": "counts what waits, when an operator asks",

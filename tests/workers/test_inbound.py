@@ -1,6 +1,7 @@
 """The inbound room on a real database: records in, views and facts out."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -12,9 +13,10 @@ from tests.workers.records import DAY, WORKSPACE, at, batch, message, uuid_of
 from workers.billing import cycles
 from workers.inbound import releasing, revising, worker
 from workers.rules.blocks import BlockChange, Interval
+from workers.rules.cycles import Setting
 from workers.runtime.batch import Output, Record
 from workers.runtime.jobs import Unfinished
-from workers.store import contacts, messages
+from workers.store import contacts, messages, workspaces
 
 
 async def ingest(pool: Pool, *records: Record[Any], now: datetime | None = None) -> list[Output]:
@@ -155,6 +157,67 @@ async def test_a_late_block_takes_the_contact_out_of_later_cycles(pool: Pool) ->
 
     assert await rows(pool, ACTIVE) == [(1,), (0,)]
     assert await rows(pool, "SELECT count(*) FROM mac_contacts") == [(1,)]
+
+
+async def test_who_was_taken_out_of_a_cycle_is_counted_again_by_the_next_message(pool: Pool) -> None:
+    month = 31 * 24 * 60
+    await ingest(pool, message(minutes=0), message(minutes=month))
+    await blocks(pool, (10, month + 10))
+    assert await rows(pool, ACTIVE) == [(1,), (0,)]
+
+    await ingest(pool, message(minutes=month + 20))
+    assert await rows(pool, ACTIVE) == [(1,), (1,)]
+
+
+async def test_a_straggler_is_the_earlier_proof_and_what_follows_asks_nobody(pool: Pool) -> None:
+    month = 31 * 24 * 60
+    remembered = "SELECT counted_at FROM contacts"
+    proofs = "SELECT first_counted_at FROM mac_contacts ORDER BY cycle_start"
+    await ingest(pool, message(minutes=month + 5))
+    assert await rows(pool, remembered) == [(at(month + 5),)]
+    await ingest(pool, message(minutes=month + 3))
+    assert await rows(pool, remembered) == [(at(month + 3),)]
+    await ingest(pool, message(minutes=7), message(minutes=month + 9))
+    assert await rows(pool, remembered) == [(at(month + 3),)]
+    assert await rows(pool, proofs) == [(at(7),), (at(month + 3),)]
+
+    seen: list[str] = []
+    async with pool.acquire() as tx:
+        with tx.query_logger(lambda query: seen.append(query.query)):
+            await worker.apply(tx, batch(message(minutes=month + 11)))
+    assert not [query for query in seen if "mac_" in query]
+
+
+async def test_a_stranger_is_called_what_the_newest_message_says(pool: Pool) -> None:
+    await ingest(pool, message(minutes=5, name="B"), message(minutes=9, name=None), message(minutes=3, name="A"))
+    shown = "SELECT display_name, first_name FROM contact_overview"
+    assert await rows(pool, shown) == [("B", "B")]
+    assert await rows(pool, "SELECT connected_at FROM identities") == [(at(3),)]
+
+
+async def test_settings_are_read_once_and_again_when_they_change(pool: Pool) -> None:
+    async def statements(*records: Record[Any]) -> list[str]:
+        seen: list[str] = []
+        async with pool.acquire() as tx, tx.transaction():
+            with tx.query_logger(lambda query: seen.append(query.query)):
+                await worker.apply(tx, batch(*records))
+        return [query for query in seen if "settings_log" in query]
+
+    await ingest(pool, message())
+    assert len(await statements(message(minutes=1))) == 1
+    assert await statements(message(minutes=2)) == []
+    async with pool.acquire() as tx, tx.transaction():
+        setting = Setting(DAY, uuid_of("set"), "", "count_reactions", value=False)
+        await workspaces.lock(tx, [WORKSPACE])
+        await workspaces.add_settings(tx, [(WORKSPACE, setting)])
+    assert len(await statements(message(minutes=3))) == 1
+    with suppress(ZeroDivisionError):  # what is rolled back was never so
+        async with pool.acquire() as tx, tx.transaction():
+            await worker.apply(tx, batch(message(minutes=4, channel_id="other")))
+            await worker.apply(tx, batch(message(minutes=5, channel_id="other")))
+            _ = 1 / 0
+    await ingest(pool, message(minutes=6, channel_id="other"))
+    assert await rows(pool, "SELECT channel_id FROM channels ORDER BY 1") == [("other",), ("whatsapp-main",)]
 
 
 async def test_an_echo_is_stored_as_outbound_and_bypasses_a_block(pool: Pool) -> None:

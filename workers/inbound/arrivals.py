@@ -23,16 +23,13 @@ class Arrival(Struct, frozen=True, gc=False):
     """One message and what can be said of it without looking at anything stored but settings."""
 
     record: Record[InboundMessage]
+    key: MessageKey
     message_id: UUID
     direction: Direction
     digest: int
     event_time: datetime
     identity: Identity
     identity_key: IdentityKey
-
-    @property
-    def key(self) -> MessageKey:
-        return self.record.value.workspace_id, self.message_id
 
 
 def understand(record: Record[InboundMessage], workspace: Workspace) -> Arrival:
@@ -42,15 +39,10 @@ def understand(record: Record[InboundMessage], workspace: Workspace) -> Arrival:
     identity, identity_key = _identity(
         message.workspace_id, message.channel, message.channel_id, message.sender.address, region
     )
-    return Arrival(
-        record=record,
-        message_id=message_id(message.workspace_id, message.channel_id, direction, message.provider_message_id),
-        direction=direction,
-        digest=content_digest(message),
-        event_time=event_time(message.sent_at, message.received_at, record.timestamp),
-        identity=identity,
-        identity_key=identity_key,
-    )
+    id_ = message_id(message.workspace_id, message.channel_id, direction, message.provider_message_id)
+    at = event_time(message.sent_at, message.received_at, record.timestamp)
+    key = message.workspace_id, id_
+    return Arrival(record, key, id_, direction, content_digest(message), at, identity, identity_key)
 
 
 @lru_cache(maxsize=65_536)

@@ -1,6 +1,6 @@
 """What a poll's messages change: from what was loaded to what is saved, in memory."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -13,56 +13,80 @@ from workers.rules import opt_out
 from workers.rules.contact import Contact
 from workers.rules.conversations import opens
 from workers.rules.inbound import Dropped, Facts, Verdict, judge
-from workers.store.contacts import ContactKey, IdentityKey, Owned
+from workers.rules.mac import counted_already, counted_since
+from workers.store.contacts import ContactKey, IdentityKey
 from workers.store.mac import Proof
 from workers.store.messages import MessageRow, Said
+from workers.store.senders import Interaction, Introduction, Sender, Stranger
 from workers.store.workspaces import Workspace
 
 IdentityId = tuple[str, int]
+Names = tuple[str | None, str | None, str | None]
+"""Display name, language, avatar."""
 
 
 class Judged(Struct, frozen=True, gc=False):
     """A message with its verdict. `body` is its JSON as it travels, without the ids."""
 
     arrival: Arrival
-    owner: Owned
-    contact: Contact
+    sender: Sender
     verdict: Verdict
     body: bytes
 
     @property
+    def contact(self) -> Contact:
+        return self.sender.contact
+
+    @property
     def contact_key(self) -> ContactKey:
-        return self.contact.workspace_id, self.contact.contact_id
+        return self.sender.contact.workspace_id, self.sender.contact.contact_id
 
 
 @dataclass(slots=True)
 class Changes:
-    """Everything one poll of messages changes, set by set."""
+    """Everything one poll of messages changes, set by set.
+
+    `counted`: event times to remember, so that the next poll need not prove again what `proofs` prove now. `earliest`:
+    of each workspace whose first message came later.
+    """
 
     judged: list[Judged] = field(default_factory=list)
+    proofs: list[Proof] = field(default_factory=list)
+    counted: dict[ContactKey, datetime] = field(default_factory=dict)
+    earliest: dict[str, datetime] = field(default_factory=dict)
     opened: dict[ContactKey, datetime] = field(default_factory=dict)
     connected: dict[IdentityId, tuple[datetime, str]] = field(default_factory=dict)
     opted: dict[IdentityId, tuple[datetime, UUID, bool]] = field(default_factory=dict)
     said: set[Said] = field(default_factory=set)
 
 
+def interactions(arrivals: Iterable[Arrival]) -> dict[IdentityKey, Interaction]:
+    """The earliest interaction of each address."""
+    earliest: dict[IdentityKey, Interaction] = {}
+    for arrival in arrivals:
+        known = earliest.get(arrival.identity_key)
+        if known is None or arrival.event_time < known.at:
+            channel_id = arrival.record.value.channel_id
+            earliest[arrival.identity_key] = Interaction(arrival.identity, channel_id, arrival.event_time)
+    return earliest
+
+
 def decide(
-    arrivals: Iterable[Arrival],
-    workspaces: Mapping[str, Workspace],
-    owners: Mapping[IdentityKey, Owned],
-    contacts: Mapping[ContactKey, Contact],
+    arrivals: Iterable[Arrival], workspaces: Mapping[str, Workspace], senders: Mapping[IdentityKey, Sender]
 ) -> Changes:
     """Judge every message and gather what follows from it."""
     changes = Changes()
     for arrival in arrivals:
-        message = arrival.record.value
-        owner = owners[arrival.identity_key]
-        contact = contacts[message.workspace_id, owner.contact_id]
-        facts = Facts(message.kind, message.channel_id, arrival.event_time)
-        verdict = judge(facts, contact.intervals, workspaces[message.workspace_id].calendar)
-        judged = Judged(arrival, owner, contact, verdict, encode_body(message))
+        message, at = arrival.record.value, arrival.event_time
+        sender, workspace = senders[arrival.identity_key], workspaces[message.workspace_id]
+        verdict = judge(Facts(message.kind, message.channel_id, at), sender.contact.intervals, workspace.calendar)
+        judged = Judged(arrival, sender, verdict, encode_body(message))
         changes.judged.append(judged)
+        if workspace.first_message_at is None or at < workspace.first_message_at:
+            changes.earliest[message.workspace_id] = min(at, changes.earliest.get(message.workspace_id, at))
         _note_interaction(changes, judged)
+        if verdict.counted and not counted_already(sender.counted_at, verdict.cycle, at):
+            _note_activity(changes, judged)
         if not isinstance(verdict, Dropped):
             _note_acceptance(changes, judged)
     return changes
@@ -70,63 +94,97 @@ def decide(
 
 def _note_interaction(changes: Changes, judged: Judged) -> None:
     # Dropped or not: the address wrote on this channel, and an opt-out counts even from a blocked contact.
-    arrival, owner = judged.arrival, judged.owner
-    message = arrival.record.value
-    identity = message.workspace_id, owner.identity_id
-    at = arrival.event_time
-    if owner.connected_at is None or at < owner.connected_at:
+    arrival, sender = judged.arrival, judged.sender
+    message, at = arrival.record.value, arrival.event_time
+    if sender.connected_at is None or at < sender.connected_at:
+        identity = message.workspace_id, sender.identity_id
         known = changes.connected.get(identity)
         if known is None or at < known[0]:
             changes.connected[identity] = at, message.channel_id
     said = opt_out.opted_out_by(message.channel, message.kind, message.content.text)
     if said is not None:
+        identity = message.workspace_id, sender.identity_id
         latest = changes.opted.get(identity)
         if latest is None or (at, arrival.message_id) > latest[:2]:
             changes.opted[identity] = at, arrival.message_id, said
 
 
+def _note_activity(changes: Changes, judged: Judged) -> None:
+    key, known = judged.contact_key, judged.sender.counted_at
+    changes.proofs.append(_proof(judged))
+    since = counted_since(changes.counted.get(key, known), judged.verdict.cycle, judged.arrival.event_time)
+    if since != known:
+        changes.counted[key] = since
+
+
 def _note_acceptance(changes: Changes, judged: Judged) -> None:
-    contact, arrival = judged.contact, judged.arrival
-    message, key = arrival.record.value, judged.contact_key
+    contact, arrival = judged.sender.contact, judged.arrival
+    message = arrival.record.value
     if contact.conversation_status != "open" and opens(message.kind, arrival.event_time, contact.last_closing):
+        key = judged.contact_key
         changes.opened[key] = max(arrival.event_time, changes.opened.get(key, arrival.event_time))
     sender = message.sender
     if sender.name is not None and sender.name != contact.display_name:
-        changes.said.add((*key, "name"))
+        changes.said.add((*judged.contact_key, "name"))
     if sender.language is not None and sender.language != contact.language:
-        changes.said.add((*key, "language"))
+        changes.said.add((*judged.contact_key, "language"))
     if sender.avatar_url is not None and sender.avatar_url != contact.avatar_url:
-        changes.said.add((*key, "avatar_url"))
+        changes.said.add((*judged.contact_key, "avatar_url"))
+
+
+def introductions(changes: Changes, strangers: Mapping[ContactKey, Stranger]) -> list[Introduction]:
+    """Contacts that nobody knew, with what follows from their first messages."""
+    said = _said_last(changes.judged, strangers)
+    return [
+        Introduction(stranger, changes.opened.get(key), *said[key], changes.counted.get(key))
+        for key, stranger in strangers.items()
+    ]
+
+
+def _said_last(judged: Iterable[Judged], strangers: Collection[ContactKey]) -> dict[ContactKey, Names]:
+    said: dict[ContactKey, Names] = dict.fromkeys(strangers, (None, None, None))
+    theirs = [j for j in judged if j.contact_key in said and not isinstance(j.verdict, Dropped)]
+    for j in sorted(theirs, key=lambda j: (j.arrival.event_time, j.arrival.message_id)):
+        name, language, avatar_url = said[j.contact_key]
+        sender = j.arrival.record.value.sender
+        said[j.contact_key] = (
+            name if sender.name is None else sender.name,
+            language if sender.language is None else sender.language,
+            avatar_url if sender.avatar_url is None else sender.avatar_url,
+        )
+    return said
 
 
 def message_row(judged: Judged, workspace: Workspace, now: datetime) -> MessageRow:
     """The row of a judged message; what is dropped keeps its content for the quarantine only."""
     arrival, verdict = judged.arrival, judged.verdict
     message = arrival.record.value
-    dropped = isinstance(verdict, Dropped)
-    days = workspace.policies.quarantine_days
-    erased = dropped and days == 0
-    return MessageRow(
-        workspace_id=message.workspace_id,
-        message_id=arrival.message_id,
-        identity_id=judged.owner.identity_id,
-        channel_id=message.channel_id,
-        channel=message.channel,
-        kind=message.kind,
-        event_time=arrival.event_time,
-        drop_reason=verdict.reason if isinstance(verdict, Dropped) else None,
-        mac_rule=verdict.rule if isinstance(verdict, Dropped) else None,
-        block_start=verdict.block_start,
-        counted=verdict.counted,
-        decided_at=now,
-        content_digest=arrival.digest,
-        body=None if erased else judged.body.decode(),
-        erase_at=now + timedelta(days=days) if dropped and not erased else None,
+    reason = rule = erase_at = None
+    body: str | None = judged.body.decode()
+    if isinstance(verdict, Dropped):
+        reason, rule = verdict.reason, verdict.rule
+        days = workspace.policies.quarantine_days
+        body, erase_at = (body, now + timedelta(days=days)) if days else (None, None)
+    return MessageRow(  # by position, which is several times faster than by name
+        message.workspace_id,
+        arrival.message_id,
+        judged.sender.identity_id,
+        message.channel_id,
+        message.channel,
+        message.kind,
+        arrival.event_time,
+        reason,
+        rule,
+        verdict.block_start,
+        verdict.counted,
+        now,
+        arrival.digest,
+        body,
+        erase_at,
     )
 
 
-def proof(judged: Judged) -> Proof:
-    """A counted message as proof that its contact was active."""
+def _proof(judged: Judged) -> Proof:
     source = judged.arrival.record.source
     return Proof(
         judged.contact.workspace_id,

@@ -53,16 +53,9 @@ def verdict_fact(judged: Judged, now: datetime) -> Output:
             event_time=arrival.event_time,
             revision=1,
         )
-    fact = Fact(
-        topic=topic,
-        key=record.key or f"{message.workspace_id}:{message.channel}:{message.sender.address}".encode(),
-        value=value,
-        ce_id=fact_id(topic, message.workspace_id, text_of(arrival.message_id)),
-        workspace_id=message.workspace_id,
-        time=now,
-        traceparent=record.traceparent,
-    )
-    return Output(record.source, fact)
+    key = record.key or f"{message.workspace_id}:{message.channel}:{message.sender.address}".encode()
+    ce_id = fact_id(topic, message.workspace_id, text_of(arrival.message_id))
+    return Output(record.source, Fact(topic, key, value, ce_id, message.workspace_id, now, record.traceparent))
 
 
 def revision_fact(

@@ -6,13 +6,14 @@ from datetime import datetime
 from schemas.decoding import decode_inbound
 from schemas.inbound import InboundMessage
 from workers.inbound.arrivals import understand, without_repeats
-from workers.inbound.decide import Changes, Judged, decide, message_row, proof
+from workers.inbound.decide import Changes, Judged, decide, interactions, introductions, message_row
 from workers.inbound.facts import verdict_fact
 from workers.runtime.batch import Batch, Connection, Output, WorkerSpec
 from workers.runtime.tasks import both, portions
-from workers.store import contacts, mac, messages, workspaces
+from workers.store import contacts, mac, messages, senders, workspaces
 from workers.store.contacts import ContactKey
 from workers.store.messages import Said
+from workers.store.senders import Stranger
 
 
 async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
@@ -24,25 +25,28 @@ async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
 
     stored = await messages.digests(tx, {a.key for a in arrivals})
     new, conflicts = without_repeats(arrivals, stored)
-    wanted = {a.identity_key: (a.identity, a.record.value.channel_id) for a in reversed(new)}
-    owners, made = await contacts.find_or_add(tx, wanted)
-    locked = await contacts.lock_shared(tx, {(key.workspace_id, owner.contact_id) for key, owner in owners.items()})
+    met = await senders.find(tx, {a.identity_key for a in new})
+    strangers: dict[ContactKey, Stranger] = {}
+    if unknown := [a for a in new if a.identity_key not in met]:
+        made, strangers = await senders.add(tx, interactions(unknown))
+        met |= made
 
-    changes = decide(new, tenants, owners, locked)
+    changes = decide(new, tenants, met)
 
-    touched = await _save_contacts(tx, changes)
     rows = [message_row(j, tenants[j.contact.workspace_id], batch.now) for j in changes.judged]
     # The longest statement; PostgreSQL need not wait for us, nor we for it.
     _, facts = await both(messages.add(tx, rows), _verdict_facts(changes.judged, batch.now))
     await messages.count_conflicts(tx, conflicts, batch.now)
-    renamed = await _save_names(tx, changes.said)
-    await contacts.mark_dirty(tx, made | touched | renamed)
-    seen = ((j.contact.workspace_id, j.arrival.event_time) for j in changes.judged)
-    earlier = workspaces.earlier_than_known(seen, tenants)
-    cycles = ((w, cycle) for w, at in earlier.items() for cycle, _ in tenants[w].calendar.between(at, batch.now))
-    await mac.add(tx, [proof(j) for j in changes.judged if j.verdict.counted], cycles)
+    await senders.introduce(tx, introductions(changes, strangers))
+    await _save_contacts(tx, changes, strangers)
+    cycles = (
+        (workspace_id, cycle)
+        for workspace_id, at in changes.earliest.items()
+        for cycle, _ in tenants[workspace_id].calendar.between(at, batch.now)
+    )
+    await mac.add(tx, changes.proofs, cycles)
     # Last, as another poll waits for it that may have made what this one still needs.
-    await workspaces.note_first_messages(tx, earlier)
+    await workspaces.note_first_messages(tx, changes.earliest)
     return facts
 
 
@@ -56,11 +60,14 @@ async def _verdict_facts(judged: Sequence[Judged], now: datetime) -> list[Output
     return facts
 
 
-async def _save_contacts(tx: Connection, changes: Changes) -> set[ContactKey]:
-    await contacts.open_conversations(tx, changes.opened)
+async def _save_contacts(tx: Connection, changes: Changes, introduced: Collection[ContactKey]) -> None:
     await contacts.connect(tx, changes.connected)
     await contacts.opt(tx, changes.opted)
-    return set(changes.opened)
+    await senders.note_counted(tx, {key: at for key, at in changes.counted.items() if key not in introduced})
+    opened = {key: at for key, at in changes.opened.items() if key not in introduced}
+    await contacts.open_conversations(tx, opened)
+    renamed = await _save_names(tx, {said for said in changes.said if said[:2] not in introduced})
+    await contacts.mark_dirty(tx, opened.keys() | renamed)
 
 
 async def _save_names(tx: Connection, said: Collection[Said]) -> set[ContactKey]:

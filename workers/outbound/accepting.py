@@ -145,6 +145,7 @@ async def _store(
     await mac.add(tx, [_proof(m) for m in new if m.verdict.counted], cycles)
     moved = [m for m in told if m.acceptance.accepted_before is not None]
     if moved:
+        await contacts.lock_for_update(tx, {(m.send.workspace_id, m.owner.contact_id) for m in moved})
         await sends.move_messages(tx, [_move(m) for m in moved])
         await mac.prove_again(tx, {a: m.acceptance.shard for m in moved for a in _touched(m, tenants)})
 

@@ -30,3 +30,15 @@ def counts(
     if dropped and block_start is not None:
         return settings.mac_block_effect == "next_cycle" and cycle.start <= block_start
     return True
+
+
+def counted_already(counted_at: datetime | None, cycle: Cycle, at: datetime) -> bool:
+    """A message of that time proves nothing new about a contact that `counted_at` says is counted in the cycle."""
+    return counted_at is not None and cycle.start <= counted_at < cycle.end and counted_at < at
+
+
+def counted_since(counted_at: datetime | None, cycle: Cycle, at: datetime) -> datetime:
+    """What to remember once a message of that time counts: the earliest of the newest cycle."""
+    if counted_at is None or counted_at < cycle.start:
+        return at
+    return min(counted_at, at) if counted_at < cycle.end else counted_at

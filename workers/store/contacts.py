@@ -45,6 +45,10 @@ def key_of(workspace_id: str, identity: Identity) -> IdentityKey:
     return IdentityKey(workspace_id, identity.channel, identity.scope, identity.lookup)
 
 
+def contact_key(contact: Contact) -> ContactKey:
+    return contact.workspace_id, contact.contact_id
+
+
 async def find(tx: Connection, keys: Collection[IdentityKey]) -> dict[IdentityKey, Owned]:
     """The identities that exist."""
     ordered = list(keys)
@@ -67,8 +71,8 @@ async def find_or_add(
     missing = sorted(wanted.keys() - owned.keys())
     if not missing:
         return owned, set()
-    rows = [(*key, wanted[key][0].address, uuid4(), wanted[key][1]) for key in missing]
-    won = dict(await tx.fetch(_SQL["add_identities"], *columns(rows, 7)))
+    rows = [(*key, wanted[key][0].address, uuid4(), wanted[key][1], None) for key in missing]
+    won = dict(await tx.fetch(_SQL["add_identities"], *columns(rows, 8)))
     made = {key: Owned(won[row[5]], row[5], None) for key, row in zip(missing, rows, strict=True) if row[5] in won}
     fresh = [(key.workspace_id, owner.contact_id, *_reach(wanted[key][0])) for key, owner in made.items()]
     await tx.execute(_SQL["add_contacts"], *columns(fresh, 5))
@@ -163,11 +167,11 @@ def columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
 
 
 def _contacts(rows: Iterable[Any]) -> dict[ContactKey, Contact]:
-    found = (_contact(*row) for row in rows)
+    found = (contact_of(*row) for row in rows)
     return {(contact.workspace_id, contact.contact_id): contact for contact in found}
 
 
-def _contact(  # in the order of the statement's columns: unpacking is the fastest way to read a row
+def contact_of(
     workspace_id: str,
     contact_id: UUID,
     conversation_id: UUID,
@@ -177,6 +181,7 @@ def _contact(  # in the order of the statement's columns: unpacking is the faste
     blocked_by: str | None,
     *others: Any,
 ) -> Contact:
+    """A contact from a row of the statements that lock: unpacking is the fastest way to read one."""
     intervals = _intervals(blocks, blocked_by) if blocks else ()
     return Contact(workspace_id, contact_id, conversation_id, profile_id, profile_at, intervals, *others)
 

@@ -74,10 +74,14 @@ async def _save_better(tx: Connection, proofs: Iterable[Proof]) -> list[Proof]:
 
 
 async def prove_again(tx: Connection, changed: Mapping[Active, str]) -> None:
-    """After messages began or ceased to count: find each proof again, or that there is none. Values are shards."""
+    """After messages began or ceased to count: find each proof again, or that there is none. Values are shards.
+
+    The contacts must be locked for update: who judges a message meanwhile may rely on a proof that goes.
+    """
     keys = list(changed)
     if not keys:
         return
+    await tx.execute(_SQL["forget_counted"], *columns([(k.workspace_id, k.contact_id) for k in keys], 2))
     wanted = [(k.workspace_id, k.cycle.start, k.cycle.end, k.contact_id) for k in keys]
     found = {keys[row["position"] - 1]: row for row in await tx.fetch(_SQL["earliest_counted"], *columns(wanted, 4))}
     triples = [(k.workspace_id, k.cycle.start, k.contact_id) for k in keys]
@@ -127,6 +131,7 @@ async def recount(tx: Connection, workspace_id: str, cycles: Sequence[tuple[Cycl
         [s.count_broadcasts for s in settings],
         [msgspec.json.encode(sorted(s.uncounted_channels)).decode() for s in settings],
     )
+    await tx.execute(_SQL["forget_all_counted"], workspace_id)
     revisions = {r["cycle_start"]: int(r["revision"]) for r in await tx.fetch(_SQL["forget_counts"], workspace_id)}
     await tx.execute(_SQL["recount_contacts"], workspace_id, starts, ends)
     following = [revisions.get(start, 0) + 1 for start in starts]

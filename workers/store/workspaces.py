@@ -1,10 +1,12 @@
 """Tenants, their channels and their settings. Both exist from their first record on."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from typing import Final, NamedTuple
+from uuid import UUID
 
 import msgspec
 
@@ -15,6 +17,16 @@ from workers.store.contacts import columns
 from workers.store.queries import load
 
 _SQL = load("workspaces")
+_MOST_RECENT: Final = 4_096
+
+
+class _Contents(NamedTuple):
+    settings: tuple[Setting, ...]
+    channels: Mapping[str, str]
+
+
+# By version, which no two states of any workspace share: not even one that was rolled back.
+_RECENT: Final[dict[UUID, _Contents]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +51,23 @@ async def share(tx: Connection, used_channels: Collection[tuple[str, str, str]])
     Settings cannot change until the transaction ends: their writers wait for it.
     """
     ids = sorted({workspace_id for workspace_id, _, _ in used_channels})
-    known = await tx.fetch(_SQL["lock_workspaces_shared"], ids)
-    if len(known) < len(ids):
+    rows = await tx.fetch(_SQL["lock_workspaces_shared"], ids)
+    if len(rows) < len(ids):
         await tx.execute(_SQL["add_workspaces"], ids)
-        known = await tx.fetch(_SQL["lock_workspaces_shared"], ids)
-    return await _read(tx, ids, known, used_channels)
+        rows = await tx.fetch(_SQL["lock_workspaces_shared"], ids)
+    contents = await _contents(tx, {workspace_id: version for workspace_id, _, version in rows})
+    tenants = {workspace_id: _workspace(workspace_id, first, contents[workspace_id]) for workspace_id, first, _ in rows}
+    await add_channels(tx, {u for u in used_channels if u[1] and u[1] not in tenants[u[0]].channels})
+    return tenants
 
 
 async def lock(tx: Connection, workspace_ids: Iterable[str]) -> dict[str, Workspace]:
     """The workspaces for a change of their settings: ingest of these waits until the transaction ends."""
     ids = sorted(set(workspace_ids))
     await tx.execute(_SQL["add_workspaces"], ids)
-    return await _read(tx, ids, await tx.fetch(_SQL["lock_workspaces"], ids), ())
+    rows = await tx.fetch(_SQL["lock_workspaces"], ids)
+    contents = await _contents(tx, {workspace_id: version for workspace_id, _, version in rows})
+    return {workspace_id: _workspace(workspace_id, first, contents[workspace_id]) for workspace_id, first, _ in rows}
 
 
 async def add_settings(tx: Connection, new: Iterable[tuple[str, Setting]]) -> None:
@@ -61,7 +78,8 @@ async def add_settings(tx: Connection, new: Iterable[tuple[str, Setting]]) -> No
 
 async def add_channels(tx: Connection, channels: Iterable[tuple[str, str, str]]) -> None:
     """Channels as (workspace_id, channel_id, channel); one that exists keeps its kind."""
-    await tx.execute(_SQL["add_channels"], *columns(sorted(set(channels)), 3))
+    if new := sorted(set(channels)):
+        await tx.execute(_SQL["add_channels"], *columns(new, 3))
 
 
 def earlier_than_known(seen: Iterable[tuple[str, datetime]], tenants: Mapping[str, Workspace]) -> dict[str, datetime]:
@@ -78,12 +96,19 @@ async def note_first_messages(tx: Connection, earliest: Mapping[str, datetime]) 
         await tx.execute(_SQL["note_first_messages"], list(earliest), list(earliest.values()))
 
 
-async def _read(
-    tx: Connection,
-    ids: list[str],
-    rows: Iterable[Mapping[str, datetime]],
-    used: Collection[tuple[str, str, str]],
-) -> dict[str, Workspace]:
+async def _contents(tx: Connection, versions: Mapping[str, UUID]) -> dict[str, _Contents]:
+    """Settings and channels by workspace; what this process has read of the same version before is not read again."""
+    unread = [workspace_id for workspace_id, version in versions.items() if version not in _RECENT]
+    found = {workspace_id: _RECENT[version] for workspace_id, version in versions.items() if version in _RECENT}
+    if unread:
+        found |= await _read(tx, unread)
+        _RECENT.update({versions[workspace_id]: found[workspace_id] for workspace_id in unread})
+        for version in list(_RECENT)[: max(0, len(_RECENT) - _MOST_RECENT)]:
+            del _RECENT[version]
+    return found
+
+
+async def _read(tx: Connection, ids: Sequence[str]) -> dict[str, _Contents]:
     channels: dict[str, dict[str, str]] = defaultdict(dict)
     settings: dict[str, list[Setting]] = defaultdict(list)
     for workspace_id, channel_id, name, issued_at, command_id, value in await tx.fetch(
@@ -93,20 +118,12 @@ async def _read(
             channels[workspace_id][channel_id] = name
         else:
             settings[workspace_id].append(Setting(issued_at, command_id, channel_id, name, msgspec.json.decode(value)))
-    missing = {u for u in used if u[1] and u[1] not in channels[u[0]]}
-    if missing:
-        await add_channels(tx, missing)
-        for workspace_id, channel_id, channel in sorted(missing):
-            channels[workspace_id].setdefault(channel_id, channel)
-    first = {row["workspace_id"]: row["first_message_at"] for row in rows}
-    return {i: _workspace(i, first[i], tuple(settings[i]), channels[i]) for i in ids}  # type: ignore[index]
+    return {i: _Contents(tuple(settings[i]), channels[i]) for i in ids}
 
 
-def _workspace(
-    workspace_id: str, first: datetime | None, settings: tuple[Setting, ...], channels: Mapping[str, str]
-) -> Workspace:
-    policies, regions, calendar = _meaning(settings)
-    return Workspace(workspace_id, first, settings, policies, calendar, regions, channels)
+def _workspace(workspace_id: str, first: datetime | None, contents: _Contents) -> Workspace:
+    policies, regions, calendar = _meaning(contents.settings)
+    return Workspace(workspace_id, first, contents.settings, policies, calendar, regions, contents.channels)
 
 
 @lru_cache(maxsize=4_096)

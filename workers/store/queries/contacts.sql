@@ -4,11 +4,21 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
     AS wanted (workspace_id, channel, scope, lookup, position)
 JOIN identities i USING (workspace_id, channel, scope, lookup)
 
+-- name: find_and_lock
+-- The history and what is counted come from the locked row: it is read anew after a wait, the address is not.
+SELECT wanted.position, i.identity_id, i.connected_at, c.counted_at, c.contact_id, c.conversation_id, c.profile_id, c.profile_at,
+    c.blocks, c.blocked_by, c.opened_at, c.closed_at, c.display_name, c.language, c.avatar_url, c.phone, c.email
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
+    AS wanted (workspace_id, channel, scope, lookup, position)
+JOIN identities i USING (workspace_id, channel, scope, lookup)
+JOIN contacts c USING (workspace_id, contact_id)
+ORDER BY c.workspace_id, c.contact_id FOR KEY SHARE OF c
+
 -- name: add_identities
-INSERT INTO identities (workspace_id, channel, scope, lookup, address, contact_id, channel_id)
-SELECT workspace_id, channel, scope, lookup, address, contact_id, channel_id
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[])
-    AS new (workspace_id, channel, scope, lookup, address, contact_id, channel_id)
+INSERT INTO identities (workspace_id, channel, scope, lookup, address, contact_id, channel_id, connected_at)
+SELECT workspace_id, channel, scope, lookup, address, contact_id, channel_id, connected_at
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::timestamptz[])
+    AS new (workspace_id, channel, scope, lookup, address, contact_id, channel_id, connected_at)
 ORDER BY workspace_id, channel, scope, lookup
 ON CONFLICT DO NOTHING
 RETURNING contact_id, identity_id
@@ -19,6 +29,25 @@ SELECT workspace_id, contact_id, phone, email, country
 FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[])
     AS new (workspace_id, contact_id, phone, email, country)
 ORDER BY workspace_id, contact_id
+
+-- name: introduce
+WITH made AS (
+    INSERT INTO contacts (workspace_id, contact_id, conversation_id, phone, email, country, opened_at, display_name, first_name,
+        language, avatar_url, counted_at)
+    SELECT workspace_id, contact_id, conversation_id, phone, email, country, opened_at, name, name, language, avatar_url, counted_at
+    FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[], $9::text[],
+            $10::text[], $11::timestamptz[])
+        AS new (workspace_id, contact_id, conversation_id, phone, email, country, opened_at, name, language, avatar_url, counted_at)
+    ORDER BY workspace_id, contact_id
+    RETURNING workspace_id, contact_id, revision
+)
+INSERT INTO dirty_contacts (workspace_id, contact_id, revision) SELECT * FROM made ORDER BY workspace_id, contact_id
+
+-- name: note_counted
+UPDATE contacts c SET counted_at = new.at
+FROM (SELECT * FROM unnest($1::text[], $2::uuid[], $3::timestamptz[]) AS new (workspace_id, contact_id, at)
+    ORDER BY workspace_id, contact_id) AS new
+WHERE c.workspace_id = new.workspace_id AND c.contact_id = new.contact_id
 
 -- name: lock_shared
 SELECT workspace_id, contact_id, conversation_id, profile_id, profile_at, blocks, blocked_by, opened_at, closed_at,

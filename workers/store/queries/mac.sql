@@ -34,6 +34,14 @@ SET first_counted_at = excluded.first_counted_at, first_message_id = excluded.fi
 DELETE FROM mac_contacts WHERE (workspace_id, cycle_start, contact_id) IN (
     SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::uuid[]))
 
+-- name: forget_counted
+UPDATE contacts c SET counted_at = NULL
+FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::uuid[]) AS old (workspace_id, contact_id) ORDER BY workspace_id, contact_id) AS old
+WHERE c.workspace_id = old.workspace_id AND c.contact_id = old.contact_id AND c.counted_at IS NOT NULL
+
+-- name: forget_all_counted
+UPDATE contacts SET counted_at = NULL WHERE workspace_id = $1 AND counted_at IS NOT NULL
+
 -- name: add_to_shards
 WITH changed AS (
     INSERT INTO mac_shards (workspace_id, cycle_start, shard, active_contacts)

@@ -4,19 +4,25 @@ SELECT workspace_id FROM unnest($1::text[]) AS new (workspace_id) ORDER BY works
 ON CONFLICT DO NOTHING
 
 -- name: lock_workspaces_shared
-SELECT workspace_id, first_message_at FROM workspaces
+SELECT workspace_id, first_message_at, version FROM workspaces
 WHERE workspace_id = ANY($1::text[]) ORDER BY workspace_id FOR KEY SHARE
 
 -- name: lock_workspaces
-SELECT workspace_id, first_message_at FROM workspaces
+SELECT workspace_id, first_message_at, version FROM workspaces
 WHERE workspace_id = ANY($1::text[]) ORDER BY workspace_id FOR UPDATE
 
 -- name: add_channels
-INSERT INTO channels (workspace_id, channel_id, channel)
-SELECT DISTINCT ON (workspace_id, channel_id) workspace_id, channel_id, channel
-FROM unnest($1::text[], $2::text[], $3::text[]) AS new (workspace_id, channel_id, channel)
-ORDER BY workspace_id, channel_id
-ON CONFLICT DO NOTHING
+WITH added AS (
+    INSERT INTO channels (workspace_id, channel_id, channel)
+    SELECT DISTINCT ON (workspace_id, channel_id) workspace_id, channel_id, channel
+    FROM unnest($1::text[], $2::text[], $3::text[]) AS new (workspace_id, channel_id, channel)
+    ORDER BY workspace_id, channel_id
+    ON CONFLICT DO NOTHING
+    RETURNING workspace_id
+)
+UPDATE workspaces w SET version = gen_random_uuid()
+FROM (SELECT DISTINCT workspace_id FROM added ORDER BY workspace_id) AS changed
+WHERE w.workspace_id = changed.workspace_id
 
 -- name: channels_and_settings
 -- One round trip instead of two: a row without a moment is a channel, any other one is a setting.
@@ -28,12 +34,18 @@ FROM settings_log WHERE workspace_id = ANY($1::text[])
 ORDER BY workspace_id, issued_at, command_id, channel_id, name
 
 -- name: add_settings
-INSERT INTO settings_log (workspace_id, channel_id, name, issued_at, command_id, value)
-SELECT workspace_id, channel_id, name, issued_at, command_id, value::json
-FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::uuid[], $6::text[])
-    AS new (workspace_id, channel_id, name, issued_at, command_id, value)
-ORDER BY workspace_id, channel_id, name, issued_at, command_id
-ON CONFLICT DO NOTHING
+WITH added AS (
+    INSERT INTO settings_log (workspace_id, channel_id, name, issued_at, command_id, value)
+    SELECT workspace_id, channel_id, name, issued_at, command_id, value::json
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::uuid[], $6::text[])
+        AS new (workspace_id, channel_id, name, issued_at, command_id, value)
+    ORDER BY workspace_id, channel_id, name, issued_at, command_id
+    ON CONFLICT DO NOTHING
+    RETURNING workspace_id
+)
+UPDATE workspaces w SET version = gen_random_uuid()
+FROM (SELECT DISTINCT workspace_id FROM added ORDER BY workspace_id) AS changed
+WHERE w.workspace_id = changed.workspace_id
 
 -- name: note_first_messages
 UPDATE workspaces SET first_message_at = new.at

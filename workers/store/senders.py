@@ -1,0 +1,104 @@
+"""Who wrote the messages of a poll: found and locked in one statement, and made where nobody had the address.
+
+What holds for `workers.store.contacts` holds here: a history is read from the row that is locked.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID, uuid4
+
+from msgspec import Struct
+
+from workers.rules.contact import Contact
+from workers.rules.identities import Identity
+from workers.runtime.batch import Connection
+from workers.store.contacts import ContactKey, IdentityKey, columns, contact_key, contact_of
+from workers.store.queries import load
+
+_SQL = load("contacts")
+
+
+class Interaction(NamedTuple):
+    """The earliest one of an address in a poll."""
+
+    identity: Identity
+    channel_id: str
+    at: datetime
+
+
+class Sender(Struct, frozen=True, gc=False):
+    """An address and its contact, which is counted in the cycle of `counted_at` by a message no later than that."""
+
+    identity_id: int
+    connected_at: datetime | None
+    counted_at: datetime | None
+    contact: Contact
+
+
+class Stranger(NamedTuple):
+    """A contact made for an address that nobody had, and the country that the address says."""
+
+    contact: Contact
+    country: str | None
+
+
+class Introduction(NamedTuple):
+    """A stranger, and what a poll says of them."""
+
+    stranger: Stranger
+    opened_at: datetime | None
+    display_name: str | None
+    language: str | None
+    avatar_url: str | None
+    counted_at: datetime | None
+
+
+async def find(tx: Connection, keys: Collection[IdentityKey]) -> dict[IdentityKey, Sender]:
+    """The senders of addresses that somebody had before, locked as `contacts.lock_shared` locks."""
+    ordered = list(keys)
+    met: dict[IdentityKey, Sender] = {}
+    for position, identity_id, connected_at, counted_at, *contact in await tx.fetch(
+        _SQL["find_and_lock"], *columns(ordered, 4)
+    ):
+        key = ordered[position - 1]
+        met[key] = Sender(identity_id, connected_at, counted_at, contact_of(key.workspace_id, *contact))
+    return met
+
+
+async def add(
+    tx: Connection, new: Mapping[IdentityKey, Interaction]
+) -> tuple[dict[IdentityKey, Sender], dict[ContactKey, Stranger]]:
+    """The senders of addresses that nobody had, and the contacts made for them: those are the caller's to `introduce`.
+
+    Two transactions that meet one new address at once agree on one contact: the second waits and takes the first one's.
+    """
+    made = {key: _contact(key, interaction.identity) for key, interaction in new.items()}
+    rows = [
+        (*key, new[key].identity.address, c.contact_id, new[key].channel_id, new[key].at) for key, c in made.items()
+    ]
+    ids: dict[UUID, int] = dict(await tx.fetch(_SQL["add_identities"], *columns(rows, 8)))
+    won = {key: Sender(ids[c.contact_id], new[key].at, None, c) for key, c in made.items() if c.contact_id in ids}
+    lost = await find(tx, made.keys() - won.keys()) if len(won) < len(made) else {}
+    strangers = {contact_key(s.contact): Stranger(s.contact, new[key].identity.country) for key, s in won.items()}
+    return won | lost, strangers
+
+
+async def introduce(tx: Connection, new: Iterable[Introduction]) -> None:
+    """Store the contacts of new addresses, to be told in contacts.changes."""
+    rows = [
+        (c.workspace_id, c.contact_id, c.conversation_id, c.phone, c.email, country, *said)
+        for (c, country), *said in new
+    ]
+    if rows:
+        await tx.execute(_SQL["introduce"], *columns(rows, 11))
+
+
+async def note_counted(tx: Connection, counted: Mapping[tuple[str, UUID], datetime]) -> None:
+    """Contacts that are counted now, with the event time of a counted message in the newest cycle known."""
+    if counted:
+        await tx.execute(_SQL["note_counted"], *columns([(*key, at) for key, at in counted.items()], 3))
+
+
+def _contact(key: IdentityKey, identity: Identity) -> Contact:
+    return Contact(key.workspace_id, uuid4(), uuid4(), phone=identity.phone, email=identity.email)
