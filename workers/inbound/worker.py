@@ -37,7 +37,8 @@ async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
     # The longest statement; PostgreSQL need not wait for us, nor we for it.
     _, facts = await both(messages.add(tx, rows), _verdict_facts(changes.judged, batch.now))
     await messages.count_conflicts(tx, conflicts, batch.now)
-    await senders.introduce(tx, introductions(changes, strangers))
+    if strangers:
+        await senders.introduce(tx, introductions(changes, strangers))
     await _save_contacts(tx, changes, strangers)
     cycles = (
         (workspace_id, cycle)

@@ -105,8 +105,7 @@ async def prove_again(tx: Connection, changed: Mapping[Active, str]) -> None:
 
 async def add_cycles(tx: Connection, cycles: Iterable[tuple[str, Cycle]]) -> None:
     """Cycles that have a row from now on, also with nobody active."""
-    rows = [(workspace_id, c.start, c.end) for workspace_id, c in set(cycles)]
-    await tx.execute(_SQL["add_cycles"], *columns(rows, 3))
+    await _count(tx, (), cycles)
 
 
 async def without_current_cycle(tx: Connection, now: datetime, limit: int) -> list[tuple[str, datetime]]:
@@ -177,12 +176,14 @@ async def clear_dirty(tx: Connection, marks: Sequence[CycleMark]) -> None:
 async def _count(
     tx: Connection, differences: Sequence[tuple[str, Cycle, str, int]], more_cycles: Iterable[tuple[str, Cycle]] = ()
 ) -> None:
-    # All cycles in one statement: two transactions that make the same ones in two steps may wait for each other.
-    if cycles := {(workspace_id, cycle) for workspace_id, cycle, _, _ in differences} | set(more_cycles):
-        await add_cycles(tx, cycles)
-    if not differences:
+    cycles = {(workspace_id, cycle) for workspace_id, cycle, _, _ in differences} | set(more_cycles)
+    if not cycles:
         return
     sums: Counter[tuple[str, datetime, str]] = Counter()
     for workspace_id, cycle, shard, amount in differences:
         sums[workspace_id, cycle.start, shard] += amount
-    await tx.execute(_SQL["add_to_shards"], *columns([(*key, n) for key, n in sums.items()], 4))
+    await tx.execute(
+        _SQL["count"],
+        *columns([(workspace_id, cycle.start, cycle.end) for workspace_id, cycle in cycles], 3),
+        *columns([(*key, n) for key, n in sums.items()], 4),
+    )

@@ -90,8 +90,7 @@ async def introduce(tx: Connection, new: Iterable[Introduction]) -> None:
         (c.workspace_id, c.contact_id, c.conversation_id, c.phone, c.email, country, *said)
         for (c, country), *said in new
     ]
-    if rows:
-        await tx.execute(_SQL["introduce"], *columns(rows, 11))
+    await tx.execute(_SQL["introduce"], *columns(rows, 11))
 
 
 async def note_counted(tx: Connection, counted: Mapping[tuple[str, UUID], datetime]) -> None:

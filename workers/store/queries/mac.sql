@@ -42,10 +42,17 @@ WHERE c.workspace_id = old.workspace_id AND c.contact_id = old.contact_id AND c.
 -- name: forget_all_counted
 UPDATE contacts SET counted_at = NULL WHERE workspace_id = $1 AND counted_at IS NOT NULL
 
--- name: add_to_shards
-WITH changed AS (
+-- name: count
+-- Cycles, which everybody makes, before shards, which only one writer has: two that wait for each other would never end.
+WITH cycles AS (
+    INSERT INTO mac_cycles (workspace_id, cycle_start, cycle_end)
+    SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) AS new (workspace_id, cycle_start, cycle_end)
+    ORDER BY workspace_id, cycle_start
+    ON CONFLICT DO NOTHING
+    RETURNING workspace_id, cycle_start, '' AS shard, revision
+), shards AS (
     INSERT INTO mac_shards (workspace_id, cycle_start, shard, active_contacts)
-    SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::bigint[])
+    SELECT * FROM unnest($4::text[], $5::timestamptz[], $6::text[], $7::bigint[])
         AS new (workspace_id, cycle_start, shard, active_contacts)
     ORDER BY workspace_id, cycle_start, shard
     ON CONFLICT (workspace_id, cycle_start, shard) DO UPDATE
@@ -53,19 +60,7 @@ WITH changed AS (
     RETURNING workspace_id, cycle_start, shard, revision
 )
 INSERT INTO dirty_cycles (workspace_id, cycle_start, shard, revision)
-SELECT workspace_id, cycle_start, shard, revision FROM changed ORDER BY workspace_id, cycle_start, shard
-ON CONFLICT (workspace_id, cycle_start, shard) DO UPDATE SET revision = excluded.revision
-
--- name: add_cycles
-WITH added AS (
-    INSERT INTO mac_cycles (workspace_id, cycle_start, cycle_end)
-    SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) AS new (workspace_id, cycle_start, cycle_end)
-    ORDER BY workspace_id, cycle_start
-    ON CONFLICT DO NOTHING
-    RETURNING workspace_id, cycle_start, revision
-)
-INSERT INTO dirty_cycles (workspace_id, cycle_start, shard, revision)
-SELECT workspace_id, cycle_start, '', revision FROM added ORDER BY workspace_id, cycle_start
+SELECT * FROM (SELECT * FROM cycles UNION ALL SELECT * FROM shards) AS changed ORDER BY workspace_id, cycle_start, shard
 ON CONFLICT (workspace_id, cycle_start, shard) DO UPDATE SET revision = excluded.revision
 
 -- name: earliest_counted
