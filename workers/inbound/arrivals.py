@@ -57,13 +57,15 @@ def without_repeats(
     arrivals: Iterable[Arrival], stored: Mapping[MessageKey, int]
 ) -> tuple[Sequence[Arrival], Counter[MessageKey]]:
     """The messages that are new, and how often each id came again with another content than the first."""
-    known = dict(stored)
+    # By number: the ids of two workspaces differ as well, and a UUID takes long to hash.
+    known = {id_.int: digest for (_, id_), digest in stored.items()}
     new: list[Arrival] = []
     conflicts: Counter[MessageKey] = Counter()
     for arrival in arrivals:
-        if arrival.key not in known:
-            known[arrival.key] = arrival.digest
+        number = arrival.message_id.int
+        if number not in known:
+            known[number] = arrival.digest
             new.append(arrival)
-        elif known[arrival.key] != arrival.digest:
+        elif known[number] != arrival.digest:
             conflicts[arrival.key] += 1
     return new, conflicts

@@ -23,7 +23,7 @@ async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
     tenants = await workspaces.share(tx, channels)
     arrivals = [understand(r, tenants[r.value.workspace_id]) for r in records]
 
-    stored = await messages.digests(tx, {a.key for a in arrivals})
+    stored = await messages.digests(tx, [a.key for a in arrivals])
     new, conflicts = without_repeats(arrivals, stored)
     met = await senders.find(tx, {a.identity_key for a in new})
     strangers: dict[ContactKey, Stranger] = {}

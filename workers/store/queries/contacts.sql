@@ -5,13 +5,17 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
 JOIN identities i USING (workspace_id, channel, scope, lookup)
 
 -- name: find_and_lock
--- The history and what is counted come from the locked row: it is read anew after a wait, the address is not.
-SELECT wanted.position, i.identity_id, i.connected_at, c.counted_at, c.contact_id, c.conversation_id, c.profile_id, c.profile_at,
-    c.blocks, c.blocked_by, c.opened_at, c.closed_at, c.display_name, c.language, c.avatar_url, c.phone, c.email
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
-    AS wanted (workspace_id, channel, scope, lookup, position)
-JOIN identities i USING (workspace_id, channel, scope, lookup)
-JOIN contacts c USING (workspace_id, contact_id)
+-- The history and what is counted come from the locked row: it is read anew after a wait, the address is not. Apart, lest
+-- PostgreSQL join all wanted addresses with all contacts of their workspace while it thinks that there are few.
+WITH known AS MATERIALIZED (
+    SELECT wanted.position, i.workspace_id, i.contact_id, i.identity_id, i.connected_at
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
+        AS wanted (workspace_id, channel, scope, lookup, position)
+    JOIN identities i USING (workspace_id, channel, scope, lookup)
+)
+SELECT known.position, known.identity_id, known.connected_at, c.counted_at, c.contact_id, c.conversation_id, c.profile_id,
+    c.profile_at, c.blocks, c.blocked_by, c.opened_at, c.closed_at, c.display_name, c.language, c.avatar_url, c.phone, c.email
+FROM known JOIN contacts c USING (workspace_id, contact_id)
 ORDER BY c.workspace_id, c.contact_id FOR KEY SHARE OF c
 
 -- name: add_identities
