@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import structlog
@@ -86,7 +87,8 @@ class Applier:
     def _count(self, applied: Applied) -> None:
         for part in applied.parts:
             RECORDS.labels(self._spec.name, part.source.topic).inc(len(part.raw))
-            KEYLESS.labels(self._spec.name, part.source.topic).inc(sum(raw.key is None for raw in part.raw))
+            keyless = [raw for raw in part.raw if raw.key is None]
+            KEYLESS.labels(self._spec.name, part.source.topic).inc(len(keyless))
         for letter in applied.effects.dead:
             DEAD.labels(self._spec.name, letter.source.topic).inc()
         FENCED.labels(self._spec.name).inc(len(applied.lost))
@@ -187,7 +189,7 @@ class _Attempt:
         return f"{self._spec.name} on {_described([(p.source, p.raw[0].offset, p.end - 1) for p in self.parts])}"
 
     async def body(self, tx: Connection, now: datetime) -> Effects:
-        records = [record for part in self.parts for record in part.records]
+        records = list(chain.from_iterable(part.records for part in self.parts))
         refused: list[tuple[Record[Any], str]] = []
         if self._splitting:
             outputs = await self._in_halves(tx, records, now, refused)
