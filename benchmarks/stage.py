@@ -112,7 +112,7 @@ def stage() -> Iterator[Stage]:
 
 
 def _settings() -> dict[str, str]:
-    """Memory as PostgreSQL advises for a server of its own; nothing that bears on durability differs from the default."""
+    """Memory as PostgreSQL advises for a server of its own; whatever bears on durability is as it is by default."""
     quarter = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4 // 2**20
     return {"max_wal_size": "4GB", "shared_buffers": f"{min(quarter, 4096)}MB"}
 
