@@ -1,10 +1,14 @@
 """Contract 3.4: which identity an address is. The awkward numbers were checked with phonenumbers 9.0.43."""
 
+from collections.abc import Iterator
+
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
-from workers.rules.identities import e164, identify
+from workers.rules.identities import e164, identify, presumed
 
 
 @pytest.mark.parametrize(
@@ -80,3 +84,47 @@ def test_no_address_makes_it_fail(channel: str, address: str, region: str | None
     identity = identify(channel, "main", address, region)
     if identity.phone:
         assert e164(identity.phone, None) == identity.phone
+
+
+def every_kind_of_number() -> Iterator[PhoneNumber]:
+    kinds = [kind for kind in vars(PhoneNumberType).values() if isinstance(kind, int)]
+    for region in phonenumbers.SUPPORTED_REGIONS:
+        for kind in kinds:
+            if (number := phonenumbers.example_number_for_type(region, kind)) is not None:
+                yield number
+
+
+def test_what_is_presumed_of_a_number_is_what_it_is_understood_as() -> None:
+    told = 0
+    for number in every_kind_of_number():
+        text = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+        for address in (text, text + "1", text[:-1], text.replace("+", "", 1)):
+            lookup = presumed("whatsapp", address)
+            identity = identify("whatsapp", "main", address, None)
+            assert lookup is None or not identity.understood or lookup == identity.lookup == identity.phone
+            told += lookup is not None
+    assert told > 3_000
+
+
+@given(st.integers(min_value=1, max_value=10**15), st.sampled_from(["whatsapp", "sms"]), st.sampled_from(["", "+"]))
+def test_whoever_has_a_presumed_number_is_whose_it_is_understood_to_be(digits: int, channel: str, plus: str) -> None:
+    lookup = presumed(channel, f"{plus}{digits}")
+    identity = identify(channel, "main", f"{plus}{digits}", "DE")
+    assert lookup is None or not identity.understood or lookup == identity.lookup == identity.phone
+
+
+@pytest.mark.parametrize(
+    ("channel", "address"),
+    [
+        ("sms", "4915112345678"),  # a national number, perhaps
+        ("sms", "+49015112345678"),  # dialled as at home
+        ("sms", "+5215512345678"),  # another number's alias
+        ("sms", "+49 151 12345678"),
+        ("sms", "+1 415 555 2671 ext 5"),
+        ("whatsapp", "015112345678"),
+        ("telegram", "+4915112345678"),
+        ("email", "+4915112345678"),
+    ],
+)
+def test_nothing_is_presumed_of_other_addresses(channel: str, address: str) -> None:
+    assert presumed(channel, address) is None

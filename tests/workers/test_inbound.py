@@ -195,6 +195,22 @@ async def test_a_stranger_is_called_what_the_newest_message_says(pool: Pool) -> 
     assert await rows(pool, "SELECT connected_at FROM identities") == [(at(3),)]
 
 
+async def test_an_address_is_its_contacts_whatever_number_the_contact_has_by_now(pool: Pool) -> None:
+    await ingest(pool, message("4915112345678"))
+    await rows(pool, "UPDATE contacts SET phone = '+33612345678'")
+    await ingest(pool, message("4915112345678", minutes=1), message("+49 151 12345678", minutes=2))
+    assert await rows(pool, "SELECT address FROM identities") == [("+4915112345678",)]
+    assert await rows(pool, "SELECT count(*) FROM messages") == [(3,)]
+
+
+async def test_numbers_that_cannot_be_are_told_apart_as_they_came(pool: Pool) -> None:
+    for n in range(2):
+        await ingest(pool, message("7234567890123", minutes=n), message("+7234567890123", minutes=n))
+    assert await rows(pool, "SELECT address FROM identities ORDER BY 1") == [("+7234567890123",), ("7234567890123",)]
+    counted = "SELECT count(*) FROM messages GROUP BY identity_id"
+    assert await rows(pool, counted) == [(2,), (2,)]
+
+
 async def test_settings_are_read_once_and_again_when_they_change(pool: Pool) -> None:
     async def statements(*records: Record[Any]) -> list[str]:
         seen: list[str] = []

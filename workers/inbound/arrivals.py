@@ -6,21 +6,25 @@ from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from schemas.fields import Direction
 from schemas.ids import content_digest, message_id
 from schemas.inbound import InboundMessage
 from workers.rules.event_time import event_time
-from workers.rules.identities import Identity, identify
+from workers.rules.identities import Identity, identify, presumed, scope_of
 from workers.runtime.batch import Record
 from workers.store.contacts import IdentityKey, key_of
 from workers.store.messages import MessageKey
+from workers.store.senders import Sender
 from workers.store.workspaces import Workspace
 
 
 class Arrival(Struct, frozen=True, gc=False):
-    """One message and what can be said of it without looking at anything stored but settings."""
+    """One message and what can be said of it without looking at anything stored but settings.
+
+    `presumed`: whose address it is was told by its looks, and holds only for somebody who has this number.
+    """
 
     record: Record[InboundMessage]
     key: MessageKey
@@ -28,29 +32,57 @@ class Arrival(Struct, frozen=True, gc=False):
     direction: Direction
     digest: int
     event_time: datetime
-    identity: Identity
     identity_key: IdentityKey
+    presumed: bool
 
 
 def understand(record: Record[InboundMessage], workspace: Workspace) -> Arrival:
     message = record.value
     direction: Direction = "out" if message.kind == "echo" else "in"
     region = workspace.region(message.channel_id)
-    identity, identity_key = _identity(
+    identity_key, presumed = _identity_key(
         message.workspace_id, message.channel, message.channel_id, message.sender.address, region
     )
     id_ = message_id(message.workspace_id, message.channel_id, direction, message.provider_message_id)
     at = event_time(message.sent_at, message.received_at, record.timestamp)
     key = message.workspace_id, id_
-    return Arrival(record, key, id_, direction, content_digest(message), at, identity, identity_key)
+    return Arrival(record, key, id_, direction, content_digest(message), at, identity_key, presumed)
+
+
+def identity_of(message: InboundMessage, workspace: Workspace) -> Identity:
+    """The identity of a sender, understood from the address."""
+    return identify(message.channel, message.channel_id, message.sender.address, workspace.region(message.channel_id))
+
+
+def without_presumptions(
+    arrivals: Sequence[Arrival], met: Mapping[IdentityKey, Sender], workspaces: Mapping[str, Workspace]
+) -> Sequence[Arrival]:
+    """The arrivals, with each address understood that is not the number of whom it was presumed to belong to."""
+    if all(_holds(arrival, met) for arrival in arrivals):
+        return arrivals
+    return [a if _holds(a, met) else _understood(a, workspaces[a.record.value.workspace_id]) for a in arrivals]
+
+
+def _holds(arrival: Arrival, met: Mapping[IdentityKey, Sender]) -> bool:
+    if not arrival.presumed:
+        return True
+    sender = met.get(arrival.identity_key)
+    return sender is not None and sender.contact.phone == arrival.identity_key.lookup
+
+
+def _understood(arrival: Arrival, workspace: Workspace) -> Arrival:
+    key = key_of(workspace.workspace_id, identity_of(arrival.record.value, workspace))
+    return structs.replace(arrival, identity_key=key, presumed=False)
 
 
 @lru_cache(maxsize=65_536)
-def _identity(
+def _identity_key(
     workspace_id: str, channel: str, channel_id: str, address: str, region: str | None
-) -> tuple[Identity, IdentityKey]:
-    identity = identify(channel, channel_id, address, region)
-    return identity, key_of(workspace_id, identity)
+) -> tuple[IdentityKey, bool]:
+    lookup = presumed(channel, address)
+    if lookup is not None:
+        return IdentityKey(workspace_id, channel, scope_of(channel, channel_id), lookup), True
+    return key_of(workspace_id, identify(channel, channel_id, address, region)), False
 
 
 def without_repeats(

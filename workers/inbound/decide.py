@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from schemas.outputs import encode_body
-from workers.inbound.arrivals import Arrival
+from workers.inbound.arrivals import Arrival, identity_of
 from workers.rules import opt_out
 from workers.rules.contact import Contact
 from workers.rules.conversations import opens
@@ -60,14 +60,14 @@ class Changes:
     said: set[Said] = field(default_factory=set)
 
 
-def interactions(arrivals: Iterable[Arrival]) -> dict[IdentityKey, Interaction]:
+def interactions(arrivals: Iterable[Arrival], workspaces: Mapping[str, Workspace]) -> dict[IdentityKey, Interaction]:
     """The earliest interaction of each address."""
     earliest: dict[IdentityKey, Interaction] = {}
     for arrival in arrivals:
-        known = earliest.get(arrival.identity_key)
+        message, known = arrival.record.value, earliest.get(arrival.identity_key)
         if known is None or arrival.event_time < known.at:
-            channel_id = arrival.record.value.channel_id
-            earliest[arrival.identity_key] = Interaction(arrival.identity, channel_id, arrival.event_time)
+            identity = identity_of(message, workspaces[message.workspace_id])
+            earliest[arrival.identity_key] = Interaction(identity, message.channel_id, arrival.event_time)
     return earliest
 
 

@@ -7,7 +7,7 @@ extensions are ruled out before parsing, and what is parsed must be a possible n
 
 import re
 import unicodedata
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
 import phonenumbers
@@ -20,6 +20,8 @@ REACHABLE_UNASKED: Final = frozenset({"whatsapp", "sms", "email"})  # the contac
 _SCHEMES: Final = ("whatsapp:", "tel:", "sms:")
 _LETTER_OR_EXTENSION: Final = re.compile(r"[^\W\d_]|[#;,]")
 _SHORT_CODE_DIGITS: Final = 6
+_CODES: Final = "|".join(map(str, sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE, reverse=True)))
+_KEPT_FORM: Final = re.compile(rf"\+({_CODES})([1-9][0-9]{{4,12}})")
 
 
 class Identity(NamedTuple):
@@ -51,6 +53,23 @@ def identify(channel: str, channel_id: str, address: str, region: str | None) ->
         understood = bool(at and local and domain and not re.search(r"\s", folded))
         return Identity(channel, scope, folded, folded, understood, email=folded if understood else None)
     return Identity(channel, scope, address, address, understood=True)
+
+
+def presumed(channel: str, address: str) -> str | None:
+    """The lookup of an address that looks like a telephone number in the form in which numbers are kept, or like a
+    WhatsApp id; None for all others.
+
+    A tenth of the time of `identify`, which gives the same for every number that is possible; whether it is, this does
+    not ask. So it holds for a contact with this number, and for nobody else.
+    """
+    if channel not in PHONE_TYPE:
+        return None
+    number = "+" + address if channel == "whatsapp" and not address.startswith("+") else address
+    parts = _KEPT_FORM.fullmatch(number)
+    if parts is None or _alias(number) != number:
+        return None
+    dialled = _national_prefix(parts[1])
+    return None if dialled is not None and dialled.match(parts[2]) else number
 
 
 def e164(text: str, region: str | None) -> str | None:
@@ -100,6 +119,15 @@ def _parse(text: str, region: str | None) -> PhoneNumber | None:
     except NumberParseException:
         return None
     return number if phonenumbers.is_possible_number(number) else None
+
+
+@cache
+def _national_prefix(country_code: str) -> re.Pattern[str] | None:
+    """What is dialled before a number at home, as a 0 or an 8: parsing takes it away also where it does not belong."""
+    region = phonenumbers.region_code_for_country_code(int(country_code))
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region(region)
+    prefix = metadata.national_prefix_for_parsing if metadata is not None else None
+    return re.compile(prefix) if prefix else None
 
 
 def _format(number: PhoneNumber) -> str:
