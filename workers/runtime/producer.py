@@ -6,22 +6,20 @@ everything that is still owed sent again by a new one. Whoever waits gets acknow
 """
 
 import asyncio
-import zlib
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import chain
 from typing import Any, Final
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka
-from aiokafka.partitioner import murmur2
 
 from schemas.envelope import cloud_event_headers
 from workers.errors import SetupError, Unreachable
 from workers.runtime.batch import Fact
 from workers.runtime.connection import Kafka
+from workers.runtime.partitioner import partition_of
 from workers.runtime.tasks import ended
 from workers.runtime.telemetry import PUBLICATION, PUBLISHED, REBUILT
 
@@ -148,18 +146,6 @@ class KafkaOutput:
         if not partitions:
             raise SetupError(f"there is no topic {self._cluster.topic(topic)}: run `sluice topics`")
         return len(partitions)
-
-
-def partition_of(fact: Fact, partitions: int) -> int:
-    """Kafka's own choice for a key; without a key the value decides, so that a repeat goes the same way."""
-    if fact.key is None:
-        return zlib.crc32(fact.value or b"") % partitions
-    return _hash(fact.key) % partitions
-
-
-@lru_cache(maxsize=65_536)
-def _hash(key: bytes) -> int:
-    return int(murmur2(key)) & 0x7FFFFFFF
 
 
 def _batches(producer: Any, facts: Sequence[Fact]) -> list[Any]:
