@@ -40,16 +40,16 @@ async def test_statements_inside_functions_are_planned_anew_as_well(pool: Pool) 
         await pool.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
     ledger = PostgresLedger(pool, "sluice-book", "me")
     await ledger.open()
-    await ledger.take(1, HERE)
-
-    for n in range(150):
-        await ledger.transact([step(n)], ingest, ())
-    before = await pool.fetch(SCANS_OF_ALL, GROWN)
-    for n in range(150, 170):
-        await ledger.transact([step(n)], ingest, ())
-
-    assert await pool.fetch(SCANS_OF_ALL, GROWN) == before
-    await ledger.close()
+    try:
+        await ledger.take(1, HERE)
+        for n in range(300):
+            await ledger.transact([step(n)], ingest, ())
+        before = await pool.fetch(SCANS_OF_ALL, GROWN)
+        for n in range(300, 320):
+            await ledger.transact([step(n)], ingest, ())
+        assert await pool.fetch(SCANS_OF_ALL, GROWN) == before
+    finally:
+        await ledger.close()
 
 
 # Each connection tells its counts once a second at most, unless it is told to.
@@ -65,7 +65,7 @@ def step(n: int) -> Step:
 async def ingest(tx: Connection, now: datetime) -> Effects:
     """Some who wrote before, and some who never did."""
     known = await tx.fetchval("SELECT max(identity_id) FROM identities WHERE workspace_id = 'acme'") or 0
-    said = [message(f"+4915112{max(known + n, 0):06}", provider_message_id=str(uuid4())) for n in range(-ADDED, ADDED)]
+    said = [message(f"+4915112{max(known + n, 0):06}", provider_message_id=str(uuid4())) for n in range(-5, ADDED)]
     await inbound.apply(tx, batch(*said, now=now))
     await tx.execute("SELECT pg_stat_force_next_flush()")
     return Effects((), ())
