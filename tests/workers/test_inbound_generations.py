@@ -40,7 +40,7 @@ async def test_repeats_are_left_out_and_conflicts_counted_wherever_the_first_is_
 async def test_late_and_future_messages_take_their_place_in_the_conversation(pool: Pool) -> None:
     await in_sealed_closed_and_open_generations(pool)
     await turn(pool)
-    await ingest(pool, message(minutes=-60 * 24 * 60, text="late", name="late", late_minutes=60 * 24 * 60))
+    await ingest(pool, message(minutes=-60 * 24 * 60, text="late", name="late"), now=DAY)
     await ingest(pool, message(minutes=300, text="future", name="future"), now=DAY)
     for _ in range(2):
         assert await rows(pool, SHOWN) == [("late",), ("sealed",), ("closed",), ("open",), ("future",)]
@@ -66,7 +66,7 @@ async def test_a_straggler_does_not_change_a_name_that_a_sealed_message_says(poo
 async def test_a_late_block_and_its_end_reach_every_generation(pool: Pool) -> None:
     await in_sealed_closed_and_open_generations(pool)
 
-    dropped = values(await blocks(pool, (0, None)), "messages.revised")
+    dropped = values(await blocks(pool, (-MONTH, None)), "messages.revised")
     assert [v["to"] for v in dropped] == ["dropped"] * 3
     assert await rows(pool, SHOWN) == []
     assert [r[0] for r in await rows(pool, DROPPED)] == ["contact_blocked"] * 3
@@ -84,7 +84,7 @@ async def test_the_proof_of_activity_and_what_opened_a_conversation_are_found_in
     await in_sealed_closed_and_open_generations(pool)
     await blocks(pool, (5, 30))
     assert await rows(pool, "SELECT first_counted_at FROM mac_contacts") == [(DAY,)]
-    await blocks(pool, (-5, 5), command="other")
+    await blocks(pool, (-MONTH, 5), command="other")
     assert await rows(pool, "SELECT first_counted_at FROM mac_contacts") == [(at(10),)]
     assert await rows(pool, STATUS) == [("open",)]
 
@@ -123,7 +123,7 @@ async def test_a_recount_counts_every_generation(pool: Pool) -> None:
     await ingest(pool, message("+491511", minutes=0))
     await turn(pool)
     await seal(pool)
-    await ingest(pool, message("+491512", minutes=-MONTH, late_minutes=MONTH), message("+491513", minutes=1))
+    await ingest(pool, message("+491512", minutes=-MONTH), message("+491513", minutes=1))
     setting = Setting(at(-2 * MONTH), uuid_of("setting"), "", "time_zone", "America/New_York")
     async with pool.acquire() as tx, tx.transaction():
         await workspaces.add_settings(tx, [(WORKSPACE, setting)])
