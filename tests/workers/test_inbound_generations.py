@@ -80,6 +80,22 @@ async def test_a_late_block_and_its_end_reach_every_generation(pool: Pool) -> No
     assert await rows(pool, STATUS) == [("open",)]
 
 
+async def test_a_sealed_generation_is_left_out_only_if_nothing_in_it_is_as_late(pool: Pool) -> None:
+    await ingest(pool, message(minutes=0, name="first"), message(minutes=10, name="last"))
+    await turn(pool)
+    await seal(pool)
+    await ingest(pool, message(minutes=5, name="between"))
+    assert await rows(pool, NAME) == [("last",)]
+    async with pool.acquire() as tx, tx.transaction():
+        [row] = await tx.fetch("SELECT workspace_id, contact_id FROM contacts")
+        key = (row["workspace_id"], row["contact_id"])
+        assert await messages.opening_messages(tx, {key: at(5)}) == {key: at(10)}
+        assert await messages.opening_messages(tx, {key: at(10)}) == {}
+        await tx.execute("UPDATE contacts SET blocks = ARRAY[tstzrange($1, NULL)]", at(10))
+        assert await messages.count_flips(tx, {key: at(10)}) == {key: 1}
+        assert [m.event_time for m in await messages.stale(tx, {key: at(10)}, 10)] == [at(10)]
+
+
 async def test_the_proof_of_activity_and_what_opened_a_conversation_are_found_in_an_old_generation(pool: Pool) -> None:
     await in_sealed_closed_and_open_generations(pool)
     await blocks(pool, (5, 30))
