@@ -20,7 +20,10 @@ from tests.support.kafka import real_kafka
 from workers.dev.postgres import embedded_postgres
 from workers.runtime import topics
 from workers.runtime.connection import Kafka
+from workers.store import generations
 from workers.store.migrate import migrate
+from workers.store.pool import pool_of
+from workers.upkeep.generations import FULL_BYTES
 
 _KEPT: Final = """
 SELECT ARRAY[pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint, pg_database_size($1)]
@@ -70,6 +73,7 @@ class Stage:
     def kept_database(self, past: Past) -> str:
         """The database with that past that is not copied: measurements continue it. For pasts that are large."""
         self.prepare(past)
+        asyncio.run(_upkeep(self._url(past.template)))
         self.ask("CHECKPOINT")
         return self._url(past.template)
 
@@ -123,6 +127,17 @@ async def _ask(database: str, statement: str, arguments: tuple[object, ...]) -> 
         return await connection.fetchval(statement, *arguments)
     finally:
         await connection.close()
+
+
+async def _upkeep(database: str) -> None:
+    """What upkeep does for generations of messages: it does not run beside what is measured."""
+    async with pool_of(database, name="upkeep") as pool, pool.acquire() as connection:
+        async with connection.transaction():
+            await generations.turn(connection, FULL_BYTES)
+        sealed = True
+        while sealed:
+            async with connection.transaction():
+                sealed = await generations.seal(connection)
 
 
 async def _fill(database: str, past: Past) -> None:

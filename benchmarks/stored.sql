@@ -1,6 +1,8 @@
 -- A workspace with a past, as Sluice would have stored it: @contacts@ people and @messages@ messages of theirs, over the
 -- last ninety days until two hours ago. Person i has the number (7919 * i) mod @contacts@, so that those who write during
 -- a measurement are scattered over the tables; message m is of person m mod @contacts@. Values take the place of @names@.
+-- Messages came in order, and fill generations of half a million, closed and sealed but for the last; the first one is half as
+-- large, so that what is measured begins with a generation half full.
 
 SET synchronous_commit = off;
 SET maintenance_work_mem = '512MB';
@@ -11,6 +13,8 @@ CREATE FUNCTION pg_temp.phone(i bigint) RETURNS text LANGUAGE sql STABLE
     RETURN '+49151' || (10000000 + (7919 * i) % @contacts@);
 CREATE FUNCTION pg_temp.made(kind text, n bigint) RETURNS uuid LANGUAGE sql STABLE
     RETURN md5(kind || n)::uuid;
+CREATE FUNCTION pg_temp.generation(m bigint) RETURNS int LANGUAGE sql STABLE
+    RETURN (m + 250000) / 500000;
 CREATE FUNCTION pg_temp.moment(m bigint) RETURNS timestamptz LANGUAGE sql STABLE
     RETURN timestamptz '@now@' - interval '2 hours' - (1 - m / @messages@::float8) * interval '90 days';
 
@@ -38,13 +42,24 @@ END $$;
 INSERT INTO sluice_core.workspaces (workspace_id, first_message_at) VALUES ('acme', pg_temp.moment(0));
 INSERT INTO sluice_core.channels (workspace_id, channel_id, channel) VALUES ('acme', 'wa-main', 'whatsapp');
 
+-- The first message of each person in each month is the proof that they were active.
+INSERT INTO sluice_core.mac_contacts (workspace_id, cycle_start, contact_id, first_message_id, first_counted_at)
+SELECT 'acme', date_trunc('month', pg_temp.moment(m)), pg_temp.made('c', m % @contacts@),
+    pg_temp.made('m', m), pg_temp.moment(m)
+FROM generate_series(0, @messages@ - 1) m
+WHERE m < @contacts@
+    OR date_trunc('month', pg_temp.moment(m)) <> date_trunc('month', pg_temp.moment(m - @contacts@));
+
 -- @blocked@ people of every hundred have been blocked for an hour and a half.
 INSERT INTO sluice_core.contacts (workspace_id, contact_id, conversation_id, display_name, first_name, country, language,
-    phone, opened_at, blocks, blocked_at, blocked_by)
+    phone, opened_at, blocks, blocked_at, blocked_by, counted_at)
 SELECT 'acme', pg_temp.made('c', i), pg_temp.made('v', i), 'Customer ' || number, 'Customer ' || number, 'DE', 'de',
     pg_temp.phone(i), pg_temp.moment(i + @messages@ - @contacts@),
     CASE WHEN blocked THEN ARRAY[tstzrange(since, NULL)] ELSE '{}' END, CASE WHEN blocked THEN since END,
-    CASE WHEN blocked THEN 'olga' END
+    CASE WHEN blocked THEN 'olga' END,
+    (SELECT max(first_counted_at) FROM sluice_core.mac_contacts
+        WHERE workspace_id = 'acme' AND contact_id = pg_temp.made('c', i) AND cycle_start = ANY (ARRAY[
+            date_trunc('month', timestamptz '@now@'), date_trunc('month', timestamptz '@now@' - interval '1 month')]))
 FROM (SELECT i, number, number % 100 < @blocked@ AS blocked,
         timestamptz '@now@' - interval '90 minutes' AS since
     FROM (SELECT i, (7919 * i) % @contacts@ AS number
@@ -60,9 +75,9 @@ SELECT 'acme', i + 1, 'whatsapp', '', pg_temp.phone(i), pg_temp.phone(i), pg_tem
 FROM generate_series(0, @contacts@ - 1) i;
 SELECT setval(pg_get_serial_sequence('sluice_core.identities', 'identity_id'), @contacts@);
 
-INSERT INTO sluice_core.messages (workspace_id, message_id, identity_id, channel_id, channel, kind, event_time, counted,
+INSERT INTO sluice_core.messages (generation, workspace_id, message_id, identity_id, channel_id, channel, kind, event_time, counted,
     decided_at, content_digest, body)
-SELECT 'acme', pg_temp.made('m', m), i + 1, 'wa-main', 'whatsapp', 'message', at, true, at, hashtextextended(m::text, 0),
+SELECT pg_temp.generation(m), 'acme', pg_temp.made('m', m), i + 1, 'wa-main', 'whatsapp', 'message', at, true, at, hashtextextended(m::text, 0),
     format('{"workspace_id":"acme","channel_id":"wa-main","channel":"whatsapp","provider_message_id":"wamid.HBgN%s",'
         '"sender":{"address":"%s","name":"Customer %s","language":"de","avatar_url":null},"sent_at":"%s","received_at":"%s",'
         '"kind":"message","content":{"type":"text","text":"Hello, I ordered the blue chair last week and it has not '
@@ -73,13 +88,6 @@ FROM (SELECT m, i, at, to_char(at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS spelt
     FROM (SELECT m, m % @contacts@ AS i, pg_temp.moment(m) AS at
         FROM generate_series(0, @messages@ - 1) m) dated) written;
 
--- The first message of each person in each month is the proof that they were active.
-INSERT INTO sluice_core.mac_contacts (workspace_id, cycle_start, contact_id, first_message_id, first_counted_at)
-SELECT 'acme', date_trunc('month', pg_temp.moment(m)), pg_temp.made('c', m % @contacts@),
-    pg_temp.made('m', m), pg_temp.moment(m)
-FROM generate_series(0, @messages@ - 1) m
-WHERE m < @contacts@
-    OR date_trunc('month', pg_temp.moment(m)) <> date_trunc('month', pg_temp.moment(m - @contacts@));
 INSERT INTO sluice_core.mac_shards (workspace_id, cycle_start, shard, active_contacts)
 SELECT workspace_id, cycle_start, 'messages.inbound/0', count(*) FROM sluice_core.mac_contacts GROUP BY 1, 2;
 INSERT INTO sluice_core.mac_cycles (workspace_id, cycle_start, cycle_end)
@@ -90,3 +98,15 @@ DECLARE statement text;
 BEGIN
     FOR statement IN SELECT made FROM later LOOP EXECUTE statement; END LOOP;
 END $$;
+
+-- What upkeep would have done as they came. The newest generation began when the index had the size that the others have in it.
+UPDATE sluice_core.generations SET generation = pg_temp.generation(@messages@ - 1), began_bytes =
+    pg_relation_size('sluice_core.messages_pkey') * greatest(0, pg_temp.generation(@messages@ - 1) * 500000 - 250000) / @messages@;
+INSERT INTO sluice_core.generations (generation, opened_at, closed_at, sealed_at, began_bytes, last_event)
+SELECT g, pg_temp.moment(greatest(0, g * 500000 - 250000)), pg_temp.moment(g * 500000 + 250000), now(), 0,
+    pg_temp.moment(g * 500000 + 249999)
+FROM generate_series(0, pg_temp.generation(@messages@ - 1) - 1) g;
+INSERT INTO sluice_core.message_prints (era, bucket, prints)
+SELECT generation / 32, sluice_core.bucket(message_id) AS bucket,
+    string_agg(substr(uuid_send(message_id), 3, 3), ''::bytea ORDER BY generation DESC)
+FROM sluice_core.messages WHERE generation < pg_temp.generation(@messages@ - 1) GROUP BY 1, 2 ORDER BY 1, 2;

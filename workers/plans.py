@@ -11,6 +11,7 @@ from workers.inbound.worker import SPEC as INBOUND
 from workers.outbound.jobs import JOBS as SEND_JOBS
 from workers.outbound.worker import SPEC as OUTBOUND
 from workers.runtime.supervisor import Plan
+from workers.upkeep.generations import JOBS as GENERATION_JOBS
 from workers.upkeep.letters import JOBS as LETTER_JOBS
 from workers.upkeep.messages import JOBS as MESSAGE_JOBS
 from workers.upkeep.published import CONTACTS, CONTACTS_TAIL
@@ -23,7 +24,11 @@ WORKERS: Final[Mapping[str, Plan]] = MappingProxyType(
         "commands": Plan(specs=(COMMANDS,), publishes=False),
         "workflows": Plan(specs=(WORKFLOWS,), publishes=False),
         "billing": Plan(jobs=(TURN_CYCLES,), compacted=(COUNTS,), tails=(COUNTS_TAIL,)),
-        "upkeep": Plan(jobs=(*SEND_JOBS, *MESSAGE_JOBS, *LETTER_JOBS), compacted=(CONTACTS,), tails=(CONTACTS_TAIL,)),
+        "upkeep": Plan(
+            jobs=(*SEND_JOBS, *MESSAGE_JOBS, *GENERATION_JOBS, *LETTER_JOBS),
+            compacted=(CONTACTS,),
+            tails=(CONTACTS_TAIL,),
+        ),
     }
 )
 ALL: Final = "all"

@@ -6,6 +6,7 @@ it once for all batches. A new query is in the test from its first day; one that
 
 import json
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from importlib import resources
 from typing import Any, Final
@@ -15,6 +16,7 @@ import pytest_asyncio
 from asyncpg import Pool
 
 from tests.support.databases import Databases
+from workers.store import generations
 from workers.store.pool import pool_of
 from workers.store.queries import load
 
@@ -24,9 +26,11 @@ GROWING: Final = frozenset(
     {
         "block_commands",
         "commands",
+        "contact_locks",
         "contacts",
         "identities",
         "mac_contacts",
+        "message_prints",
         "messages",
         "send_attempts",
         "sends",
@@ -49,9 +53,12 @@ INSERT INTO contacts (workspace_id, contact_id, phone, profile_id, blocked_at, b
     FROM generate_series(1, 20000) n;
 INSERT INTO identities (workspace_id, channel, scope, lookup, address, contact_id)
     SELECT pg_temp.w(n), 'whatsapp', '', '+49' || n, '+49' || n, pg_temp.u(n) FROM generate_series(1, 20000) n;
-INSERT INTO messages (workspace_id, message_id, identity_id, channel_id, channel, kind, event_time, drop_reason,
-        block_start, mac_rule, counted, decided_at, content_digest, body, erase_at)
-    SELECT i.workspace_id, pg_temp.u(n), i.identity_id, 'wa-main', 'whatsapp', 'message',
+UPDATE generations SET closed_at = now();
+INSERT INTO generations (generation, closed_at, began_bytes)
+    SELECT n, CASE WHEN n < 7 THEN now() END, 0 FROM generate_series(1, 7) n;
+INSERT INTO messages (generation, workspace_id, message_id, identity_id, channel_id, channel, kind, event_time,
+        drop_reason, block_start, mac_rule, counted, decided_at, content_digest, body, erase_at)
+    SELECT n % 8, i.workspace_id, pg_temp.u(n), i.identity_id, 'wa-main', 'whatsapp', 'message',
         '2026-01-01'::timestamptz + n * interval '1 minute', CASE WHEN n % 10 = 0 THEN 'contact_blocked' END,
         CASE WHEN n % 10 = 0 THEN '2026-01-01'::timestamptz END, CASE WHEN n % 10 = 0 THEN 'next_cycle' END, true,
         now(), n, json_build_object('sender', json_build_object('name', 'N' || n), 'content',
@@ -91,8 +98,8 @@ INSERT INTO workflow_runs (workspace_id, run_id, workflow_id, contact_id, trigge
     FROM generate_series(1, 20000) n;
 INSERT INTO profiles (workspace_id, profile_id, name, name_key, created_by, created_at)
     SELECT workspace_id, 'p' || n, 'P' || n, 'p' || n, 'ann', now() FROM workspaces, generate_series(0, 300) n;
-ANALYZE;
 """
+SEALED: Final = 6  # of the eight generations; one more is closed
 
 
 def queries() -> Iterator[tuple[str, str]]:
@@ -108,10 +115,32 @@ def queries() -> Iterator[tuple[str, str]]:
 # What an inbox asks of one contact.
 VIEWS: Final = ("conversation_messages", "contact_overview", "contact_channels", "drop_ledger", "held_sends", "sends")
 
-QUERIES: Final = dict(queries()) | {
+VIEW_QUERIES: Final = {
     f"view {view}": f"SELECT * FROM sluice.{view} WHERE workspace_id = $1::text AND contact_id = $2::uuid"  # noqa: S608
     for view in VIEWS
 }
+
+
+def statements_of_functions() -> Iterator[tuple[str, str]]:
+    """What the functions of the message path run, with their variables as parameters: EXPLAIN does not look inside."""
+    text = resources.files("workers.store").joinpath("migrations", "0019_generations.sql").read_text(encoding="utf-8")
+    for name, arguments, rest in re.findall(
+        r"FUNCTION sluice_core\.(\w+)\(([^)]*)\)\nRETURNS TABLE(.*?)END \$\$", text, re.DOTALL
+    ):
+        declared, body = rest.split("BEGIN", 1)
+        variables = re.findall(r"(\w+) ([\w ]+\[\])", arguments + declared.partition("DECLARE")[2])
+        statements = re.sub(r"--.*$", "", body, flags=re.MULTILINE).split(";")
+        for number, statement in enumerate(filter(str.strip, statements)):
+            query = re.sub(r"\bPERFORM\b", "SELECT", re.sub(r"RETURN QUERY|\bINTO [\w, ]+\n", "", statement)).strip()
+            used = [(v, kind) for v, kind in variables if re.search(rf"\b{v}\b", query)]
+            for position, (variable, kind) in enumerate(used):
+                query = re.sub(rf"\b{variable}\b", f"${position + 1}::{kind}", query)
+            yield f"function {name} {number}", query
+
+
+FUNCTIONS: Final = dict(statements_of_functions())
+
+QUERIES: Final = dict(queries()) | VIEW_QUERIES | FUNCTIONS
 
 _RECOUNTING: Final = "a setting that goes by cycle changed: the whole workspace is counted again"
 
@@ -122,6 +151,8 @@ MAY_READ_MUCH: Final[Mapping[str, str]] = {
     "mac.forget_all_counted": _RECOUNTING,
     "mac.recount_shards": _RECOUNTING,
     "mac.span_of_messages": _RECOUNTING,
+    "generations.seal": "reads a generation from end to end, once, when it is closed",
+    "generations.note_sealed": "the same",
     "reports.backlog": "counts what waits, when an operator asks",
     **{name: "tells the whole of a day, once, when it is over" for name in QUERIES if name.startswith("demo.")},
 }
@@ -134,6 +165,10 @@ async def filled(databases: Databases) -> AsyncIterator[Pool]:
     async with databases.migrated() as url, pool_of(url, name="test", max_size=1) as pool:
         async with pool.acquire() as connection:
             await connection.execute(FILL)
+            for _ in range(SEALED):
+                async with connection.transaction():
+                    assert await generations.seal(connection)
+            await connection.execute("ANALYZE")
         yield pool
 
 
@@ -147,13 +182,25 @@ async def test_every_exemption_is_still_needed_by_a_query() -> None:
     assert MAY_READ_MUCH.keys() <= QUERIES.keys()
 
 
-async def plan(pool: Pool, name: str, mode: str) -> Mapping[str, Any]:
+async def test_the_statements_inside_functions_are_among_them() -> None:
+    assert Counter(name.split()[1] for name in FUNCTIONS) == {"look_up_messages": 3, "find_senders": 3}
+
+
+async def test_a_statement_about_a_few_contacts_or_ids_looks_into_generations_by_index_alone(filled: Pool) -> None:
+    """One that joined messages by their generation only would read all of it: the checks above must see that."""
+    whole = "SELECT count(m.body) FROM messages m WHERE m.generation = $1::int"
+    found = await plan(filled, "whole generation", "force_generic_plan", whole)
+    assert list(whole_reads(found)) != []
+
+
+async def plan(pool: Pool, name: str, mode: str, text: str = "") -> Mapping[str, Any]:
+    query = text or QUERIES[name]
     async with pool.acquire() as connection, connection.transaction():
-        kinds = [parameter.name for parameter in (await connection.prepare(QUERIES[name])).get_parameters()]
+        kinds = [parameter.name for parameter in (await connection.prepare(query)).get_parameters()]
         statement = f'"{name} {mode}"'
         # As on solid-state disks: else the planner rightly reads all of tables as small as these.
         await connection.execute("SET LOCAL random_page_cost = 1.1")
-        await connection.execute(f"SET LOCAL plan_cache_mode = {mode}; PREPARE {statement} AS {QUERIES[name]}")
+        await connection.execute(f"SET LOCAL plan_cache_mode = {mode}; PREPARE {statement} AS {query}")
         arguments = f"({', '.join(map(_value, kinds))})" if kinds else ""
         explained = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE {statement}{arguments}")
     found: Mapping[str, Any] = json.loads(explained)[0]["Plan"]
@@ -168,13 +215,16 @@ def whole_reads(node: Mapping[str, Any], *, limited: bool = False) -> Iterator[s
         yield f"Seq Scan on {table}"
     if kind in ("Index Scan", "Index Only Scan", "Bitmap Index Scan") and (table in GROWING or table is None):
         condition = node.get("Index Cond")
-        if (condition is None and not limited) or (condition and WORKSPACE_ALONE.fullmatch(condition)):
+        if (condition is None and not limited) or (condition and TOO_LITTLE.fullmatch(condition)):
             yield f"{kind} of {node['Index Name']} with {condition}"
     for child in node.get("Plans", ()):
         yield from whole_reads(child, limited=limited and kind not in ("Sort", "Aggregate", "Hash"))
 
 
-WORKSPACE_ALONE: Final = re.compile(r"\(\(?workspace_id(\)::text)? = [^()]*(\(.*\))?[^()]*\)")
+# A workspace, a generation, or a workspace in a generation: of any of these there may be very much.
+_WORKSPACE: Final = r"\(\(?workspace_id(\)::text)? = [^()]*(\(.*\))?[^()]*\)"
+_GENERATION: Final = r"\(generation = [^()]*\)"
+TOO_LITTLE: Final = re.compile(rf"{_WORKSPACE}|{_GENERATION}|\({_GENERATION} AND {_WORKSPACE}\)")
 
 
 def _value(kind: str) -> str:

@@ -6,6 +6,8 @@ from uuid import uuid4
 
 from asyncpg import Pool
 
+from tests.workers.records import batch, message
+from workers.inbound import worker as inbound
 from workers.runtime.batch import Connection, Source
 from workers.runtime.ports import Effects, Fingerprint, Step
 from workers.store.ledger import PostgresLedger
@@ -32,12 +34,41 @@ async def test_a_table_that_grows_under_a_worker_is_soon_read_by_its_index(pool:
     await ledger.close()
 
 
+async def test_statements_inside_functions_are_planned_anew_as_well(pool: Pool) -> None:
+    """The functions of the message path, first used when there was no message and nobody to write one."""
+    for table in GROWN:
+        await pool.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+    ledger = PostgresLedger(pool, "sluice-book", "me")
+    await ledger.open()
+    try:
+        await ledger.take(1, HERE)
+        for n in range(300):
+            await ledger.transact([step(n)], ingest, ())
+        before = await pool.fetch(SCANS_OF_ALL, GROWN)
+        for n in range(300, 320):
+            await ledger.transact([step(n)], ingest, ())
+        assert await pool.fetch(SCANS_OF_ALL, GROWN) == before
+    finally:
+        await ledger.close()
+
+
 # Each connection tells its counts once a second at most, unless it is told to.
 SCANS: Final = "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'grown'"
+GROWN: Final = ("contact_locks", "contacts", "identities", "message_prints", "messages")
+SCANS_OF_ALL: Final = "SELECT relname, seq_scan FROM pg_stat_user_tables WHERE relname = ANY($1) ORDER BY relname"
 
 
 def step(n: int) -> Step:
     return Step(HERE, n or None, n + 1, Fingerprint(0, 0))
+
+
+async def ingest(tx: Connection, now: datetime) -> Effects:
+    """Some who wrote before, and some who never did."""
+    known = await tx.fetchval("SELECT max(identity_id) FROM identities WHERE workspace_id = 'acme'") or 0
+    said = [message(f"+4915112{max(known + n, 0):06}", provider_message_id=str(uuid4())) for n in range(-5, ADDED)]
+    await inbound.apply(tx, batch(*said, now=now))
+    await tx.execute("SELECT pg_stat_force_next_flush()")
+    return Effects((), ())
 
 
 async def look_up_and_add(tx: Connection, _now: datetime) -> Effects:

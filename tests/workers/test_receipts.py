@@ -3,9 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from asyncpg import Pool
 
 from schemas.ids import message_id
+from tests.store.storing import seal, turn
 from tests.workers.records import WORKSPACE, at, batch, message, uuid_of
 from tests.workers.sending import (
     ORIGIN,
@@ -85,12 +87,16 @@ async def test_a_failure_that_was_accepted_counts_whatever_the_order(pool: Pool)
     assert await rows(pool, ACTIVE) == [(1,)]
 
 
-async def test_an_earlier_acceptance_learned_later_moves_the_message_and_its_month(pool: Pool) -> None:
+@pytest.mark.parametrize("sealed", [False, True], ids=["at once", "when it lies in an old generation"])
+async def test_an_earlier_acceptance_learned_later_moves_the_message_and_its_month(pool: Pool, *, sealed: bool) -> None:
     now = at(60 * 24 * 40)
     await send(pool, request(), now=now)
     later = at(60 * 24 * 30)
     await send(pool, receipt("delivered", minutes=60 * 24 * 30), now=now)
     assert await rows(pool, "SELECT event_time FROM conversation_messages") == [(later,)]
+    if sealed:
+        assert await turn(pool)
+        assert await seal(pool)
     await send(pool, receipt("sent", minutes=20), now=now)
     assert await rows(pool, "SELECT event_time FROM conversation_messages") == [(at(20),)]
     assert await rows(pool, ACTIVE) == [(1,), (0,)]
@@ -102,12 +108,19 @@ async def test_an_acceptance_is_not_before_its_request_nor_in_the_future(pool: P
     assert await rows(pool, "SELECT event_time FROM conversation_messages") == [(at(10),)]
 
 
-async def test_an_echo_and_a_receipt_with_one_id_are_one_message(pool: Pool) -> None:
+@pytest.mark.parametrize("sealed", [False, True], ids=["at once", "when the first lies in an old generation"])
+async def test_an_echo_and_a_receipt_with_one_id_are_one_message(pool: Pool, *, sealed: bool) -> None:
     await send(pool, request("s1"), request("s2", to="+4915100000000"))
     echo = message(PHONE, kind="echo", minutes=15, provider_message_id="p1", text="text of s1")
     await transact(pool, lambda tx: inbound.apply(tx, batch(echo)))
+    if sealed:
+        assert await turn(pool)
+        assert await seal(pool)
     await send(pool, receipt("sent", "s1", provider_message_id="p1"))
     await send(pool, receipt("sent", "s2", provider_message_id="p2"))
+    if sealed:
+        assert await turn(pool)
+        assert await seal(pool)
     second = message("+4915100000000", kind="echo", minutes=30, provider_message_id="p2", text="text of s2")
     await transact(pool, lambda tx: inbound.apply(tx, batch(second)))
     assert await rows(pool, "SELECT count(*) FROM conversation_messages") == [(2,)]

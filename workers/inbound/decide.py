@@ -47,7 +47,7 @@ class Changes:
     """Everything one poll of messages changes, set by set.
 
     `counted`: event times to remember, so that the next poll need not prove again what `proofs` prove now. `earliest`:
-    of each workspace whose first message came later.
+    of each workspace whose first message came later. `said`: what may be new of a sender, and when it was said last.
     """
 
     judged: list[Judged] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Changes:
     opened: dict[ContactKey, datetime] = field(default_factory=dict)
     connected: dict[IdentityId, tuple[datetime, str]] = field(default_factory=dict)
     opted: dict[IdentityId, tuple[datetime, UUID, bool]] = field(default_factory=dict)
-    said: set[Said] = field(default_factory=set)
+    said: dict[Said, datetime] = field(default_factory=dict)
 
 
 def interactions(arrivals: Iterable[Arrival], workspaces: Mapping[str, Workspace]) -> dict[IdentityKey, Interaction]:
@@ -125,11 +125,16 @@ def _note_acceptance(changes: Changes, judged: Judged) -> None:
         changes.opened[key] = max(arrival.event_time, changes.opened.get(key, arrival.event_time))
     sender = message.sender
     if sender.name is not None and sender.name != contact.display_name:
-        changes.said.add((*judged.contact_key, "name"))
+        _note_said(changes, judged, "name")
     if sender.language is not None and sender.language != contact.language:
-        changes.said.add((*judged.contact_key, "language"))
+        _note_said(changes, judged, "language")
     if sender.avatar_url is not None and sender.avatar_url != contact.avatar_url:
-        changes.said.add((*judged.contact_key, "avatar_url"))
+        _note_said(changes, judged, "avatar_url")
+
+
+def _note_said(changes: Changes, judged: Judged, attribute: str) -> None:
+    said, at = (*judged.contact_key, attribute), judged.arrival.event_time
+    changes.said[said] = max(at, changes.said.get(said, at))
 
 
 def introductions(changes: Changes, strangers: Mapping[ContactKey, Stranger]) -> list[Introduction]:
@@ -155,7 +160,7 @@ def _said_last(judged: Iterable[Judged], strangers: Collection[ContactKey]) -> d
     return said
 
 
-def message_row(judged: Judged, workspace: Workspace, now: datetime) -> MessageRow:
+def message_row(judged: Judged, workspace: Workspace, generation: int, now: datetime) -> MessageRow:
     """The row of a judged message; what is dropped keeps its content for the quarantine only."""
     arrival, verdict = judged.arrival, judged.verdict
     message = arrival.record.value
@@ -166,6 +171,7 @@ def message_row(judged: Judged, workspace: Workspace, now: datetime) -> MessageR
         days = workspace.policies.quarantine_days
         body, erase_at = (body, now + timedelta(days=days)) if days else (None, None)
     return MessageRow(  # by position, which is several times faster than by name
+        generation,
         message.workspace_id,
         arrival.message_id,
         judged.sender.identity_id,

@@ -93,6 +93,7 @@ def _revised(message: Stored, verdict: Verdict, tenant: Workspace, now: datetime
     flipped = message.dropped != (dropped is not None)
     erase_at = now + timedelta(days=tenant.policies.quarantine_days) if dropped else None
     return Revised(
+        generation=message.generation,
         workspace_id=message.workspace_id,
         message_id=message.message_id,
         drop_reason=dropped.reason if dropped else None,

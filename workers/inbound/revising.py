@@ -1,6 +1,6 @@
 """A block or an unblock that comes late revises messages that were judged without it (contract 3.2).
 
-The contact's row is locked for update, so no message of it is being judged meanwhile. A history that covers very many
+The contact is locked for update, so no message of it is being judged meanwhile. A history that covers very many
 messages is worked off in steps: what is beyond the first step is left to upkeep.
 """
 

@@ -23,8 +23,8 @@ async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
     tenants = await workspaces.share(tx, channels)
     arrivals = [understand(r, tenants[r.value.workspace_id]) for r in records]
 
-    stored = await messages.digests(tx, [a.key for a in arrivals])
-    new, conflicts = without_repeats(arrivals, stored)
+    known = await messages.look_up(tx, [a.key for a in arrivals])
+    new, conflicts = without_repeats(arrivals, known.digests)
     asked = {a.identity_key for a in new}
     met = await senders.find(tx, asked)
     new = without_presumptions(new, met, tenants)
@@ -37,7 +37,7 @@ async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
 
     changes = decide(new, tenants, met)
 
-    rows = [message_row(j, tenants[j.contact.workspace_id], batch.now) for j in changes.judged]
+    rows = [message_row(j, tenants[j.contact.workspace_id], known.generation, batch.now) for j in changes.judged]
     # The longest statement; PostgreSQL need not wait for us, nor we for it.
     _, facts = await both(messages.add(tx, rows), _verdict_facts(changes.judged, batch.now))
     await messages.count_conflicts(tx, conflicts, batch.now)
@@ -71,11 +71,11 @@ async def _save_contacts(tx: Connection, changes: Changes, introduced: Collectio
     await senders.note_counted(tx, {key: at for key, at in changes.counted.items() if key not in introduced})
     opened = {key: at for key, at in changes.opened.items() if key not in introduced}
     await contacts.open_conversations(tx, opened)
-    renamed = await _save_names(tx, {said for said in changes.said if said[:2] not in introduced})
+    renamed = await _save_names(tx, {said: at for said, at in changes.said.items() if said[:2] not in introduced})
     await contacts.mark_dirty(tx, opened.keys() | renamed)
 
 
-async def _save_names(tx: Connection, said: Collection[Said]) -> set[ContactKey]:
+async def _save_names(tx: Connection, said: Mapping[Said, datetime]) -> set[ContactKey]:
     # What a contact is called is what its newest message says, so a straggler may change nothing: ask the table.
     newest = await messages.latest_of_sender(tx, said)
     keys = {(workspace_id, contact_id) for workspace_id, contact_id, _ in newest}

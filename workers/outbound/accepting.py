@@ -139,9 +139,9 @@ async def _store(
 ) -> None:
     first = {m.key: m for m in told if m.acceptance.accepted_before is None}
     # An echo with the provider's id came before: it is the same message, and counts by itself.
-    echoed = await messages.digests(tx, first.keys())
-    new = [m for key, m in sorted(first.items()) if key not in echoed]
-    await messages.add(tx, [_row(m, now) for m in new])
+    known = await messages.look_up(tx, first.keys())
+    new = [m for key, m in sorted(first.items()) if key not in known.digests]
+    await messages.add(tx, [_row(m, known.generation, now) for m in new])
     await mac.add(tx, [_proof(m) for m in new if m.verdict.counted], cycles)
     moved = [m for m in told if m.acceptance.accepted_before is not None]
     if moved:
@@ -150,10 +150,11 @@ async def _store(
         await mac.prove_again(tx, {a: m.acceptance.shard for m in moved for a in _touched(m, tenants)})
 
 
-def _row(message: _Message, now: datetime) -> MessageRow:
+def _row(message: _Message, generation: int, now: datetime) -> MessageRow:
     send = message.send
     content = msgspec.json.decode(send.content, type=Content)
     return MessageRow(
+        generation=generation,
         workspace_id=send.workspace_id,
         message_id=message.message_id,
         identity_id=message.owner.identity_id,

@@ -1,8 +1,9 @@
 """Contacts and their identities: found, made, and locked.
 
-Who reads a block history to judge a message holds the contact's row for KEY SHARE; who changes it holds the row for
-UPDATE. The history is a column of the locked row, because another table would be read from a snapshot older than the
-wait. Rows are sorted by the statements themselves: Python would compare ids far more slowly.
+Who reads a block history to judge a message holds the contact's row of `contact_locks` (`workers.store.senders`); who
+judges anything else by it holds the contact itself for KEY SHARE; who changes it holds both for UPDATE, the lock first.
+A history is read by a statement that began after the wait for the lock, or from the locked row itself: what was read
+before may be too old. Rows are sorted by the statements themselves: Python would compare ids far more slowly.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -93,7 +94,9 @@ async def lock_shared(tx: Connection, keys: Iterable[ContactKey]) -> dict[Contac
 
 async def lock_for_update(tx: Connection, keys: Iterable[ContactKey]) -> dict[ContactKey, Contact]:
     """Contacts nobody else may judge a message for until the transaction ends. Unknown ones are left out."""
-    return _contacts(await tx.fetch(_SQL["lock_for_update"], *columns(list(set(keys)), 2)))
+    rows = columns(list(set(keys)), 2)
+    await tx.execute(_SQL["lock_buckets"], rows[1])
+    return _contacts(await tx.fetch(_SQL["lock_for_update"], *rows))
 
 
 async def mark_dirty(tx: Connection, keys: Iterable[ContactKey]) -> None:

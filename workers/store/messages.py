@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -22,8 +23,12 @@ Said = tuple[str, UUID, str]
 
 
 class MessageRow(Struct, frozen=True, gc=False):
-    """A new message. `drop_reason` None: accepted. `body` is JSON text, None where the content is not kept."""
+    """A new message. `drop_reason` None: accepted. `body` is JSON text, None where the content is not kept.
 
+    `generation` is the one that `look_up` told in the same transaction.
+    """
+
+    generation: int
     workspace_id: str
     message_id: UUID
     identity_id: int
@@ -42,10 +47,18 @@ class MessageRow(Struct, frozen=True, gc=False):
     send_id: UUID | None = None
 
 
+class LookedUp(NamedTuple):
+    """The open generation, and the content digests of what is stored already."""
+
+    generation: int
+    digests: dict[MessageKey, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A message as it stands, read to be judged again; `address` is its identity's."""
 
+    generation: int
     workspace_id: str
     contact_id: UUID
     address: str
@@ -66,6 +79,7 @@ class Stored:
 class Revised:
     """What a message becomes. A `revision` that did not rise means that only its bookkeeping changed."""
 
+    generation: int
     workspace_id: str
     message_id: UUID
     drop_reason: str | None
@@ -77,10 +91,10 @@ class Revised:
     erase_at: datetime | None
 
 
-async def digests(tx: Connection, keys: Collection[MessageKey]) -> dict[MessageKey, int]:
-    """Content digests of the messages that are already stored."""
-    rows = await tx.fetch(_SQL["digests"], *columns(list(keys), 2))
-    return {(workspace_id, message_id): digest for message_id, workspace_id, digest in rows}
+async def look_up(tx: Connection, keys: Collection[MessageKey]) -> LookedUp:
+    """Which of these messages are stored, and the generation to store the others into in this transaction."""
+    [(generation, *_), *found] = await tx.fetch(_SQL["look_up"], *columns(list(keys), 2))
+    return LookedUp(generation, {(workspace_id, message_id): digest for _, workspace_id, message_id, digest in found})
 
 
 async def add(tx: Connection, rows: Sequence[MessageRow]) -> None:
@@ -107,9 +121,10 @@ async def count_conflicts(tx: Connection, conflicts: Counter[MessageKey], now: d
         await tx.execute(_SQL["count_conflicts"], *columns(rows, 3), now)
 
 
-async def latest_of_sender(tx: Connection, wanted: Collection[Said]) -> dict[Said, str]:
-    """What the newest accepted message says of each."""
-    rows = await tx.fetch(_SQL["latest_of_sender"], *columns(list(wanted), 3)) if wanted else ()
+async def latest_of_sender(tx: Connection, wanted: Mapping[Said, datetime]) -> dict[Said, str]:
+    """What the newest accepted message says of each; the value is when one that is stored did."""
+    since = columns([(*said, at) for said, at in wanted.items()], 4)
+    rows = await tx.fetch(_SQL["latest_of_sender"], *since) if wanted else ()
     return {(workspace_id, contact_id, attribute): said for workspace_id, contact_id, attribute, said in rows}
 
 
@@ -135,7 +150,7 @@ async def revise(tx: Connection, revised: Sequence[Revised], now: datetime) -> N
     """Save new verdicts; content is erased where `erase_at` is not later than `now`."""
     rows = [astuple(r) for r in revised]
     if rows:
-        await tx.execute(_SQL["revise"], *columns(rows, 9), now)
+        await tx.execute(_SQL["revise"], *columns(rows, 10), now)
 
 
 async def add_revisions_due(tx: Connection, keys: Mapping[ContactKey, UUID]) -> None:

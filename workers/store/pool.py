@@ -17,6 +17,8 @@ MINIMUM_VERSION: Final = 15
 _SERVER_SETTINGS: Final = {
     "search_path": "sluice_core, sluice",
     "timezone": "UTC",
+    # Statements take milliseconds; to compile one, as its estimated cost may suggest, takes longer than to run it.
+    "jit": "off",
     "idle_in_transaction_session_timeout": "10s",
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",

@@ -1,6 +1,6 @@
-"""Who wrote the messages of a poll: found and locked in one statement, and made where nobody had the address.
+"""Who wrote the messages of a poll: found and locked in one round trip, and made where nobody had the address.
 
-What holds for `workers.store.contacts` holds here: a history is read from the row that is locked.
+Histories cannot change until the transaction ends: as in `workers.store.contacts`, but by the locks of contacts alone.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -55,11 +55,11 @@ class Introduction(NamedTuple):
 
 
 async def find(tx: Connection, keys: Collection[IdentityKey]) -> dict[IdentityKey, Sender]:
-    """The senders of addresses that somebody had before, locked as `contacts.lock_shared` locks."""
+    """The senders of addresses that somebody had before; their block histories cannot change any more."""
     ordered = list(keys)
     met: dict[IdentityKey, Sender] = {}
     for position, identity_id, connected_at, counted_at, *contact in await tx.fetch(
-        _SQL["find_and_lock"], *columns(ordered, 4)
+        _SQL["find_senders"], *columns(ordered, 4)
     ):
         key = ordered[position - 1]
         met[key] = Sender(identity_id, connected_at, counted_at, contact_of(key.workspace_id, *contact))

@@ -4,19 +4,10 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
     AS wanted (workspace_id, channel, scope, lookup, position)
 JOIN identities i USING (workspace_id, channel, scope, lookup)
 
--- name: find_and_lock
--- The history and what is counted come from the locked row: it is read anew after a wait, the address is not. Apart, lest
--- PostgreSQL join all wanted addresses with all contacts of their workspace while it thinks that there are few.
-WITH known AS MATERIALIZED (
-    SELECT wanted.position, i.workspace_id, i.contact_id, i.identity_id, i.connected_at
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
-        AS wanted (workspace_id, channel, scope, lookup, position)
-    JOIN identities i USING (workspace_id, channel, scope, lookup)
-)
-SELECT known.position, known.identity_id, known.connected_at, c.counted_at, c.contact_id, c.conversation_id, c.profile_id,
-    c.profile_at, c.blocks, c.blocked_by, c.opened_at, c.closed_at, c.display_name, c.language, c.avatar_url, c.phone, c.email
-FROM known JOIN contacts c USING (workspace_id, contact_id)
-ORDER BY c.workspace_id, c.contact_id FOR KEY SHARE OF c
+-- name: find_senders
+SELECT wanted, identity_id, connected_at, counted_at, contact_id, conversation_id, profile_id, profile_at, blocks, blocked_by,
+    opened_at, closed_at, display_name, language, avatar_url, phone, email
+FROM find_senders($1::text[], $2::text[], $3::text[], $4::text[])
 
 -- name: add_identities
 INSERT INTO identities (workspace_id, channel, scope, lookup, address, contact_id, channel_id, connected_at)
@@ -59,6 +50,10 @@ SELECT workspace_id, contact_id, conversation_id, profile_id, profile_at, blocks
 FROM contacts
 WHERE (workspace_id, contact_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
 ORDER BY workspace_id, contact_id FOR KEY SHARE
+
+-- name: lock_buckets
+SELECT FROM contact_locks
+WHERE bucket = ANY(ARRAY(SELECT DISTINCT bucket(contact_id) FROM unnest($1::uuid[]) AS contact_id)) ORDER BY bucket FOR UPDATE
 
 -- name: lock_for_update
 SELECT workspace_id, contact_id, conversation_id, profile_id, profile_at, blocks, blocked_by, opened_at, closed_at,

@@ -70,14 +70,17 @@ FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::uuid[]) WITH O
     AS wanted (workspace_id, cycle_start, cycle_end, contact_id, position)
 CROSS JOIN LATERAL (
     SELECT own.event_time, own.message_id FROM identities i
+    CROSS JOIN generations g
     CROSS JOIN LATERAL (
         (SELECT m.event_time, m.message_id FROM messages m
-        WHERE m.workspace_id = i.workspace_id AND m.identity_id = i.identity_id AND m.drop_reason IS NULL AND m.counted
+        WHERE m.generation = g.generation AND m.workspace_id = i.workspace_id AND m.identity_id = i.identity_id
+            AND m.drop_reason IS NULL AND m.counted
             AND m.event_time >= wanted.cycle_start AND m.event_time < wanted.cycle_end
         ORDER BY m.event_time, m.message_id LIMIT 1)
         UNION ALL
         (SELECT m.event_time, m.message_id FROM messages m
-        WHERE m.workspace_id = i.workspace_id AND m.identity_id = i.identity_id AND m.drop_reason IS NOT NULL AND m.counted
+        WHERE m.generation = g.generation AND m.workspace_id = i.workspace_id AND m.identity_id = i.identity_id
+            AND m.drop_reason IS NOT NULL AND m.counted
             AND m.event_time >= wanted.cycle_start AND m.event_time < wanted.cycle_end
         ORDER BY m.event_time, m.message_id LIMIT 1)
     ) AS own
@@ -98,7 +101,7 @@ ORDER BY w.workspace_id LIMIT $2
 -- channel_ids each the test channels.
 UPDATE messages m SET counted = judged.counted, mac_rule = judged.rule
 FROM (
-    SELECT m.workspace_id, m.message_id,
+    SELECT m.generation, m.workspace_id, m.message_id,
         CASE WHEN m.drop_reason IS NOT NULL THEN c.rule END AS rule,
         CASE
             WHEN c.uncounted::jsonb ? m.channel_id THEN false
@@ -109,17 +112,18 @@ FROM (
                 THEN c.rule = 'next_cycle' AND c.cycle_start <= m.block_start
             ELSE true
         END AS counted
-    FROM messages m
+    FROM generations g
+    JOIN messages m ON m.generation = g.generation
     JOIN unnest($2::timestamptz[], $3::timestamptz[], $4::text[], $5::boolean[], $6::boolean[], $7::text[])
         AS c (cycle_start, cycle_end, rule, reactions, broadcasts, uncounted)
         ON m.event_time >= c.cycle_start AND m.event_time < c.cycle_end
     WHERE m.workspace_id = $1
 ) AS judged
-WHERE m.workspace_id = judged.workspace_id AND m.message_id = judged.message_id
+WHERE m.generation = judged.generation AND m.workspace_id = judged.workspace_id AND m.message_id = judged.message_id
     AND (m.counted, m.mac_rule) IS DISTINCT FROM (judged.counted, judged.rule)
 
 -- name: span_of_messages
-SELECT min(event_time) AS first, max(event_time) AS last FROM messages WHERE workspace_id = $1
+SELECT min(event_time) AS first, max(event_time) AS last FROM generations JOIN messages USING (generation) WHERE workspace_id = $1
 
 -- name: forget_counts
 WITH revisions AS (
@@ -140,7 +144,8 @@ SELECT cycle_start, revision FROM revisions
 -- name: recount_contacts
 INSERT INTO mac_contacts (workspace_id, cycle_start, contact_id, first_counted_at, first_message_id)
 SELECT DISTINCT ON (c.cycle_start, i.contact_id) m.workspace_id, c.cycle_start, i.contact_id, m.event_time, m.message_id
-FROM messages m
+FROM generations g
+JOIN messages m USING (generation)
 JOIN identities i USING (workspace_id, identity_id)
 JOIN unnest($2::timestamptz[], $3::timestamptz[]) AS c (cycle_start, cycle_end)
     ON m.event_time >= c.cycle_start AND m.event_time < c.cycle_end

@@ -109,8 +109,10 @@ FROM (SELECT * FROM unnest($1::text[], $2::uuid[]) AS new (workspace_id, contact
 WHERE c.workspace_id = new.workspace_id AND c.contact_id = new.contact_id
 
 -- name: move_messages
+-- A send that moves is rare: it is looked for in every generation.
 UPDATE messages m SET event_time = new.event_time, counted = new.counted, block_start = new.block_start
-FROM (SELECT * FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::boolean[], $6::timestamptz[])
-    AS new (workspace_id, message_id, send_id, event_time, counted, block_start)
+FROM (SELECT new.*, g.generation FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::boolean[], $6::timestamptz[])
+    AS new (workspace_id, message_id, send_id, event_time, counted, block_start) CROSS JOIN generations g
     ORDER BY workspace_id, message_id) AS new
-WHERE m.workspace_id = new.workspace_id AND m.message_id = new.message_id AND m.send_id = new.send_id
+WHERE m.generation = new.generation AND m.workspace_id = new.workspace_id AND m.message_id = new.message_id
+    AND m.send_id = new.send_id

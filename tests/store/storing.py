@@ -1,0 +1,73 @@
+"""Messages stored as a room stores them, without a room."""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from asyncpg import Pool
+
+from tests.workers.records import DAY, WORKSPACE
+from workers.runtime.batch import Connection
+from workers.store import generations, messages
+from workers.store.messages import MessageRow
+
+ANY_SIZE: Final = 0
+"""Every generation has at least this size: whoever looks whether the newest is full finds it so."""
+
+
+def row(id_: UUID, generation: int, at: datetime = DAY) -> MessageRow:
+    return MessageRow(
+        generation=generation,
+        workspace_id=WORKSPACE,
+        message_id=id_,
+        identity_id=1,
+        channel_id="c",
+        channel="whatsapp",
+        kind="message",
+        event_time=at,
+        drop_reason=None,
+        mac_rule=None,
+        block_start=None,
+        counted=True,
+        decided_at=DAY,
+        content_digest=7,
+        body="{}",
+    )
+
+
+async def known(tx: Connection, ids: Collection[UUID]) -> set[UUID]:
+    found = await messages.look_up(tx, [(WORKSPACE, id_) for id_ in ids])
+    return {id_ for _, id_ in found.digests}
+
+
+async def store(pool: Pool, *ids: UUID, at: datetime = DAY) -> set[UUID]:
+    """Stores those of `ids` that are not stored; which were."""
+    async with pool.acquire() as tx, tx.transaction():
+        return await store_in(tx, *ids, at=at)
+
+
+async def store_in(tx: Connection, *ids: UUID, at: datetime = DAY) -> set[UUID]:
+    found = await messages.look_up(tx, [(WORKSPACE, id_) for id_ in ids])
+    stored = {id_ for _, id_ in found.digests}
+    await messages.add(tx, [row(id_, found.generation, at) for id_ in sorted(set(ids) - stored)])
+    return stored
+
+
+async def turn(pool: Pool) -> bool:
+    async with pool.acquire() as tx, tx.transaction():
+        return await generations.turn(tx, ANY_SIZE)
+
+
+async def seal(pool: Pool) -> bool:
+    async with pool.acquire() as tx, tx.transaction():
+        return await generations.seal(tx)
+
+
+@asynccontextmanager
+async def under_way(pool: Pool, *ids: UUID) -> AsyncIterator[Connection]:
+    """A transaction that has looked up and stored, and not ended."""
+    async with pool.acquire() as tx, tx.transaction():
+        await store_in(tx, *ids)
+        yield tx

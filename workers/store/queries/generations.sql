@@ -1,0 +1,34 @@
+-- name: is_full
+-- Smaller than when the generation was opened: the index was built anew, and nobody knows how much was added.
+SELECT pg_relation_size('messages_pkey') - began_bytes NOT BETWEEN 0 AND $1::bigint - 1 FROM generations WHERE closed_at IS NULL
+
+-- name: wait_for_storers
+-- They share it (look_up_messages) until their transactions end. Whoever does not get it tries again later: storers that come
+-- meanwhile wait behind.
+SELECT set_config('lock_timeout', '2s', true), pg_advisory_xact_lock(hashtext('sluice.generations'))
+
+-- name: close
+UPDATE generations SET closed_at = now() WHERE closed_at IS NULL
+
+-- name: open
+INSERT INTO generations (generation, began_bytes) SELECT max(generation) + 1, pg_relation_size('messages_pkey') FROM generations
+
+-- name: to_seal
+SELECT generation FROM generations WHERE closed_at IS NOT NULL AND sealed_at IS NULL
+ORDER BY generation LIMIT 1 FOR UPDATE SKIP LOCKED
+
+-- name: take_time
+-- A generation that grew while upkeep was away takes longer than a transaction may. Before PostgreSQL 17 there is no such limit.
+SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'
+
+-- name: seal
+-- New prints before the old ones: the WAL of an update leaves out what the ends of both versions have in common.
+INSERT INTO message_prints AS p (era, bucket, prints)
+SELECT $1::int / 32, bucket(message_id) AS bucket, string_agg(substr(uuid_send(message_id), 3, 3), ''::bytea)
+FROM messages WHERE generation = $1 GROUP BY 2 ORDER BY 2
+ON CONFLICT (era, bucket) DO UPDATE SET prints = excluded.prints || p.prints
+
+-- name: note_sealed
+UPDATE generations SET sealed_at = now(), last_event = (
+    SELECT coalesce(max(event_time), '-infinity') FROM messages WHERE generation = $1 AND send_id IS NULL
+) WHERE generation = $1
