@@ -62,7 +62,7 @@ SELECT 'acme', pg_temp.made('c', i), pg_temp.made('v', i), 'Customer ' || number
             date_trunc('month', timestamptz '@now@'), date_trunc('month', timestamptz '@now@' - interval '1 month')]))
 FROM (SELECT i, number, number % 100 < @blocked@ AS blocked,
         timestamptz '@now@' - interval '90 minutes' AS since
-    FROM (SELECT i, (7919 * i) % @contacts@ AS number
+    FROM (SELECT i, (7919::bigint * i) % @contacts@ AS number
         FROM generate_series(0, @contacts@ - 1) i) numbered) people;
 INSERT INTO sluice_core.block_commands (workspace_id, contact_id, issued_at, unblocks, command_id, actor_id)
 SELECT workspace_id, contact_id, blocked_at, false, gen_random_uuid(), blocked_by
@@ -83,7 +83,7 @@ SELECT pg_temp.generation(m), 'acme', pg_temp.made('m', m), i + 1, 'wa-main', 'w
         '"kind":"message","content":{"type":"text","text":"Hello, I ordered the blue chair last week and it has not '
         'arrived yet. Could you tell me where it is? The number of the order is %s.","subject":null,"html":null,'
         '"reply_to":null,"attachments":null,"template":null},"extra":null}',
-        lpad(m::text, 28, '0'), pg_temp.phone(i), (7919 * i) % @contacts@, spelt, spelt, m)::json
+        lpad(m::text, 28, '0'), pg_temp.phone(i), (7919::bigint * i) % @contacts@, spelt, spelt, m)::json
 FROM (SELECT m, i, at, to_char(at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS spelt
     FROM (SELECT m, m % @contacts@ AS i, pg_temp.moment(m) AS at
         FROM generate_series(0, @messages@ - 1) m) dated) written;
