@@ -224,8 +224,8 @@ def whole_reads(node: Mapping[str, Any], *, limited: bool = False) -> Iterator[s
 
 
 def skips(found: Mapping[str, Any]) -> Iterator[str]:
-    """Scans that do not say which generations they want. PostgreSQL 18 skips from one to the next, as fast as a join with
-    `generations` would be; those before it read the whole index, unless there is that join to choose instead.
+    """Scans that do not say which generations they want. PostgreSQL 18 skips from one to the next, as fast as by a join
+    with `generations`; those before it read the whole index, unless there is that join to choose instead.
     """
     nodes = list(_nodes(found))
     joined = any(node.get("Relation Name") == "generations" for node in nodes)
