@@ -175,7 +175,9 @@ async def filled(databases: Databases) -> AsyncIterator[Pool]:
 @pytest.mark.parametrize("name", sorted(QUERIES.keys() - MAY_READ_MUCH.keys()))
 async def test_no_statement_reads_a_whole_table(filled: Pool, name: str) -> None:
     for mode in ("force_custom_plan", "force_generic_plan"):
-        assert list(whole_reads(await plan(filled, name, mode))) == []
+        found = await plan(filled, name, mode)
+        assert list(whole_reads(found)) == []
+        assert list(skips(found)) == []
 
 
 async def test_every_exemption_is_still_needed_by_a_query() -> None:
@@ -220,6 +222,31 @@ def whole_reads(node: Mapping[str, Any], *, limited: bool = False) -> Iterator[s
     for child in node.get("Plans", ()):
         yield from whole_reads(child, limited=limited and kind not in ("Sort", "Aggregate", "Hash"))
 
+
+def skips(found: Mapping[str, Any]) -> Iterator[str]:
+    """Scans that do not say which generations they want. PostgreSQL 18 skips from one to the next, as fast as by a join
+    with `generations`; those before it read the whole index, unless there is that join to choose instead.
+    """
+    nodes = list(_nodes(found))
+    joined = any(node.get("Relation Name") == "generations" for node in nodes)
+    for node in nodes:
+        column = LEADING.get(node.get("Index Name", ""), "")
+        if column not in node.get("Index Cond", "") and not (column == "generation" and joined):
+            yield f"{node['Index Name']} with {node.get('Index Cond')}"
+
+
+def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield node
+    for child in node.get("Plans", ()):
+        yield from _nodes(child)
+
+
+LEADING: Final[Mapping[str, str]] = {
+    "messages_accepted": "generation",
+    "messages_dropped": "generation",
+    "messages_pkey": "generation",
+    "message_prints_pkey": "era",
+}
 
 # A workspace, a generation, or a workspace in a generation: of any of these there may be very much.
 _WORKSPACE: Final = r"\(\(?workspace_id(\)::text)? = [^()]*(\(.*\))?[^()]*\)"

@@ -136,12 +136,14 @@ async def test_content_is_erased_in_every_generation(pool: Pool) -> None:
 
 
 async def test_a_recount_counts_every_generation(pool: Pool) -> None:
-    await ingest(pool, message("+491511", minutes=0))
+    liked = message("+491511", minutes=0, kind="reaction")
+    await ingest(pool, liked, message("+491512", minutes=-MONTH), now=DAY)
     await turn(pool)
     await seal(pool)
-    await ingest(pool, message("+491512", minutes=-MONTH), message("+491513", minutes=1))
-    setting = Setting(at(-2 * MONTH), uuid_of("setting"), "", "time_zone", "America/New_York")
+    await ingest(pool, message("+491513", minutes=1))
+    assert await rows(pool, ACTIVE) == [(1,), (2,)]
+    setting = Setting(at(-2 * MONTH), uuid_of("setting"), "", "count_reactions", value=False)
     async with pool.acquire() as tx, tx.transaction():
         await workspaces.add_settings(tx, [(WORKSPACE, setting)])
         await recounting.recount(tx, [WORKSPACE], DAY)
-    assert await rows(pool, ACTIVE) == [(1,), (2,)]
+    assert await rows(pool, ACTIVE) == [(1,), (1,)]
