@@ -31,7 +31,6 @@ def row(id_: UUID, generation: int, at: datetime = DAY) -> MessageRow:
         mac_rule=None,
         block_start=None,
         counted=True,
-        decided_at=DAY,
         content_digest=7,
         body="{}",
     )

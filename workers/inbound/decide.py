@@ -183,7 +183,6 @@ def message_row(judged: Judged, workspace: Workspace, generation: int, now: date
         rule,
         verdict.block_start,
         verdict.counted,
-        now,
         arrival.digest,
         body,
         erase_at,

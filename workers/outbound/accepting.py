@@ -76,7 +76,7 @@ async def accept(
     await contacts.connect(tx, connected)
     earlier = workspaces.earlier_than_known(((m.send.workspace_id, m.at) for m in told), tenants)
     cycles = ((w, cycle) for w, at in earlier.items() for cycle, _ in tenants[w].calendar.between(at, now))
-    await _store(tx, told, tenants, now, cycles)
+    await _store(tx, told, tenants, cycles)
     # Last, as another poll waits for it that may have made what this one still needs.
     await workspaces.note_first_messages(tx, earlier)
 
@@ -134,14 +134,13 @@ async def _store(
     tx: Connection,
     told: Sequence[_Message],
     tenants: Mapping[str, Workspace],
-    now: datetime,
     cycles: Iterable[tuple[str, Cycle]],
 ) -> None:
     first = {m.key: m for m in told if m.acceptance.accepted_before is None}
     # An echo with the provider's id came before: it is the same message, and counts by itself.
     known = await messages.look_up(tx, first.keys())
     new = [m for key, m in sorted(first.items()) if key not in known.digests]
-    await messages.add(tx, [_row(m, known.generation, now) for m in new])
+    await messages.add(tx, [_row(m, known.generation) for m in new])
     await mac.add(tx, [_proof(m) for m in new if m.verdict.counted], cycles)
     moved = [m for m in told if m.acceptance.accepted_before is not None]
     if moved:
@@ -150,7 +149,7 @@ async def _store(
         await mac.prove_again(tx, {a: m.acceptance.shard for m in moved for a in _touched(m, tenants)})
 
 
-def _row(message: _Message, generation: int, now: datetime) -> MessageRow:
+def _row(message: _Message, generation: int) -> MessageRow:
     send = message.send
     content = msgspec.json.decode(send.content, type=Content)
     return MessageRow(
@@ -166,7 +165,6 @@ def _row(message: _Message, generation: int, now: datetime) -> MessageRow:
         mac_rule=None,
         block_start=message.verdict.block_start,
         counted=message.verdict.counted,
-        decided_at=now,
         # the digest of an echo: one that follows with the same content is a repeat and no conflict
         content_digest=digest("echo", content),
         body=msgspec.json.encode({"source": send.source, "content": send.content}).decode(),

@@ -5,7 +5,8 @@ who opens another generation holds it alone. So whoever stores into a generation
 those before it, and the primary key decides among those that store into the same one. Both sides take the lock in a
 statement of its own: what follows must see what was committed during the wait.
 
-The prints of a closed generation and the mark that it is sealed are committed together; a look-up sees both or neither.
+The prints of a closed generation and the mark that it is sealed are committed together, and a look-up goes through the
+generations without the mark first: one that is sealed meanwhile is looked into twice, and none not at all.
 """
 
 from typing import Final

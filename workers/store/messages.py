@@ -25,7 +25,7 @@ Said = tuple[str, UUID, str]
 class MessageRow(Struct, frozen=True, gc=False):
     """A new message. `drop_reason` None: accepted. `body` is JSON text, None where the content is not kept.
 
-    `generation` is the one that `look_up` told in the same transaction.
+    `generation` is the one that `look_up` told in the same transaction. The moment of the decision is the transaction's.
     """
 
     generation: int
@@ -40,7 +40,6 @@ class MessageRow(Struct, frozen=True, gc=False):
     mac_rule: str | None
     block_start: datetime | None
     counted: bool
-    decided_at: datetime
     content_digest: int
     body: str | None
     erase_at: datetime | None = None

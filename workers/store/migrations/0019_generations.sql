@@ -40,7 +40,7 @@ REVOKE DELETE, TRUNCATE ON sluice_core.generations, sluice_core.message_prints F
 
 -- What is stored already becomes generation 0 without being rewritten, closed and sealed.
 ALTER TABLE sluice_core.messages ADD COLUMN generation int NOT NULL DEFAULT 0;
-ALTER TABLE sluice_core.messages ALTER COLUMN generation DROP DEFAULT;
+ALTER TABLE sluice_core.messages ALTER COLUMN generation DROP DEFAULT, ALTER COLUMN decided_at SET DEFAULT now();
 ALTER TABLE sluice_core.messages DROP CONSTRAINT messages_pkey, ADD PRIMARY KEY (generation, workspace_id, message_id);
 DROP INDEX sluice_core.messages_accepted, sluice_core.messages_dropped;
 -- Identities of all workspaces are numbered by one sequence.
@@ -68,20 +68,24 @@ LANGUAGE plpgsql VOLATILE ROWS 10 SET search_path = sluice_core, pg_temp AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(hashtext('sluice.generations'));
     RETURN QUERY SELECT g.generation, NULL::text, NULL::uuid, NULL::bigint FROM generations g WHERE g.closed_at IS NULL;
-    -- A scalar subquery is always one look-up in the primary key; a join could become a scan of all prints.
-    RETURN QUERY WITH wanted AS MATERIALIZED (
-        SELECT w.workspace_id, w.message_id, (get_byte(b, 0) << 8) + get_byte(b, 1) AS bucket, substr(b, 3, 3) AS print
-        FROM unnest(workspace_ids, message_ids) AS w (workspace_id, message_id), uuid_send(w.message_id) AS b
-    ), suspects AS MATERIALIZED (
-        SELECT w.workspace_id, w.message_id, e.era FROM wanted w
-        CROSS JOIN (SELECT DISTINCT generation / 32 AS era FROM generations WHERE sealed_at IS NOT NULL) AS e
-        WHERE position(w.print IN (SELECT p.prints FROM message_prints p WHERE p.era = e.era AND p.bucket = w.bucket)) > 0
-    )
-    SELECT m.generation, m.workspace_id, m.message_id, m.content_digest
-    FROM generations g CROSS JOIN wanted w
+    RETURN QUERY SELECT m.generation, m.workspace_id, m.message_id, m.content_digest
+    FROM generations g CROSS JOIN unnest(workspace_ids, message_ids) AS w (workspace_id, message_id)
     JOIN messages m ON m.generation = g.generation AND m.workspace_id = w.workspace_id AND m.message_id = w.message_id
-    WHERE g.sealed_at IS NULL
-    UNION ALL
+    WHERE g.sealed_at IS NULL;
+    -- After the exact look, not before it: a generation that is sealed in between is looked into twice, and none not at all.
+    IF NOT EXISTS (SELECT FROM generations WHERE sealed_at IS NOT NULL) THEN
+        RETURN;
+    END IF;
+    -- A scalar subquery is always one look-up in the primary key; a join could become a scan of all prints.
+    RETURN QUERY WITH suspects AS MATERIALIZED (
+        SELECT w.workspace_id, w.message_id, e.era
+        FROM unnest(workspace_ids, message_ids) AS w (workspace_id, message_id)
+        CROSS JOIN LATERAL uuid_send(w.message_id) AS b
+        CROSS JOIN (SELECT DISTINCT generation / 32 AS era FROM generations WHERE sealed_at IS NOT NULL) AS e
+        WHERE position(substr(b, 3, 3) IN (
+            SELECT p.prints FROM message_prints p WHERE p.era = e.era AND p.bucket = bucket(w.message_id)
+        )) > 0
+    )
     SELECT m.* FROM suspects s CROSS JOIN LATERAL (
         SELECT m.generation, m.workspace_id, m.message_id, m.content_digest FROM generations g
         JOIN messages m ON m.generation = g.generation AND m.workspace_id = s.workspace_id AND m.message_id = s.message_id
