@@ -25,7 +25,7 @@ Said = tuple[str, UUID, str]
 class MessageRow(Struct, frozen=True, gc=False):
     """A new message. `drop_reason` None: accepted. `body` is JSON text, None where the content is not kept.
 
-    `generation` is the one that `look_up` told in the same transaction. The moment of the decision is the transaction's.
+    `generation` is what `look_up` told in the same transaction. The moment of the decision is the transaction's.
     """
 
     generation: int
