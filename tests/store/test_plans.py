@@ -130,7 +130,8 @@ def statements_of_functions() -> Iterator[tuple[str, str]]:
         declared, body = rest.split("BEGIN", 1)
         variables = re.findall(r"(\w+) ([\w ]+\[\])", arguments + declared.partition("DECLARE")[2])
         statements = re.sub(r"--.*$", "", body, flags=re.MULTILINE).split(";")
-        for number, statement in enumerate(filter(str.strip, statements)):
+        asking = (s for s in statements if re.match(r"\s*(SELECT|PERFORM|RETURN QUERY)\b", s))
+        for number, statement in enumerate(asking):
             query = re.sub(r"\bPERFORM\b", "SELECT", re.sub(r"RETURN QUERY|\bINTO [\w, ]+\n", "", statement)).strip()
             used = [(v, kind) for v, kind in variables if re.search(rf"\b{v}\b", query)]
             for position, (variable, kind) in enumerate(used):
@@ -185,7 +186,7 @@ async def test_every_exemption_is_still_needed_by_a_query() -> None:
 
 
 async def test_the_statements_inside_functions_are_among_them() -> None:
-    assert Counter(name.split()[1] for name in FUNCTIONS) == {"look_up_messages": 3, "find_senders": 3}
+    assert Counter(name.split()[1] for name in FUNCTIONS) == {"look_up_messages": 4, "find_senders": 3}
 
 
 async def test_a_statement_about_a_few_contacts_or_ids_looks_into_generations_by_index_alone(filled: Pool) -> None:
