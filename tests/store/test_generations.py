@@ -16,7 +16,7 @@ from tests.support.databases import until
 from workers.errors import RetryBatch
 from workers.plans import WORKERS
 from workers.runtime.jobs import Unfinished
-from workers.store import generations, messages, migrate, queries
+from workers.store import generations, migrate, queries
 from workers.store.pool import pool_of
 from workers.upkeep import generations as jobs
 
@@ -71,16 +71,6 @@ async def test_a_repeat_is_found_in_the_open_in_closed_and_in_sealed_generations
     assert await store(pool, *ids, *fresh) == {*ids, *fresh}
     generations_used = await pool.fetch("SELECT generation, count(*) FROM messages GROUP BY 1 ORDER BY 1")
     assert [tuple(r) for r in generations_used] == [(0, 100), (1, 100), (2, 100), (3, 200)]
-
-
-async def test_an_id_of_one_workspace_is_no_repeat_in_another(pool: Pool) -> None:
-    id_ = uuid4()
-    await store(pool, id_)
-    await turn(pool)
-    await seal(pool)
-    async with pool.acquire() as tx, tx.transaction():
-        found = await messages.look_up(tx, [("other", id_)])
-    assert found.digests == {}
 
 
 async def test_a_generation_of_another_era_is_looked_into_as_well(pool: Pool) -> None:

@@ -147,3 +147,11 @@ async def test_a_recount_counts_every_generation(pool: Pool) -> None:
         await workspaces.add_settings(tx, [(WORKSPACE, setting)])
         await recounting.recount(tx, [WORKSPACE], DAY)
     assert await rows(pool, ACTIVE) == [(1,), (1,)]
+
+
+async def test_what_two_workspaces_call_by_one_id_is_two_messages(pool: Pool) -> None:
+    await ingest(pool, message(provider_message_id="a"))
+    await turn(pool)
+    await seal(pool)
+    await ingest(pool, message(provider_message_id="a", workspace_id="other"))
+    assert await rows(pool, "SELECT workspace_id FROM messages ORDER BY 1") == [(WORKSPACE,), ("other",)]

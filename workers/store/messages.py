@@ -92,7 +92,7 @@ class Revised:
 
 async def look_up(tx: Connection, keys: Collection[MessageKey]) -> LookedUp:
     """Which of these messages are stored, and the generation to store the others into in this transaction."""
-    [(generation, *_), *found] = await tx.fetch(_SQL["look_up"], *columns(list(keys), 2))
+    [(generation, *_), *found] = await tx.fetch(_SQL["look_up"], [message_id for _, message_id in keys])
     return LookedUp(generation, {(workspace_id, message_id): digest for _, workspace_id, message_id, digest in found})
 
 

@@ -1,5 +1,5 @@
 -- name: look_up
-SELECT generation, workspace_id, message_id, content_digest FROM look_up_messages($1::text[], $2::uuid[])
+SELECT generation, workspace_id, message_id, content_digest FROM look_up_messages($1::uuid[])
 
 -- name: count_conflicts
 INSERT INTO message_conflicts (workspace_id, message_id, times, last_at)
@@ -140,7 +140,7 @@ ORDER BY 1, event_time, message_id
 
 -- name: erase
 UPDATE messages SET body = NULL, erase_at = NULL
-WHERE (generation, workspace_id, message_id) IN (
-    SELECT generation, workspace_id, message_id FROM messages
+WHERE (generation, message_id) IN (
+    SELECT generation, message_id FROM messages
     WHERE erase_at <= $1 ORDER BY erase_at LIMIT $2 FOR UPDATE SKIP LOCKED
 )
