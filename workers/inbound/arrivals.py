@@ -27,7 +27,6 @@ class Arrival(Struct, frozen=True, gc=False):
     """
 
     record: Record[InboundMessage]
-    key: MessageKey
     message_id: UUID
     direction: Direction
     digest: int
@@ -35,18 +34,21 @@ class Arrival(Struct, frozen=True, gc=False):
     identity_key: IdentityKey
     presumed: bool
 
+    @property
+    def key(self) -> MessageKey:
+        return self.record.value.workspace_id, self.message_id
+
 
 def understand(record: Record[InboundMessage], workspace: Workspace) -> Arrival:
     message = record.value
     direction: Direction = "out" if message.kind == "echo" else "in"
     region = workspace.region(message.channel_id)
-    identity_key, presumed = _identity_key(
+    identity_key, is_presumed = _identity_key(
         message.workspace_id, message.channel, message.channel_id, message.sender.address, region
     )
     id_ = message_id(message.workspace_id, message.channel_id, direction, message.provider_message_id)
     at = event_time(message.sent_at, message.received_at, record.timestamp)
-    key = message.workspace_id, id_
-    return Arrival(record, key, id_, direction, content_digest(message), at, identity_key, presumed)
+    return Arrival(record, id_, direction, content_digest(message), at, identity_key, is_presumed)
 
 
 def identity_of(message: InboundMessage, workspace: Workspace) -> Identity:

@@ -46,14 +46,13 @@ class Judged(Struct, frozen=True, gc=False):
 class Changes:
     """Everything one poll of messages changes, set by set.
 
-    `counted`: event times to remember, so that the next poll need not prove again what `proofs` prove now. `earliest`:
-    of each workspace whose first message came later. `said`: what may be new of a sender, and when it was said last.
+    `counted`: event times to remember, so that the next poll need not prove again what `proofs` prove now.
+    `said`: what may be new of a sender, and when it was said last.
     """
 
     judged: list[Judged] = field(default_factory=list)
     proofs: list[Proof] = field(default_factory=list)
     counted: dict[ContactKey, datetime] = field(default_factory=dict)
-    earliest: dict[str, datetime] = field(default_factory=dict)
     opened: dict[ContactKey, datetime] = field(default_factory=dict)
     connected: dict[IdentityId, tuple[datetime, str]] = field(default_factory=dict)
     opted: dict[IdentityId, tuple[datetime, UUID, bool]] = field(default_factory=dict)
@@ -82,8 +81,6 @@ def decide(
         verdict = judge(Facts(message.kind, message.channel_id, at), sender.contact.intervals, workspace.calendar)
         judged = Judged(arrival, sender, verdict, encode_body(message))
         changes.judged.append(judged)
-        if workspace.first_message_at is None or at < workspace.first_message_at:
-            changes.earliest[message.workspace_id] = min(at, changes.earliest.get(message.workspace_id, at))
         _note_interaction(changes, judged)
         if verdict.counted and not counted_already(sender.counted_at, verdict.cycle, at):
             _note_activity(changes, judged)

@@ -44,14 +44,12 @@ async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
     if strangers:
         await senders.introduce(tx, introductions(changes, strangers))
     await _save_contacts(tx, changes, strangers)
-    cycles = (
-        (workspace_id, cycle)
-        for workspace_id, at in changes.earliest.items()
-        for cycle, _ in tenants[workspace_id].calendar.between(at, batch.now)
-    )
+    seen = ((j.contact.workspace_id, j.arrival.event_time) for j in changes.judged)
+    earlier = workspaces.earlier_than_known(seen, tenants)
+    cycles = ((w, cycle) for w, at in earlier.items() for cycle, _ in tenants[w].calendar.between(at, batch.now))
     await mac.add(tx, changes.proofs, cycles)
     # Last, as another poll waits for it that may have made what this one still needs.
-    await workspaces.note_first_messages(tx, changes.earliest)
+    await workspaces.note_first_messages(tx, earlier)
     return facts
 
 

@@ -55,8 +55,7 @@ async def share(tx: Connection, used_channels: Collection[tuple[str, str, str]])
     if len(rows) < len(ids):
         await tx.execute(_SQL["add_workspaces"], ids)
         rows = await tx.fetch(_SQL["lock_workspaces_shared"], ids)
-    contents = await _contents(tx, {workspace_id: version for workspace_id, _, version in rows})
-    tenants = {workspace_id: _workspace(workspace_id, first, contents[workspace_id]) for workspace_id, first, _ in rows}
+    tenants = await _tenants(tx, rows)
     await add_channels(tx, {u for u in used_channels if u[1] and u[1] not in tenants[u[0]].channels})
     return tenants
 
@@ -65,9 +64,7 @@ async def lock(tx: Connection, workspace_ids: Iterable[str]) -> dict[str, Worksp
     """The workspaces for a change of their settings: ingest of these waits until the transaction ends."""
     ids = sorted(set(workspace_ids))
     await tx.execute(_SQL["add_workspaces"], ids)
-    rows = await tx.fetch(_SQL["lock_workspaces"], ids)
-    contents = await _contents(tx, {workspace_id: version for workspace_id, _, version in rows})
-    return {workspace_id: _workspace(workspace_id, first, contents[workspace_id]) for workspace_id, first, _ in rows}
+    return await _tenants(tx, await tx.fetch(_SQL["lock_workspaces"], ids))
 
 
 async def add_settings(tx: Connection, new: Iterable[tuple[str, Setting]]) -> None:
@@ -86,14 +83,21 @@ def earlier_than_known(seen: Iterable[tuple[str, datetime]], tenants: Mapping[st
     """Of (workspace_id, event time) pairs the earliest of each workspace, where its first message is later."""
     earliest: dict[str, datetime] = {}
     for workspace_id, at in seen:
-        earliest[workspace_id] = min(at, earliest.get(workspace_id, at))
-    return {w: at for w, at in earliest.items() if (first := tenants[w].first_message_at) is None or at < first}
+        first = earliest.get(workspace_id) or tenants[workspace_id].first_message_at
+        if first is None or at < first:
+            earliest[workspace_id] = at
+    return earliest
 
 
 async def note_first_messages(tx: Connection, earliest: Mapping[str, datetime]) -> None:
     """Remember each workspace's earliest event time: every cycle since then has a row."""
     if earliest:
         await tx.execute(_SQL["note_first_messages"], list(earliest), list(earliest.values()))
+
+
+async def _tenants(tx: Connection, rows: Sequence[tuple[str, datetime | None, UUID]]) -> dict[str, Workspace]:
+    contents = await _contents(tx, {workspace_id: version for workspace_id, _, version in rows})
+    return {workspace_id: _workspace(workspace_id, first, contents[workspace_id]) for workspace_id, first, _ in rows}
 
 
 async def _contents(tx: Connection, versions: Mapping[str, UUID]) -> dict[str, _Contents]:
