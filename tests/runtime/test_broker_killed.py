@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from itertools import count, islice
 
 import pytest
 
@@ -15,7 +16,7 @@ from workers.runtime.producer import KafkaOutput
 from workers.runtime.telemetry import REBUILT
 
 OUTPUT = "messages.accepted"
-POLLS, SIZE, KEYS = 60, 50, 5
+BEFORE, AFTER, SIZE, KEYS = 30, 30, 50, 5
 
 
 @pytest.fixture
@@ -47,22 +48,28 @@ async def test_everything_owed_arrives_with_first_occurrences_in_order(
     broker = Broker("kafka", own_kafka.bootstrap)
     await broker.create(OUTPUT)
     rebuilt = REBUILT.labels("killed")._value.get()  # noqa: SLF001 - a counter has no reader of its own
-    half = asyncio.Event()
+    under_way, killed = asyncio.Event(), asyncio.Event()
 
-    async def publish() -> None:
-        for number in range(POLLS):
+    async def publish() -> int:
+        """Publishes until Kafka is dead, however fast it is, and then what needs it back; answers how many polls."""
+        numbers = count()
+        while not killed.is_set():
+            await output.publish(poll(number := next(numbers)))
+            if number == BEFORE:
+                under_way.set()
+        for number in islice(numbers, AFTER):
             await output.publish(poll(number))
-            if number == POLLS // 2:
-                half.set()
+        return next(numbers)
 
     publishing = asyncio.create_task(publish())
-    await asyncio.wait_for(half.wait(), 30)
+    await asyncio.wait_for(under_way.wait(), 30)
     await asyncio.to_thread(own_kafka.kill)
+    killed.set()
     # Down for longer than a publication's deadline: its producer is thrown away.
     await asyncio.wait({publishing}, timeout=4.0)
     assert not publishing.done()
     await asyncio.to_thread(own_kafka.start)
-    await asyncio.wait_for(publishing, 60)
+    polls = await asyncio.wait_for(publishing, 60)
 
     assert REBUILT.labels("killed")._value.get() > rebuilt  # noqa: SLF001
     seen: dict[bytes | None, list[int]] = {}
@@ -71,7 +78,7 @@ async def test_everything_owed_arrives_with_first_occurrences_in_order(
         if (identity := record.header("ce_id")) not in known:
             known.add(identity)
             seen.setdefault(record.key, []).append(int(record.value or b""))
-    assert sorted(n for numbers in seen.values() for n in numbers) == list(range(POLLS * SIZE))
+    assert sorted(n for numbers in seen.values() for n in numbers) == list(range(polls * SIZE))
     assert all(numbers == sorted(numbers) for numbers in seen.values())
 
 
