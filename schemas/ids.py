@@ -1,5 +1,6 @@
-"""Ids that nobody sends and everybody can compute."""
+"""Ids: those that nobody sends and everybody can compute, and random ones."""
 
+import os
 from hashlib import blake2b, sha1
 from typing import Final
 from uuid import UUID
@@ -19,6 +20,8 @@ _FACT: Final = FACT_NAMESPACE.bytes
 _BINARY_16: Final = b"\xc4\x10"
 _UUID: Final = msgspec.msgpack.Decoder(UUID)
 _JSON: Final = msgspec.json.Encoder()
+_VERSION_4: Final = bytes(byte & 0x0F | 0x40 for byte in range(256))
+_VARIANT: Final = bytes(byte & 0x3F | 0x80 for byte in range(256))
 
 
 def message_id(workspace_id: str, channel_id: str, direction: Direction, provider_message_id: str) -> UUID:
@@ -34,6 +37,14 @@ def provider_id_of_send(send_id: UUID) -> str:
 def fact_id(topic: str, *parts: str) -> UUID:
     """The `ce_id` of a fact: its topic (without prefix), what it is about and the rule that made it."""
     return _uuid5(_FACT, "\0".join((topic, *parts)))
+
+
+def random_ids(count: int) -> list[UUID]:
+    """What `uuid.uuid4` gives so many times, in a tenth of the time."""
+    drawn = bytearray(os.urandom(16 * count))
+    drawn[6::16] = drawn[6::16].translate(_VERSION_4)
+    drawn[8::16] = drawn[8::16].translate(_VARIANT)
+    return [_UUID.decode(_BINARY_16 + drawn[start : start + 16]) for start in range(0, len(drawn), 16)]
 
 
 def text_of(id_: UUID) -> str:

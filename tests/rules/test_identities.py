@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
-from workers.rules.identities import e164, identify, presumed
+from workers.rules.identities import Identity, e164, identify, presumed
 
 
 @pytest.mark.parametrize(
@@ -94,15 +94,29 @@ def every_kind_of_number() -> Iterator[PhoneNumber]:
                 yield number
 
 
-def test_what_is_presumed_of_a_number_is_what_it_is_understood_as() -> None:
+def parsed(number: str) -> Identity | None:
+    """What phonenumbers makes of an international number that it takes to be possible."""
+    try:
+        found = phonenumbers.parse(number, None)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(found):
+        return None
+    phone = phonenumbers.format_number(found, PhoneNumberFormat.E164)
+    country = phonenumbers.region_code_for_number(found)
+    return Identity("whatsapp", "", phone, phone, understood=True, phone=phone, country=country)
+
+
+def test_what_is_presumed_of_a_number_is_what_parsing_makes_of_it() -> None:
     told = 0
     for number in every_kind_of_number():
         text = phonenumbers.format_number(number, PhoneNumberFormat.E164)
         for address in (text, text + "1", text[:-1], text.replace("+", "", 1)):
-            lookup = presumed("whatsapp", address)
-            identity = identify("whatsapp", "main", address, None)
-            assert lookup is None or not identity.understood or lookup == identity.lookup == identity.phone
-            told += lookup is not None
+            if (lookup := presumed("whatsapp", address)) is not None:
+                identity, whole = identify("whatsapp", "main", address, None), parsed(lookup)
+                assert identity == whole if whole is not None else not identity.understood
+                assert not identity.understood or identity.lookup == lookup
+                told += 1
     assert told > 3_000
 
 
@@ -110,7 +124,10 @@ def test_what_is_presumed_of_a_number_is_what_it_is_understood_as() -> None:
 def test_whoever_has_a_presumed_number_is_whose_it_is_understood_to_be(digits: int, channel: str, plus: str) -> None:
     lookup = presumed(channel, f"{plus}{digits}")
     identity = identify(channel, "main", f"{plus}{digits}", "DE")
-    assert lookup is None or not identity.understood or lookup == identity.lookup == identity.phone
+    if lookup is not None:
+        whole = parsed(lookup)
+        assert identity == whole._replace(channel=channel) if whole is not None else not identity.understood
+        assert not identity.understood or identity.lookup == lookup == identity.phone
 
 
 @pytest.mark.parametrize(

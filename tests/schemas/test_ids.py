@@ -1,18 +1,20 @@
 """Ids are the same for everybody, and a repeat can be told from a conflict."""
 
 from datetime import UTC, datetime, timedelta, timezone
-from uuid import UUID, uuid5
+from uuid import RFC_4122, UUID, uuid5
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.decoding import decode_inbound
 from schemas.envelope import cloud_event_headers
-from schemas.ids import FACT_NAMESPACE, content_digest, fact_id, message_id, provider_id_of_send
+from schemas.ids import FACT_NAMESPACE, content_digest, fact_id, message_id, provider_id_of_send, random_ids
 from schemas.inbound import InboundMessage
 from tests.schemas.samples import SEND, golden, raw
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=40)
+FIXED = {62, 63, 76, 77, 78, 79}
+"""Bits of an id, from the right, that say its variant and version."""
 NAMESPACE = UUID("b6f0f7de-3f0e-5b8c-9c53-5a6e0f0c9d11")
 
 
@@ -26,6 +28,15 @@ def test_message_id_is_the_uuid5_of_the_contract(workspace: str, channel: str, d
 
 def test_message_id_of_a_send_stands_on_the_send_id() -> None:
     assert provider_id_of_send(UUID(SEND.upper())) == "send:7f9d2c1e-8a44-4d0e-b1c3-5e6f7a8b9c03"
+
+
+def test_random_ids_are_of_version_4_and_all_different() -> None:
+    drawn = random_ids(5_000)
+    assert len(set(drawn)) == 5_000
+    assert {(id_.version, id_.variant) for id_ in drawn} == {(4, RFC_4122)}
+    # Every bit but those of version and variant is drawn.
+    assert all(0.4 < sum(id_.int >> bit & 1 for id_ in drawn) / 5_000 < 0.6 for bit in range(128) if bit not in FIXED)
+    assert random_ids(0) == []
 
 
 @given(st.lists(TEXT, min_size=1, max_size=4))

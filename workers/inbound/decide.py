@@ -47,7 +47,7 @@ class Changes:
     """Everything one poll of messages changes, set by set.
 
     `counted`: event times to remember, so that the next poll need not prove again what `proofs` prove now.
-    `said`: what may be new of a sender, and when it was said last.
+    `said`: what may be new of a sender who is no stranger, and when it was said last.
     """
 
     judged: list[Judged] = field(default_factory=list)
@@ -120,6 +120,8 @@ def _note_acceptance(changes: Changes, judged: Judged) -> None:
     if contact.conversation_status != "open" and opens(message.kind, arrival.event_time, contact.last_closing):
         key = judged.contact_key
         changes.opened[key] = max(arrival.event_time, changes.opened.get(key, arrival.event_time))
+    if judged.sender.stranger:
+        return  # `introductions` tells all they said
     sender = message.sender
     if sender.name is not None and sender.name != contact.display_name:
         _note_said(changes, judged, "name")
@@ -145,7 +147,7 @@ def introductions(changes: Changes, strangers: Mapping[ContactKey, Stranger]) ->
 
 def _said_last(judged: Iterable[Judged], strangers: Collection[ContactKey]) -> dict[ContactKey, Names]:
     said: dict[ContactKey, Names] = dict.fromkeys(strangers, (None, None, None))
-    theirs = [j for j in judged if j.contact_key in said and not isinstance(j.verdict, Dropped)]
+    theirs = [j for j in judged if j.sender.stranger and not isinstance(j.verdict, Dropped)]
     for j in sorted(theirs, key=lambda j: (j.arrival.event_time, j.arrival.message_id)):
         name, language, avatar_url = said[j.contact_key]
         sender = j.arrival.record.value.sender

@@ -69,7 +69,7 @@ async def _save_contacts(tx: Connection, changes: Changes, introduced: Collectio
     await senders.note_counted(tx, {key: at for key, at in changes.counted.items() if key not in introduced})
     opened = {key: at for key, at in changes.opened.items() if key not in introduced}
     await contacts.open_conversations(tx, opened)
-    renamed = await _save_names(tx, {said: at for said, at in changes.said.items() if said[:2] not in introduced})
+    renamed = await _save_names(tx, changes.said)
     await contacts.mark_dirty(tx, opened.keys() | renamed)
 
 

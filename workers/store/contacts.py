@@ -180,7 +180,7 @@ def contact_of(
     conversation_id: UUID,
     profile_id: str | None,
     profile_at: datetime | None,
-    blocks: Sequence[Any],
+    blocks: Sequence[Any] | None,
     blocked_by: str | None,
     *others: Any,
 ) -> Contact:

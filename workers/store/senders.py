@@ -6,10 +6,11 @@ Histories cannot change until the transaction ends: as in `workers.store.contact
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from msgspec import Struct
 
+from schemas.ids import random_ids
 from workers.rules.contact import Contact
 from workers.rules.identities import Identity
 from workers.runtime.batch import Connection
@@ -28,12 +29,16 @@ class Interaction(NamedTuple):
 
 
 class Sender(Struct, frozen=True, gc=False):
-    """An address and its contact, which is counted in the cycle of `counted_at` by a message no later than that."""
+    """An address and its contact, which is counted in the cycle of `counted_at` by a message no later than that.
+
+    `stranger`: nobody had the address, and all that the table will know of the contact is what this poll says.
+    """
 
     identity_id: int
     connected_at: datetime | None
     counted_at: datetime | None
     contact: Contact
+    stranger: bool = False
 
 
 class Stranger(NamedTuple):
@@ -73,12 +78,20 @@ async def add(
 
     Two transactions that meet one new address at once agree on one contact: the second waits and takes the first one's.
     """
-    made = {key: _contact(key, interaction.identity) for key, interaction in new.items()}
+    ids = iter(random_ids(2 * len(new)))
+    made = {
+        key: Contact(key.workspace_id, next(ids), next(ids), phone=identity.phone, email=identity.email)
+        for key, (identity, _, _) in new.items()
+    }
     rows = [
         (*key, new[key].identity.address, c.contact_id, new[key].channel_id, new[key].at) for key, c in made.items()
     ]
-    ids: dict[UUID, int] = dict(await tx.fetch(_SQL["add_identities"], *columns(rows, 8)))
-    won = {key: Sender(ids[c.contact_id], new[key].at, None, c) for key, c in made.items() if c.contact_id in ids}
+    added: dict[UUID, int] = dict(await tx.fetch(_SQL["add_identities"], *columns(rows, 8)))
+    won = {
+        key: Sender(added[c.contact_id], new[key].at, None, c, stranger=True)
+        for key, c in made.items()
+        if c.contact_id in added
+    }
     lost = await find(tx, made.keys() - won.keys()) if len(won) < len(made) else {}
     strangers = {contact_key(s.contact): Stranger(s.contact, new[key].identity.country) for key, s in won.items()}
     return won | lost, strangers
@@ -97,7 +110,3 @@ async def note_counted(tx: Connection, counted: Mapping[tuple[str, UUID], dateti
     """Contacts that are counted now, with the event time of a counted message in the newest cycle known."""
     if counted:
         await tx.execute(_SQL["note_counted"], *columns([(*key, at) for key, at in counted.items()], 3))
-
-
-def _contact(key: IdentityKey, identity: Identity) -> Contact:
-    return Contact(key.workspace_id, uuid4(), uuid4(), phone=identity.phone, email=identity.email)

@@ -5,8 +5,9 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
 JOIN identities i USING (workspace_id, channel, scope, lookup)
 
 -- name: find_senders
-SELECT wanted, identity_id, connected_at, counted_at, contact_id, conversation_id, profile_id, profile_at, blocks, blocked_by,
-    opened_at, closed_at, display_name, language, avatar_url, phone, email
+-- No array instead of an empty one, which takes a client longer to read than all the texts.
+SELECT wanted, identity_id, connected_at, counted_at, contact_id, conversation_id, profile_id, profile_at, nullif(blocks, '{}'),
+    blocked_by, opened_at, closed_at, display_name, language, avatar_url, phone, email
 FROM find_senders($1::text[], $2::text[], $3::text[], $4::text[])
 
 -- name: add_identities
