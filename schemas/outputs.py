@@ -200,7 +200,7 @@ class DeadLetterReference(Struct, frozen=True, kw_only=True, gc=False):
     sha256: str
 
 
-class _Acceptance(Struct, frozen=True, kw_only=True, gc=False):
+class _Acceptance(Struct, frozen=True, gc=False):
     message_id: UUID
     direction: Direction
     contact_id: UUID
@@ -234,15 +234,7 @@ def accepted_value(
     revision: int,
 ) -> bytes:
     """The value for `messages.accepted` out of `encode_body`'s bytes."""
-    acceptance = _Acceptance(
-        message_id=message_id,
-        direction=direction,
-        contact_id=contact_id,
-        conversation_id=conversation_id,
-        profile_id=profile_id,
-        event_time=event_time,
-        revision=revision,
-    )
+    acceptance = _Acceptance(message_id, direction, contact_id, conversation_id, profile_id, event_time, revision)
     return _spliced(body, ENCODER.encode(acceptance))
 
 

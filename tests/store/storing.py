@@ -37,8 +37,8 @@ def row(id_: UUID, generation: int, at: datetime = DAY) -> MessageRow:
 
 
 async def known(tx: Connection, ids: Collection[UUID]) -> set[UUID]:
-    found = await messages.look_up(tx, [(WORKSPACE, id_) for id_ in ids])
-    return {id_ for _, id_ in found.digests}
+    found = await messages.look_up(tx, list(ids))
+    return set(found.digests)
 
 
 async def store(pool: Pool, *ids: UUID, at: datetime = DAY) -> set[UUID]:
@@ -48,8 +48,8 @@ async def store(pool: Pool, *ids: UUID, at: datetime = DAY) -> set[UUID]:
 
 
 async def store_in(tx: Connection, *ids: UUID, at: datetime = DAY) -> set[UUID]:
-    found = await messages.look_up(tx, [(WORKSPACE, id_) for id_ in ids])
-    stored = {id_ for _, id_ in found.digests}
+    found = await messages.look_up(tx, list(ids))
+    stored = set(found.digests)
     await messages.add(tx, [row(id_, found.generation, at) for id_ in sorted(set(ids) - stored)])
     return stored
 

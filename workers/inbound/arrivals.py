@@ -60,16 +60,13 @@ def without_presumptions(
     arrivals: Sequence[Arrival], met: Mapping[IdentityKey, Sender], workspaces: Mapping[str, Workspace]
 ) -> Sequence[Arrival]:
     """The arrivals, with each address understood that is not the number of whom it was presumed to belong to."""
-    if all(_holds(arrival, met) for arrival in arrivals):
+    confirmed = {key for key, sender in met.items() if sender.contact.phone == key.lookup}
+    if all(arrival.identity_key in confirmed for arrival in arrivals):
         return arrivals
-    return [a if _holds(a, met) else _understood(a, workspaces[a.record.value.workspace_id]) for a in arrivals]
-
-
-def _holds(arrival: Arrival, met: Mapping[IdentityKey, Sender]) -> bool:
-    if not arrival.presumed:
-        return True
-    sender = met.get(arrival.identity_key)
-    return sender is not None and sender.contact.phone == arrival.identity_key.lookup
+    return [
+        _understood(a, workspaces[a.record.value.workspace_id]) if a.presumed and a.identity_key not in confirmed else a
+        for a in arrivals
+    ]
 
 
 def _understood(arrival: Arrival, workspace: Workspace) -> Arrival:
@@ -88,11 +85,11 @@ def _identity_key(
 
 
 def without_repeats(
-    arrivals: Iterable[Arrival], stored: Mapping[MessageKey, int]
+    arrivals: Iterable[Arrival], stored: Mapping[UUID, int]
 ) -> tuple[Sequence[Arrival], Counter[MessageKey]]:
     """The messages that are new, and how often each id came again with another content than the first."""
-    # By number: the ids of two workspaces differ as well, and a UUID takes long to hash.
-    known = {id_.int: digest for (_, id_), digest in stored.items()}
+    # By number, because a UUID takes long to hash.
+    known = {id_.int: digest for id_, digest in stored.items()}
     new: list[Arrival] = []
     conflicts: Counter[MessageKey] = Counter()
     for arrival in arrivals:

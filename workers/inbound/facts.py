@@ -25,8 +25,9 @@ Reason = Literal["late_block", "late_unblock", "released"]
 
 def verdict_fact(judged: Judged, now: datetime) -> Output:
     """`messages.accepted` or `messages.dropped`, under the key the message came with."""
-    arrival, contact = judged.arrival, judged.contact
-    message, record = arrival.record.value, arrival.record
+    arrival, contact = judged.arrival, judged.sender.contact
+    record = arrival.record
+    message = record.value
     if isinstance(judged.verdict, Dropped):
         topic = "messages.dropped"
         value = ENCODER.encode(

@@ -23,7 +23,7 @@ async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
     tenants = await workspaces.share(tx, channels)
     arrivals = [understand(r, tenants[r.value.workspace_id]) for r in records]
 
-    known = await messages.look_up(tx, [a.key for a in arrivals])
+    known = await messages.look_up(tx, [a.message_id for a in arrivals])
     new, conflicts = without_repeats(arrivals, known.digests)
     asked = {a.identity_key for a in new}
     met = await senders.find(tx, asked)
@@ -44,7 +44,7 @@ async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
     if strangers:
         await senders.introduce(tx, introductions(changes, strangers))
     await _save_contacts(tx, changes, strangers)
-    seen = ((j.contact.workspace_id, j.arrival.event_time) for j in changes.judged)
+    seen = ((a.record.value.workspace_id, a.event_time) for a in new)
     earlier = workspaces.earlier_than_known(seen, tenants)
     cycles = ((w, cycle) for w, at in earlier.items() for cycle, _ in tenants[w].calendar.between(at, batch.now))
     await mac.add(tx, changes.proofs, cycles)

@@ -138,8 +138,8 @@ async def _store(
 ) -> None:
     first = {m.key: m for m in told if m.acceptance.accepted_before is None}
     # An echo with the provider's id came before: it is the same message, and counts by itself.
-    known = await messages.look_up(tx, first.keys())
-    new = [m for key, m in sorted(first.items()) if key not in known.digests]
+    known = await messages.look_up(tx, [m.message_id for m in first.values()])
+    new = [m for _, m in sorted(first.items()) if m.message_id not in known.digests]
     await messages.add(tx, [_row(m, known.generation) for m in new])
     await mac.add(tx, [_proof(m) for m in new if m.verdict.counted], cycles)
     moved = [m for m in told if m.acceptance.accepted_before is not None]

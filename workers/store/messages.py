@@ -1,7 +1,7 @@
 """Messages, accepted and dropped."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -50,7 +50,7 @@ class LookedUp(NamedTuple):
     """The open generation, and the content digests of what is stored already."""
 
     generation: int
-    digests: dict[MessageKey, int]
+    digests: dict[UUID, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +90,10 @@ class Revised:
     erase_at: datetime | None
 
 
-async def look_up(tx: Connection, keys: Collection[MessageKey]) -> LookedUp:
+async def look_up(tx: Connection, ids: Sequence[UUID]) -> LookedUp:
     """Which of these messages are stored, and the generation to store the others into in this transaction."""
-    [(generation, *_), *found] = await tx.fetch(_SQL["look_up"], [message_id for _, message_id in keys])
-    return LookedUp(generation, {(workspace_id, message_id): digest for _, workspace_id, message_id, digest in found})
+    [(generation, *_), *found] = await tx.fetch(_SQL["look_up"], ids)
+    return LookedUp(generation, {message_id: digest for _, message_id, digest in found})
 
 
 async def add(tx: Connection, rows: Sequence[MessageRow]) -> None:

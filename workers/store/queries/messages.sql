@@ -1,5 +1,5 @@
 -- name: look_up
-SELECT generation, workspace_id, message_id, content_digest FROM look_up_messages($1::uuid[])
+SELECT generation, message_id, content_digest FROM look_up_messages($1::uuid[])
 
 -- name: count_conflicts
 INSERT INTO message_conflicts (workspace_id, message_id, times, last_at)
