@@ -1,6 +1,7 @@
 """Ids: those that nobody sends and everybody can compute, and random ones."""
 
 import os
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b, sha1
 from typing import Final
 from uuid import UUID
@@ -17,16 +18,26 @@ FACT_NAMESPACE: Final = UUID("3c1d2f58-98b5-4c43-8a40-6b1f9e0d7a52")
 _CANONICAL: Final = msgspec.json.Encoder(order="deterministic")
 _MESSAGE: Final = MESSAGE_NAMESPACE.bytes
 _FACT: Final = FACT_NAMESPACE.bytes
-_BINARY_16: Final = b"\xc4\x10"
-_UUID: Final = msgspec.msgpack.Decoder(UUID)
 _JSON: Final = msgspec.json.Encoder()
-_VERSION_4: Final = bytes(byte & 0x0F | 0x40 for byte in range(256))
+
+# MessagePack's headers: its decoder makes ids of bytes many times faster than their constructor.
+_ARRAY_32, _BINARY_16 = b"\xdd", b"\xc4\x10"
+_UUIDS: Final = msgspec.msgpack.Decoder(list[UUID])
+_VERSION: Final = {version: bytes(byte & 0x0F | version << 4 for byte in range(256)) for version in (4, 5)}
 _VARIANT: Final = bytes(byte & 0x3F | 0x80 for byte in range(256))
+
+MessageName = tuple[str, str, Direction, str]
+"""What a message's id is made of: workspace, channel_id, direction, and the provider's id."""
 
 
 def message_id(workspace_id: str, channel_id: str, direction: Direction, provider_message_id: str) -> UUID:
     """The id of a message. For a send whose provider id is unknown pass `provider_id_of_send(send_id)`."""
-    return _uuid5(_MESSAGE, f"{workspace_id}\0{channel_id}\0{direction}\0{provider_message_id}")
+    return message_ids([(workspace_id, channel_id, direction, provider_message_id)])[0]
+
+
+def message_ids(names: Iterable[MessageName]) -> list[UUID]:
+    """The ids of many messages, each in half the time of one."""
+    return _uuid5s(_MESSAGE, names)
 
 
 def provider_id_of_send(send_id: UUID) -> str:
@@ -36,20 +47,23 @@ def provider_id_of_send(send_id: UUID) -> str:
 
 def fact_id(topic: str, *parts: str) -> UUID:
     """The `ce_id` of a fact: its topic (without prefix), what it is about and the rule that made it."""
-    return _uuid5(_FACT, "\0".join((topic, *parts)))
+    return fact_ids([(topic, *parts)])[0]
+
+
+def fact_ids(names: Iterable[Sequence[str]]) -> list[UUID]:
+    """The `ce_id`s of many facts, each named by its topic and its parts, in half the time."""
+    return _uuid5s(_FACT, names)
 
 
 def random_ids(count: int) -> list[UUID]:
     """What `uuid.uuid4` gives so many times, in a tenth of the time."""
-    drawn = bytearray(os.urandom(16 * count))
-    drawn[6::16] = drawn[6::16].translate(_VERSION_4)
-    drawn[8::16] = drawn[8::16].translate(_VARIANT)
-    return [_UUID.decode(_BINARY_16 + drawn[start : start + 16]) for start in range(0, len(drawn), 16)]
+    drawn = os.urandom(16 * count)
+    return _uuids([drawn[start : start + 16] for start in range(0, len(drawn), 16)], version=4)
 
 
-def text_of(id_: UUID) -> str:
-    """What `str` gives, in a third of the time."""
-    return _JSON.encode(id_)[1:-1].decode()
+def texts_of(ids: Sequence[UUID]) -> list[str]:
+    """What `str` gives of each, in a fifth of the time."""
+    return _JSON.encode(ids)[2:-2].decode().split('","') if ids else []
 
 
 def content_digest(message: InboundMessage) -> int:
@@ -63,10 +77,13 @@ def digest(kind: str, content: Content) -> int:
     return int.from_bytes(blake2b(canonical, digest_size=8).digest(), "big", signed=True)
 
 
-def _uuid5(namespace: bytes, name: str) -> UUID:
-    hashed = sha1(namespace + name.encode(), usedforsecurity=False).digest()
-    fields = bytearray(hashed[:16])
-    fields[6] = fields[6] & 0x0F | 0x50
-    fields[8] = fields[8] & 0x3F | 0x80
-    # Behind MessagePack's header for 16 bytes: the decoder makes a UUID four times faster than its constructor.
-    return _UUID.decode(_BINARY_16 + fields)
+def _uuid5s(namespace: bytes, names: Iterable[Sequence[str]]) -> list[UUID]:
+    joined = (namespace + "\0".join(name).encode() for name in names)
+    return _uuids([sha1(name, usedforsecurity=False).digest()[:16] for name in joined], version=5)
+
+
+def _uuids(each: Sequence[bytes], version: int) -> list[UUID]:
+    packed = bytearray(_BINARY_16.join([b"", *each]))
+    packed[8::18] = packed[8::18].translate(_VERSION[version])
+    packed[10::18] = packed[10::18].translate(_VARIANT)
+    return _UUIDS.decode(_ARRAY_32 + len(each).to_bytes(4, "big") + packed)

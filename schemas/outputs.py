@@ -255,4 +255,4 @@ def dead_letter_value(raw: bytes) -> bytes:
 
 def _spliced(first: bytes, second: bytes) -> bytes:
     # Both are objects with at least one member and without white space at their ends.
-    return b"%b,%b" % (first[:-1], second[1:])
+    return first[:-1] + b"," + second[1:]

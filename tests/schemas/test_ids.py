@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 
 from schemas.decoding import decode_inbound
 from schemas.envelope import cloud_event_headers
-from schemas.ids import FACT_NAMESPACE, content_digest, fact_id, message_id, provider_id_of_send, random_ids
+from schemas.ids import (
+    FACT_NAMESPACE,
+    MessageName,
+    content_digest,
+    fact_id,
+    fact_ids,
+    message_id,
+    message_ids,
+    provider_id_of_send,
+    random_ids,
+    texts_of,
+)
 from schemas.inbound import InboundMessage
 from tests.schemas.samples import SEND, golden, raw
 
@@ -37,6 +48,17 @@ def test_random_ids_are_of_version_4_and_all_different() -> None:
     # Every bit but those of version and variant is drawn.
     assert all(0.4 < sum(id_.int >> bit & 1 for id_ in drawn) / 5_000 < 0.6 for bit in range(128) if bit not in FIXED)
     assert random_ids(0) == []
+
+
+@given(st.lists(st.uuids()))
+def test_texts_of_ids_are_what_str_gives(ids: list[UUID]) -> None:
+    assert texts_of(ids) == [str(id_) for id_ in ids]
+
+
+@given(st.lists(st.tuples(TEXT, TEXT, st.sampled_from(["in", "out"]), TEXT)))
+def test_ids_of_many_are_those_of_each(names: list[MessageName]) -> None:
+    assert message_ids(names) == [message_id(*name) for name in names]
+    assert fact_ids(names) == [fact_id(*name) for name in names]
 
 
 @given(st.lists(TEXT, min_size=1, max_size=4))

@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec import Struct, structs
 
 from schemas.fields import Direction
-from schemas.ids import content_digest, message_id
+from schemas.ids import content_digest, message_ids
 from schemas.inbound import InboundMessage
 from workers.rules.event_time import event_time
 from workers.rules.identities import Identity, identify, presumed, scope_of
@@ -39,14 +39,25 @@ class Arrival(Struct, frozen=True, gc=False):
         return self.record.value.workspace_id, self.message_id
 
 
-def understand(record: Record[InboundMessage], workspace: Workspace) -> Arrival:
+def understand(records: Sequence[Record[InboundMessage]], workspaces: Mapping[str, Workspace]) -> Sequence[Arrival]:
+    """An arrival for each record."""
+    directions: list[Direction] = ["out" if record.value.kind == "echo" else "in" for record in records]
+    ids = message_ids(
+        (m.workspace_id, m.channel_id, direction, m.provider_message_id)
+        for m, direction in zip((record.value for record in records), directions, strict=True)
+    )
+    return [
+        _arrival(record, id_, direction, workspaces[record.value.workspace_id])
+        for record, id_, direction in zip(records, ids, directions, strict=True)
+    ]
+
+
+def _arrival(record: Record[InboundMessage], id_: UUID, direction: Direction, workspace: Workspace) -> Arrival:
     message = record.value
-    direction: Direction = "out" if message.kind == "echo" else "in"
     region = workspace.region(message.channel_id)
     identity_key, is_presumed = _identity_key(
         message.workspace_id, message.channel, message.channel_id, message.sender.address, region
     )
-    id_ = message_id(message.workspace_id, message.channel_id, direction, message.provider_message_id)
     at = event_time(message.sent_at, message.received_at, record.timestamp)
     return Arrival(record, id_, direction, content_digest(message), at, identity_key, is_presumed)
 

@@ -1,12 +1,14 @@
 """Verdicts as they are published."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
-from schemas.ids import fact_id, text_of
+from schemas.ids import fact_id, fact_ids, texts_of
 from schemas.outputs import (
     ENCODER,
     MessageDropped,
@@ -16,20 +18,31 @@ from schemas.outputs import (
 )
 from workers.inbound.decide import Judged
 from workers.rules.contact import Contact
-from workers.rules.inbound import Dropped
+from workers.rules.inbound import Dropped, Verdict
 from workers.runtime.batch import Fact, Output, Record
 from workers.store.messages import Stored
 
 Reason = Literal["late_block", "late_unblock", "released"]
 
 
-def verdict_fact(judged: Judged, now: datetime) -> Output:
+def verdict_ids(judged: Sequence[Judged]) -> list[UUID]:
+    """The `ce_id` of each verdict's fact."""
+    texts = texts_of([j.arrival.message_id for j in judged])
+    return fact_ids(
+        (_topic(j.verdict), j.arrival.record.value.workspace_id, text) for j, text in zip(judged, texts, strict=True)
+    )
+
+
+def _topic(verdict: Verdict) -> str:
+    return "messages.dropped" if isinstance(verdict, Dropped) else "messages.accepted"
+
+
+def verdict_fact(judged: Judged, ce_id: UUID, now: datetime) -> Output:
     """`messages.accepted` or `messages.dropped`, under the key the message came with."""
     arrival, contact = judged.arrival, judged.sender.contact
     record = arrival.record
     message = record.value
     if isinstance(judged.verdict, Dropped):
-        topic = "messages.dropped"
         value = ENCODER.encode(
             MessageDropped(
                 workspace_id=message.workspace_id,
@@ -43,7 +56,6 @@ def verdict_fact(judged: Judged, now: datetime) -> Output:
             )
         )
     else:
-        topic = "messages.accepted"
         value = accepted_value(
             judged.body,
             message_id=arrival.message_id,
@@ -55,7 +67,7 @@ def verdict_fact(judged: Judged, now: datetime) -> Output:
             revision=1,
         )
     key = record.key or f"{message.workspace_id}:{message.channel}:{message.sender.address}".encode()
-    ce_id = fact_id(topic, message.workspace_id, text_of(arrival.message_id))
+    topic = _topic(judged.verdict)
     return Output(record.source, Fact(topic, key, value, ce_id, message.workspace_id, now, record.traceparent))
 
 

@@ -7,7 +7,7 @@ from schemas.decoding import decode_inbound
 from schemas.inbound import InboundMessage
 from workers.inbound.arrivals import understand, without_presumptions, without_repeats
 from workers.inbound.decide import Changes, Judged, decide, interactions, introductions, message_row
-from workers.inbound.facts import verdict_fact
+from workers.inbound.facts import verdict_fact, verdict_ids
 from workers.runtime.batch import Batch, Connection, Output, WorkerSpec
 from workers.runtime.tasks import both, portions
 from workers.store import contacts, mac, messages, senders, workspaces
@@ -21,7 +21,7 @@ async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
     records = batch.records
     channels = {(r.value.workspace_id, r.value.channel_id, r.value.channel) for r in records}
     tenants = await workspaces.share(tx, channels)
-    arrivals = [understand(r, tenants[r.value.workspace_id]) for r in records]
+    arrivals = understand(records, tenants)
 
     known = await messages.look_up(tx, [a.message_id for a in arrivals])
     new, conflicts = without_repeats(arrivals, known.digests)
@@ -58,8 +58,8 @@ SPEC = WorkerSpec("inbound", {"messages.inbound": decode_inbound}, apply, lanes=
 
 async def _verdict_facts(judged: Sequence[Judged], now: datetime) -> list[Output]:
     facts: list[Output] = []
-    async for some in portions(judged):
-        facts += [verdict_fact(j, now) for j in some]
+    async for some in portions(list(zip(judged, verdict_ids(judged), strict=True))):
+        facts += [verdict_fact(j, ce_id, now) for j, ce_id in some]
     return facts
 
 
