@@ -39,6 +39,7 @@ class Steady(NamedTuple):
     arguments: tuple[str, ...]
     rate: int
     seconds: float
+    past: Past = Past()
     rounds: int | None = None
 
 
@@ -70,7 +71,7 @@ def steady(stage: Stage, side: Steady, number: int, tell: Tell) -> Latency:
     name = f"{side.name}-{number}".replace("-", "_")
     stage.topics(PREFIX)
     stage.offsets.forget(f"{PREFIX}messages.inbound")
-    database = stage.database(name, Past())
+    database = stage.database(name, side.past)
     dice = Random(number)
 
     def say(n: int) -> Wire:
