@@ -59,8 +59,8 @@ def presumed(channel: str, address: str) -> str | None:
     """The lookup of an address that looks like a telephone number in the form in which numbers are kept, or like a
     WhatsApp id; None for all others.
 
-    A tenth of the time of `identify`, which gives the same for every number that is possible; whether it is, this does
-    not ask. So it holds for a contact with this number, and for nobody else.
+    A quarter of the time of `identify`, which gives the same for every number that is possible; whether it is, this
+    does not ask. So it holds for a contact with this number, and for nobody else.
     """
     parts = _kept_form(channel, address)
     return parts[0] if parts is not None else None
