@@ -1,6 +1,5 @@
 """Ids: those that nobody sends and everybody can compute, and random ones."""
 
-import os
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b, sha1
 from typing import Final
@@ -55,9 +54,8 @@ def fact_ids(names: Iterable[Sequence[str]]) -> list[UUID]:
     return _uuid5s(_FACT, names)
 
 
-def random_ids(count: int) -> list[UUID]:
-    """What `uuid.uuid4` gives so many times, in a tenth of the time."""
-    drawn = os.urandom(16 * count)
+def random_ids(drawn: bytes) -> list[UUID]:
+    """The ids of version 4 that random bytes make, 16 each: as `uuid.uuid4` does, in a tenth of the time."""
     return _uuids([drawn[start : start + 16] for start in range(0, len(drawn), 16)], version=4)
 
 

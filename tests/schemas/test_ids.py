@@ -1,5 +1,6 @@
 """Ids are the same for everybody, and a repeat can be told from a conflict."""
 
+import os
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import RFC_4122, UUID, uuid5
 
@@ -42,12 +43,12 @@ def test_message_id_of_a_send_stands_on_the_send_id() -> None:
 
 
 def test_random_ids_are_of_version_4_and_all_different() -> None:
-    drawn = random_ids(5_000)
+    drawn = random_ids(os.urandom(16 * 5_000))
     assert len(set(drawn)) == 5_000
     assert {(id_.version, id_.variant) for id_ in drawn} == {(4, RFC_4122)}
     # Every bit but those of version and variant is drawn.
     assert all(0.4 < sum(id_.int >> bit & 1 for id_ in drawn) / 5_000 < 0.6 for bit in range(128) if bit not in FIXED)
-    assert random_ids(0) == []
+    assert random_ids(b"") == []
 
 
 @given(st.lists(st.uuids()))

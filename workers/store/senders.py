@@ -3,6 +3,7 @@
 Histories cannot change until the transaction ends: as in `workers.store.contacts`, but by the locks of contacts alone.
 """
 
+import os
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
@@ -78,7 +79,7 @@ async def add(
 
     Two transactions that meet one new address at once agree on one contact: the second waits and takes the first one's.
     """
-    ids = iter(random_ids(2 * len(new)))
+    ids = iter(random_ids(os.urandom(16 * 2 * len(new))))
     made = {
         key: Contact(key.workspace_id, next(ids), next(ids), phone=identity.phone, email=identity.email)
         for key, (identity, _, _) in new.items()
