@@ -123,7 +123,9 @@ VIEW_QUERIES: Final = {
 
 def statements_of_functions() -> Iterator[tuple[str, str]]:
     """What the functions of the message path run, with their variables as parameters: EXPLAIN does not look inside."""
-    text = resources.files("workers.store").joinpath("migrations", "0019_generations.sql").read_text(encoding="utf-8")
+    migrations = resources.files("workers.store") / "migrations"
+    names = ("0019_generations.sql", "0020_shorter_keys.sql")  # in order: what the later one makes anew counts
+    text = "".join((migrations / name).read_text(encoding="utf-8") for name in names)
     for name, arguments, rest in re.findall(
         r"FUNCTION sluice_core\.(\w+)\(([^)]*)\)\nRETURNS TABLE(.*?)END \$\$", text, re.DOTALL
     ):

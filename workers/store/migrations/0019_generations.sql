@@ -41,8 +41,7 @@ REVOKE DELETE, TRUNCATE ON sluice_core.generations, sluice_core.message_prints F
 -- What is stored already becomes generation 0 without being rewritten, closed and sealed.
 ALTER TABLE sluice_core.messages ADD COLUMN generation int NOT NULL DEFAULT 0;
 ALTER TABLE sluice_core.messages ALTER COLUMN generation DROP DEFAULT, ALTER COLUMN decided_at SET DEFAULT now();
--- An id is a hash that the workspace is part of: no two workspaces have the same one.
-ALTER TABLE sluice_core.messages DROP CONSTRAINT messages_pkey, ADD PRIMARY KEY (generation, message_id);
+ALTER TABLE sluice_core.messages DROP CONSTRAINT messages_pkey, ADD PRIMARY KEY (generation, workspace_id, message_id);
 DROP INDEX sluice_core.messages_accepted, sluice_core.messages_dropped;
 -- Identities of all workspaces are numbered by one sequence.
 CREATE INDEX messages_accepted ON sluice_core.messages (generation, identity_id, event_time) WHERE drop_reason IS NULL;
@@ -62,7 +61,7 @@ ANALYZE sluice_core.generations, sluice_core.message_prints, sluice_core.contact
 -- What a transaction asks before it stores messages. The first row is the generation to store into, and no other is opened
 -- before the transaction ends; each row after it is one of the messages that are stored already. To lock and to look up are
 -- two statements, because only the second one's snapshot is younger than the wait.
-CREATE FUNCTION sluice_core.look_up_messages(message_ids uuid[])
+CREATE FUNCTION sluice_core.look_up_messages(workspace_ids text[], message_ids uuid[])
 RETURNS TABLE (generation int, workspace_id text, message_id uuid, content_digest bigint)
 LANGUAGE plpgsql VOLATILE ROWS 10 SET search_path = sluice_core, pg_temp AS $$
 #variable_conflict use_column
@@ -70,8 +69,8 @@ BEGIN
     PERFORM pg_advisory_xact_lock_shared(hashtext('sluice.generations'));
     RETURN QUERY SELECT g.generation, NULL::text, NULL::uuid, NULL::bigint FROM generations g WHERE g.closed_at IS NULL;
     RETURN QUERY SELECT m.generation, m.workspace_id, m.message_id, m.content_digest
-    FROM generations g CROSS JOIN unnest(message_ids) AS w (message_id)
-    JOIN messages m ON m.generation = g.generation AND m.message_id = w.message_id
+    FROM generations g CROSS JOIN unnest(workspace_ids, message_ids) AS w (workspace_id, message_id)
+    JOIN messages m ON m.generation = g.generation AND m.workspace_id = w.workspace_id AND m.message_id = w.message_id
     WHERE g.sealed_at IS NULL;
     -- After the exact look, not before it: a generation that is sealed in between is looked into twice, and none not at all.
     IF NOT EXISTS (SELECT FROM generations WHERE sealed_at IS NOT NULL) THEN
@@ -79,8 +78,8 @@ BEGIN
     END IF;
     -- A scalar subquery is always one look-up in the primary key; a join could become a scan of all prints.
     RETURN QUERY WITH suspects AS MATERIALIZED (
-        SELECT w.message_id, e.era
-        FROM unnest(message_ids) AS w (message_id)
+        SELECT w.workspace_id, w.message_id, e.era
+        FROM unnest(workspace_ids, message_ids) AS w (workspace_id, message_id)
         CROSS JOIN LATERAL uuid_send(w.message_id) AS b
         CROSS JOIN (SELECT DISTINCT generation / 32 AS era FROM generations WHERE sealed_at IS NOT NULL) AS e
         WHERE position(substr(b, 3, 3) IN (
@@ -89,7 +88,7 @@ BEGIN
     )
     SELECT m.* FROM suspects s CROSS JOIN LATERAL (
         SELECT m.generation, m.workspace_id, m.message_id, m.content_digest FROM generations g
-        JOIN messages m ON m.generation = g.generation AND m.message_id = s.message_id
+        JOIN messages m ON m.generation = g.generation AND m.workspace_id = s.workspace_id AND m.message_id = s.message_id
         WHERE g.generation BETWEEN s.era * 32 AND s.era * 32 + 31 AND g.sealed_at IS NOT NULL
         ORDER BY g.generation DESC LIMIT 1
     ) AS m;
