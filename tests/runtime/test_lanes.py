@@ -3,17 +3,20 @@
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Final
+from dataclasses import replace
+from itertools import count, islice
+from typing import Any, Final
 
 import pytest
 from asyncpg import Pool
 
 from tests.runtime.ledgerbook import TOPIC, apply, book, decode, rows
 from tests.support.brokers import Broker
+from tests.support.databases import until
 from tests.support.processes import at_work
 from workers.errors import ExitCode
 from workers.runtime.batch import Batch, Connection, Output, Source, WorkerSpec
-from workers.runtime.lanes import MOST_WAITING, Lane, Lanes
+from workers.runtime.lanes import MOST_WAITING, Crowd, Lane, Lanes
 from workers.runtime.ports import Assigned, Event, Idle, Records, Revoked, Stopping
 from workers.runtime.supervisor import Plan
 
@@ -27,6 +30,7 @@ class Script:
     def __init__(self, *events: Event) -> None:
         self.events = deque(events)
         self.asked = 0
+        self.stands = True
         self._more = asyncio.Event()
 
     def bring(self, *events: Event) -> None:
@@ -47,12 +51,21 @@ class Script:
     def is_current(self, assignment: int) -> bool:
         return assignment == 1
 
+    def assign_again(self) -> bool:
+        if not self.stands:
+            return False
+        self.events.extendleft([replace(ALL, assignment=ALL.assignment + 1), Revoked()])
+        return True
+
     async def bounds(self, sources: Sequence[Source]) -> Mapping[Source, tuple[int, int]]:
         return dict.fromkeys(sources, (0, 0))
 
     def seek(self, source: Source, offset: int) -> None: ...
 
     async def commit(self, offsets: Mapping[Source, int]) -> None: ...
+
+
+CROWD: Final = Crowd(records=2, lasts_s=0.0)
 
 
 def poll(*partitions: int) -> Records:
@@ -198,20 +211,88 @@ async def test_what_one_lane_raises_ends_them_all() -> None:
         await asyncio.wait_for(lanes.run(loops), 5)
 
 
-async def test_one_lane_works_while_the_other_ones_transaction_waits(database: str, pool: Pool, broker: Broker) -> None:
-    await book(pool)
-    both_at_work = asyncio.Barrier(2)
+def crowded(*partitions: int) -> Records:
+    few: Sequence[Any] = [object()] * CROWD.records
+    return Records(1, {PARTITIONS[n]: few for n in partitions})
 
-    async def meet(tx: Connection, batch: Batch[int]) -> list[Output]:
-        await both_at_work.wait()
-        return await apply(tx, batch)
+
+async def test_without_a_crowd_everything_changes_to_the_first_lane_and_with_one_back() -> None:
+    lanes = Lanes(Script(ALL, poll(0, 1), poll(0), crowded(0), poll(0, 1, 2, 3)), 2, CROWD)
+    first, second = lanes.all
+    await each(first, second)
+    assert [type(event) for event in await each(first, second)] == [Revoked, Revoked]
+    idle = begun(second)
+    assert await soon(first) == Assigned(2, 1, frozenset(PARTITIONS))
+    assert await soon(first) == poll(0)
+
+    eager = begun(first)
+    assert isinstance(await asyncio.wait_for(eager, 5), Revoked)
+    assert isinstance(await asyncio.wait_for(idle, 5), Revoked)
+    assert await each(first, second) == [
+        Assigned(2, 1, frozenset(PARTITIONS[0::2])),
+        Assigned(2, 1, frozenset(PARTITIONS[1::2])),
+    ]
+
+
+async def test_a_lane_without_partitions_does_not_ask_for_what_another_one_has_no_time_for() -> None:
+    script = Script(ALL, poll(0, 1), *[poll(0)] * 5)
+    lanes = Lanes(script, 2, CROWD)
+    first, second = lanes.all
+    await each(first, second)
+    await each(first, second)
+    idle = begun(second)
+    await soon(first)
+    assert await soon(first) == poll(0)
+    await turns()
+    assert len(script.events) == 4
+    idle.cancel()
+
+
+async def test_partitions_stay_where_they_are_while_the_group_says_otherwise() -> None:
+    script = Script(ALL, poll(0, 1), Idle())
+    script.stands = False
+    lanes = Lanes(script, 2, CROWD)
+    first, second = lanes.all
+    await each(first, second)
+    assert await each(first, second) == [poll(0), poll(1)]
+    assert await soon(first) == Idle()
+
+
+async def test_one_lane_works_while_the_other_ones_transaction_waits_where_there_is_a_crowd(
+    database: str, pool: Pool, broker: Broker
+) -> None:
+    await book(pool)
+    at_once: list[int] = []
+    values = count(100)  # 13 would be refused
+
+    async def watched(tx: Connection, batch: Batch[int]) -> list[Output]:
+        at_once.append(at_once[-1] + 1 if at_once else 1)
+        try:
+            await asyncio.sleep(0.02)
+            return await apply(tx, batch)
+        finally:
+            at_once.append(at_once[-1] - 1)
+
+    async def say(times: int) -> None:
+        for partition in (0, 1):
+            await broker.produce(TOPIC, [(None, b"%d" % value) for value in islice(values, times)], partition=partition)
+
+    async def booked(times: int) -> None:
+        await until(pool, "SELECT count(*) >= $1 FROM book", 2 * times)
 
     plan = Plan(
-        [WorkerSpec("book", {TOPIC: decode}, meet, lanes=2)], topics=(TOPIC, "messages.accepted", "dead.letters")
+        [WorkerSpec("book", {TOPIC: decode}, watched, lanes=2)], topics=(TOPIC, "messages.accepted", "dead.letters")
     )
     async with at_work(database, broker, plan):
-        await broker.produce(TOPIC, [(None, b"1")], partition=0)
-        await broker.produce(TOPIC, [(None, b"2")], partition=1)
-        async with asyncio.timeout(20):
-            while await rows(pool) != [1, 2]:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+        await asyncio.sleep(1.0)  # nothing comes: after a second that is no crowd
+        await say(1)
+        await booked(1)
+        at_once.clear()
+        for _ in range(10):
+            await say(1)
+        await booked(11)
+        assert max(at_once) == 1
+        await say(5_000)
+        await booked(5_011)
+        assert max(at_once) == 2
+    assert await rows(pool) == [*range(100, 100 + 2 * 5_011)]

@@ -319,6 +319,12 @@ def _shares_in_turn(lanes: Lanes, slices: Mapping[Source, Sequence[RawRecord]]) 
     return {lanes.all[sum(len(records) for records in slices.values()) % len(lanes.all)]: slices}
 
 
+def _changes_hands_unseen(lanes: Lanes, _event: object) -> bool:
+    lane_of = lanes._lane_of  # noqa: SLF001
+    lanes._lane_of = {source: lanes.all[(lanes.all.index(lane) + 1) % 3] for source, lane in lane_of.items()}  # noqa: SLF001
+    return False
+
+
 BUGS: Final[Mapping[str, Planted]] = {
     "fence: the lease is not compared": Planted(Parts(database=_LeaseNotCompared), (oracle.OWNER,)),
     "fence: the offset is not compared": Planted(Parts(database=_OffsetNotCompared), (oracle.ONCE, oracle.ENDING)),
@@ -326,7 +332,9 @@ BUGS: Final[Mapping[str, Planted]] = {
         _engine(applier=_LostIsApplied), (oracle.OFFSETS, oracle.ENDING)
     ),
     "fence: committed is taken for lost": Planted(Parts(database=_CommittedIsLost), (oracle.ENDING,)),
-    "fence: lost is taken for committed": Planted(Parts(ledger=_LostIsCommitted), (oracle.OFFSETS, oracle.DURABLE)),
+    "fence: lost is taken for committed": Planted(
+        Parts(ledger=_LostIsCommitted), (oracle.OFFSETS, oracle.DURABLE, oracle.ENDING)
+    ),
     "fence: a lost partition stops the line": Planted(_engine(applier=_LostStopsTheLine), (oracle.LINE,), _BAD),
     "fence: what was applied is read again": Planted(
         Parts(), (oracle.ONCE,), patch=(intake, "_continued", lambda part, _position: part)
@@ -354,6 +362,12 @@ BUGS: Final[Mapping[str, Planted]] = {
     "take-over: bad records are forgotten": Planted(_engine(take_over=_ForgetsBad), (oracle.LINE,)),
     "lanes: a partition goes to any of them": Planted(
         Parts(), (oracle.ONCE, oracle.REST), _LANES, (Lanes, "_shares", _shares_in_turn)
+    ),
+    "lanes: partitions change them by themselves": Planted(
+        Parts(), (oracle.ONCE, oracle.REST), _LANES, (Lanes, "_deals_anew", _changes_hands_unseen)
+    ),
+    "lanes: partitions change to one that has ended": Planted(
+        Parts(), (oracle.REST,), _LANES, (Lanes, "_ending", False)
     ),
     "lanes: what has ended is waited for": Planted(
         Parts(), (oracle.REST,), _LANES, (Lane, "leave", lambda lane: lane.give(Idle()))

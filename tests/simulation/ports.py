@@ -75,7 +75,7 @@ class SimInput:
                 self._mine, self._given = share.sources, bool(share.sources)
                 # Until the loop seeks, reading goes on from what was committed in Kafka.
                 self._positions = {s: self._broker.offsets[s] for s in share.sources if s in self._broker.offsets}
-                self._events.append(Assigned(self._assignment, share.generation, frozenset(share.sources)))
+                self._events.append(self._assigned())
                 self.changed.set()
                 await self.rejoin.wait()
 
@@ -143,6 +143,17 @@ class SimInput:
 
     def is_current(self, assignment: int) -> bool:
         return assignment == self._assignment
+
+    def assign_again(self) -> bool:
+        if not self._given or self._events:
+            return False
+        self._world.count("partitions change lanes")
+        self._assignment += 1
+        self._events += (Revoked(), self._assigned())
+        return True
+
+    def _assigned(self) -> Assigned:
+        return Assigned(self._assignment, self.generation, frozenset(self._mine))
 
     async def bounds(self, sources: Sequence[Source]) -> Mapping[Source, tuple[int, int]]:
         try:

@@ -101,7 +101,7 @@ class Slot:
     async def _work(self, process: Process, input_: SimInput) -> ExitCode:
         stage = self._stage
         accepted = stage.oracle.accepted_by[process.name] = dict(stage.oracle.accepted)
-        lanes = Lanes(input_, stage.world.weather.lanes)
+        lanes = Lanes(input_, stage.world.weather.lanes, stage.world.weather.crowd)
         ledgers = [stage.parts.ledger(stage.database, process) for _ in lanes.all]
         output = self._output = SimOutput(stage.broker, process)
         loops = [

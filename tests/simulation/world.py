@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
 
+from workers.runtime.lanes import Crowd
+
 SESSION_TIMEOUT_S: Final = 6.0
 HEARTBEAT_S: Final = 2.0
 
@@ -82,6 +84,7 @@ class Weather:
     risk: float
     blows: tuple[str, ...]
     between_blows_s: float
+    crowd: Crowd
 
     @classmethod
     def drawn(cls, dice: random.Random) -> "Weather":
@@ -111,6 +114,7 @@ class Weather:
             risk=one_of(0.05, 0.5),
             blows=tuple(blow for blow in BLOWS if dice.random() < 0.35),
             between_blows_s=dice.uniform(1.0, 8.0),
+            crowd=Crowd(dice.randint(2, 8), dice.uniform(0.2, 4.0)),
         )
 
 

@@ -101,8 +101,8 @@ Decode = Callable[[bytes | None], object | BadRecord]
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpec:
-    """Everything the engine needs to know of a worker. `lanes`: how many of its transactions run at once in a process,
-    each of other partitions and on a connection of its own.
+    """Everything the engine needs to know of a worker. `lanes`: how many of its transactions may run at once in a
+    process, each of other partitions and on a connection of its own.
     """
 
     name: str

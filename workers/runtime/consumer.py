@@ -10,7 +10,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -25,6 +25,7 @@ from workers.runtime.doubt import Doubt
 from workers.runtime.freshness import Polled, poll
 from workers.runtime.patience import Patience
 from workers.runtime.ports import Assigned, Event, Idle, Records, Revoked, Stopping
+from workers.runtime.pulse import Pulse
 from workers.runtime.tasks import ended
 from workers.runtime.telemetry import LAG
 
@@ -52,14 +53,13 @@ class KafkaInput(ConsumerRebalanceListener):
         self._topics = [cluster.topic(name) for name in topics]
         self._group = group
         self._polling = Patience(unreachable_after_s, "Kafka could not be read")
-        self._asking = Patience(unreachable_after_s, "Kafka did not answer")
-        self._ask_every_s = unreachable_after_s / 4
-        self._ask_at = 0.0
+        self._pulse = Pulse(unreachable_after_s)
         self._member: AIOKafkaConsumer | None = None
         self._events: deque[Assigned | Revoked] = deque()
         self._revoked, self._over = Revoked(), False
         self._rest: deque[Records] = deque()
         self._assignment = 0
+        self._stands = False
         self._poll: asyncio.Task[Polled] | None = None
         self._polled_under = 0
         self._changed = asyncio.Event()
@@ -118,6 +118,7 @@ class KafkaInput(ConsumerRebalanceListener):
 
     def _expire(self) -> None:
         self._assignment += 1
+        self._stands = False
         self._rest.clear()
 
     # Called by aiokafka's coordinator, which swallows errors and waits for us.
@@ -135,8 +136,12 @@ class KafkaInput(ConsumerRebalanceListener):
         except TimeoutError:
             log.warning("Partitions were taken before they could be handed over.", action="hand_over_late")
 
-    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        self._assign(assigned)
+
+    def _assign(self, assigned: Collection[TopicPartition]) -> None:
         self._assignment += 1
+        self._stands = True
         generation = getattr(getattr(self._consumer, "_coordinator", None), "generation", 0)
         sources = frozenset(self._cluster.source(partition) for partition in assigned)
         self._events.append(Assigned(self._assignment, max(0, generation), sources))
@@ -187,7 +192,7 @@ class KafkaInput(ConsumerRebalanceListener):
         done, self._poll = self._poll, None
         self.polled_at = asyncio.get_running_loop().time()
         polled = await self._result(done) if done is not None else {}
-        await self._hear(polled)
+        await self._pulse.feel(self._consumer, polled)
         if self._polled_under != self._assignment:
             return None
         for partition, records in polled.items():
@@ -201,6 +206,15 @@ class KafkaInput(ConsumerRebalanceListener):
 
     def is_current(self, assignment: int) -> bool:
         return assignment == self._assignment
+
+    def assign_again(self) -> bool:
+        """See the protocol."""
+        if not self._stands or self._events:
+            return False
+        self._expire()
+        self._events.append(Revoked())
+        self._assign(self._consumer.assignment())
+        return True
 
     async def bounds(self, sources: Sequence[Source]) -> Mapping[Source, tuple[int, int]]:
         """See the protocol.
@@ -258,24 +272,6 @@ class KafkaInput(ConsumerRebalanceListener):
         self._polling.bear(error)
         log.warning("A poll failed; trying again.", action="poll_failed", error=repr(error))
         await asyncio.sleep(_PAUSE_S)
-
-    async def _hear(self, polled: Polled) -> None:
-        """Polls of a cluster that is gone are as empty as those of a quiet one: now and then it is asked.
-
-        Raises:
-            Unreachable: it has not answered for the bound.
-        """
-        if not polled and self.polled_at < self._ask_at:
-            return
-        self._ask_at = self.polled_at + self._ask_every_s
-        try:
-            if not polled:
-                async with asyncio.timeout(_BOUND_S):
-                    await self._consumer.topics()
-        except (kafka.KafkaError, TimeoutError) as error:
-            self._asking.bear(error)
-        else:
-            self._asking.answered()
 
     async def _refuse_lost_position(self, error: kafka.OffsetOutOfRangeError) -> None:
         for partition, offset in error.args[0].items():

@@ -4,13 +4,19 @@ A lane is an `Input` like any other, and the loop on it does not know of the res
 its assignment to its revocation, so what holds for a partition and a key holds as it does with a single loop. Nothing
 is polled while a lane deals with an assignment or a revocation, or has `MOST_WAITING` polls that it has not begun. One
 would not do: a backlog comes partition by partition, and the lanes would take turns.
+
+Several lanes pay while there is a crowd. Where little comes they would make several small transactions of one, and a
+record would wait for more of them, so there everything is on the first lane. When that changes, partitions change lanes
+as they would change owners: all are revoked, and assigned again.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final, Protocol, assert_never
+from typing import Final, NamedTuple, Protocol, assert_never
+
+import structlog
 
 from workers.errors import ExitCode
 from workers.runtime.batch import RawRecord, Source
@@ -18,6 +24,31 @@ from workers.runtime.ports import Assigned, Event, Idle, Input, Records, Revoked
 from workers.runtime.tasks import ended
 
 MOST_WAITING: Final = 2
+_FIRST_S: Final = 1.0
+
+log = structlog.get_logger()
+
+
+class Crowd(NamedTuple):
+    """A poll of so many records says that there is one, for so many seconds. One lane alone makes polls of that size
+    only when it can hardly follow."""
+
+    records: int = 500
+    lasts_s: float = 30.0
+
+
+USUAL: Final = Crowd()
+
+
+class Assigning(Input, Protocol):
+    """An input whose partitions can change lanes."""
+
+    def assign_again(self) -> bool:
+        """The next events are a revocation that the group knows nothing of, and the same partitions under a new number.
+
+        False, and nothing happens, where the group has said or is about to say otherwise.
+        """
+        ...
 
 
 class Runnable(Protocol):
@@ -31,9 +62,12 @@ class Runnable(Protocol):
 class Lanes:
     """Deals out what an input brings; `all` are what to run loops on, each in a task of its own."""
 
-    def __init__(self, input_: Input, count: int) -> None:
+    def __init__(self, input_: Assigning, count: int, crowd: Crowd = USUAL) -> None:
         self.input = input_
         self.all = tuple(Lane(self) for _ in range(count))
+        self._used = count
+        self._crowd = crowd
+        self._crowded_until = 0.0
         self.taken_over = asyncio.Event()
         """Set once every lane has taken over what it was assigned first."""
         self._assigned = False
@@ -61,7 +95,7 @@ class Lanes:
 
     async def ask(self, lane: "Lane") -> None:
         """Asks the input for its next event, or waits for somebody else's question to bring this lane one."""
-        if self._asking or not all(each.follows for each in self.all):
+        if self._asking or not self._may_ask(lane) or not all(each.follows for each in self.all):
             self._changed.clear()
             await self._changed.wait()
             return
@@ -71,6 +105,14 @@ class Lanes:
         finally:
             self._asking = False
             self._changed.set()
+
+    def _may_ask(self, lane: "Lane") -> bool:
+        # What a lane without partitions asks for while another one works would be read too early, and wait.
+        return lane in self.all[: self._used] or self._ending
+
+    @property
+    def _ending(self) -> bool:
+        return any(lane.gone for lane in self.all)
 
     def changed(self) -> None:
         """A lane follows again."""
@@ -85,6 +127,8 @@ class Lanes:
 
     def _deal(self, event: Event, asking: "Lane") -> None:
         match event:
+            case Records() | Idle() if self._deals_anew(event):
+                pass  # what this poll brought is read again
             case Records():
                 for lane, slices in self._shares(event.slices).items():
                     lane.give(Records(event.assignment, slices))
@@ -111,12 +155,27 @@ class Lanes:
         return shares
 
     def _assign(self, event: Assigned) -> None:
+        if not self._assigned:
+            # Nobody knows how much waits.
+            self._crowded_until = asyncio.get_running_loop().time() + min(_FIRST_S, self._crowd.lasts_s)
         self._assigned = True
-        count, sources = len(self.all), sorted(event.sources)
+        count, sources = self._used, sorted(event.sources)
         self._lane_of = {source: self.all[n % count] for n, source in enumerate(sources)}
         # A lane without partitions has nothing to do; where nobody has any, one of them is to say so.
-        for n, lane in enumerate(self.all[: max(1, len(sources))]):
+        for n, lane in enumerate(self.all[: max(1, min(count, len(sources)))]):
             lane.change(replace(event, sources=frozenset(sources[n::count])))
+
+    def _deals_anew(self, event: Records | Idle) -> bool:
+        """Whether partitions change lanes now, because there is a crowd or none any more."""
+        now = asyncio.get_running_loop().time()
+        if isinstance(event, Records) and sum(map(len, event.slices.values())) >= self._crowd.records:
+            self._crowded_until = now + self._crowd.lasts_s
+        wanted = len(self.all) if now <= self._crowded_until else 1
+        if wanted == self._used or len(self._lane_of) < 2 or self._ending or not self.input.assign_again():
+            return False
+        log.info("Partitions change lanes.", action="lanes_changed", lanes=wanted)
+        self._used = wanted
+        return True
 
 
 class Lane:
@@ -126,8 +185,9 @@ class Lane:
         self.waiting: deque[Event] = deque()
         self.changing = False
         """It was given an assignment or a revocation, and has not come back since."""
+        self.gone = False
+        """Its loop has ended."""
         self._lanes = lanes
-        self._gone = False
 
     @property
     def follows(self) -> bool:
@@ -136,18 +196,18 @@ class Lane:
 
     def give(self, event: Event) -> None:
         """Its next event, after those that wait."""
-        if not self._gone:
+        if not self.gone:
             self.waiting.append(event)
 
     def change(self, event: Event) -> None:
         """Its next event, to be dealt with before the input is asked again; what it has not begun is void."""
         self.waiting.clear()
         self.give(event)
-        self.changing = not self._gone
+        self.changing = not self.gone
 
     def leave(self) -> None:
         """The loop has ended: nobody waits for it."""
-        self._gone = True
+        self.gone = True
         self._followed()
 
     def _followed(self) -> None:
