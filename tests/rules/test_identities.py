@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
-from workers.rules.identities import Identity, e164, identify, presumed
+from workers.rules.identities import Identity, e164, identify
 
 
 @pytest.mark.parametrize(
@@ -107,41 +107,24 @@ def parsed(number: str) -> Identity | None:
     return Identity("whatsapp", "", phone, phone, understood=True, phone=phone, country=country)
 
 
-def test_what_is_presumed_of_a_number_is_what_parsing_makes_of_it() -> None:
-    told = 0
-    for number in every_kind_of_number():
-        text = phonenumbers.format_number(number, PhoneNumberFormat.E164)
-        for address in (text, text + "1", text[:-1], text.replace("+", "", 1)):
-            if (lookup := presumed("whatsapp", address)) is not None:
-                identity, whole = identify("whatsapp", "main", address, None), parsed(lookup)
-                assert identity == whole if whole is not None else not identity.understood
-                assert not identity.understood or identity.lookup == lookup
-                told += 1
-    assert told > 3_000
+def test_a_number_in_the_form_in_which_it_is_kept_is_what_parsing_makes_of_it() -> None:
+    numbers = {phonenumbers.format_number(number, PhoneNumberFormat.E164) for number in every_kind_of_number()}
+    assert len(numbers) > 900
+    for number in numbers:
+        for address in (number, number + "1", number[:-1]):
+            agrees_with_parsing("whatsapp", address)
+        if len(number) > len("+123456"):  # without a plus that would be a short code
+            agrees_with_parsing("whatsapp", number.removeprefix("+"))
 
 
-@given(st.integers(min_value=1, max_value=10**15), st.sampled_from(["whatsapp", "sms"]), st.sampled_from(["", "+"]))
-def test_whoever_has_a_presumed_number_is_whose_it_is_understood_to_be(digits: int, channel: str, plus: str) -> None:
-    lookup = presumed(channel, f"{plus}{digits}")
-    identity = identify(channel, "main", f"{plus}{digits}", "DE")
-    if lookup is not None:
-        whole = parsed(lookup)
-        assert identity == whole._replace(channel=channel) if whole is not None else not identity.understood
-        assert not identity.understood or identity.lookup == lookup == identity.phone
+@given(st.integers(min_value=1, max_value=10**15), st.sampled_from(["whatsapp", "sms"]))
+def test_any_number_is_what_parsing_makes_of_it(digits: int, channel: str) -> None:
+    agrees_with_parsing(channel, f"+{digits}")
 
 
-@pytest.mark.parametrize(
-    ("channel", "address"),
-    [
-        ("sms", "4915112345678"),  # a national number, perhaps
-        ("sms", "+49015112345678"),  # dialled as at home
-        ("sms", "+5215512345678"),  # another number's alias
-        ("sms", "+49 151 12345678"),
-        ("sms", "+1 415 555 2671 ext 5"),
-        ("whatsapp", "015112345678"),
-        ("telegram", "+4915112345678"),
-        ("email", "+4915112345678"),
-    ],
-)
-def test_nothing_is_presumed_of_other_addresses(channel: str, address: str) -> None:
-    assert presumed(channel, address) is None
+def agrees_with_parsing(channel: str, address: str) -> None:
+    identity, whole = identify(channel, "main", address, None), parsed("+" + address.removeprefix("+"))
+    if whole is not None:
+        assert identity._replace(lookup=whole.lookup) == whole._replace(channel=channel)
+    else:  # what Mexico's mobiles once were is understood all the same
+        assert not identity.understood or address.removeprefix("+").startswith("521")

@@ -6,25 +6,21 @@ from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from schemas.fields import Direction
 from schemas.ids import content_digest, message_ids
 from schemas.inbound import InboundMessage
 from workers.rules.event_time import event_time
-from workers.rules.identities import Identity, identify, presumed, scope_of
+from workers.rules.identities import Identity, identify
 from workers.runtime.batch import Record
 from workers.store.contacts import IdentityKey, key_of
 from workers.store.messages import MessageKey
-from workers.store.senders import Sender
 from workers.store.workspaces import Workspace
 
 
 class Arrival(Struct, frozen=True, gc=False):
-    """One message and what can be said of it without looking at anything stored but settings.
-
-    `presumed`: whose address it is was told by its looks, and holds only for somebody who has this number.
-    """
+    """One message and what can be said of it without looking at anything stored but settings."""
 
     record: Record[InboundMessage]
     message_id: UUID
@@ -32,7 +28,6 @@ class Arrival(Struct, frozen=True, gc=False):
     digest: int
     event_time: datetime
     identity_key: IdentityKey
-    presumed: bool
 
     @property
     def key(self) -> MessageKey:
@@ -55,11 +50,11 @@ def understand(records: Sequence[Record[InboundMessage]], workspaces: Mapping[st
 def _arrival(record: Record[InboundMessage], id_: UUID, direction: Direction, workspace: Workspace) -> Arrival:
     message = record.value
     region = workspace.region(message.channel_id)
-    identity_key, is_presumed = _identity_key(
+    identity_key = _identity_key(
         message.workspace_id, message.channel, message.channel_id, message.sender.address, region
     )
     at = event_time(message.sent_at, message.received_at, record.timestamp)
-    return Arrival(record, id_, direction, content_digest(message), at, identity_key, is_presumed)
+    return Arrival(record, id_, direction, content_digest(message), at, identity_key)
 
 
 def identity_of(message: InboundMessage, workspace: Workspace) -> Identity:
@@ -67,32 +62,9 @@ def identity_of(message: InboundMessage, workspace: Workspace) -> Identity:
     return identify(message.channel, message.channel_id, message.sender.address, workspace.region(message.channel_id))
 
 
-def without_presumptions(
-    arrivals: Sequence[Arrival], met: Mapping[IdentityKey, Sender], workspaces: Mapping[str, Workspace]
-) -> Sequence[Arrival]:
-    """The arrivals, with each address understood that is not the number of whom it was presumed to belong to."""
-    confirmed = {key for key, sender in met.items() if sender.contact.phone == key.lookup}
-    if all(arrival.identity_key in confirmed for arrival in arrivals):
-        return arrivals
-    return [
-        _understood(a, workspaces[a.record.value.workspace_id]) if a.presumed and a.identity_key not in confirmed else a
-        for a in arrivals
-    ]
-
-
-def _understood(arrival: Arrival, workspace: Workspace) -> Arrival:
-    key = key_of(workspace.workspace_id, identity_of(arrival.record.value, workspace))
-    return structs.replace(arrival, identity_key=key, presumed=False)
-
-
 @lru_cache(maxsize=65_536)
-def _identity_key(
-    workspace_id: str, channel: str, channel_id: str, address: str, region: str | None
-) -> tuple[IdentityKey, bool]:
-    lookup = presumed(channel, address)
-    if lookup is not None:
-        return IdentityKey(workspace_id, channel, scope_of(channel, channel_id), lookup), True
-    return key_of(workspace_id, identify(channel, channel_id, address, region)), False
+def _identity_key(workspace_id: str, channel: str, channel_id: str, address: str, region: str | None) -> IdentityKey:
+    return key_of(workspace_id, identify(channel, channel_id, address, region))
 
 
 def without_repeats(

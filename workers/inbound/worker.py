@@ -5,7 +5,7 @@ from datetime import datetime
 
 from schemas.decoding import decode_inbound
 from schemas.inbound import InboundMessage
-from workers.inbound.arrivals import understand, without_presumptions, without_repeats
+from workers.inbound.arrivals import understand, without_repeats
 from workers.inbound.decide import Changes, Judged, decide, interactions, introductions, message_row
 from workers.inbound.facts import verdict_fact, verdict_ids
 from workers.runtime.batch import Batch, Connection, Output, WorkerSpec
@@ -25,11 +25,7 @@ async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
 
     known = await messages.look_up(tx, [a.message_id for a in arrivals])
     new, conflicts = without_repeats(arrivals, known.digests)
-    asked = {a.identity_key for a in new}
-    met = await senders.find(tx, asked)
-    new = without_presumptions(new, met, tenants)
-    if others := {a.identity_key for a in new} - asked:
-        met |= await senders.find(tx, others)
+    met = await senders.find(tx, {a.identity_key for a in new})
     strangers: dict[ContactKey, Stranger] = {}
     if unknown := [a for a in new if a.identity_key not in met]:
         made, strangers = await senders.add(tx, interactions(unknown, tenants))

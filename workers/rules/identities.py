@@ -55,45 +55,41 @@ def identify(channel: str, channel_id: str, address: str, region: str | None) ->
     return Identity(channel, scope, address, address, understood=True)
 
 
-def presumed(channel: str, address: str) -> str | None:
-    """The lookup of an address that looks like a telephone number in the form in which numbers are kept, or like a
-    WhatsApp id; None for all others.
-
-    A quarter of the time of `identify`, which gives the same for every number that is possible; whether it is, this
-    does not ask. So it holds for a contact with this number, and for nobody else.
-    """
-    parts = _kept_form(channel, address)
-    return parts[0] if parts is not None else None
-
-
 def e164(text: str, region: str | None) -> str | None:
     """A telephone number typed by a person as E.164, or None if it is not a possible one."""
     number = _parse(text, region)
     return _format(number) if number is not None else None
 
 
-def _kept_form(channel: str, address: str) -> re.Match[str] | None:
-    """Country code and the rest of what looks like a number in the form in which numbers are kept."""
-    if channel not in PHONE_TYPE:
-        return None
+def _kept(channel: str, address: str) -> Identity | None:
+    """What looks like a number in the form in which numbers are kept, or like a WhatsApp id; None for all others.
+
+    Most addresses come like this, and to parse one takes ten times as long for the same number.
+    """
     number = "+" + address if channel == "whatsapp" and not address.startswith("+") else address
     parts = _KEPT_FORM.fullmatch(number)
     if parts is None or _alias(number) != number:
         return None
-    dialled = _national_prefix(parts[1])
-    return None if dialled is not None and dialled.match(parts[2]) else parts
+    code, rest = parts[1], parts[2]
+    dialled = _national_prefix(code)
+    if (dialled is not None and dialled.match(rest)) or not _is_possible(code, len(rest)):
+        return None
+    return Identity(channel, "", number, number, understood=True, phone=number, country=_country(code, rest))
 
 
-def _kept(channel: str, address: str) -> Identity | None:
-    # Most addresses come like this, and to parse one takes five times as long for the same number.
-    parts = _kept_form(channel, address)
-    if parts is None:
-        return None
-    number = PhoneNumber(country_code=int(parts[1]), national_number=int(parts[2]))
-    if not phonenumbers.is_possible_number(number):
-        return None
-    country = phonenumbers.region_code_for_number(number)
-    return Identity(channel, "", parts[0], parts[0], understood=True, phone=parts[0], country=country)
+@cache
+def _is_possible(country_code: str, digits: int) -> bool:
+    # Without a parser whether a number is possible is a matter of its length.
+    return phonenumbers.is_possible_number(_number(country_code, "1" * digits))
+
+
+def _country(country_code: str, rest: str) -> str | None:
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[int(country_code)]
+    return regions[0] if len(regions) == 1 else phonenumbers.region_code_for_number(_number(country_code, rest))
+
+
+def _number(country_code: str, rest: str) -> PhoneNumber:
+    return PhoneNumber(country_code=int(country_code), national_number=int(rest))
 
 
 def _phone(channel: str, address: str, region: str | None) -> Identity:
@@ -174,15 +170,15 @@ def _verbatim(channel: str, address: str) -> Identity:
     return Identity(channel, "", address, address, understood=False)
 
 
-_ALIASES: Final = (
+_ALIASES: Final = {
     # Mexico dropped the mobile prefix 1 in 2019, Brazil's mobiles gained a ninth digit: providers deliver both forms
-    (re.compile(r"\+521(\d{10})"), r"+52\1"),
-    (re.compile(r"\+55(\d\d)([6-9]\d{7})"), r"+55\g<1>9\2"),
-)
+    "+52": (re.compile(r"\+521(\d{10})"), r"+52\1"),
+    "+55": (re.compile(r"\+55(\d\d)([6-9]\d{7})"), r"+55\g<1>9\2"),
+}
 
 
 def _alias(e164_number: str) -> str:
-    for pattern, replacement in _ALIASES:
-        if pattern.fullmatch(e164_number):
-            return pattern.sub(replacement, e164_number)
-    return e164_number
+    known = _ALIASES.get(e164_number[:3])
+    if known is None or not known[0].fullmatch(e164_number):
+        return e164_number
+    return known[0].sub(known[1], e164_number)
