@@ -49,7 +49,7 @@ async def lengthen(tx: Connection, id_: UUID) -> int:
 
 
 async def history(tx: Connection, n: int) -> int:
-    return len((await senders.find(tx, [key(n)]))[key(n)].contact.intervals)
+    return len((await senders.find(tx, [key(n)], DAY))[key(n)].contact.intervals)
 
 
 async def test_who_changes_a_history_waits_for_those_who_judge_by_it(pool: Pool) -> None:
@@ -85,16 +85,16 @@ async def test_judging_leaves_the_rows_of_contacts_alone(pool: Pool) -> None:
     await people(pool)
     await pool.execute("VACUUM FREEZE contacts")
     async with pool.acquire() as tx, tx.transaction():
-        await senders.find(tx, [key(n) for n in range(PEOPLE)])
+        await senders.find(tx, [key(n) for n in range(PEOPLE)], DAY)
     assert await pool.fetchval("SELECT count(*) FROM contacts WHERE xmax <> 0") == 0
 
 
 async def test_all_wanted_senders_are_found_each_with_its_own_contact(pool: Pool) -> None:
     ids = await people(pool)
     async with pool.acquire() as tx, tx.transaction():
-        assert await senders.find(tx, [key(PEOPLE)]) == {}
-        assert await senders.find(tx, []) == {}
-        found = await senders.find(tx, [key(n) for n in range(PEOPLE + 5)])
+        assert await senders.find(tx, [key(PEOPLE)], DAY) == {}
+        assert await senders.find(tx, [], DAY) == {}
+        found = await senders.find(tx, [key(n) for n in range(PEOPLE + 5)], DAY)
     assert {k: s.contact.contact_id for k, s in found.items()} == {key(n): id_ for n, id_ in enumerate(ids)}
 
 
@@ -115,7 +115,7 @@ async def test_nothing_is_judged_by_an_old_history_and_nobody_deadlocks(pool: Po
             some = dice.sample(range(PEOPLE), 8)
             try:
                 async with pool.acquire() as tx, tx.transaction():
-                    found = await senders.find(tx, [key(n) for n in some])
+                    found = await senders.find(tx, [key(n) for n in some], DAY)
                     await asyncio.sleep(dice.random() * 0.01)
                     judged = [(s.contact.contact_id, len(s.contact.intervals)) for s in found.values()]
                     await tx.executemany("INSERT INTO judged VALUES ($1, $2)", judged)

@@ -124,13 +124,14 @@ VIEW_QUERIES: Final = {
 def statements_of_functions() -> Iterator[tuple[str, str]]:
     """What the functions of the message path run, with their variables as parameters: EXPLAIN does not look inside."""
     migrations = resources.files("workers.store") / "migrations"
-    names = ("0019_generations.sql", "0020_shorter_keys.sql")  # in order: what the later one makes anew counts
+    # In order: what a later one makes anew counts.
+    names = ("0019_generations.sql", "0020_shorter_keys.sql", "0021_senders_by_groups.sql")
     text = "".join((migrations / name).read_text(encoding="utf-8") for name in names)
     for name, arguments, rest in re.findall(
         r"FUNCTION sluice_core\.(\w+)\(([^)]*)\)\nRETURNS TABLE(.*?)END \$\$", text, re.DOTALL
     ):
         declared, body = rest.split("BEGIN", 1)
-        variables = re.findall(r"(\w+) ([\w ]+\[\])", arguments + declared.partition("DECLARE")[2])
+        variables = re.findall(r"(\w+) ([\w ]+\[\]|timestamptz)", arguments + declared.partition("DECLARE")[2])
         statements = re.sub(r"--.*$", "", body, flags=re.MULTILINE).split(";")
         asking = (s for s in statements if re.match(r"\s*(SELECT|PERFORM|RETURN QUERY)\b", s))
         for number, statement in enumerate(asking):

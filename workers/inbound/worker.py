@@ -25,7 +25,8 @@ async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
 
     known = await messages.look_up(tx, [a.message_id for a in arrivals])
     new, conflicts = without_repeats(arrivals, known.digests)
-    met = await senders.find(tx, {a.identity_key for a in new})
+    earliest = min((a.event_time for a in new), default=batch.now)
+    met = await senders.find(tx, {a.identity_key for a in new}, earliest)
     strangers: dict[ContactKey, Stranger] = {}
     if unknown := [a for a in new if a.identity_key not in met]:
         made, strangers = await senders.add(tx, interactions(unknown, tenants))

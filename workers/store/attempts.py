@@ -11,7 +11,7 @@ from msgspec.structs import astuple
 
 from workers.rules.attempts import AttemptStatus
 from workers.runtime.batch import Connection
-from workers.store.contacts import columns
+from workers.store.arrays import columns
 from workers.store.queries import load
 from workers.store.sends import SendKey, as_json
 

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from workers.rules.blocks import BlockCommand
 from workers.runtime.batch import Connection
-from workers.store.contacts import ContactKey, columns
+from workers.store.arrays import columns
+from workers.store.contacts import ContactKey
 from workers.store.queries import load
 
 _SQL = load("blocks")

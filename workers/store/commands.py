@@ -11,7 +11,7 @@ import msgspec
 from workers.errors import RetryBatch
 from workers.rules.results import Done, Refused, Result
 from workers.runtime.batch import Connection
-from workers.store.contacts import columns
+from workers.store.arrays import columns
 from workers.store.queries import load
 
 _SQL = load("commands")

@@ -18,6 +18,7 @@ from workers.rules.blocks import Interval, blocked_now
 from workers.rules.contact import Contact
 from workers.rules.identities import Identity
 from workers.runtime.batch import Connection
+from workers.store.arrays import columns
 from workers.store.queries import load
 
 _SQL = load("contacts")
@@ -162,11 +163,6 @@ async def mark_for_repair(tx: Connection, keys: Collection[ContactKey]) -> None:
 async def clear_dirty(tx: Connection, marks: Sequence[tuple[str, UUID, int]]) -> None:
     """Forget these marks, unless the contact changed again meanwhile."""
     await tx.execute(_SQL["clear_dirty"], *columns(marks, 3))
-
-
-def columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
-    """Rows as the column arrays that `unnest` takes; `width` empty columns where there are no rows."""
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
 
 
 def _contacts(rows: Iterable[Any]) -> dict[ContactKey, Contact]:

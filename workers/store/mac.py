@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from workers.rules.cycles import Cycle, CycleSettings
 from workers.runtime.batch import Connection
-from workers.store.contacts import columns
+from workers.store.arrays import columns
 from workers.store.queries import load
 
 _SQL = load("mac")

@@ -12,7 +12,8 @@ from msgspec import Struct, structs
 
 from workers.errors import RetryBatch
 from workers.runtime.batch import Connection
-from workers.store.contacts import ContactKey, columns
+from workers.store.arrays import columns
+from workers.store.contacts import ContactKey
 from workers.store.queries import load
 
 _SQL = load("messages")

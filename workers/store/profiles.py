@@ -12,8 +12,9 @@ import msgspec
 from workers.rules.profiles import Book, Company, Key, Profile, name_key
 from workers.rules.registers import Flag, Register, Stamp
 from workers.runtime.batch import Connection
+from workers.store.arrays import columns
 from workers.store.commands import require_all
-from workers.store.contacts import ContactKey, columns, mark_dirty
+from workers.store.contacts import ContactKey, mark_dirty
 from workers.store.queries import load
 
 _SQL = load("profiles")

@@ -5,7 +5,8 @@ from collections.abc import Collection
 
 from workers.rules.protection import Ground
 from workers.runtime.batch import Connection
-from workers.store.contacts import ContactKey, columns
+from workers.store.arrays import columns
+from workers.store.contacts import ContactKey
 from workers.store.queries import load
 
 _SQL = load("protections")

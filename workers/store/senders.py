@@ -4,9 +4,11 @@ Histories cannot change until the transaction ends: as in `workers.store.contact
 """
 
 import os
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from itertools import accumulate, chain
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from msgspec import Struct
@@ -15,10 +17,12 @@ from schemas.ids import random_ids
 from workers.rules.contact import Contact
 from workers.rules.identities import Identity
 from workers.runtime.batch import Connection
-from workers.store.contacts import ContactKey, IdentityKey, columns, contact_key, contact_of
+from workers.store.arrays import columns, literal
+from workers.store.contacts import ContactKey, IdentityKey, contact_key, contact_of
 from workers.store.queries import load
 
 _SQL = load("contacts")
+_OPENED_AT: Final = 6  # in the row of a contact
 
 
 class Interaction(NamedTuple):
@@ -60,15 +64,26 @@ class Introduction(NamedTuple):
     counted_at: datetime | None
 
 
-async def find(tx: Connection, keys: Collection[IdentityKey]) -> dict[IdentityKey, Sender]:
-    """The senders of addresses that somebody had before; their block histories cannot change any more."""
-    ordered = list(keys)
+async def find(tx: Connection, keys: Collection[IdentityKey], earliest: datetime) -> dict[IdentityKey, Sender]:
+    """The senders of addresses that somebody had before; their block histories cannot change any more.
+
+    Nothing they are asked about is before `earliest`. So what a sender is connected or open since is told as that where
+    it is earlier.
+    """
+    groups: dict[tuple[str, str, str], list[IdentityKey]] = defaultdict(list)
+    for key in keys:
+        groups[key[:3]].append(key)
+    starts = accumulate(map(len, groups.values()), initial=0)
+    lookups = [literal([key.lookup for key in group]) for group in groups.values()]
+    rows = await tx.fetch(_SQL["find_senders"], *columns(list(groups), 3), list(starts)[:-1], lookups, earliest)
+    ordered = [*chain.from_iterable(groups.values())]
     met: dict[IdentityKey, Sender] = {}
-    for position, identity_id, connected_at, counted_at, *contact in await tx.fetch(
-        _SQL["find_senders"], *columns(ordered, 4)
-    ):
-        key = ordered[position - 1]
-        met[key] = Sender(identity_id, connected_at, counted_at, contact_of(key.workspace_id, *contact))
+    for wanted, identity_id, connected, connected_at, counted_at, is_open, *contact in rows:
+        key = ordered[wanted - 1]
+        if is_open:
+            contact[_OPENED_AT] = earliest
+        since = earliest if connected else connected_at
+        met[key] = Sender(identity_id, since, counted_at, contact_of(key.workspace_id, *contact))
     return met
 
 
@@ -93,7 +108,7 @@ async def add(
         for key, c in made.items()
         if c.contact_id in added
     }
-    lost = await find(tx, made.keys() - won.keys()) if len(won) < len(made) else {}
+    lost = await find(tx, made.keys() - won.keys(), min(n.at for n in new.values())) if len(won) < len(made) else {}
     strangers = {contact_key(s.contact): Stranger(s.contact, new[key].identity.country) for key, s in won.items()}
     return won | lost, strangers
 

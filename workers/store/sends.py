@@ -12,7 +12,8 @@ from msgspec import Raw, Struct
 from workers.rules.channels import Known
 from workers.rules.protection import Cover
 from workers.runtime.batch import Connection
-from workers.store.contacts import ContactKey, IdentityKey, columns
+from workers.store.arrays import columns
+from workers.store.contacts import ContactKey, IdentityKey
 from workers.store.queries import load
 
 _SQL = load("sends")

@@ -10,7 +10,8 @@ import msgspec
 from workers.errors import RetryBatch
 from workers.rules.workflows import ContactStep, ControlFact, Cut, Run, RunKey, Verdict
 from workers.runtime.batch import Connection
-from workers.store.contacts import ContactKey, columns
+from workers.store.arrays import columns
+from workers.store.contacts import ContactKey
 from workers.store.queries import load
 
 _SQL = load("workflows")

@@ -13,7 +13,7 @@ import msgspec
 from workers.rules.cycles import BY_CYCLE, Calendar, Setting, calendar_of
 from workers.rules.workspace import Policies, policies_of
 from workers.runtime.batch import Connection
-from workers.store.contacts import columns
+from workers.store.arrays import columns
 from workers.store.queries import load
 
 _SQL = load("workspaces")

@@ -6,9 +6,9 @@ JOIN identities i USING (workspace_id, channel, scope, lookup)
 
 -- name: find_senders
 -- No array instead of an empty one, which takes a client longer to read than all the texts.
-SELECT wanted, identity_id, connected_at, counted_at, contact_id, conversation_id, profile_id, profile_at, nullif(blocks, '{}'),
-    blocked_by, opened_at, closed_at, display_name, language, avatar_url, phone, email
-FROM find_senders($1::text[], $2::text[], $3::text[], $4::text[])
+SELECT wanted, identity_id, connected, connected_at, counted_at, open, contact_id, conversation_id, profile_id, profile_at,
+    nullif(blocks, '{}'), blocked_by, opened_at, closed_at, display_name, language, avatar_url, phone, email
+FROM find_senders($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz)
 
 -- name: add_identities
 INSERT INTO identities (workspace_id, channel, scope, lookup, address, contact_id, channel_id, connected_at)
