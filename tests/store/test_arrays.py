@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from workers.store.arrays import columns, literal
 
-TEXTS = st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20), max_size=20)
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(texts=TEXTS)
-async def test_texts_arrive_as_they_are(pool: Pool, texts: list[str]) -> None:
+@given(texts=st.lists(TEXT | st.none(), max_size=20))
+async def test_texts_arrive_as_they_are(pool: Pool, texts: list[str | None]) -> None:
     assert await pool.fetchval("SELECT $1::text::text[]", literal(texts)) == texts
 
 

@@ -207,7 +207,11 @@ async def plan(pool: Pool, name: str, mode: str, text: str = "") -> Mapping[str,
         # As on solid-state disks: else the planner rightly reads all of tables as small as these.
         await connection.execute("SET LOCAL random_page_cost = 1.1")
         await connection.execute(f"SET LOCAL plan_cache_mode = {mode}; PREPARE {statement} AS {query}")
-        arguments = f"({', '.join(map(_value, kinds))})" if kinds else ""
+        values = [
+            f"{_value('text[]')}::text" if f"${n}::text::text[]" in query else _value(kind)
+            for n, kind in enumerate(kinds, 1)
+        ]
+        arguments = f"({', '.join(values)})" if kinds else ""
         explained = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE {statement}{arguments}")
     found: Mapping[str, Any] = json.loads(explained)[0]["Plan"]
     return found

@@ -18,7 +18,7 @@ from workers.rules.blocks import Interval, blocked_now
 from workers.rules.contact import Contact
 from workers.rules.identities import Identity
 from workers.runtime.batch import Connection
-from workers.store.arrays import columns
+from workers.store.arrays import columns, texts_first
 from workers.store.queries import load
 
 _SQL = load("contacts")
@@ -73,9 +73,9 @@ async def find_or_add(
     missing = sorted(wanted.keys() - owned.keys())
     if not missing:
         return owned, set()
-    rows = [(*key, wanted[key][0].address, uuid4(), wanted[key][1], None) for key in missing]
-    won = dict(await tx.fetch(_SQL["add_identities"], *columns(rows, 8)))
-    made = {key: Owned(won[row[5]], row[5], None) for key, row in zip(missing, rows, strict=True) if row[5] in won}
+    rows = [(*key, wanted[key][0].address, wanted[key][1], uuid4(), None) for key in missing]
+    won = dict(await tx.fetch(_SQL["add_identities"], *texts_first(rows, 6, 8)))
+    made = {key: Owned(won[row[6]], row[6], None) for key, row in zip(missing, rows, strict=True) if row[6] in won}
     fresh = [(key.workspace_id, owner.contact_id, *_reach(wanted[key][0])) for key, owner in made.items()]
     await tx.execute(_SQL["add_contacts"], *columns(fresh, 5))
     owned |= made

@@ -17,7 +17,7 @@ from schemas.ids import random_ids
 from workers.rules.contact import Contact
 from workers.rules.identities import Identity
 from workers.runtime.batch import Connection
-from workers.store.arrays import columns, literal
+from workers.store.arrays import columns, literal, texts_first
 from workers.store.contacts import ContactKey, IdentityKey, contact_key, contact_of
 from workers.store.queries import load
 
@@ -100,9 +100,9 @@ async def add(
         for key, (identity, _, _) in new.items()
     }
     rows = [
-        (*key, new[key].identity.address, c.contact_id, new[key].channel_id, new[key].at) for key, c in made.items()
+        (*key, new[key].identity.address, new[key].channel_id, c.contact_id, new[key].at) for key, c in made.items()
     ]
-    added: dict[UUID, int] = dict(await tx.fetch(_SQL["add_identities"], *columns(rows, 8)))
+    added: dict[UUID, int] = dict(await tx.fetch(_SQL["add_identities"], *texts_first(rows, 6, 8)))
     won = {
         key: Sender(added[c.contact_id], new[key].at, None, c, stranger=True)
         for key, c in made.items()
@@ -116,10 +116,10 @@ async def add(
 async def introduce(tx: Connection, new: Iterable[Introduction]) -> None:
     """Store the contacts of new addresses, to be told in contacts.changes."""
     rows = [
-        (c.workspace_id, c.contact_id, c.conversation_id, c.phone, c.email, country, *said)
-        for (c, country), *said in new
+        (c.workspace_id, c.phone, c.email, country, *names, c.contact_id, c.conversation_id, opened_at, counted_at)
+        for (c, country), opened_at, *names, counted_at in new
     ]
-    await tx.execute(_SQL["introduce"], *columns(rows, 11))
+    await tx.execute(_SQL["introduce"], *texts_first(rows, 7, 11))
 
 
 async def note_counted(tx: Connection, counted: Mapping[tuple[str, UUID], datetime]) -> None:

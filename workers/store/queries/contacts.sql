@@ -13,8 +13,8 @@ FROM find_senders($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], 
 -- name: add_identities
 INSERT INTO identities (workspace_id, channel, scope, lookup, address, contact_id, channel_id, connected_at)
 SELECT workspace_id, channel, scope, lookup, address, contact_id, channel_id, connected_at
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::timestamptz[])
-    AS new (workspace_id, channel, scope, lookup, address, contact_id, channel_id, connected_at)
+FROM unnest($1::text::text[], $2::text::text[], $3::text::text[], $4::text::text[], $5::text::text[], $6::text::text[], $7::uuid[],
+    $8::timestamptz[]) AS new (workspace_id, channel, scope, lookup, address, channel_id, contact_id, connected_at)
 ORDER BY workspace_id, channel, scope, lookup
 ON CONFLICT DO NOTHING
 RETURNING contact_id, identity_id
@@ -31,9 +31,9 @@ WITH made AS (
     INSERT INTO contacts (workspace_id, contact_id, conversation_id, phone, email, country, opened_at, display_name, first_name,
         language, avatar_url, counted_at)
     SELECT workspace_id, contact_id, conversation_id, phone, email, country, opened_at, name, name, language, avatar_url, counted_at
-    FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[], $9::text[],
-            $10::text[], $11::timestamptz[])
-        AS new (workspace_id, contact_id, conversation_id, phone, email, country, opened_at, name, language, avatar_url, counted_at)
+    FROM unnest($1::text::text[], $2::text::text[], $3::text::text[], $4::text::text[], $5::text::text[], $6::text::text[],
+            $7::text::text[], $8::uuid[], $9::uuid[], $10::timestamptz[], $11::timestamptz[])
+        AS new (workspace_id, phone, email, country, name, language, avatar_url, contact_id, conversation_id, opened_at, counted_at)
     ORDER BY workspace_id, contact_id
     RETURNING workspace_id, contact_id, revision
 )
