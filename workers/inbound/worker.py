@@ -41,8 +41,11 @@ async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
     if strangers:
         await senders.introduce(tx, introductions(changes, strangers))
     await _save_contacts(tx, changes, strangers)
-    seen = ((a.record.value.workspace_id, a.event_time) for a in new)
-    earlier = workspaces.earlier_than_known(seen, tenants)
+    # Most workspaces had messages before any of these.
+    earlier = workspaces.earlier_than_known(((w, earliest) for w in tenants), tenants)
+    if earlier:
+        seen = ((a.record.value.workspace_id, a.event_time) for a in new)
+        earlier = workspaces.earlier_than_known(seen, tenants)
     cycles = ((w, cycle) for w, at in earlier.items() for cycle, _ in tenants[w].calendar.between(at, batch.now))
     await mac.add(tx, changes.proofs, cycles)
     # Last, as another poll waits for it that may have made what this one still needs.

@@ -40,4 +40,6 @@ class Contact(Struct, frozen=True, gc=False):
 
     @property
     def conversation_status(self) -> Status:
+        if self.opened_at is not None and self.closed_at is None and not self.intervals:
+            return "open"  # nothing ever closed it, and so it is with most: they are asked at every message
         return status(blocked=self.blocked, opened_at=self.opened_at, closed_at=self.last_closing)
