@@ -65,7 +65,9 @@ class Script:
     async def commit(self, offsets: Mapping[Source, int]) -> None: ...
 
 
-CROWD: Final = Crowd(records=2, lasts_s=0.0)
+CROWD: Final = Crowd(records=2, gathers_s=0.0, lasts_s=0.0)
+
+BURSTS: Final = Crowd(records=2, gathers_s=0.2, lasts_s=0.0)
 
 
 def poll(*partitions: int) -> Records:
@@ -234,6 +236,26 @@ async def test_without_a_crowd_everything_changes_to_the_first_lane_and_with_one
     ]
 
 
+async def test_a_burst_is_no_crowd() -> None:
+    lanes = Lanes(Script(ALL, Idle(), *[crowded(0)] * 3, *[crowded(0), poll(0)] * 4), 2, BURSTS)
+    first, second = lanes.all
+    await each(first, second)
+    await asyncio.sleep(BURSTS.gathers_s)
+    assert [type(event) for event in await each(first, second)] == [Revoked, Revoked]
+    idle = begun(second)
+    assert await soon(first) == Assigned(2, 1, frozenset(PARTITIONS))
+    for _ in range(3):
+        assert isinstance(await soon(first), Records)
+        await asyncio.sleep(BURSTS.gathers_s * 1.5)
+    for _ in range(8):
+        await asyncio.sleep(BURSTS.gathers_s / 4)
+        event = await soon(first)
+        if isinstance(event, Revoked):
+            break
+    assert isinstance(event, Revoked)
+    assert isinstance(await asyncio.wait_for(idle, 5), Revoked)
+
+
 async def test_a_lane_without_partitions_does_not_ask_for_what_another_one_has_no_time_for() -> None:
     script = Script(ALL, poll(0, 1), *[poll(0)] * 5)
     lanes = Lanes(script, 2, CROWD)
@@ -268,7 +290,7 @@ async def test_one_lane_works_while_the_other_ones_transaction_waits_where_there
     async def watched(tx: Connection, batch: Batch[int]) -> list[Output]:
         at_once.append(at_once[-1] + 1 if at_once else 1)
         try:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
             return await apply(tx, batch)
         finally:
             at_once.append(at_once[-1] - 1)
@@ -292,7 +314,11 @@ async def test_one_lane_works_while_the_other_ones_transaction_waits_where_there
             await say(1)
         await booked(11)
         assert max(at_once) == 1
-        await say(5_000)
-        await booked(5_011)
+        said = 11
+        while max(at_once) < 2 and said < 60_000:
+            await say(1_500)
+            said += 1_500
+            await booked(said - 3_000)
+        await booked(said)
         assert max(at_once) == 2
-    assert await rows(pool) == [*range(100, 100 + 2 * 5_011)]
+    assert await rows(pool) == [*range(100, 100 + 2 * said)]

@@ -114,7 +114,7 @@ class Weather:
             risk=one_of(0.05, 0.5),
             blows=tuple(blow for blow in BLOWS if dice.random() < 0.35),
             between_blows_s=dice.uniform(1.0, 8.0),
-            crowd=Crowd(dice.randint(2, 8), dice.uniform(0.2, 4.0)),
+            crowd=Crowd(dice.randint(2, 8), one_of(0, 0.2), dice.uniform(0.2, 4.0)),
         )
 
 

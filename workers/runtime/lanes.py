@@ -7,7 +7,8 @@ would not do: a backlog comes partition by partition, and the lanes would take t
 
 Several lanes pay while there is a crowd. Where little comes they would make several small transactions of one, and a
 record would wait for more of them, so there everything is on the first lane. When that changes, partitions change lanes
-as they would change owners: all are revoked, and assigned again.
+as they would change owners: all are revoked, and assigned again. That takes a tenth of a second or two, so it is not
+done for a burst.
 """
 
 import asyncio
@@ -24,16 +25,16 @@ from workers.runtime.ports import Assigned, Event, Idle, Input, Records, Revoked
 from workers.runtime.tasks import ended
 
 MOST_WAITING: Final = 2
-_FIRST_S: Final = 1.0
 
 log = structlog.get_logger()
 
 
 class Crowd(NamedTuple):
-    """A poll of so many records says that there is one, for so many seconds. One lane alone makes polls of that size
-    only when it can hardly follow."""
+    """Polls of so many records at least are a crowd once they have come for `gathers_s` seconds, until none came for
+    `lasts_s`. One lane alone makes polls of that size only when it can hardly follow."""
 
     records: int = 500
+    gathers_s: float = 1.0
     lasts_s: float = 30.0
 
 
@@ -67,7 +68,7 @@ class Lanes:
         self.all = tuple(Lane(self) for _ in range(count))
         self._used = count
         self._crowd = crowd
-        self._crowded_until = 0.0
+        self._crowded_since = self._crowded_at = self._crowded_until = 0.0
         self.taken_over = asyncio.Event()
         """Set once every lane has taken over what it was assigned first."""
         self._assigned = False
@@ -157,7 +158,7 @@ class Lanes:
     def _assign(self, event: Assigned) -> None:
         if not self._assigned:
             # Nobody knows how much waits.
-            self._crowded_until = asyncio.get_running_loop().time() + min(_FIRST_S, self._crowd.lasts_s)
+            self._crowded_until = asyncio.get_running_loop().time() + self._crowd.gathers_s
         self._assigned = True
         count, sources = self._used, sorted(event.sources)
         self._lane_of = {source: self.all[n % count] for n, source in enumerate(sources)}
@@ -167,15 +168,23 @@ class Lanes:
 
     def _deals_anew(self, event: Records | Idle) -> bool:
         """Whether partitions change lanes now, because there is a crowd or none any more."""
-        now = asyncio.get_running_loop().time()
-        if isinstance(event, Records) and sum(map(len, event.slices.values())) >= self._crowd.records:
-            self._crowded_until = now + self._crowd.lasts_s
-        wanted = len(self.all) if now <= self._crowded_until else 1
+        wanted = self._wanted(sum(map(len, event.slices.values())) if isinstance(event, Records) else 0)
         if wanted == self._used or len(self._lane_of) < 2 or self._ending or not self.input.assign_again():
             return False
         log.info("Partitions change lanes.", action="lanes_changed", lanes=wanted)
         self._used = wanted
         return True
+
+    def _wanted(self, polled: int) -> int:
+        """How many lanes there should be, now that so many records were polled."""
+        now = asyncio.get_running_loop().time()
+        if polled >= self._crowd.records:
+            if now - self._crowded_at > self._crowd.gathers_s:
+                self._crowded_since = now
+            self._crowded_at = now
+            if self._used > 1 or now - self._crowded_since >= self._crowd.gathers_s:
+                self._crowded_until = now + self._crowd.lasts_s
+        return len(self.all) if now <= self._crowded_until else 1
 
 
 class Lane:
