@@ -74,7 +74,7 @@ async def find_or_add(
     if not missing:
         return owned, set()
     rows = [(*key, wanted[key][0].address, wanted[key][1], uuid4(), None) for key in missing]
-    won = dict(await tx.fetch(_SQL["add_identities"], *texts_first(rows, 6, 8)))
+    won = await add_identities(tx, rows)
     made = {key: Owned(won[row[6]], row[6], None) for key, row in zip(missing, rows, strict=True) if row[6] in won}
     fresh = [(key.workspace_id, owner.contact_id, *_reach(wanted[key][0])) for key, owner in made.items()]
     await tx.execute(_SQL["add_contacts"], *columns(fresh, 5))
@@ -163,6 +163,14 @@ async def mark_for_repair(tx: Connection, keys: Collection[ContactKey]) -> None:
 async def clear_dirty(tx: Connection, marks: Sequence[tuple[str, UUID, int]]) -> None:
     """Forget these marks, unless the contact changed again meanwhile."""
     await tx.execute(_SQL["clear_dirty"], *columns(marks, 3))
+
+
+async def add_identities(tx: Connection, rows: Sequence[Sequence[Any]]) -> dict[UUID, int]:
+    """Store identities, each a key, then address, channel_id, contact_id and since when it is connected.
+
+    Their ids by contact, of those that nobody had. Whoever is storing the same one is waited for.
+    """
+    return dict(await tx.fetch(_SQL["add_identities"], *texts_first(rows, 6, 8)))
 
 
 def _contacts(rows: Iterable[Any]) -> dict[ContactKey, Contact]:

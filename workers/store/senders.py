@@ -18,7 +18,7 @@ from workers.rules.contact import Contact
 from workers.rules.identities import Identity
 from workers.runtime.batch import Connection
 from workers.store.arrays import columns, literal, texts_first
-from workers.store.contacts import ContactKey, IdentityKey, contact_key, contact_of
+from workers.store.contacts import ContactKey, IdentityKey, add_identities, contact_key, contact_of
 from workers.store.queries import load
 
 _SQL = load("contacts")
@@ -102,7 +102,7 @@ async def add(
     rows = [
         (*key, new[key].identity.address, new[key].channel_id, c.contact_id, new[key].at) for key, c in made.items()
     ]
-    added: dict[UUID, int] = dict(await tx.fetch(_SQL["add_identities"], *texts_first(rows, 6, 8)))
+    added = await add_identities(tx, rows)
     won = {
         key: Sender(added[c.contact_id], new[key].at, None, c, stranger=True)
         for key, c in made.items()
