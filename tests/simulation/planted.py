@@ -332,9 +332,7 @@ BUGS: Final[Mapping[str, Planted]] = {
         _engine(applier=_LostIsApplied), (oracle.OFFSETS, oracle.ENDING)
     ),
     "fence: committed is taken for lost": Planted(Parts(database=_CommittedIsLost), (oracle.ENDING,)),
-    "fence: lost is taken for committed": Planted(
-        Parts(ledger=_LostIsCommitted), (oracle.OFFSETS, oracle.DURABLE, oracle.ENDING)
-    ),
+    "fence: lost is taken for committed": Planted(Parts(ledger=_LostIsCommitted), (oracle.OFFSETS, oracle.DURABLE)),
     "fence: a lost partition stops the line": Planted(_engine(applier=_LostStopsTheLine), (oracle.LINE,), _BAD),
     "fence: what was applied is read again": Planted(
         Parts(), (oracle.ONCE,), patch=(intake, "_continued", lambda part, _position: part)

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
@@ -114,8 +115,12 @@ class Weather:
             risk=one_of(0.05, 0.5),
             blows=tuple(blow for blow in BLOWS if dice.random() < 0.35),
             between_blows_s=dice.uniform(1.0, 8.0),
-            crowd=Crowd(dice.randint(2, 8), one_of(0, 0.2), dice.uniform(0.2, 4.0)),
+            crowd=_crowd_drawn(copy(dice)),  # which leaves what is thrown from here on as it was
         )
+
+
+def _crowd_drawn(dice: random.Random) -> Crowd:
+    return Crowd(dice.randint(2, 8), dice.choice((0.0, 0.2)), dice.uniform(0.2, 4.0))
 
 
 class World:
