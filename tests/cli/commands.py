@@ -46,7 +46,11 @@ class Running:
 
     def until_consuming(self) -> None:
         """Waits until every worker says that it consumes."""
-        self.until(lambda: '"ready"' in self._err.read_text(encoding="utf-8"))
+        self.until_said("ready")
+
+    def until_said(self, action: str) -> None:
+        """Waits until the log has such a line."""
+        self.until(lambda: f'"{action}"' in self._err.read_text(encoding="utf-8"))
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> Ended:
         """Sends a signal and waits for the end."""

@@ -112,9 +112,9 @@ async def test_nobody_goes_where_the_topic_holds_nothing(sluice: Sluice, pool: P
 
 
 async def test_a_worker_at_work_is_fenced(sluice: Sluice, database: str, pool: Pool, broker: Broker) -> None:
-    await broker.produce(TOPIC, [(KEY, message()) for _ in range(3)], partition=0)
     with sluice.running("worker", "inbound") as running:
-        running.until_consuming()
+        running.until_said("lanes_changed")  # a worker that takes its partitions anew goes on where they were placed
+        await broker.produce(TOPIC, [(KEY, message()) for _ in range(3)], partition=0)
         await broker.caught_up(pool, TOPIC)
         assert "is at work on it" in rewound(sluice, "--to", "beginning", "--yes").err
         await broker.produce(TOPIC, [(KEY, message())], partition=0)
