@@ -51,11 +51,11 @@ class Script:
     def is_current(self, assignment: int) -> bool:
         return assignment == 1
 
-    def assign_again(self) -> bool:
+    def assign_again(self) -> int | None:
         if not self.stands:
-            return False
+            return None
         self.events.extendleft([replace(ALL, assignment=ALL.assignment + 1), Revoked()])
-        return True
+        return ALL.assignment + 1
 
     async def bounds(self, sources: Sequence[Source]) -> Mapping[Source, tuple[int, int]]:
         return dict.fromkeys(sources, (0, 0))
@@ -233,6 +233,22 @@ async def test_without_a_crowd_everything_changes_to_the_first_lane_and_with_one
     assert await each(first, second) == [
         Assigned(2, 1, frozenset(PARTITIONS[0::2])),
         Assigned(2, 1, frozenset(PARTITIONS[1::2])),
+    ]
+
+
+async def test_every_assignment_by_the_group_begins_as_if_there_were_a_crowd() -> None:
+    later = Assigned(3, 2, frozenset(PARTITIONS))
+    lanes = Lanes(Script(ALL, poll(0), Revoked(), later, poll(0, 1)), 2, CROWD)
+    first, second = lanes.all
+    await each(first, second)
+    await each(first, second)
+    idle = begun(second)
+    assert await soon(first) == Assigned(2, 1, frozenset(PARTITIONS))
+    assert isinstance(await soon(first), Revoked)
+    assert isinstance(await asyncio.wait_for(idle, 5), Revoked)
+    assert await each(first, second) == [
+        replace(later, sources=frozenset(PARTITIONS[0::2])),
+        replace(later, sources=frozenset(PARTITIONS[1::2])),
     ]
 
 

@@ -144,13 +144,13 @@ class SimInput:
     def is_current(self, assignment: int) -> bool:
         return assignment == self._assignment
 
-    def assign_again(self) -> bool:
+    def assign_again(self) -> int | None:
         if not self._given or self._events:
-            return False
+            return None
         self._world.count("partitions change lanes")
         self._assignment += 1
         self._events += (Revoked(), self._assigned())
-        return True
+        return self._assignment
 
     def _assigned(self) -> Assigned:
         return Assigned(self._assignment, self.generation, frozenset(self._mine))

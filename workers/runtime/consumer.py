@@ -207,14 +207,14 @@ class KafkaInput(ConsumerRebalanceListener):
     def is_current(self, assignment: int) -> bool:
         return assignment == self._assignment
 
-    def assign_again(self) -> bool:
+    def assign_again(self) -> int | None:
         """See the protocol."""
         if not self._stands or self._events:
-            return False
+            return None
         self._expire()
         self._events.append(Revoked())
         self._assign(self._consumer.assignment())
-        return True
+        return self._assignment
 
     async def bounds(self, sources: Sequence[Source]) -> Mapping[Source, tuple[int, int]]:
         """See the protocol.

@@ -44,10 +44,10 @@ USUAL: Final = Crowd()
 class Assigning(Input, Protocol):
     """An input whose partitions can change lanes."""
 
-    def assign_again(self) -> bool:
-        """The next events are a revocation that the group knows nothing of, and the same partitions under a new number.
+    def assign_again(self) -> int | None:
+        """The next events are a revocation that the group knows nothing of, and the same partitions under this number.
 
-        False, and nothing happens, where the group has said or is about to say otherwise.
+        None, and nothing happens, where the group has said or is about to say otherwise.
         """
         ...
 
@@ -72,6 +72,7 @@ class Lanes:
         self.taken_over = asyncio.Event()
         """Set once every lane has taken over what it was assigned first."""
         self._assigned = False
+        self._assigned_again: int | None = None
         self._lane_of: dict[Source, Lane] = {}
         self._revoked: Revoked | None = None
         self._asking = False
@@ -156,9 +157,11 @@ class Lanes:
         return shares
 
     def _assign(self, event: Assigned) -> None:
-        if not self._assigned:
-            # Nobody knows how much waits.
-            self._crowded_until = asyncio.get_running_loop().time() + self._crowd.gathers_s
+        if event.assignment != self._assigned_again:
+            # Nobody knows how much waits, and while partitions changed owners it became more.
+            self._used = len(self.all)
+            soon = asyncio.get_running_loop().time() + self._crowd.gathers_s
+            self._crowded_until = max(self._crowded_until, soon)
         self._assigned = True
         count, sources = self._used, sorted(event.sources)
         self._lane_of = {source: self.all[n % count] for n, source in enumerate(sources)}
@@ -169,10 +172,13 @@ class Lanes:
     def _deals_anew(self, event: Records | Idle) -> bool:
         """Whether partitions change lanes now, because there is a crowd or none any more."""
         wanted = self._wanted(sum(map(len, event.slices.values())) if isinstance(event, Records) else 0)
-        if wanted == self._used or len(self._lane_of) < 2 or self._ending or not self.input.assign_again():
+        if wanted == self._used or len(self._lane_of) < 2 or self._ending:
+            return False
+        again = self.input.assign_again()
+        if again is None:
             return False
         log.info("Partitions change lanes.", action="lanes_changed", lanes=wanted)
-        self._used = wanted
+        self._used, self._assigned_again = wanted, again
         return True
 
     def _wanted(self, polled: int) -> int:
