@@ -31,7 +31,10 @@ _HALF_A_MILLISECOND: Final = 0.5  # the broker's stamps are cut to milliseconds
 
 
 class Steady(NamedTuple):
-    """So many messages a second for a while, and how long each takes."""
+    """So many messages a second for a while, and how long each takes.
+
+    `regulars`: everybody has written once before, as everybody has by the third day of a month.
+    """
 
     name: str
     about: str
@@ -40,6 +43,7 @@ class Steady(NamedTuple):
     rate: int
     seconds: float
     past: Past = Past()
+    regulars: bool = False
     rounds: int | None = None
 
 
@@ -74,12 +78,18 @@ def steady(stage: Stage, side: Steady, number: int, tell: Tell) -> Latency:
     database = stage.database(name, side.past)
     dice = Random(number)
 
+    def greet(n: int) -> Wire:
+        return message(n, "acme", n, datetime.now(UTC))
+
     def say(n: int) -> Wire:
-        return message(n, "acme", dice.randrange(CONTACTS), datetime.now(UTC))
+        return message(CONTACTS + n, "acme", dice.randrange(CONTACTS), datetime.now(UTC))
 
     before = stage.offsets.ends([_ACCEPTED])
     command = command_of(stage, side.module, database, PREFIX, name, side.arguments)
     with running(name, command, 1, stage.folder) as (process,):
+        if side.regulars:
+            greeted = _paced(stage, greet, 2 * side.rate, CONTACTS / (2 * side.rate), tell)
+            before = _until(stage, _ACCEPTED, before, greeted, process)
         began, used = time.time(), cpu_of([process.pid])[0]
         count = _paced(stage, say, side.rate, side.seconds, tell)
         used = (cpu_of([process.pid])[0] - used) / side.seconds * 100

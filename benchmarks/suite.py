@@ -78,8 +78,8 @@ PEERS: Final[Sequence[Side]] = (
 )
 
 LATENCIES: Final[Sequence[Measurement]] = (
-    Steady("floor-1000", "the floor at 1,000 a second", "floor", (), 1_000, 14),
-    Steady("inbound-1000", "Sluice at 1,000 a second, everybody known", "sluice", _IN, 1_000, 14, PEOPLE),
+    Steady("floor-1000", "the floor at 1,000 a second", "floor", (), 1_000, 14, regulars=True),
+    Steady("inbound-1000", "Sluice at 1,000 a second, regulars", "sluice", _IN, 1_000, 14, PEOPLE, regulars=True),
     Steady("strangers-1000", "the same, most of it from people never heard of", "sluice", _IN, 1_000, 14),
     Steady("floor-10", "the floor at 10 a second", "floor", (), 10, 15),
     Steady("inbound-10", "Sluice at 10 a second", "sluice", _IN, 10, 15),
