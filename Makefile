@@ -28,7 +28,7 @@ install: .venv/installed ## make .venv with the sluice command, from the lock fi
 demo: install ## the main job on a recorded day, on an embedded PostgreSQL and broker
 	$(BIN)/sluice demo
 
-test: install ## every test this machine can run (real Kafka with Java and Maven)
+test: install ## every test but the fault suite (those on real Kafka with Java and Maven)
 	$(BIN)/python -m pytest $(PARALLEL)
 
 test-faults: install ## a third of the fault tests, on real Kafka; SEED=1, 2, 3 chooses which

@@ -29,6 +29,7 @@ INBOUND: Final = Side("inbound", "Sluice: empty tables, one workspace, one proce
 
 SLUICE: Final[Sequence[Side]] = (
     INBOUND,
+    Side("frame", "the floor's job in Sluice's engine: no rules", "frame", (), 100_000),
     Side("inbound-2", "two processes, one group", "sluice", _IN, 100_000, processes=2),
     Side("inbound-1m", "a million messages stored", "sluice", _IN, 100_000, past=MILLION, kept=True),
     Side("inbound-10m", "ten million, of a million contacts", "sluice", _IN, 100_000, past=TEN_MILLION, kept=True),
@@ -79,6 +80,7 @@ PEERS: Final[Sequence[Side]] = (
 
 LATENCIES: Final[Sequence[Measurement]] = (
     Steady("floor-1000", "the floor at 1,000 a second", "floor", (), 1_000, 14, regulars=True),
+    Steady("frame-1000", "the floor's job in Sluice's engine", "frame", (), 1_000, 14, regulars=True),
     Steady("inbound-1000", "Sluice at 1,000 a second, regulars", "sluice", _IN, 1_000, 14, PEOPLE, regulars=True),
     Steady("strangers-1000", "the same, most of it from people never heard of", "sluice", _IN, 1_000, 14),
     Steady("floor-10", "the floor at 10 a second", "floor", (), 10, 15),

@@ -6,6 +6,9 @@ MAX_VALUE_BYTES: Final = 262_144
 MAX_DEPTH: Final = 32
 MAX_EXTRA_BYTES: Final = 8_192
 MAX_DEAD_LETTER_BYTES: Final = 524_288
+MAX_KEY_BYTES: Final = 65_536
+MAX_HEADERS_BYTES: Final = 65_536
+"""Of keys and of headers, names and values together, as far as outputs carry them: Kafka bounds them only together."""
 
 WORKSPACE_ID: Final = 64
 ID: Final = 128

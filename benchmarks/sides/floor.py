@@ -76,10 +76,10 @@ async def run(arguments: Told) -> None:
 
 
 def _rows(polled: Polled, decode: Callable[[bytes], Message]) -> list[Row]:
-    return [_row(decode(record.value), record.value) for records in polled.values() for record in records]
+    return [row_of(decode(record.value), record.value) for records in polled.values() for record in records]
 
 
-def _row(message: Message, value: bytes) -> Row:
+def row_of(message: Message, value: bytes) -> Row:
     name = f"{message['workspace_id']}\0{message['channel_id']}\0in\0{message['provider_message_id']}"
     return uuid5(NAMESPACE_URL, name), message["sender"]["address"], message["received_at"], value.decode()
 

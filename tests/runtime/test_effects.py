@@ -3,9 +3,11 @@
 from datetime import UTC, datetime
 
 from schemas.ids import fact_id
+from schemas.limits import MAX_DEAD_LETTER_BYTES, MAX_HEADERS_BYTES, MAX_KEY_BYTES
+from tests.runtime.test_intake import Raw
 from workers.runtime.batch import Fact, Output, Source
-from workers.runtime.effects import effects, facts_in_order, shared_keys
-from workers.runtime.ports import Earlier
+from workers.runtime.effects import dead_letter, effects, facts_in_order, shared_keys
+from workers.runtime.ports import DeadLetter, Earlier
 
 ONE, TWO = Source("messages.outbound", 3), Source("contacts.commands", 1)
 ENDS = {ONE: 10, TWO: 20}
@@ -76,3 +78,22 @@ def test_a_job_takes_along_what_a_batch_owes() -> None:
         ("sends.status", b"2"),
     ]
     assert facts[1] == told(ONE, 1).fact
+
+
+def letter(key: bytes | None = b"k", value: bytes | None = b"v", header: bytes = b"h") -> Fact:
+    raw = Raw(7, value, key, headers=(("own", header), ("none", None)))
+    return dead_letter(DeadLetter(ONE, raw, "why"))
+
+
+def test_a_dead_letter_carries_the_record_byte_for_byte() -> None:
+    fact = letter()
+    assert (fact.key, fact.value) == (b"k", b"v")
+    assert fact.headers[0] == ("error", b"why")
+    assert fact.headers[4:] == (("own", b"h"), ("none", None))
+
+
+def test_what_no_topic_takes_is_left_out_of_a_dead_letter() -> None:
+    fact = letter(b"k" * (MAX_KEY_BYTES + 1), b"v" * (MAX_DEAD_LETTER_BYTES + 1), b"h" * MAX_HEADERS_BYTES)
+    assert (fact.key, len(fact.headers)) == (None, 4)
+    assert b'"size":524289' in (fact.value or b"")
+    assert letter(b"k" * MAX_KEY_BYTES).key == b"k" * MAX_KEY_BYTES

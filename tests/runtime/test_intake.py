@@ -122,3 +122,11 @@ async def test_others_get_their_turn_between_slices() -> None:
     await intake.decode({TOPIC: decode}, {HERE: [Raw(n) for n in range(10 * SLICE)]})
     running.cancel()
     assert turns >= 9
+
+
+@pytest.mark.parametrize(
+    ("value", "carried"), [(b"00-4bf92f-00f067aa-01", b"00-4bf92f-00f067aa-01"), (b"x" * 257, None), (None, None)]
+)
+def test_a_trace_is_carried_unless_it_is_none(value: bytes | None, carried: bytes | None) -> None:
+    [record] = decoded([Raw(0, headers=(("other", b"1"), ("traceparent", value)))]).records
+    assert record.traceparent == carried

@@ -236,6 +236,15 @@ async def test_without_a_crowd_everything_changes_to_the_first_lane_and_with_one
     ]
 
 
+async def test_who_asks_for_a_lane_that_was_left_is_told_to_stop() -> None:
+    script = Script(ALL, poll(0))
+    first = Lanes(script, 1).all[0]
+    await soon(first)
+    first.leave()
+    assert await soon(first) == Stopping()
+    assert script.asked == 1
+
+
 async def test_every_assignment_by_the_group_begins_as_if_there_were_a_crowd() -> None:
     later = Assigned(3, 2, frozenset(PARTITIONS))
     lanes = Lanes(Script(ALL, poll(0), Revoked(), later, poll(0, 1)), 2, CROWD)

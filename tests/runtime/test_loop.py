@@ -2,9 +2,12 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from asyncpg import Pool
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from tests.runtime.ledgerbook import OUTPUT, TOPIC, apply, book, rows, spec_of
@@ -12,9 +15,10 @@ from tests.support.brokers import Broker, Read
 from tests.support.databases import until
 from tests.support.probes import Crash, CrashAt, HoldAt
 from tests.support.workers import running
-from workers.errors import ApplyFailed, ExitCode, RetryBatch
-from workers.runtime.batch import Batch, Connection, Output, Source
+from workers.errors import ApplyFailed, ExitCode, RetryBatch, Unreachable
+from workers.runtime.batch import Batch, Connection, Fact, Output, Source
 from workers.runtime.connection import PollLimits
+from workers.runtime.producer import KafkaOutput
 
 
 def records(first: int, last: int) -> list[tuple[bytes | None, bytes | None]]:
@@ -166,6 +170,23 @@ async def test_what_cannot_be_understood_is_a_dead_letter(
     assert letter.key == b"k"
 
 
+async def test_keys_that_are_missing_or_of_no_workspace_are_accepted_and_counted(
+    database: str, booked: Pool, broker: Broker
+) -> None:
+    def counted() -> list[float]:
+        kinds = ("without", "with_unexpected")
+        labels = {"worker": "routed", "topic": TOPIC}
+        return [REGISTRY.get_sample_value(f"sluice_records_{kind}_key_total", labels) or 0.0 for kind in kinds]
+
+    spec = replace(spec_of(), name="routed", key_begins=lambda value: b"acme:" if value < 4 else b"other:")
+    async with running(spec, database, broker):
+        keys = [b"acme:1", None, b"other:3", b"other:4", b"\xff"]
+        await broker.produce(TOPIC, [(key, b"%d" % n) for n, key in enumerate(keys, 1)])
+        await broker.caught_up(booked, TOPIC)
+    assert await rows(booked) == [1, 2, 3, 4, 5]
+    assert counted() == [1, 2]
+
+
 async def test_a_conflict_runs_the_batch_again(database: str, booked: Pool, broker: Broker) -> None:
     tries = 0
 
@@ -225,6 +246,22 @@ async def test_a_clean_stop_hands_everything_over(database: str, booked: Pool, a
     assert await booked.fetchval("SELECT count(*) FROM sluice_core.progress WHERE lease IS NOT NULL") == 0
     applied = await rows(booked)
     assert numbers(await any_broker.read_all(OUTPUT)) == applied
+
+
+async def test_nothing_is_fetched_any_more_once_publishing_has_failed(
+    database: str, booked: Pool, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_output: KafkaOutput, _facts: Sequence[Fact]) -> None:
+        await asyncio.sleep(0.2)
+        raise Unreachable("nothing is acknowledged")
+
+    monkeypatch.setattr(KafkaOutput, "publish", refuse)
+    async with running(spec_of(), database, broker) as worker:
+        await broker.produce(TOPIC, records(100, 101))
+        with pytest.raises(Unreachable, match="nothing is acknowledged"):
+            await worker.ended()
+        assert [task for task in asyncio.all_tasks() if task.get_name() == "fetch"] == []
+    assert await rows(booked) == [100]
 
 
 async def test_the_line_stops_and_nothing_past_it_is_committed(database: str, booked: Pool, any_broker: Broker) -> None:

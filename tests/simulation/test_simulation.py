@@ -15,7 +15,7 @@ from tests.simulation.schedule import run, trace
 from tests.simulation.world import BLOWS, POINTS, RARE
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-SEEDS: Final = range(1, 401)
+SEEDS: Final = range(1, 501)
 LINES_SHOWN: Final = 60
 
 TROUBLES: Final = (

@@ -7,8 +7,11 @@ from typing import Any
 
 import msgspec
 from asyncpg import Pool
+from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from schemas.ids import message_id
+from schemas.limits import MAX_KEY_BYTES
 from tests.workers.records import DAY, WORKSPACE, at, batch, message, uuid_of
 from workers.billing import cycles
 from workers.inbound import releasing, revising, worker
@@ -50,6 +53,27 @@ SHOWN = "SELECT content ->> 'text' FROM conversation_messages ORDER BY event_tim
 DROPPED = "SELECT reason, rule, counted FROM drop_ledger ORDER BY event_time, message_id"
 ACTIVE = "SELECT active_contacts FROM mac_counts ORDER BY cycle_start"
 STATUS = "SELECT conversation_status FROM contact_overview"
+
+
+async def test_a_key_that_no_output_topic_takes_is_not_handed_on(pool: Pool) -> None:
+    long, longer = (replace(message(minutes=n), key=b"k" * (MAX_KEY_BYTES + n)) for n in (0, 1))
+    keys = [output.fact.key for output in await ingest(pool, long, longer, replace(message(minutes=2), key=None))]
+    usual = f"{WORKSPACE}:whatsapp:+4915112345678".encode()
+    assert keys == [long.key, usual, usual]
+
+
+async def test_an_address_that_cannot_be_understood_is_kept_and_warned_of_once(pool: Pool) -> None:
+    with capture_logs() as logs:
+        for minutes in (0, 1):
+            await ingest(pool, message("+49 1", minutes=minutes), message("+49 2", minutes=minutes), message())
+    [warning] = [log for log in logs if log["action"] == "address_not_understood"]
+    assert (warning["log_level"], warning["channel_id"], warning["count"]) == ("warning", "whatsapp-main", 2)
+    assert "+49" not in str(warning)
+    assert await rows(pool, "SELECT address FROM contact_channels ORDER BY address") == [
+        ("+49 1",),
+        ("+49 2",),
+        ("+4915112345678",),
+    ]
 
 
 async def test_a_message_makes_its_contact_opens_the_conversation_and_counts(pool: Pool) -> None:

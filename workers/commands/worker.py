@@ -11,6 +11,7 @@ from typing import Any
 
 from schemas.commands import Command, InvalidCommand
 from schemas.decoding import decode_command
+from schemas.routing import key_begins
 from workers.commands import answering, audit, blocking, configuring, customers
 from workers.commands.asked import Asked
 from workers.commands.refusals import ANSWERING, BLOCKING, CONFIGURING, CUSTOMERS, refusal
@@ -43,7 +44,7 @@ async def apply(tx: Connection, batch: Batch[Command | InvalidCommand]) -> list[
     return [*outputs, *(audit.fact(a, answered[a.key]) for a in asked)]
 
 
-SPEC = WorkerSpec("commands", {"contacts.commands": decode_command}, apply)
+SPEC = WorkerSpec("commands", {"contacts.commands": decode_command}, apply, key_begins=key_begins)
 
 
 async def _carry_out(

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from schemas.ids import fact_id, fact_ids, texts_of
+from schemas.limits import MAX_KEY_BYTES
 from schemas.outputs import (
     ENCODER,
     MessageDropped,
@@ -66,7 +67,8 @@ def verdict_fact(judged: Judged, ce_id: UUID, now: datetime) -> Output:
             event_time=arrival.event_time,
             revision=1,
         )
-    key = record.key or f"{message.workspace_id}:{message.channel}:{message.sender.address}".encode()
+    usual = f"{message.workspace_id}:{message.channel}:{message.sender.address}".encode()
+    key = record.key if record.key and len(record.key) <= MAX_KEY_BYTES else usual
     topic = _topic(judged.verdict)
     return Output(record.source, Fact(topic, key, value, ce_id, message.workspace_id, now, record.traceparent))
 

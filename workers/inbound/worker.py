@@ -1,19 +1,25 @@
 """messages.inbound: load what a poll needs, judge it, save what follows, in a handful of statements."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
+import structlog
+
 from schemas.decoding import decode_inbound
 from schemas.inbound import InboundMessage
+from schemas.routing import key_begins
 from workers.inbound.arrivals import understand, without_repeats
 from workers.inbound.decide import Changes, Judged, decide, interactions, introductions, message_row
 from workers.inbound.facts import verdict_fact, verdict_ids
 from workers.runtime.batch import Batch, Connection, Output, WorkerSpec
 from workers.runtime.tasks import both, portions
 from workers.store import contacts, mac, messages, senders, workspaces
-from workers.store.contacts import ContactKey
+from workers.store.contacts import ContactKey, IdentityKey
 from workers.store.messages import Said
-from workers.store.senders import Stranger
+from workers.store.senders import Interaction, Stranger
+
+log = structlog.get_logger()
 
 
 async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
@@ -29,7 +35,9 @@ async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
     met = await senders.find(tx, {a.identity_key for a in new}, earliest)
     strangers: dict[ContactKey, Stranger] = {}
     if unknown := [a for a in new if a.identity_key not in met]:
-        made, strangers = await senders.add(tx, interactions(unknown, tenants))
+        first = interactions(unknown, tenants)
+        _warn_of(first)
+        made, strangers = await senders.add(tx, first)
         met |= made
 
     changes = decide(new, tenants, met)
@@ -53,7 +61,20 @@ async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
     return facts
 
 
-SPEC = WorkerSpec("inbound", {"messages.inbound": decode_inbound}, apply, lanes=2)
+SPEC = WorkerSpec("inbound", {"messages.inbound": decode_inbound}, apply, lanes=2, key_begins=key_begins)
+
+
+def _warn_of(first: Mapping[IdentityKey, Interaction]) -> None:
+    """Once for each address, as from then on it is a known one; what it is is somebody's business."""
+    channels = Counter((k.workspace_id, i.channel_id) for k, i in first.items() if not i.identity.understood)
+    for (workspace_id, channel_id), count in channels.items():
+        log.warning(
+            "Addresses could not be understood: they are kept as they came, and nothing can be sent to them.",
+            action="address_not_understood",
+            workspace_id=workspace_id,
+            channel_id=channel_id,
+            count=count,
+        )
 
 
 async def _verdict_facts(judged: Sequence[Judged], now: datetime) -> list[Output]:

@@ -2,6 +2,7 @@
 
 from schemas.decoding import decode_receipt, decode_send
 from schemas.receipts import DeliveryReceipt
+from schemas.routing import key_begins
 from schemas.sends import SendRequest
 from workers.outbound.parking import apply_receipts
 from workers.outbound.requests import apply_requests
@@ -16,4 +17,6 @@ async def apply(tx: Connection, batch: Batch[SendRequest | DeliveryReceipt]) -> 
     return outputs + (await apply_receipts(tx, receipts, batch.now) if receipts else [])  # type: ignore[arg-type]
 
 
-SPEC = WorkerSpec("outbound", {"messages.outbound": decode_send, "messages.receipts": decode_receipt}, apply)
+SPEC = WorkerSpec(
+    "outbound", {"messages.outbound": decode_send, "messages.receipts": decode_receipt}, apply, key_begins=key_begins
+)

@@ -18,7 +18,7 @@ from workers.runtime.intake import Part, Position
 from workers.runtime.line import NOTHING_ACCEPTED, AcceptedBad, first_halt
 from workers.runtime.patience import Room
 from workers.runtime.ports import DeadLetter, Effects, Ledger, OwedKey, Probe
-from workers.runtime.telemetry import DEAD, FENCED, KEYLESS, RECORDS, RETRIES, TRANSACTION
+from workers.runtime.telemetry import DEAD, FENCED, KEYLESS, MISROUTED, RECORDS, RETRIES, TRANSACTION
 from workers.store.failures import (
     BadData,
     Conflict,
@@ -89,6 +89,9 @@ class Applier:
             RECORDS.labels(self._spec.name, part.source.topic).inc(len(part.raw))
             keyless = [raw for raw in part.raw if raw.key is None]
             KEYLESS.labels(self._spec.name, part.source.topic).inc(len(keyless))
+            begins = self._spec.key_begins
+            misrouted = sum(r.key is not None and not r.key.startswith(begins(r.value)) for r in part.records)
+            MISROUTED.labels(self._spec.name, part.source.topic).inc(misrouted)
         for letter in applied.effects.dead:
             DEAD.labels(self._spec.name, letter.source.topic).inc()
         FENCED.labels(self._spec.name).inc(len(applied.lost))

@@ -102,10 +102,12 @@ Decode = Callable[[bytes | None], object | BadRecord]
 @dataclass(frozen=True, slots=True)
 class WorkerSpec:
     """Everything the engine needs to know of a worker. `lanes`: how many of its transactions may run at once in a
-    process, each of other partitions and on a connection of its own.
+    process, each of other partitions and on a connection of its own. `key_begins` says what the key of a record with
+    such a value begins with; others are counted.
     """
 
     name: str
     decoders: Mapping[str, Decode]
     apply: Apply
     lanes: int = 1
+    key_begins: Callable[[Any], bytes] = lambda _value: b""

@@ -23,11 +23,11 @@ from workers.runtime.batch import Source
 from workers.runtime.connection import Kafka, PollLimits
 from workers.runtime.doubt import Doubt
 from workers.runtime.freshness import Polled, poll
+from workers.runtime.lateness import Lateness
 from workers.runtime.patience import Patience
 from workers.runtime.ports import Assigned, Event, Idle, Records, Revoked, Stopping
 from workers.runtime.pulse import Pulse
 from workers.runtime.tasks import ended
-from workers.runtime.telemetry import LAG
 
 REBALANCE_TIMEOUT_MS: Final = 60_000
 HAND_OVER_S: Final = 40.0
@@ -54,6 +54,7 @@ class KafkaInput(ConsumerRebalanceListener):
         self._group = group
         self._polling = Patience(unreachable_after_s, "Kafka could not be read")
         self._pulse = Pulse(unreachable_after_s)
+        self._lateness = Lateness()
         self._member: AIOKafkaConsumer | None = None
         self._events: deque[Assigned | Revoked] = deque()
         self._revoked, self._over = Revoked(), False
@@ -193,14 +194,11 @@ class KafkaInput(ConsumerRebalanceListener):
         self.polled_at = asyncio.get_running_loop().time()
         polled = await self._result(done) if done is not None else {}
         await self._pulse.feel(self._consumer, polled)
-        if self._polled_under != self._assignment:
+        # Between a doubt and the next assignment nobody has sought: what is read then comes after what was dropped.
+        if self._polled_under != self._assignment or not self._stands:
             return None
-        for partition, records in polled.items():
-            highwater = self._consumer.highwater(partition)
-            if records and highwater is not None:
-                source = self._cluster.source(partition)
-                LAG.labels(source.topic, source.partition).set(highwater - records[-1].offset - 1)
         slices = {self._cluster.source(partition): records for partition, records in polled.items() if records}
+        self._lateness.look(slices, lambda source: self._consumer.highwater(self._cluster.partition(source)))
         self._rest.extend(Records(self._assignment, part) for part in self._limits.parts(slices))
         return self._rest.popleft() if self._rest else Idle()
 
@@ -260,8 +258,17 @@ class KafkaInput(ConsumerRebalanceListener):
             await self._refuse_lost_position(error)
         except (kafka.TopicAuthorizationFailedError, kafka.GroupAuthorizationFailedError) as error:
             raise SetupError(f"Kafka refuses to be read: {error!r}") from error
+        except kafka.CorruptRecordException as error:
+            await self._bear(error)
+            # What the same poll had read of other partitions is nobody's now: all of them are sought anew.
+            self.assign_again()
         except kafka.KafkaError as error:
             await self._bear(error)
+        except ValueError as error:
+            raise PositionLost(
+                "a record cannot be read, as one of its headers has a name that is not UTF-8: find it after a "
+                "`next_offset` of `sluice progress show`, and skip it with `sluice progress skip`"
+            ) from error
         else:
             self._polling.answered()
             return records

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from schemas.ids import fact_id
-from schemas.limits import MAX_DEAD_LETTER_BYTES
+from schemas.limits import MAX_DEAD_LETTER_BYTES, MAX_HEADERS_BYTES, MAX_KEY_BYTES
 from schemas.outputs import DeadLetterReference
 from workers.runtime.batch import Fact, Output, Source
 from workers.runtime.ports import DeadLetter, Earlier, Effects, Owed, OwedKey, TopicKey
@@ -83,18 +83,22 @@ class _Story:
 
 
 def dead_letter(letter: DeadLetter) -> Fact:
-    """The record byte for byte, or a reference when it is too large; why and whence come first in its headers."""
+    """The record byte for byte, or a reference when it is too large; why and whence come first in its headers.
+
+    A key or headers that alone may be more than a topic takes are left out: the stored dead letter has them.
+    """
     source, raw = letter.source, letter.raw
+    carried = raw.headers if sum(len(n.encode()) + len(v or b"") for n, v in raw.headers) <= MAX_HEADERS_BYTES else ()
     headers = (
         ("error", letter.error.encode()),
         ("source_topic", source.topic.encode()),
         ("source_partition", str(source.partition).encode()),
         ("source_offset", str(raw.offset).encode()),
-        *((name, value) for name, value in raw.headers),
+        *((name, value) for name, value in carried),
     )
     return Fact(
         DEAD_LETTERS,
-        raw.key,
+        raw.key if len(raw.key or b"") <= MAX_KEY_BYTES else None,
         _value(letter),
         fact_id(DEAD_LETTERS, source.topic, str(source.partition), str(raw.offset)),
         "",

@@ -7,11 +7,10 @@ What had to be waited for is fresh.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import CorruptRecordException, KafkaError
 
 from workers.runtime.batch import RawRecord
 from workers.runtime.connection import PollLimits
@@ -29,8 +28,11 @@ async def poll(consumer: AIOKafkaConsumer, limits: PollLimits) -> Polled:
     waited = asyncio.get_running_loop().time() - began > _WAITED_S
     if waited or not 0 < count < limits.records // 10:
         return ready
-    # What goes wrong now goes wrong the next time, too; but the records in hand would not come again.
-    with suppress(KafkaError):
+    try:
         fresh = await consumer.getmany(timeout_ms=_MOMENT_MS, max_records=limits.records - count)
-        return {p: [*ready.get(p, ()), *fresh.get(p, ())] for p in ready.keys() | fresh.keys()}
-    return ready
+    except CorruptRecordException:
+        raise
+    except KafkaError:
+        # It goes wrong the next time, too; but the records in hand would not come again.
+        return ready
+    return {p: [*ready.get(p, ()), *fresh.get(p, ())] for p in ready.keys() | fresh.keys()}

@@ -10,7 +10,7 @@ import structlog
 
 from workers.runtime.outlet import Outlet
 from workers.runtime.ports import Ledger, Probe
-from workers.store.failures import ConnectionLost
+from workers.store.failures import Conflict, ConnectionLost
 
 DRAIN_S: Final = 20.0
 
@@ -33,7 +33,7 @@ class HandOver:
         try:
             await self._ledger.settle(self._outlet.settled())
             await self._ledger.release()
-        except ConnectionLost:
+        except (ConnectionLost, Conflict):
             log.warning("The leases could not be given back; the next owner takes them.", action="not_released")
         await self._probe("handed_over")
         return drained

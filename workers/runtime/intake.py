@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from schemas.decoding import BadRecord
 from schemas.limits import MAX_VALUE_BYTES
@@ -16,6 +16,9 @@ from workers.errors import PositionLost
 from workers.runtime.batch import Decode, RawRecord, Record, Source
 from workers.runtime.ports import DeadLetter, Fingerprint, Step
 from workers.runtime.tasks import portions
+
+_TRACEPARENT_BYTES: Final = 256
+"""W3C Trace Context has 55 in its first version; later ones may be longer. What is no such header is not carried."""
 
 
 @dataclass(slots=True)
@@ -130,6 +133,6 @@ def _moment(timestamp_ms: int) -> datetime:
 
 def _traceparent(raw: RawRecord) -> bytes | None:
     for name, value in raw.headers:
-        if name == "traceparent":
+        if name == "traceparent" and value is not None and len(value) <= _TRACEPARENT_BYTES:
             return value
     return None

@@ -235,6 +235,8 @@ class Lane:
         if self.changing and not self.waiting:
             self._followed()
         while not self.waiting:
+            if self.gone:
+                return Stopping()
             await self._lanes.ask(self)
         event = self.waiting.popleft()
         self._lanes.changed()

@@ -73,6 +73,7 @@ class Loop:
             SluiceError: it cannot go on; what is committed stays, and what is owed is published by the next owner.
         """
         publishing = asyncio.create_task(self._outlet.run(), name="outlet")
+        fetching: asyncio.Task[Fetched] | None = None
         ahead: asyncio.Task[Fetched] | None = None
         try:
             while True:
@@ -84,7 +85,7 @@ class Loop:
                 if ending is not None:
                     return ending
         finally:
-            await ended(publishing, ahead)
+            await ended(publishing, fetching, ahead)
 
     async def _fetch(self) -> Fetched:
         # 1. poll

@@ -14,6 +14,11 @@ from workers.errors import SettingsError
 RECORDS: Final = Counter("sluice_records_applied_total", "Records applied.", ["worker", "topic"])
 DEAD: Final = Counter("sluice_dead_letters_total", "Records that could not be understood.", ["worker", "topic"])
 KEYLESS: Final = Counter("sluice_records_without_key_total", "Records that came without a key.", ["worker", "topic"])
+MISROUTED: Final = Counter(
+    "sluice_records_with_unexpected_key_total",
+    "Records whose key is not of their workspace.",
+    ["worker", "topic"],
+)
 PUBLISHED: Final = Counter("sluice_outputs_published_total", "Outputs acknowledged, repeats included.", ["topic"])
 RETRIES: Final = Counter("sluice_transaction_retries_total", "Transactions run again.", ["worker", "reason"])
 FENCED: Final = Counter("sluice_fenced_partitions_total", "Partitions found lost within a transaction.", ["worker"])

@@ -1,6 +1,6 @@
 """Generations of messages: one is open and takes what is stored, those before it are closed, and then sealed.
 
-Who stores messages shares an advisory lock from the look-up to the end (`look_up_messages` in 0020_shorter_keys.sql);
+Who stores messages shares an advisory lock from the look-up to the end (`look_up_messages` in 0022_one_by_one.sql);
 who opens another generation holds it alone. So whoever stores into a generation sees everything that was stored into
 those before it, and the primary key decides among those that store into the same one. Both sides take the lock in a
 statement of its own: what follows must see what was committed during the wait.

@@ -74,7 +74,7 @@ class PostgresLedger:
                     self._held = await self._pool.acquire()
                     self._transactions = 0
                     await progress.adopt(self._held, self._owner.lease)
-            except ConnectionLost as error:
+            except (ConnectionLost, Conflict) as error:
                 await self.close()
                 if asyncio.get_running_loop().time() >= deadline:
                     raise Unreachable(

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import assert_never
 
 from schemas.decoding import decode_workflow_event
+from schemas.routing import key_begins
 from schemas.workflow_events import RunFinished, RunStarted, StepRequested, WorkflowEvent
 from workers.rules.event_time import trusted
 from workers.rules.identities import identify
@@ -36,7 +37,7 @@ async def apply(tx: Connection, batch: Batch[WorkflowEvent]) -> list[Output]:
     return await save_and_tell(tx, families, told, batch.now)
 
 
-SPEC = WorkerSpec("workflows", {"workflows.events": decode_workflow_event}, apply)
+SPEC = WorkerSpec("workflows", {"workflows.events": decode_workflow_event}, apply, key_begins=key_begins)
 
 
 Meant = Mapping[RunStarted, ContactKey]

@@ -1,0 +1,13 @@
+"""What keys of records have in common: they only route, and begin with the workspace (contract 2)."""
+
+from typing import Protocol
+
+
+class _InWorkspace(Protocol):
+    @property
+    def workspace_id(self) -> str: ...
+
+
+def key_begins(value: _InWorkspace) -> bytes:
+    """What the key of a record with this value begins with."""
+    return f"{value.workspace_id}:".encode()
