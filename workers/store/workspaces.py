@@ -63,6 +63,7 @@ async def share(tx: Connection, used_channels: Collection[tuple[str, str, str]])
 async def lock(tx: Connection, workspace_ids: Iterable[str]) -> dict[str, Workspace]:
     """The workspaces for a change of their settings: ingest of these waits until the transaction ends."""
     ids = sorted(set(workspace_ids))
+    await tx.execute(_SQL["close_gates"], ids)
     await tx.execute(_SQL["add_workspaces"], ids)
     return await _tenants(tx, await tx.fetch(_SQL["lock_workspaces"], ids))
 

@@ -4,8 +4,18 @@ SELECT workspace_id FROM unnest($1::text[]) AS new (workspace_id) ORDER BY works
 ON CONFLICT DO NOTHING
 
 -- name: lock_workspaces_shared
+-- Who wants to share a row passes by those who wait to have it alone, and while a crowd overlaps these would wait for ever. At a gate
+-- everybody stands in line; there are 64 of them, as a poll may be of very many workspaces. Passed first, also where there is no row yet.
+WITH gate AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock_shared(hashtext('sluice.settings'), number)
+    FROM (SELECT DISTINCT hashtext(id) & 63 AS number FROM unnest($1::text[]) AS id ORDER BY number) AS gates
+)
 SELECT workspace_id, first_message_at, version FROM workspaces
-WHERE workspace_id = ANY($1::text[]) ORDER BY workspace_id FOR KEY SHARE
+WHERE workspace_id = ANY($1::text[]) AND (SELECT count(*) FROM gate) > 0 ORDER BY workspace_id FOR KEY SHARE
+
+-- name: close_gates
+SELECT pg_advisory_xact_lock(hashtext('sluice.settings'), number)
+FROM (SELECT DISTINCT hashtext(id) & 63 AS number FROM unnest($1::text[]) AS id ORDER BY number) AS gates
 
 -- name: lock_workspaces
 SELECT workspace_id, first_message_at, version FROM workspaces
