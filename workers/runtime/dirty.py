@@ -37,8 +37,8 @@ class Current:
 
 @dataclass(frozen=True, slots=True)
 class DirtyTopic:
-    """`load(tx, limit)` reads the current rows of the oldest dirty keys; `clear(tx, published)` clears the marks whose
-    revision is still the one published. Both run in transactions of their own.
+    """`load(tx, limit)` reads the current rows of the first dirty keys, by key; `clear(tx, published)` clears the marks
+    whose revision is still the one published. Both run in transactions of their own.
     """
 
     name: str
