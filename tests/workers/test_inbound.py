@@ -17,6 +17,7 @@ from tests.support.databases import until
 from tests.workers.records import DAY, WORKSPACE, at, batch, message, uuid_of
 from workers.billing import cycles
 from workers.inbound import releasing, revising, worker
+from workers.inbound.recounting import recount
 from workers.rules.blocks import BlockChange, Interval
 from workers.rules.cycles import Setting
 from workers.runtime.batch import Output, Record
@@ -55,6 +56,17 @@ SHOWN = "SELECT content ->> 'text' FROM conversation_messages ORDER BY event_tim
 DROPPED = "SELECT reason, rule, counted FROM drop_ledger ORDER BY event_time, message_id"
 ACTIVE = "SELECT active_contacts FROM mac_counts ORDER BY cycle_start"
 STATUS = "SELECT conversation_status FROM contact_overview"
+
+
+async def test_to_count_a_workspace_again_may_take_longer_than_a_transaction(pool: Pool) -> None:
+    await ingest(pool, message())
+    async with pool.acquire() as tx:
+        await tx.execute("SET transaction_timeout = '500ms'")
+        async with tx.transaction():
+            await recount(tx, [WORKSPACE], DAY)
+            await tx.execute("SELECT pg_sleep(0.7)")
+        await tx.execute("RESET transaction_timeout")
+    assert await rows(pool, ACTIVE) == [(1,)]
 
 
 async def test_the_newest_name_stays_whoever_commits_last(pool: Pool) -> None:

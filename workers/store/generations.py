@@ -14,6 +14,7 @@ from typing import Final
 import asyncpg
 
 from workers.runtime.batch import Connection
+from workers.store.long_work import take_time
 from workers.store.queries import load
 
 _SQL = load("generations")
@@ -46,7 +47,7 @@ async def seal(tx: Connection) -> bool:
     generation = await tx.fetchval(_SQL["to_seal"])
     if generation is None:
         return False
-    await tx.execute(_SQL["take_time"])
+    await take_time(tx)  # one that grew while upkeep was away
     await tx.execute(_SQL["seal"], generation, timeout=_SEALING_S)
     await tx.execute(_SQL["note_sealed"], generation, timeout=_SEALING_S)
     return True

@@ -15,6 +15,7 @@ from msgspec import Struct
 from workers.rules.cycles import Cycle, CycleSettings
 from workers.runtime.batch import Connection
 from workers.store.arrays import columns
+from workers.store.long_work import WITHIN_ONE_POLL_S
 from workers.store.queries import load
 
 _SQL = load("mac")
@@ -129,10 +130,12 @@ async def recount(tx: Connection, workspace_id: str, cycles: Sequence[tuple[Cycl
         [s.count_reactions for s in settings],
         [s.count_broadcasts for s in settings],
         [msgspec.json.encode(sorted(s.uncounted_channels)).decode() for s in settings],
+        timeout=WITHIN_ONE_POLL_S,
     )
-    await tx.execute(_SQL["forget_all_counted"], workspace_id)
-    revisions = {r["cycle_start"]: int(r["revision"]) for r in await tx.fetch(_SQL["forget_counts"], workspace_id)}
-    await tx.execute(_SQL["recount_contacts"], workspace_id, starts, ends)
+    await tx.execute(_SQL["forget_all_counted"], workspace_id, timeout=WITHIN_ONE_POLL_S)
+    forgotten = await tx.fetch(_SQL["forget_counts"], workspace_id, timeout=WITHIN_ONE_POLL_S)
+    revisions = {r["cycle_start"]: int(r["revision"]) for r in forgotten}
+    await tx.execute(_SQL["recount_contacts"], workspace_id, starts, ends, timeout=WITHIN_ONE_POLL_S)
     following = [revisions.get(start, 0) + 1 for start in starts]
     await tx.execute(_SQL["recount_cycles"], workspace_id, starts, ends, following)
     await tx.execute(_SQL["recount_shards"], workspace_id)
@@ -141,7 +144,7 @@ async def recount(tx: Connection, workspace_id: str, cycles: Sequence[tuple[Cycl
 
 async def span_of_messages(tx: Connection, workspace_id: str) -> tuple[datetime, datetime] | None:
     """Event times of a workspace's first and last message."""
-    row = await tx.fetchrow(_SQL["span_of_messages"], workspace_id)
+    row = await tx.fetchrow(_SQL["span_of_messages"], workspace_id, timeout=WITHIN_ONE_POLL_S)
     return (row["first"], row["last"]) if row and row["first"] else None
 
 

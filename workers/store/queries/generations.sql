@@ -17,10 +17,6 @@ INSERT INTO generations (generation, began_bytes) SELECT max(generation) + 1, pg
 SELECT generation FROM generations WHERE closed_at IS NOT NULL AND sealed_at IS NULL
 ORDER BY generation LIMIT 1 FOR UPDATE SKIP LOCKED
 
--- name: take_time
--- A generation that grew while upkeep was away takes longer than a transaction may. Before PostgreSQL 17 there is no such limit.
-SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'
-
 -- name: seal
 -- New prints before the old ones: the WAL of an update leaves out what the ends of both versions have in common.
 INSERT INTO message_prints AS p (era, bucket, prints)
