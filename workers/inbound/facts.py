@@ -67,8 +67,9 @@ def verdict_fact(judged: Judged, ce_id: UUID, now: datetime) -> Output:
             event_time=arrival.event_time,
             revision=1,
         )
-    usual = f"{message.workspace_id}:{message.channel}:{message.sender.address}".encode()
-    key = record.key if record.key and len(record.key) <= MAX_KEY_BYTES else usual
+    key = record.key
+    if not key or len(key) > MAX_KEY_BYTES:
+        key = f"{message.workspace_id}:{message.channel}:{message.sender.address}".encode()
     topic = _topic(judged.verdict)
     return Output(record.source, Fact(topic, key, value, ce_id, message.workspace_id, now, record.traceparent))
 
