@@ -1,6 +1,5 @@
 """The inbound room on a real database: records in, views and facts out."""
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -13,7 +12,6 @@ from structlog.testing import capture_logs
 
 from schemas.ids import message_id
 from schemas.limits import MAX_KEY_BYTES
-from tests.support.databases import until
 from tests.workers.records import DAY, WORKSPACE, at, batch, message, uuid_of
 from workers.billing import cycles
 from workers.inbound import releasing, revising, worker
@@ -67,20 +65,6 @@ async def test_to_count_a_workspace_again_may_take_longer_than_a_transaction(poo
             await tx.execute("SELECT pg_sleep(0.7)")
         await tx.execute("RESET transaction_timeout")
     assert await rows(pool, ACTIVE) == [(1,)]
-
-
-async def test_the_newest_name_stays_whoever_commits_last(pool: Pool) -> None:
-    await ingest(pool, message(name="First"))
-    async with pool.acquire() as tx, tx.transaction():
-        await worker.apply(tx, batch(message("0049 151 12345678", minutes=2, name="Newest")))
-        older = asyncio.create_task(ingest(pool, message(minutes=1, name="Older")))
-        await until(
-            pool,
-            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()"
-            " AND cardinality(pg_blocking_pids(pid)) > 0)",
-        )
-    await older
-    assert await rows(pool, "SELECT display_name FROM contact_overview") == [("Newest",)]
 
 
 async def test_a_key_that_no_output_topic_takes_is_not_handed_on(pool: Pool) -> None:

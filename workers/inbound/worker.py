@@ -95,9 +95,7 @@ async def _save_contacts(tx: Connection, changes: Changes, introduced: Collectio
 
 
 async def _save_names(tx: Connection, said: Mapping[Said, datetime]) -> set[ContactKey]:
-    # What a contact is called is what its newest message says, so a straggler may change nothing: ask the table. The
-    # newest one may be in another transaction still, where a number comes in another spelling on another partition.
-    await contacts.lock_for_names(tx, {(workspace_id, contact_id) for workspace_id, contact_id, _ in said})
+    # What a contact is called is what its newest message says, so a straggler may change nothing: ask the table.
     newest = await messages.latest_of_sender(tx, said)
     keys = {(workspace_id, contact_id) for workspace_id, contact_id, _ in newest}
     await contacts.rename(tx, {key: _said(newest, key) for key in keys})

@@ -137,12 +137,6 @@ async def opt(tx: Connection, opted: Mapping[tuple[str, int], tuple[datetime, UU
         await tx.execute(_SQL["opt"], *columns(rows, 5))
 
 
-async def lock_for_names(tx: Connection, keys: Collection[ContactKey]) -> None:
-    """Nobody else renames these until the transaction ends. A history may still be judged by."""
-    if keys:
-        await tx.execute(_SQL["lock_for_names"], *columns(list(keys), 2))
-
-
 async def rename(tx: Connection, names: Mapping[ContactKey, tuple[str | None, str | None, str | None]]) -> None:
     """Display name, language and avatar as channels tell them; None leaves what is there."""
     if names:

@@ -103,10 +103,6 @@ FROM (SELECT * FROM unnest($1::text[], $2::uuid[], $3::timestamptz[]) AS new (wo
     ORDER BY workspace_id, contact_id) AS new
 WHERE c.workspace_id = new.workspace_id AND c.contact_id = new.contact_id
 
--- name: lock_for_names
-SELECT FROM contacts WHERE (workspace_id, contact_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
-ORDER BY workspace_id, contact_id FOR NO KEY UPDATE
-
 -- name: rename
 UPDATE contacts c SET display_name = coalesce(new.name, c.display_name), first_name = coalesce(new.name, c.first_name),
     language = coalesce(new.language, c.language), avatar_url = coalesce(new.avatar_url, c.avatar_url),
