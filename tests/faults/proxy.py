@@ -112,8 +112,8 @@ class Proxy:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             answers, server = await _connected(self.target)
-        except OSError:
-            writer.transport.abort()
+        except (OSError, asyncio.CancelledError):
+            await _aborted(writer)
             return
         link = _Link(writer, server)
         self._links.add(link)
@@ -131,8 +131,7 @@ class Proxy:
             await asyncio.gather(*ways, return_exceptions=True)
             self._tasks.difference_update(ways)
             self._links.discard(link)
-            for end in (writer, server):
-                end.transport.abort()
+            await _aborted(writer, server)
 
     async def _requests(self, link: _Link, reader: asyncio.StreamReader) -> None:
         with suppress(OSError):
@@ -171,6 +170,15 @@ async def proxy(target: Address, port: int = 0) -> AsyncIterator[Proxy]:
         for task in list(serving):
             task.cancel()
         await asyncio.gather(*serving, return_exceptions=True)
+
+
+async def _aborted(*ends: asyncio.StreamWriter) -> None:
+    """Cuts the ends off and waits until they are closed: Python complains of a socket that outlives its loop."""
+    for end in ends:
+        end.transport.abort()
+    for end in ends:
+        with suppress(OSError):
+            await end.wait_closed()
 
 
 async def _connected(target: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
