@@ -21,7 +21,7 @@ PEOPLE: Final = Past(CONTACTS, CONTACTS)
 BLOCKED: Final = Past(CONTACTS, CONTACTS, blocked=10)
 MILLION: Final = Past(100_000, 1_000_000)
 TEN_MILLION: Final = Past(1_000_000, 10_000_000)
-_HEAD_START: Final = 60_000
+_HEAD_START: Final = 160_000
 _IN: Final = ("inbound",)
 
 FLOOR: Final = Side("floor", "decode, COPY, produce, commit: no rules", "floor", (), 100_000)
