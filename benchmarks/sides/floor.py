@@ -18,6 +18,7 @@ from typing_extensions import TypedDict
 from benchmarks.sides.told import Told, consuming, told
 
 POLL: Final = 2_000
+COLUMNS: Final = "message_id uuid PRIMARY KEY, address text, received_at text, body text"
 Polled = Mapping[TopicPartition, Sequence[Any]]
 
 
@@ -49,9 +50,7 @@ Row = tuple[UUID, str, str, str]
 async def run(arguments: Told) -> None:
     """Copies every message to a table and to the output topic, until the process is ended."""
     connection: Any = await asyncpg.connect(arguments.database)
-    await connection.execute(
-        "CREATE TABLE floor (message_id uuid PRIMARY KEY, address text, received_at text, body text)"
-    )
+    await connection.execute(f"CREATE TABLE floor ({COLUMNS})")
     consumer: Any = AIOKafkaConsumer(
         arguments.source,
         bootstrap_servers=arguments.bootstrap,

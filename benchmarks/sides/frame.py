@@ -11,16 +11,12 @@ from typing import Any, Final
 import asyncpg
 from pydantic import TypeAdapter
 
-from benchmarks.sides.floor import Message, row_of
-from benchmarks.sides.told import consuming, told
-from workers.runtime import supervisor
+from benchmarks.sides.floor import COLUMNS, Message, row_of
+from benchmarks.sides.sluice import work
+from benchmarks.sides.told import told
 from workers.runtime.batch import Batch, Connection, Fact, Output, WorkerSpec
 from workers.runtime.supervisor import Plan
-from workers.settings import load_settings
 
-_TABLE: Final = """
-CREATE TABLE IF NOT EXISTS sluice_core.floor (message_id uuid PRIMARY KEY, address text, received_at text, body text)
-"""
 _DECODE: Final[Callable[[bytes], Message]] = TypeAdapter(Message).validate_json
 
 
@@ -40,7 +36,7 @@ async def _apply(tx: Connection, batch: Batch[tuple[Message, bytes]]) -> list[Ou
 
 async def _prepare(database: str) -> None:
     connection: Any = await asyncpg.connect(database)
-    await connection.execute(_TABLE)
+    await connection.execute(f"CREATE TABLE sluice_core.floor ({COLUMNS})")
     await connection.close()
 
 
@@ -48,15 +44,8 @@ def main() -> int:
     """Works until SIGTERM."""
     arguments = told()
     asyncio.run(_prepare(arguments.database))
-    settings = load_settings(
-        database_url=arguments.database,
-        kafka_bootstrap=arguments.bootstrap,
-        topic_prefix=arguments.prefix,
-        group_prefix=arguments.group,
-        log_level="error",
-    )
     spec = WorkerSpec("frame", {"messages.inbound": _decoded}, _apply, lanes=2)
-    return supervisor.main(settings, Plan([spec], publishes=False), ready=consuming)
+    return work(arguments, Plan([spec], publishes=False))
 
 
 if __name__ == "__main__":

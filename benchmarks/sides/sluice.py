@@ -2,15 +2,21 @@
 
 import sys
 
-from benchmarks.sides.told import consuming, told
+from benchmarks.sides.told import Told, consuming, told
 from workers.plans import plan_of
 from workers.runtime import supervisor
+from workers.runtime.supervisor import Plan
 from workers.settings import load_settings
 
 
 def main() -> int:
     """Works until SIGTERM; the workers' names are the side's own arguments."""
     arguments = told()
+    return work(arguments, plan_of(arguments.more))
+
+
+def work(arguments: Told, plan: Plan) -> int:
+    """Runs the plan as a process of its own would; the exit code."""
     settings = load_settings(
         database_url=arguments.database,
         kafka_bootstrap=arguments.bootstrap,
@@ -18,7 +24,7 @@ def main() -> int:
         group_prefix=arguments.group,
         log_level="error",
     )
-    return supervisor.main(settings, plan_of(arguments.more), ready=consuming)
+    return supervisor.main(settings, plan, ready=consuming)
 
 
 if __name__ == "__main__":

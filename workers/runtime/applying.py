@@ -85,11 +85,11 @@ class Applier:
         return applied
 
     def _count(self, applied: Applied) -> None:
+        begins = self._spec.key_begins
         for part in applied.parts:
             RECORDS.labels(self._spec.name, part.source.topic).inc(len(part.raw))
             keyless = [raw for raw in part.raw if raw.key is None]
             KEYLESS.labels(self._spec.name, part.source.topic).inc(len(keyless))
-            begins = self._spec.key_begins
             misrouted = sum(r.key is not None and not r.key.startswith(begins(r.value)) for r in part.records)
             MISROUTED.labels(self._spec.name, part.source.topic).inc(misrouted)
         for letter in applied.effects.dead:
