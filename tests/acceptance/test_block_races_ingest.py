@@ -135,6 +135,17 @@ async def test_two_first_messages_at_once_make_one_contact_with_one_conversation
     assert await pool.fetchval("SELECT active_contacts FROM mac_counts") == 60
 
 
+@pytest.mark.parametrize("order", [("older", "newer"), ("newer", "older")], ids=" before ".join)
+async def test_two_that_name_a_contact_at_once_leave_the_newest_name(pool: Pool, order: tuple[str, str]) -> None:
+    """One number that is written in two ways comes with two keys, and maybe on two partitions."""
+    minutes, spelt = {"older": 5, "newer": 10}, (number(1), number(1).replace("+", "00"))
+    await applied(pool, inbound.apply, [message(spelt[0], name="before")])
+    one, other = ([message(spelt[p], minutes=minutes[name], name=name, partition=p)] for p, name in enumerate(order))
+    await one_behind_the_other(pool, (inbound.apply, one), (inbound.apply, other))
+
+    assert await pool.fetchval("SELECT display_name FROM contact_overview") == "newer"
+
+
 async def test_one_message_from_two_partitions_at_once_is_applied_once(pool: Pool) -> None:
     conflicts = Conflicts()
     for n in range(60):

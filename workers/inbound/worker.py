@@ -87,15 +87,20 @@ async def _verdict_facts(judged: Sequence[Judged], now: datetime) -> list[Output
 async def _save_contacts(tx: Connection, changes: Changes, introduced: Collection[ContactKey]) -> None:
     await contacts.connect(tx, changes.connected)
     await contacts.opt(tx, changes.opted)
-    await senders.note_counted(tx, {key: at for key, at in changes.counted.items() if key not in introduced})
+    counted = {key: at for key, at in changes.counted.items() if key not in introduced}
     opened = {key: at for key, at in changes.opened.items() if key not in introduced}
+    named = {(workspace_id, contact_id) for workspace_id, contact_id, _ in changes.said}
+    # All of them at once: each statement below takes its own in order, two after each other do not.
+    await contacts.lock_for_change(tx, counted.keys() | opened.keys() | named)
+    await senders.note_counted(tx, counted)
     await contacts.open_conversations(tx, opened)
     renamed = await _save_names(tx, changes.said)
     await contacts.mark_dirty(tx, opened.keys() | renamed)
 
 
 async def _save_names(tx: Connection, said: Mapping[Said, datetime]) -> set[ContactKey]:
-    # What a contact is called is what its newest message says, so a straggler may change nothing: ask the table.
+    # What a contact is called is what its newest message says, so a straggler may change nothing: ask the table, now
+    # that whoever else renames them has committed.
     newest = await messages.latest_of_sender(tx, said)
     keys = {(workspace_id, contact_id) for workspace_id, contact_id, _ in newest}
     await contacts.rename(tx, {key: _said(newest, key) for key in keys})

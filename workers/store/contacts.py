@@ -100,6 +100,12 @@ async def lock_for_update(tx: Connection, keys: Iterable[ContactKey]) -> dict[Co
     return _contacts(await tx.fetch(_SQL["lock_for_update"], *rows))
 
 
+async def lock_for_change(tx: Connection, keys: Collection[ContactKey]) -> None:
+    """Contacts nobody else may change until the transaction ends; everything but their histories may be meant."""
+    if keys:
+        await tx.execute(_SQL["lock_for_change"], *columns(list(keys), 2))
+
+
 async def mark_dirty(tx: Connection, keys: Iterable[ContactKey]) -> None:
     """What contacts.changes says of these contacts may be older than their rows."""
     if unique := list(set(keys)):

@@ -63,6 +63,11 @@ FROM contacts
 WHERE (workspace_id, contact_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
 ORDER BY workspace_id, contact_id FOR UPDATE
 
+-- name: lock_for_change
+SELECT FROM contacts
+WHERE (workspace_id, contact_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
+ORDER BY workspace_id, contact_id FOR NO KEY UPDATE
+
 -- name: connect_identities
 UPDATE identities i SET connected_at = new.at, channel_id = new.channel_id
 FROM (SELECT * FROM unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::text[])
