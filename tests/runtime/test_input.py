@@ -71,6 +71,18 @@ async def test_what_is_read_between_a_doubt_and_the_next_assignment_does_not_cou
         assert await asyncio.wait_for(asking, 30) == Stopping()
 
 
+async def test_where_little_comes_one_poll_brings_all_that_came_since_the_last_one(broker: Broker) -> None:
+    async with consuming(broker) as input_:
+        await broker.produce(TOPIC, [(None, b"1")], partition=0)
+        assert await offsets(input_, 1) == {FIRST: [0]}
+        for partition in (0, 1):
+            await broker.produce(TOPIC, [(None, b"1")], partition=partition)
+            await asyncio.sleep(0.03)  # long enough to be fetched ahead alone, and too short for aiokafka to look again
+        event = await something(input_)
+        assert isinstance(event, Records)
+        assert event.slices.keys() == {FIRST, SECOND}
+
+
 def failing_once(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """The second of two partitions that are ready cannot be read, for once."""
     read: Any = FetchResult.getall

@@ -1,38 +1,25 @@
 """A poll that is as fresh as it can be.
 
-aiokafka fetches more of a partition only once what it holds of it was taken. Where polls are small, what lies ready is
-therefore as old as the last poll, and what came since is still with the broker: it is worth a moment to have it, too.
-What had to be waited for is fresh.
+aiokafka fetches more of a partition as soon as what it holds of it was taken. Where little comes, that would be the
+record of the next millisecond: it waits until this poll is worked off, and all that follow it wait with the broker for
+yet another fetch. So after a small poll nothing is fetched before the next one asks, and one fetch brings all of it.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import CorruptRecordException, KafkaError
 
 from workers.runtime.batch import RawRecord
 from workers.runtime.connection import PollLimits
 
 Polled = Mapping[TopicPartition, Sequence[RawRecord]]
-_MOMENT_MS: Final = 3
-_WAITED_S: Final = 0.001
 
 
 async def poll(consumer: AIOKafkaConsumer, limits: PollLimits) -> Polled:
     """What there is by partition, within the limits; raises as `getmany`."""
-    began = asyncio.get_running_loop().time()
-    ready: Polled = await consumer.getmany(timeout_ms=limits.wait_ms, max_records=limits.records)
-    count = sum(len(records) for records in ready.values())
-    waited = asyncio.get_running_loop().time() - began > _WAITED_S
-    if waited or not 0 < count < limits.records // 10:
-        return ready
-    try:
-        fresh = await consumer.getmany(timeout_ms=_MOMENT_MS, max_records=limits.records - count)
-    except CorruptRecordException:
-        raise
-    except KafkaError:
-        # It goes wrong the next time, too; but the records in hand would not come again.
-        return ready
-    return {p: [*ready.get(p, ()), *fresh.get(p, ())] for p in ready.keys() | fresh.keys()}
+    consumer.resume(*consumer.paused())
+    polled: Polled = await consumer.getmany(timeout_ms=limits.wait_ms, max_records=limits.records)
+    if 0 < sum(map(len, polled.values())) < limits.records // 10:
+        # Before anything else is awaited: the fetcher looks for what to fetch in a task of its own.
+        consumer.pause(*consumer.assignment())
+    return polled
