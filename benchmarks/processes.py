@@ -84,8 +84,12 @@ def _started(command: Sequence[str], log: Path, folder: Path) -> SideProcess:
     told = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
     told["PYTHONPATH"] = str(ROOT)
     reading, writing = os.pipe()
-    with log.open("w") as errors, os.fdopen(writing, "w") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=errors, cwd=folder, env=told)  # noqa: S603 - our own words
+    try:
+        with log.open("w") as errors, os.fdopen(writing, "w") as out:
+            process = subprocess.Popen(command, stdout=out, stderr=errors, cwd=folder, env=told)  # noqa: S603 - our own words
+    except FileNotFoundError as error:
+        os.close(reading)
+        raise SideFailed(f"{log.stem}: there is no {error.filename}; `make bench` makes what sides need") from error
     return SideProcess(process, os.fdopen(reading), log)
 
 
