@@ -101,7 +101,7 @@ async def lock_for_update(tx: Connection, keys: Iterable[ContactKey]) -> dict[Co
 
 
 async def lock_for_change(tx: Connection, keys: Collection[ContactKey]) -> None:
-    """Contacts nobody else may change until the transaction ends; everything but their histories may be meant."""
+    """Contacts nobody else may change until the transaction ends; messages may still be judged by their histories."""
     if keys:
         await tx.execute(_SQL["lock_for_change"], *columns(list(keys), 2))
 
