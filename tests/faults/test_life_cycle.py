@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from tests.acceptance.making import Maker, key_of
 from tests.cli.commands import SLUICE, STOP_S
 from tests.faults.process import WorkerProcess
-from tests.faults.proxy import proxy, socket_of
+from tests.faults.proxy import proxy, socket_of, through
 from tests.faults.stage import Stage
 from tests.faults.traffic import INPUTS
 from tests.runtime.ledgerbook import OUTPUT, TOPIC, book, rows, spec_of
@@ -113,6 +113,24 @@ async def test_at_the_deadline_a_transaction_that_waits_is_abandoned_and_nothing
     await everything.start_ready()
     await everything.broker.caught_up(everything.pool, TOPIC)
     assert await everything.pool.fetchval("SELECT count(*) FROM sluice.conversation_messages") == 200
+
+
+async def test_a_database_that_does_not_answer_holds_up_no_stop(everything: Stage) -> None:
+    """Of none of the services: workers, jobs, the outbox and what looks after compacted topics."""
+    async with proxy(socket_of(everything.database)) as network:
+        worker = await sluice(everything, "worker", "all", DATABASE_URL=through(network, everything.database))
+        await worker.has_logged("ready")
+        await send(everything, 2_000)
+        await until(everything.pool, "SELECT count(*) > 0 FROM sluice.conversation_messages")
+        network.down.swallow()
+        await asyncio.sleep(2)
+        worker.send(signal.SIGTERM)
+        assert await worker.ended(STOP_S) == ExitCode.FAULT
+    assert "Traceback" not in worker.tail()
+
+    await everything.start_ready()
+    await everything.broker.caught_up(everything.pool, TOPIC)
+    assert await everything.pool.fetchval("SELECT count(*) FROM sluice.conversation_messages") == 2_000
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from tests.cli.commands import STOP_S
 from tests.faults.books import Book, Scene, Scenes
 from tests.faults.process import WorkerProcess
 from tests.faults.proxy import Proxy, proxy, socket_of, through
@@ -101,6 +102,48 @@ async def swallowed_when_idle(book: Book, between: Between, server: str) -> None
         await says_unreachable(worker, server)
 
 
+async def stopped_unanswered(book: Book, between: Between) -> None:
+    """Who asks a worker to stop need not wait for a server that does not answer."""
+    async with between(book) as network:
+        worker = await book.start()
+        async with book.load():
+            await book.flows()
+            network.down.swallow()
+            await stops_in_time(worker)
+        await book.stage.start("book")
+        await book.finish()
+
+
+async def stopped_while_refused(book: Book, between: Between) -> None:
+    """Nor for one that is not there."""
+    async with between(book) as network:
+        worker = await book.start()
+        async with book.load():
+            await book.flows()
+            network.target = "/nowhere"
+            network.reset()
+            await stops_in_time(worker)
+        await book.stage.start("book")
+        await book.finish()
+
+
+async def stopped_unanswered_when_idle(book: Book, between: Between) -> None:
+    async with between(book) as network:
+        worker = await book.start()
+        await worker.has_logged("taken_over")
+        network.down.swallow()
+        await stops_in_time(worker)
+
+
+STOPPED: Final = (stopped_unanswered, stopped_while_refused, stopped_unanswered_when_idle)
+
+
+async def stops_in_time(worker: WorkerProcess) -> None:
+    await asyncio.sleep(1)  # in the midst of waiting
+    assert await worker.stop(STOP_S) in (ExitCode.CLEAN, ExitCode.FAULT), worker.tail()
+    assert "Traceback" not in worker.tail()
+
+
 async def says_unreachable(worker: WorkerProcess, server: str) -> None:
     assert await worker.ended(120) == ExitCode.FAULT, worker.tail()
     said = [line for line in worker.logged() if line["level"] == "error" and "library" not in line["action"]]
@@ -130,7 +173,8 @@ async def test_whatever_the_network_does_to_postgresql_everything_is_applied_onc
 
 def _every_treatment(between: Between, server: str) -> dict[str, Scene]:
     for_a_while = {one.__name__: partial(bad_for_a_while, between=between, treatment=one) for one in TREATMENTS}
-    return {**for_a_while, "swallowed for ever": partial(swallowed_for_ever, between=between, server=server)}
+    stopped = {one.__name__: partial(one, between=between) for one in STOPPED}
+    return {**for_a_while, **stopped, "swallowed for ever": partial(swallowed_for_ever, between=between, server=server)}
 
 
 async def commit_unanswered(book: Book) -> None:

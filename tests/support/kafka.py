@@ -21,7 +21,7 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 _POM: Final = _ROOT / "deploy" / "kafka" / "pom.xml"
 _JARS: Final = _ROOT / ".sluice" / "kafka"
 _READY_S: Final = 60.0
-_DOORS: Final = 8
+_DOORS: Final = 11
 
 _PROPERTIES: Final = """
 process.roles=broker,controller

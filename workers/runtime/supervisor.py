@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -20,13 +20,15 @@ from workers.runtime.producer import KafkaOutput
 from workers.runtime.services import Service
 from workers.runtime.signals import Asked, remembered
 from workers.runtime.tails import Tail, TailReader
-from workers.runtime.tasks import ended
+from workers.runtime.tasks import abandoned, ended
 from workers.runtime.telemetry import configure_logging, serve_metrics
 from workers.runtime.worker import Wiring, Worker, tune_garbage_collection
 from workers.settings import Settings
 
 T = TypeVar("T")
-STOP_S: Final = 28.0
+STOP_S: Final = 24.0
+"""For what is in flight. With closing, twice `_CLOSE_S`, less than the half minute that a process is usually given."""
+_CLOSE_S: Final = 2.0
 
 log = structlog.get_logger()
 
@@ -134,7 +136,8 @@ async def _services(settings: Settings, plan: Plan, probe: Probe) -> AsyncIterat
             services.append(Publisher(pool, output, plan.compacted, patience))
         yield services
     finally:
-        await asyncio.wait_for(pool.close(), 10)
+        with suppress(TimeoutError):  # a server that does not answer: the pool has cut its connections off by then
+            await asyncio.wait_for(pool.close(), _CLOSE_S)
 
 
 async def supervise(
@@ -155,7 +158,7 @@ async def supervise(
         codes = [_ending(task) for task in (*first, *(task for task in running if task not in first))]
         return next((code for code in codes if code is not ExitCode.CLEAN), ExitCode.CLEAN)
     finally:
-        await ended(announcing, asked, *running)
+        await abandoned(announcing, asked, *running, within_s=_CLOSE_S)
 
 
 async def _announce(services: Sequence[Service], ready: Callable[[], None]) -> None:

@@ -21,6 +21,19 @@ async def ended(*tasks: asyncio.Task[Any] | None) -> None:
             task.exception()
 
 
+async def abandoned(*tasks: asyncio.Task[Any], within_s: float) -> None:
+    """As `ended`, but only for so long. Cancelled again and again, each gives up one more thing that it waits for."""
+    loop = asyncio.get_running_loop()
+    until, left = loop.time() + within_s, set(tasks)
+    while left and loop.time() < until:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=within_s / 5)
+    for task in set(tasks) - left:
+        if not task.cancelled():
+            task.exception()
+
+
 async def unless_failed(work: asyncio.Task[T] | Coroutine[Any, Any, T], other: asyncio.Task[Any]) -> T:
     """The work's result, unless the other task ends first: then its error, and the work is cancelled."""
     task = work if isinstance(work, asyncio.Task) else asyncio.create_task(work)
