@@ -102,40 +102,36 @@ async def swallowed_when_idle(book: Book, between: Between, server: str) -> None
         await says_unreachable(worker, server)
 
 
-async def stopped_unanswered(book: Book, between: Between) -> None:
-    """Who asks a worker to stop need not wait for a server that does not answer."""
+def silent(network: Proxy) -> None:
+    network.down.swallow()
+
+
+def refusing(network: Proxy) -> None:
+    network.target = "/nowhere"
+    network.reset()
+
+
+AWAY: Final = (silent, refusing)
+
+
+async def stopped(book: Book, between: Between, away: Callable[[Proxy], None]) -> None:
+    """Who asks a worker to stop need not wait for a server that does not answer, or is not there."""
     async with between(book) as network:
         worker = await book.start()
         async with book.load():
             await book.flows()
-            network.down.swallow()
+            away(network)
             await stops_in_time(worker)
         await book.stage.start("book")
         await book.finish()
 
 
-async def stopped_while_refused(book: Book, between: Between) -> None:
-    """Nor for one that is not there."""
-    async with between(book) as network:
-        worker = await book.start()
-        async with book.load():
-            await book.flows()
-            network.target = "/nowhere"
-            network.reset()
-            await stops_in_time(worker)
-        await book.stage.start("book")
-        await book.finish()
-
-
-async def stopped_unanswered_when_idle(book: Book, between: Between) -> None:
+async def stopped_when_idle(book: Book, between: Between) -> None:
     async with between(book) as network:
         worker = await book.start()
         await worker.has_logged("taken_over")
-        network.down.swallow()
+        silent(network)
         await stops_in_time(worker)
-
-
-STOPPED: Final = (stopped_unanswered, stopped_while_refused, stopped_unanswered_when_idle)
 
 
 async def stops_in_time(worker: WorkerProcess) -> None:
@@ -173,8 +169,12 @@ async def test_whatever_the_network_does_to_postgresql_everything_is_applied_onc
 
 def _every_treatment(between: Between, server: str) -> dict[str, Scene]:
     for_a_while = {one.__name__: partial(bad_for_a_while, between=between, treatment=one) for one in TREATMENTS}
-    stopped = {one.__name__: partial(one, between=between) for one in STOPPED}
-    return {**for_a_while, **stopped, "swallowed for ever": partial(swallowed_for_ever, between=between, server=server)}
+    return {
+        **for_a_while,
+        **{f"stopped, {one.__name__}": partial(stopped, between=between, away=one) for one in AWAY},
+        "stopped when idle": partial(stopped_when_idle, between=between),
+        "swallowed for ever": partial(swallowed_for_ever, between=between, server=server),
+    }
 
 
 async def commit_unanswered(book: Book) -> None:
