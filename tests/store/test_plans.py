@@ -99,6 +99,7 @@ INSERT INTO workflow_runs (workspace_id, run_id, workflow_id, contact_id, trigge
 INSERT INTO profiles (workspace_id, profile_id, name, name_key, created_by, created_at)
     SELECT workspace_id, 'p' || n, 'P' || n, 'p' || n, 'ann', now() FROM workspaces, generate_series(0, 300) n;
 """
+SEALED: Final = 6  # of the eight generations; one more is closed
 
 # Queues after a while: what was in them is dead and not vacuumed away, and statistics were gathered since.
 WEAR: Final = """
@@ -121,7 +122,6 @@ QUEUES: Final[Mapping[str, tuple[str, str]]] = {
     "owed.settle": ("owed_pkey", "next_offset"),
     "outbox.published": ("outbox_pkey", "id"),
 }
-SEALED: Final = 6  # of the eight generations; one more is closed
 
 
 def queries() -> Iterator[tuple[str, str]]:

@@ -29,9 +29,7 @@ async def abandoned(*tasks: asyncio.Task[Any], within_s: float) -> None:
         for task in left:
             task.cancel()
         _, left = await asyncio.wait(left, timeout=within_s / 5)
-    for task in set(tasks) - left:
-        if not task.cancelled():
-            task.exception()
+    await ended(*(set(tasks) - left))
 
 
 async def unless_failed(work: asyncio.Task[T] | Coroutine[Any, Any, T], other: asyncio.Task[Any]) -> T:
