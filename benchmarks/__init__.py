@@ -1,1 +1,1 @@
-"""Speed, measured side by side in one run: machines differ and are shared, so only ratios mean something."""
+"""Benchmarks: speed of all sides in one run. Machines differ and are shared, so only ratios have a meaning."""

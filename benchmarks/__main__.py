@@ -1,4 +1,4 @@
-"""Measures Sluice beside the bare floor and its peers, on real Kafka and PostgreSQL, and says what it found."""
+"""Measures Sluice, the floor and the peers, on real Kafka and PostgreSQL, and reports the results."""
 
 import argparse
 import sys
@@ -33,7 +33,7 @@ sides:
 
 
 def main() -> int:
-    """Parses the command line, measures, reports; the exit code."""
+    """Parses the command line, measures, reports. Returns the exit code."""
     arguments = _parser().parse_args()
     console = Console(width=None if sys.stdout.isatty() else 200)
     chosen = QUICK if arguments.quick else [m for m in MEASUREMENTS if not arguments.only or m.name in arguments.only]

@@ -1,4 +1,4 @@
-"""What follows from the measurements: medians, ratios within each round, and how they stand against the goals."""
+"""Figures from the measurements: medians, ratios within each round, and the goals."""
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,11 +29,11 @@ class Figures:
         return _median_ratio(self.of(Throughput, side), self.of(Throughput, to), value)
 
     def slower(self, side: str, to: str, value: Callable[[Latency], float]) -> float | None:
-        """The same for latencies."""
+        """As `ratio`, for latencies."""
         return _median_ratio(self.of(Latency, side), self.of(Latency, to), value)
 
     def waiting(self, side: str, value: Callable[[Latency], float]) -> float | None:
-        """The median over all rounds of a latency."""
+        """The median of a latency over all rounds."""
         found = [value(r) for r in self.of(Latency, side).values()]
         return statistics.median(found) if found else None
 
@@ -48,7 +48,7 @@ PER_MESSAGE: Final = ("aiokafka-1", "aiokafka-16", "faststream-1", "faststream-1
 
 
 class Goal(NamedTuple):
-    """`at_least` or `at_most` is what is asked for; `reached` what was measured."""
+    """`at_least` or `at_most` is the goal; `reached` is what was measured."""
 
     about: str
     reached: float
@@ -67,7 +67,7 @@ class Goal(NamedTuple):
 
 
 def goals(figures: Figures) -> Sequence[Goal]:
-    """Every goal that what was measured can answer."""
+    """Every goal for which there are measurements."""
     peer = figures.best_per_message() or ""
     asked: list[tuple[str, float | None, float | None, float | None]] = [
         ("inbound, rate to the floor's", figures.ratio("inbound", "floor"), 0.5, None),

@@ -1,6 +1,6 @@
-"""Measures how long records take: by the producer's clock in the record, and the broker's on what is published for it.
+"""Measures latency: from the producer's time in the record to the broker's timestamp of the output.
 
-Both clocks are this machine's. With one replica a record is readable from the moment the broker has stamped it.
+Both clocks are this machine's. With one replica a record is readable once the broker has stamped it.
 """
 
 import time
@@ -27,13 +27,13 @@ _ACCEPTED: Final = f"{PREFIX}messages.accepted"
 _CONTROL: Final = f"{PREFIX}workflows.control"
 _WARMING_UP_S: Final = 2.0
 _PATIENCE_S: Final = 60.0
-_HALF_A_MILLISECOND: Final = 0.5  # the broker's stamps are cut to milliseconds
+_HALF_A_MILLISECOND: Final = 0.5  # the broker's timestamps are truncated to milliseconds
 
 
 class Steady(NamedTuple):
-    """So many messages a second for a while, and how long each takes.
+    """A constant rate of messages for a while, and the latency of each.
 
-    `regulars`: everybody has written once before, as everybody has by the third day of a month.
+    `regulars`: every contact has written once before, as on the third day of a month.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Steady(NamedTuple):
 
 
 class Halts(NamedTuple):
-    """From a block command to the halt of the contact's run, so many times a second for a while."""
+    """From a block command to the halt of the contact's run, at a constant rate for a while."""
 
     name: str
     about: str
@@ -71,7 +71,7 @@ _TOLD: Final = msgspec.json.Decoder(_Control)
 
 
 def steady(stage: Stage, side: Steady, number: int, tell: Tell) -> Latency:
-    """One measurement in a database of its own."""
+    """One measurement in a new database."""
     name = f"{side.name}-{number}".replace("-", "_")
     stage.topics(PREFIX)
     stage.offsets.forget(f"{PREFIX}messages.inbound")
@@ -101,7 +101,7 @@ def steady(stage: Stage, side: Steady, number: int, tell: Tell) -> Latency:
 
 
 def halts(stage: Stage, side: Halts, number: int, tell: Tell) -> Latency:
-    """One measurement: every contact has one run, then they are blocked one after the other."""
+    """One measurement: every contact has one run; the contacts are blocked one after the other."""
     name = f"{side.name}-{number}".replace("-", "_")
     stage.topics(PREFIX)
     for topic in ("workflows.events", "contacts.commands"):
@@ -133,7 +133,7 @@ def halts(stage: Stage, side: Halts, number: int, tell: Tell) -> Latency:
 
 
 def _paced(stage: Stage, say: Callable[[int], Wire], rate: int, seconds: float, tell: Tell) -> int:
-    """Produces what `say` says, evenly over the time; how many."""
+    """Produces the results of `say` evenly over the time. Returns how many."""
     count, sent = round(rate * seconds), 0
     producing = producer(stage.bootstrap, linger_ms=0)
     began = time.perf_counter()
@@ -173,7 +173,7 @@ def _require(process: SideProcess, deadline: float) -> None:
 
 
 def _read(stage: Stage, before: Ends, after: Ends) -> Iterator[tuple[bytes, int]]:
-    """Values with the broker's stamps in milliseconds, of what was published in between."""
+    """Values of outputs with the broker's timestamps in milliseconds."""
     reading = Consumer({"bootstrap.servers": stage.bootstrap, "group.id": "reading", "log_level": 2})
     reading.assign([TopicPartition(topic, partition, at) for (topic, partition), at in before.items()])
     left = sum(after.values()) - sum(before.values())

@@ -1,4 +1,4 @@
-"""The loads of messages: about 480 bytes each, from a fixed crowd, the same for everyone measured."""
+"""Loads of messages: about 480 bytes each, from a fixed set of contacts, the same for every side."""
 
 import random
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ _TEXT: Final = (
 
 @dataclass(frozen=True)
 class Crowd:
-    """Who writes. `flood` of all messages come from one contact, the others from everybody."""
+    """The senders. A share `flood` of all messages comes from one contact, the others from all."""
 
     workspaces: int = 1
     contacts: int = CONTACTS
@@ -38,12 +38,12 @@ class Crowd:
             yield message(n, self.workspace(contact), contact, start + timedelta(milliseconds=n))
 
     def workspace(self, contact: int) -> str:
-        """Contacts belong to one workspace each; with one alone that is `acme`."""
+        """Contacts belong to one workspace each; if there is only one, it is `acme`."""
         return "acme" if self.workspaces == 1 else f"tenant-{contact % self.workspaces:03}"
 
 
 FLOODER: Final = 4_711
-"""The number of the contact that floods, where one does."""
+"""The number of the contact that floods, if one does."""
 
 
 def message(n: int, workspace: str, contact: int, received: datetime) -> Wire:
@@ -68,13 +68,13 @@ def address(contact: int) -> str:
 
 
 def partition_of_the_flood() -> int:
-    """Where all messages of the contact that floods are."""
+    """The partition of the contact that floods."""
     key = message(0, "acme", FLOODER, datetime.now(UTC)).key
     return int(murmur2(key) & 0x7FFFFFFF) % PARTITIONS
 
 
 def producer(bootstrap: str, linger_ms: int) -> Producer:
-    """A producer that chooses partitions as Kafka's own does."""
+    """A producer with Kafka's default partitioner."""
     return Producer(
         {
             "bootstrap.servers": bootstrap,
@@ -90,7 +90,7 @@ def fill(bootstrap: str, prefix: str, records: Iterable[Wire]) -> None:
     """Produces everything and waits until it is acknowledged.
 
     Raises:
-        RuntimeError: Kafka did not take it.
+        RuntimeError: Kafka did not acknowledge it.
     """
     filling = producer(bootstrap, linger_ms=50)
     for record in records:

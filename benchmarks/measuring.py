@@ -1,4 +1,4 @@
-"""Measures throughput: one side, from the moment it consumes until so many records are done, watched from outside."""
+"""Measures throughput of one side, from its first assignment until all records are done, from outside."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,16 +16,16 @@ _OFTEN_S: Final = 0.003
 _STANDSTILL_S: Final = 60.0
 
 Tell = Callable[[int], None]
-"""Told how many records are done, now and then."""
+"""Receives the number of records that are done."""
 
 
 class Side(NamedTuple):
-    """Something whose throughput can be measured.
+    """A side whose throughput can be measured.
 
-    `module` is a file of `benchmarks/sides`, with its own `arguments`; it is measured over so many `records`. `load` is
-    the prefix of its topics. With `inputs`, done is what its group has committed of these; else what it has published
-    of messages, accepted or dropped. A `kept` database goes on from round to round. `apart` is the partition of a
-    flood: the rate of the others is told as well.
+    `module` is a file of `benchmarks/sides`, with its own `arguments`; it is measured over `records`. `load` is the
+    prefix of its topics. With `inputs`, records are done when its group has committed them; else when it has published
+    them, accepted or dropped. A `kept` database is used in all rounds. `apart` is the partition of a flood: the rate of
+    the others is reported as well.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Side(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What is done after so many seconds; `others` leaves out the partition that is apart."""
+    """What is done after a number of seconds; `others` leaves out the partition of the flood."""
 
     at: float
     done: int
@@ -53,7 +53,7 @@ class Reading(NamedTuple):
 def command_of(
     stage: Stage, module: str, database: str, prefix: str, group: str, arguments: Sequence[str]
 ) -> list[str]:
-    """What starts one process of a side."""
+    """The command line of one process of a side."""
     return [
         python_of(module),
         "-m",
@@ -70,7 +70,7 @@ def measure(stage: Stage, side: Side, number: int, tell: Tell) -> Throughput:
     """One measurement; `number` is its round's.
 
     Raises:
-        SideFailed: the side ended or stood still.
+        SideFailed: the side ended or made no progress.
     """
     name = f"{side.name}-{number}".replace("-", "_")
     group = side.name if side.kept else name
@@ -111,7 +111,7 @@ def _ends(stage: Stage, side: Side, group: str) -> Ends:
 
 
 def _until_next(last: Reading, count: int) -> float:
-    """Seldom while there is much to do, as watching costs CPU as well; often when the end is near."""
+    """The pause to the next reading: long at first, because reading costs CPU as well; short near the end."""
     if not last.done:
         return _SELDOM_S / 5
     left = (count - last.done) * last.at / last.done
@@ -146,6 +146,6 @@ def _result(side: Side, number: int, readings: Sequence[Reading], used: Usage, m
 
 
 def _rate_of_others(readings: Sequence[Reading]) -> float:
-    """Until the last of theirs was done: what the flood kept waiting after that is its own affair."""
+    """The rate until the last of their records was done, without the rest of the flood."""
     last = max(now.at for before, now in pairwise(readings) if now.others > before.others)
     return readings[-1].others / last

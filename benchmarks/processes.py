@@ -1,4 +1,4 @@
-"""Measured sides as processes: started, heard when they consume, asked to stop."""
+"""Sides as processes: starts them, waits until they consume, stops them."""
 
 import os
 import selectors
@@ -16,7 +16,7 @@ STOP_S: Final = 10.0
 
 
 class SideFailed(Exception):  # noqa: N818
-    """A side ended, stood still or never began; with the end of what it said."""
+    """A side ended, made no progress or never began; with the end of its output."""
 
 
 class SideProcess:
@@ -32,7 +32,7 @@ class SideProcess:
         return self._process.pid
 
     def await_consuming(self) -> None:
-        """Returns the moment it says so.
+        """Returns when it reports its assignment.
 
         Raises:
             SideFailed: it did not, within a minute.
@@ -68,7 +68,7 @@ class SideProcess:
 
 @contextmanager
 def running(name: str, command: Sequence[str], count: int, folder: Path) -> Iterator[list[SideProcess]]:
-    """`count` processes of one side, at work when the block begins; ended with it."""
+    """`count` processes of one side, which consume when the block begins and end with it."""
     processes: list[SideProcess] = []
     try:
         processes.extend(_started(command, folder / f"{name}-{number}.log", folder) for number in range(count))
@@ -94,6 +94,6 @@ def _started(command: Sequence[str], log: Path, folder: Path) -> SideProcess:
 
 
 def python_of(module: str) -> str:
-    """The interpreter a side runs in: this one, but Quix Streams asks for other versions than Sluice has."""
+    """The interpreter of a side: this one, except for Quix Streams, which needs other versions."""
     own = ROOT / ".venv" / "quix" / "bin" / "python"
     return str(own) if module == "quix" else sys.executable

@@ -1,4 +1,4 @@
-"""What peers, as `benchmarks/sides` has them, do not promise. Sluice promises all of it: docs/delivery.md."""
+"""What the peers in `benchmarks/sides` do not promise. Sluice promises all of it: docs/delivery.md."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final

@@ -1,6 +1,6 @@
-"""`make bench-quick`: has inbound lost more than 15 % of its ratio to the floor?
+"""`make bench-quick`: checks whether inbound lost more than 15 % of its ratio to the floor.
 
-The reference is a ratio, so that it holds on other machines as well, and lies in `benchmarks/reference.json`.
+The reference is a ratio, so that it is valid on other machines as well: `benchmarks/reference.json`.
 """
 
 from pathlib import Path
@@ -24,7 +24,7 @@ class Answer(NamedTuple):
 
 
 def compare(ratio: float) -> Answer:
-    """Against the recorded ratio."""
+    """Compares with the recorded ratio."""
     reference = msgspec.json.decode(REFERENCE.read_bytes(), type=_Reference).inbound_to_floor
     change = ratio / reference - 1
     sentence = f"Inbound runs at {ratio:.3f} of the floor; recorded is {reference:.3f} ({change:+.0%})."
@@ -34,7 +34,7 @@ def compare(ratio: float) -> Answer:
 
 
 def record(ratio: float) -> Answer:
-    """As the reference from now on."""
+    """Stores the ratio as the new reference."""
     content = msgspec.json.encode(_Reference(round(ratio, 3)))
     REFERENCE.write_bytes(msgspec.json.format(content) + b"\n")
     return Answer(f"Recorded {ratio:.3f} in {REFERENCE.name}.", 0)

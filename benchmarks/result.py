@@ -1,4 +1,4 @@
-"""What was measured."""
+"""Results of measurements."""
 
 import msgspec
 

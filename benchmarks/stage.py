@@ -18,12 +18,12 @@ from benchmarks.watching import Offsets
 from schemas.topics import TOPICS
 from tests.support.kafka import real_kafka
 from workers.dev.postgres import embedded_postgres
-from workers.runtime import topics
-from workers.runtime.connection import Kafka
-from workers.store import generations
+from workers.kafka import topics
+from workers.kafka.connection import Kafka
+from workers.messages.jobs import FULL_BYTES
+from workers.store import message_generations
 from workers.store.migrate import migrate
 from workers.store.pool import pool_of
-from workers.upkeep.generations import FULL_BYTES
 
 _KEPT: Final = """
 SELECT ARRAY[pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint, pg_database_size($1)]
@@ -35,15 +35,18 @@ _STORED: Final = Path(__file__).with_name("stored.sql")
 
 
 class Past(NamedTuple):
-    """What a database holds before a measurement; `blocked` people of every hundred are blocked."""
+    """What a database holds before a measurement; `blocked` people of every hundred are blocked, and a group of
+    `confirmed` sends has just been.
+    """
 
     contacts: int = 0
     messages: int = 0
     blocked: int = 0
+    confirmed: int = 0
 
     @property
     def template(self) -> str:
-        return f"past_{self.contacts}_{self.messages}_{self.blocked}"
+        return f"past_{self.contacts}_{self.messages}_{self.blocked}_{self.confirmed}"
 
 
 class Stage:
@@ -147,11 +150,11 @@ async def _upkeep(database: str) -> None:
     """What upkeep does for generations of messages: it does not run beside what is measured."""
     async with pool_of(database, name="upkeep") as pool, pool.acquire() as connection:
         async with connection.transaction():
-            await generations.turn(connection, FULL_BYTES)
+            await message_generations.open_next(connection, FULL_BYTES)
         sealed = True
         while sealed:
             async with connection.transaction():
-                sealed = await generations.seal(connection)
+                sealed = await message_generations.seal(connection)
 
 
 async def _fill(database: str, past: Past) -> None:

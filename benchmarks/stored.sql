@@ -93,6 +93,19 @@ SELECT workspace_id, cycle_start, 'messages.inbound/0', count(*) FROM sluice_cor
 INSERT INTO sluice_core.mac_cycles (workspace_id, cycle_start, cycle_end)
 SELECT DISTINCT workspace_id, cycle_start, cycle_start + interval '1 month' FROM sluice_core.mac_shards;
 
+-- A group that was held because of its profiles, and which a person has just confirmed: nothing of it is dispatched yet.
+INSERT INTO sluice_core.sends (workspace_id, send_id, group_id, contact_id, channel, channel_id, scope, lookup, address, content,
+    source, requested_by, requested_role, requested_at, status, reasons, reason_keys, held_at, expires_at, applied_at, updated_at)
+SELECT 'acme', pg_temp.made('s', n), 'spring', pg_temp.made('c', n % @contacts@), 'whatsapp', 'wa-main', '',
+    pg_temp.phone(n % @contacts@), pg_temp.phone(n % @contacts@),
+    '{"type":"text","text":"Good news: your blue chair has left our warehouse this morning and should be with you by Thursday."}',
+    'broadcast', 'olga', 'agent', at, 'held', '{status_protected}', '{status_protected:vip}', at, at + interval '72 hours', at, at
+FROM generate_series(0, @confirmed@ - 1) n, (SELECT timestamptz '@now@' - interval '1 hour' AS at) asked;
+INSERT INTO sluice_core.pending_work (workspace_id, kind, subject, command_id, details, total)
+SELECT 'acme', 'confirm holds', 'spring', gen_random_uuid(),
+    json_build_object('at', timestamptz '@now@', 'issued_at', timestamptz '@now@', 'actor', 'bob'), @confirmed@
+WHERE @confirmed@ > 0;
+
 DO $$
 DECLARE statement text;
 BEGIN
@@ -106,7 +119,7 @@ INSERT INTO sluice_core.generations (generation, opened_at, closed_at, sealed_at
 SELECT g, pg_temp.moment(greatest(0, g * 500000 - 250000)), pg_temp.moment(g * 500000 + 250000), now(), 0,
     pg_temp.moment(g * 500000 + 249999)
 FROM generate_series(0, pg_temp.generation(@messages@ - 1) - 1) g;
-INSERT INTO sluice_core.message_prints (era, bucket, prints)
+INSERT INTO sluice_core.message_fingerprints (era, bucket, fingerprints)
 SELECT generation / 32, sluice_core.bucket(message_id) AS bucket,
     string_agg(substr(uuid_send(message_id), 3, 3), ''::bytea ORDER BY generation DESC)
 FROM sluice_core.messages WHERE generation < pg_temp.generation(@messages@ - 1) GROUP BY 1, 2 ORDER BY 1, 2;

@@ -1,4 +1,4 @@
-"""What a whole run measures, and in which order: round by round, every side once in each."""
+"""The order of a whole run: round by round, every side once in each."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
@@ -14,11 +14,12 @@ from tests.acceptance.making import Wire
 
 Measurement = Side | Steady | Halts
 Tell = Callable[[str, int, int], None]
-"""Told what is under way, how many of its records are done, and how many there are."""
+"""Receives the present measurement, the number of its records that are done, and their total."""
 
 ROUNDS: Final = 5
 PEOPLE: Final = Past(CONTACTS, CONTACTS)
 BLOCKED: Final = Past(CONTACTS, CONTACTS, blocked=10)
+CONFIRMED: Final = Past(CONTACTS, CONTACTS, confirmed=100_000)
 MILLION: Final = Past(100_000, 1_000_000)
 TEN_MILLION: Final = Past(1_000_000, 10_000_000)
 _HEAD_START: Final = 160_000
@@ -36,6 +37,14 @@ SLUICE: Final[Sequence[Side]] = (
     Side("inbound-hundred", "a hundred small workspaces", "sluice", _IN, 100_000, load="hundred"),
     Side("inbound-known", "everybody known, nobody blocked", "sluice", _IN, 60_000, past=PEOPLE),
     Side("inbound-blocked", "everybody known, 10 % blocked", "sluice", _IN, 60_000, past=BLOCKED),
+    Side(
+        "inbound-group",
+        "as known, while upkeep dispatches a group of 100,000",
+        "sluice",
+        ("inbound", "upkeep"),
+        60_000,
+        past=CONFIRMED,
+    ),
     Side(
         "inbound-flood",
         "one contact sends half of all records",
@@ -57,6 +66,26 @@ SLUICE: Final[Sequence[Side]] = (
         inputs=("messages.outbound", "messages.receipts"),
     ),
     Side("commands", "blocks, unblocks", "sluice", ("commands",), 10_000, past=PEOPLE, inputs=("contacts.commands",)),
+    Side(
+        "tags",
+        "a tag for each of many contacts",
+        "sluice",
+        ("commands",),
+        20_000,
+        load="tags",
+        past=PEOPLE,
+        inputs=("contacts.commands",),
+    ),
+    Side(
+        "inbox",
+        "fields, tags, conversations, comments",
+        "sluice",
+        ("commands",),
+        20_000,
+        load="inbox",
+        past=PEOPLE,
+        inputs=("contacts.commands",),
+    ),
     Side(
         "workflows",
         "runs, four events each",
@@ -96,6 +125,7 @@ _CROWDS: Final[Mapping[str, Crowd]] = {
     "hundred": Crowd(workspaces=100),
     "flood": Crowd(flood=0.5),
 }
+_COMMANDS: Final[Mapping[str, Callable[[int], Iterator[Wire]]]] = {"tags": traffic.tags, "inbox": traffic.inbox}
 _TRAFFIC: Final[Mapping[str, Callable[[int], Iterator[Wire]]]] = {
     "messages.outbound": traffic.sends,
     "messages.receipts": traffic.receipts,
@@ -112,9 +142,9 @@ def scaled(measurement: Measurement, share: float) -> Measurement:
 
 
 def run(stage: Stage, chosen: Sequence[Measurement], rounds: int, tell: Tell) -> Iterator[Result | SideFailed]:
-    """Measures everything chosen, round by round, forth and back: what drifts favours nobody.
+    """Measures everything chosen, round by round, in alternating order: drift favours no side.
 
-    A side that fails is told as such, and the others go on.
+    A side that fails is reported, and the others continue.
     """
     prepare(stage, [m for m in chosen if isinstance(m, Side)], rounds, tell)
     for number in range(rounds):
@@ -127,7 +157,7 @@ def run(stage: Stage, chosen: Sequence[Measurement], rounds: int, tell: Tell) ->
 
 
 def prepare(stage: Stage, sides: Sequence[Side], rounds: int, tell: Tell) -> None:
-    """Puts on the topics what the sides will read, and into template databases what they will find."""
+    """Produces the inputs of the sides, and creates the template databases."""
     wanted: dict[tuple[str, str], int] = {}
     for side in sides:
         # One that goes on from round to round reads a little further than it is measured, and the first of several
@@ -139,7 +169,8 @@ def prepare(stage: Stage, sides: Sequence[Side], rounds: int, tell: Tell) -> Non
     for (load, topic), count in wanted.items():
         tell(f"producing {count:,} records to {load}.{topic}", 0, count)
         stage.topics(f"{load}.")
-        records = _TRAFFIC[topic] if topic in _TRAFFIC else _CROWDS[load].messages
+        made = _TRAFFIC[topic] if topic in _TRAFFIC else _CROWDS[load].messages
+        records = _COMMANDS.get(load, made) if topic == "contacts.commands" else made
         fill(stage.bootstrap, f"{load}.", records(count))
     for past in {side.past for side in sides}:
         tell(f"storing {past.messages:,} messages of {past.contacts:,} contacts", 0, 1)

@@ -1,7 +1,8 @@
-"""The loads of the other workers: sends, commands, workflow runs, for people who are already known."""
+"""The loads of the other workers: sends, commands, workflow runs, for known contacts."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -18,7 +19,7 @@ def sends(count: int) -> Iterator[Wire]:
 
 
 def receipts(count: int) -> Iterator[Wire]:
-    """What providers say of the same sends: that they were delivered."""
+    """Receipts for the same sends: delivered."""
     for number, send in enumerate(_sends(count)):
         yield wire(_MAKER.receipt(send, "delivered", provider_message_id=f"out-{number}"))
 
@@ -31,7 +32,7 @@ def _sends(count: int) -> Iterator[Json]:
 
 
 def commands(count: int) -> Iterator[Wire]:
-    """Blocks and unblocks by turns, and every fifth makes a customer's profile."""
+    """Alternating blocks and unblocks; every fifth creates a profile."""
     dice = random.Random(2)
     for n in range(count):
         if n % 5 == 0:
@@ -39,6 +40,31 @@ def commands(count: int) -> Iterator[Wire]:
         else:
             who = identity(address(dice.randrange(CONTACTS)))
             yield wire(_MAKER.command(("block_contact", "unblock_contact")[n % 2], identity=who))
+
+
+def tags(count: int) -> Iterator[Wire]:
+    """One tag for contact after contact."""
+    for n in range(count):
+        yield wire(_MAKER.command("add_tag", identity=identity(address(n % CONTACTS)), tag=f"campaign {n // CONTACTS}"))
+
+
+def inbox(count: int) -> Iterator[Wire]:
+    """What a team does in its inbox, of each kind as much."""
+    dice = random.Random(4)
+    until = now() + timedelta(days=1)
+    kinds: Sequence[tuple[str, Json]] = (
+        ("add_tag", {"tag": "vip"}),
+        ("remove_tag", {"tag": "vip"}),
+        ("update_contact", {"set": {"first_name": "Ada", "language": "en"}}),
+        ("assign_conversation", {"assignee": "u-7"}),
+        ("comment", {"text": _TEXT}),
+        ("close_conversation", {}),
+        ("open_conversation", {}),
+        ("snooze_conversation", {"until": until}),
+    )
+    for _ in range(count):
+        name, fields = dice.choice(kinds)
+        yield wire(_MAKER.command(name, identity=identity(address(dice.randrange(CONTACTS))), **fields))
 
 
 def runs(count: int) -> Iterator[Wire]:
@@ -53,10 +79,10 @@ def runs(count: int) -> Iterator[Wire]:
 
 
 def start(run: str, who: Json) -> Wire:
-    """That an automatic run began."""
+    """The start of an automatic run."""
     return wire(_MAKER.event("run_started", run, identity=who))
 
 
 def block(contact: int) -> Wire:
-    """A person blocks a contact now."""
+    """A user blocks a contact now."""
     return wire(_MAKER.command("block_contact", identity=identity(address(contact)), at=now()))

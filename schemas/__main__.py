@@ -1,9 +1,9 @@
-"""`python -m schemas [FOLDER]`: write the published JSON Schemas, by default to `docs/schemas`."""
+"""`python -m schemas [FOLDER]`: writes the published JSON Schemas, by default to `docs/schemas`."""
 
 import sys
 from pathlib import Path
 
-from schemas.published import documents
+from schemas.json_schemas import documents
 
 
 def main() -> None:

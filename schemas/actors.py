@@ -1,4 +1,4 @@
-"""Who gives a command and to whom: the parts that all commands share."""
+"""The parts that all commands share: actor, target, head."""
 
 from typing import Literal
 from uuid import UUID
@@ -23,7 +23,7 @@ Module = Literal["inbox", "contacts", "profiles", "settings", "api"]
 
 
 class Actor(Struct, frozen=True, kw_only=True, gc=False):
-    """Who gives the command, and from where. Restrictions bind managers."""
+    """The user or system that gives the command, and the module it comes from. Restrictions bind managers."""
 
     id: Id
     role: Role
@@ -32,7 +32,9 @@ class Actor(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Identity(Struct, frozen=True, kw_only=True, gc=False):
-    """One address of a person. `channel_id` is needed where addresses mean something only within one account."""
+    """One address of a person. `channel_id` is needed for kinds whose addresses have a meaning only within one
+    account.
+    """
 
     channel: Channel
     address: Address

@@ -1,39 +1,56 @@
-"""What a `set` may hold: changes of a contact, of a profile and of a workspace's settings.
+"""The contents of `set`: changes of a contact, of a profile and of a workspace's settings.
 
-Unknown keys are ignored like unknown fields anywhere on a topic; a `set` that changes nothing is an error.
+A `set` that changes nothing is an error. Unknown keys of settings are ignored like unknown fields anywhere on a topic.
+Of contacts and profiles they are an error: a custom field without its prefix must not be lost.
 """
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Annotated, Final, Literal
-from zoneinfo import available_timezones
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from schemas.fields import FieldValue, Region
+from schemas.regions import require_region
+from schemas.zones import ZONES
 
 CONTACT_FIELDS: Final[frozenset[str]] = frozenset(
     {"first_name", "last_name", "country", "language", "email", "phone", "assignee"}
 )
 CUSTOM: Final = "custom."
-_LONGEST_KEY: Final = 128 + len(CUSTOM)
-_LONGEST_BUILT_IN: Final = 512
+LONGEST_NAME: Final = 128
+LONGEST_BUILT_IN: Final = 512
+_CONTACT_NAMES: Final = (
+    f"one of {', '.join(sorted(CONTACT_FIELDS))}, or a custom field as `custom.NAME` with a name of 1 to "
+    f"{LONGEST_NAME} characters"
+)
+
+_PROFILE_NAMES: Final = f"name, or a custom field as `custom.NAME` with a name of 1 to {LONGEST_NAME} characters"
 
 
-def contact_changes(given: dict[str, FieldValue]) -> dict[str, FieldValue]:
-    """The known part of `update_contact`'s `set`. Raises ValueError if a value cannot fit or nothing is left."""
-    changes = {key: value for key, value in given.items() if key in CONTACT_FIELDS or is_custom(key)}
-    for key, value in changes.items():
-        if not is_custom(key):
+def require_contact_fields(given: Mapping[str, FieldValue]) -> None:
+    """Raises ValueError unless every key is a contact's own field, with a short text or null, or `custom.*`.
+
+    Whether a text is a phone number, and a custom field defined, is for the rules: `workers.rules.details`.
+    """
+    for key, value in given.items():
+        if key in CONTACT_FIELDS:
             _require_short_text(key, value)
-    return _require_some(changes)
+        elif not is_custom(key):
+            raise ValueError(f"Expected every name in `set` to be {_CONTACT_NAMES}")
+
+
+def require_changes(given: Mapping[str, FieldValue]) -> None:
+    """As `require_contact_fields`, and raises ValueError if there is no change."""
+    require_contact_fields(given)
+    if not given:
+        raise ValueError("Expected `set` to change at least one field")
 
 
 def profile_changes(given: Mapping[str, object]) -> dict[str, FieldValue]:
-    """The known part of `update_profile`'s `set`: `name` and `custom.*`.
+    """`update_profile`'s `set`: `name` and `custom.*`.
 
-    A `fields` object, as `create_profile` has it, reads as `custom.*` keys. Raises ValueError if a value cannot fit or
-    nothing is left.
+    A `fields` object, as in `create_profile`, counts as `custom.*` keys. Raises ValueError for any other key, if a
+    value does not fit, and if there is no change.
     """
     changes: dict[str, FieldValue] = {}
     for key, value in given.items():
@@ -43,6 +60,8 @@ def profile_changes(given: Mapping[str, object]) -> dict[str, FieldValue]:
             changes[key] = require_field_value(value)
         elif key == "fields" and isinstance(value, dict):
             changes.update({CUSTOM + plain_name(name): require_field_value(item) for name, item in value.items()})
+        else:
+            raise ValueError(f"Expected every name in `set` to be {_PROFILE_NAMES}")
     return _require_some(changes)
 
 
@@ -60,7 +79,7 @@ def plain_name(key: str) -> str:
 
 
 def is_custom(key: str) -> bool:
-    return key.startswith(CUSTOM) and len(CUSTOM) < len(key) <= _LONGEST_KEY
+    return key.startswith(CUSTOM) and len(CUSTOM) < len(key) <= len(CUSTOM) + LONGEST_NAME
 
 
 def require_field_value(value: object) -> FieldValue:
@@ -75,14 +94,14 @@ def require_field_value(value: object) -> FieldValue:
 
 
 def _require_name(value: object) -> str:
-    if not isinstance(value, str) or not 1 <= len(value) <= _LONGEST_BUILT_IN:
-        raise ValueError(f"Expected `name` to be a text of 1 to {_LONGEST_BUILT_IN} characters")
+    if not isinstance(value, str) or not 1 <= len(value) <= LONGEST_BUILT_IN:
+        raise ValueError(f"Expected `name` to be a text of 1 to {LONGEST_BUILT_IN} characters")
     return value
 
 
 def _require_short_text(key: str, value: FieldValue) -> None:
-    if value is not None and not (isinstance(value, str) and len(value) <= _LONGEST_BUILT_IN):
-        raise ValueError(f"Expected `{key}` to be a text of at most {_LONGEST_BUILT_IN} characters, or null")
+    if value is not None and not (isinstance(value, str) and len(value) <= LONGEST_BUILT_IN):
+        raise ValueError(f"Expected `{key}` to be a text of at most {LONGEST_BUILT_IN} characters, or null")
 
 
 def _require_some(changes: dict[str, FieldValue]) -> dict[str, FieldValue]:
@@ -96,28 +115,24 @@ _Days = Annotated[int, Meta(ge=0, le=3_650)]
 
 
 class WorkspaceSettings(Struct, frozen=True, kw_only=True, gc=False):
-    """What `configure_workspace` changes: UNSET is left as it is, null clears where it is allowed."""
+    """The changes of `configure_workspace`: UNSET stays as it is, null goes back to its default."""
 
-    time_zone: str | UnsetType = UNSET
-    anchor_day: Annotated[int, Meta(ge=1, le=31)] | UnsetType = UNSET
-    mac_block_effect: Literal["next_cycle", "immediate"] | UnsetType = UNSET
-    count_broadcasts: bool | UnsetType = UNSET
-    count_reactions: bool | UnsetType = UNSET
-    close_grace_hours: _Hours | UnsetType = UNSET
+    time_zone: str | UnsetType | None = UNSET
+    anchor_day: Annotated[int, Meta(ge=1, le=31)] | UnsetType | None = UNSET
+    mac_block_effect: Literal["next_cycle", "immediate"] | UnsetType | None = UNSET
+    count_broadcasts: bool | UnsetType | None = UNSET
+    count_reactions: bool | UnsetType | None = UNSET
+    close_grace_hours: _Hours | UnsetType | None = UNSET
     mac_limit: Annotated[int, Meta(ge=0, le=2**53 - 1)] | UnsetType | None = UNSET
     default_region: Region | UnsetType | None = UNSET
-    quarantine_days: _Days | UnsetType = UNSET
-    hold_ttl_hours: Annotated[int, Meta(ge=1, le=87_600)] | UnsetType = UNSET
-    merge_undo_hours: _Hours | UnsetType = UNSET
-    two_person_confirm: bool | UnsetType = UNSET
+    quarantine_days: _Days | UnsetType | None = UNSET
+    hold_ttl_hours: Annotated[int, Meta(ge=1, le=87_600)] | UnsetType | None = UNSET
+    merge_undo_hours: _Hours | UnsetType | None = UNSET
+    two_person_confirm: bool | UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
         if all(getattr(self, name) is UNSET for name in self.__struct_fields__):
             raise ValueError("Expected `set` to change at least one known setting")
-        if self.time_zone is not UNSET and self.time_zone not in _time_zones():
-            raise ValueError("Expected `time_zone` to be a zone of the IANA database")
-
-
-@cache
-def _time_zones() -> frozenset[str]:
-    return frozenset(available_timezones())
+        if isinstance(self.time_zone, str) and self.time_zone not in ZONES:
+            raise ValueError("Expected `time_zone` to be a name of the IANA database, such as `Europe/Berlin`")
+        require_region(self.default_region)

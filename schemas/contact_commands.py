@@ -1,13 +1,12 @@
 """Commands about contacts, their conversations and channels."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import Meta
-from msgspec.structs import force_setattr
 
 from schemas.actors import CommandBase, Identity, TargetCommand
-from schemas.changes import contact_changes
+from schemas.changes import require_changes, require_contact_fields
 from schemas.fields import Count, FieldValue, Id, Label, Moment, Text, Written, require_one, settle_moments
 
 
@@ -45,15 +44,33 @@ class ReleaseDropped(
             raise ValueError("Expected `from` before `to`")
 
 
+class CreateContact(CommandBase, frozen=True, kw_only=True, gc=False, tag="create_contact"):
+    """`set` has the same keys as that of `update_contact`. It may be empty."""
+
+    identity: Identity
+    set: dict[str, FieldValue] | None = None
+    tags: tuple[Label, ...] | None = None
+
+    def __post_init__(self) -> None:
+        settle_moments(self, "issued_at")
+        require_contact_fields(self.set or {})
+
+
+class ExportContacts(CommandBase, frozen=True, kw_only=True, gc=False, tag="export_contacts"):
+    """`filter` is what the export is asked for; it is not stored."""
+
+    filter: Text | dict[str, Any] | None = None
+
+
 class UpdateContact(TargetCommand, frozen=True, kw_only=True, gc=False, tag="update_contact"):
-    """`set` holds only known keys: the contact's own fields as text or null, and `custom.*`."""
+    """`set` has the contact's own fields as text or null, and `custom.*`."""
 
     set: dict[str, FieldValue]
 
     def __post_init__(self) -> None:
         settle_moments(self, "issued_at")
         require_one(self, "contact_id", "identity")
-        force_setattr(self, "set", contact_changes(self.set))
+        require_changes(self.set)
 
 
 class AddTag(TargetCommand, frozen=True, kw_only=True, gc=False, tag="add_tag"):
@@ -100,7 +117,7 @@ class CloseConversation(TargetCommand, frozen=True, kw_only=True, gc=False, tag=
 
 
 class AssignConversation(TargetCommand, frozen=True, kw_only=True, gc=False, tag="assign_conversation"):
-    """A null `assignee` takes the conversation from whoever has it."""
+    """A null `assignee` removes the present assignee."""
 
     assignee: Id | None
 
@@ -115,3 +132,24 @@ class SnoozeConversation(TargetCommand, frozen=True, kw_only=True, gc=False, tag
 
 class Comment(TargetCommand, frozen=True, kw_only=True, gc=False, tag="comment"):
     text: Written
+
+
+ContactCommand = (
+    BlockContact
+    | UnblockContact
+    | ReleaseDropped
+    | CreateContact
+    | UpdateContact
+    | ExportContacts
+    | AddTag
+    | RemoveTag
+    | RemoveChannel
+    | MergeContacts
+    | UndoMerge
+    | DeleteContacts
+    | OpenConversation
+    | CloseConversation
+    | AssignConversation
+    | SnoozeConversation
+    | Comment
+)

@@ -1,10 +1,11 @@
-"""Bytes of a topic to values. A `decode_*` never raises: what cannot be understood is a `BadRecord` saying why.
+"""Decodes bytes of a topic to values. A `decode_*` never raises: it returns poison records as `BadRecord`.
 
 Errors name what was expected and where, never what was found: they travel as headers and operators see them.
 """
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, Generic, TypeVar, get_args
 from uuid import UUID
 
 import msgspec
@@ -12,15 +13,18 @@ from msgspec import Struct
 
 from schemas.actors import Actor
 from schemas.commands import Command, InvalidCommand
-from schemas.fields import Channel, ChannelId, Moment, WorkspaceId, in_utc
-from schemas.framing import framing_error
+from schemas.fields import Channel, ChannelId, Id, Moment, WorkspaceId, in_utc
+from schemas.framing import NO_VALUE, framing_error
 from schemas.inbound import InboundMessage
+from schemas.mending import may_be_mended, mender
 from schemas.receipts import DeliveryReceipt
-from schemas.sends import SendRequest
-from schemas.wording import explain
+from schemas.sends import InvalidSend, SendRequest
+from schemas.shapes import with_shape
+from schemas.wording import explain_refusal
 from schemas.workflow_events import WorkflowEvent
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 COMMAND_NAMES: Final[frozenset[str]] = frozenset(command.__struct_config__.tag for command in get_args(Command))
 
@@ -42,15 +46,9 @@ _LONGEST_TARGET: Final = 512
 
 _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 
-_INBOUND = msgspec.json.Decoder(InboundMessage)
-_SEND = msgspec.json.Decoder(SendRequest)
-_RECEIPT = msgspec.json.Decoder(DeliveryReceipt)
-_WORKFLOW_EVENT: msgspec.json.Decoder[WorkflowEvent] = msgspec.json.Decoder(WorkflowEvent)
-_COMMAND: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
-
 
 class BadRecord(Struct, frozen=True, gc=False):
-    """A record that cannot be understood: a dead letter. `error` holds nothing of its content."""
+    """A poison record: it becomes a dead letter. `error` has nothing of its content."""
 
     error: str
 
@@ -59,8 +57,9 @@ def decode_inbound(raw: bytes | None) -> InboundMessage | BadRecord:
     return _decode(raw, _INBOUND)
 
 
-def decode_send(raw: bytes | None) -> SendRequest | BadRecord:
-    return _decode(raw, _SEND)
+def decode_send(raw: bytes | None) -> SendRequest | InvalidSend | BadRecord:
+    """Returns an `InvalidSend` if only some fields, workspace and id among them, can be read."""
+    return _decode(raw, _SEND, _readable_ids)
 
 
 def decode_receipt(raw: bytes | None) -> DeliveryReceipt | BadRecord:
@@ -72,21 +71,52 @@ def decode_workflow_event(raw: bytes | None) -> WorkflowEvent | BadRecord:
 
 
 def decode_command(raw: bytes | None) -> Command | InvalidCommand | BadRecord:
-    """An `InvalidCommand` when at least workspace, id, actor and a known name can be read."""
-    decoded = _decode(raw, _COMMAND)
-    if isinstance(decoded, BadRecord) and raw is not None and framing_error(raw) is None:
-        return _readable_head(raw, decoded)
-    return decoded
+    """Returns an `InvalidCommand` if only some fields, workspace, id, actor and a known name among them, can be
+    read.
+    """
+    return _decode(raw, _COMMAND, _readable_head)
 
 
-def _decode(raw: bytes | None, decoder: msgspec.json.Decoder[T]) -> T | BadRecord:
+class _Reader(Generic[T]):
+    """Reads values of one type: strictly, then leniently if a number or a time was refused."""
+
+    def __init__(self, kind: Any) -> None:
+        self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
+        self._mend = mender(kind)
+        self.read = self._decoder.decode
+
+    def read_again(self, raw: bytes, refused: Exception) -> T | BadRecord:
+        if not isinstance(refused, msgspec.ValidationError) or not may_be_mended(refused):
+            return BadRecord(explain_refusal(refused))
+        try:
+            return self._decoder.decode(self._mend(raw))
+        except _UNREADABLE as still_refused:
+            return BadRecord(explain_refusal(still_refused))
+
+
+_INBOUND = _Reader[InboundMessage](InboundMessage)
+_SEND = _Reader[SendRequest](SendRequest)
+_RECEIPT = _Reader[DeliveryReceipt](DeliveryReceipt)
+_WORKFLOW_EVENT = _Reader[WorkflowEvent](WorkflowEvent)
+_COMMAND = _Reader[Command](Command)
+
+
+def _as_it_is(_raw: bytes, bad: BadRecord) -> BadRecord:
+    return bad
+
+
+def _decode(
+    raw: bytes | None, reader: _Reader[T], rescued: Callable[[bytes, BadRecord], R | BadRecord] = _as_it_is
+) -> T | R | BadRecord:
+    """`rescued` makes another value of a JSON object that is no `T`."""
     error = framing_error(raw)
     if error is not None or raw is None:
-        return BadRecord(error or "null value")
+        return BadRecord(error or NO_VALUE)
     try:
-        return decoder.decode(raw)
-    except _UNREADABLE as unreadable:
-        return BadRecord(explain(unreadable))
+        return reader.read(raw)
+    except _UNREADABLE as refused:
+        again = reader.read_again(raw, refused)
+        return rescued(raw, again) if isinstance(again, BadRecord) else again
 
 
 class _Head(Struct, frozen=True, kw_only=True, gc=False):
@@ -96,6 +126,11 @@ class _Head(Struct, frozen=True, kw_only=True, gc=False):
     actor: Actor
 
 
+class _Ids(Struct, frozen=True, kw_only=True, gc=False):
+    send_id: UUID
+    workspace_id: WorkspaceId
+
+
 class _Place(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """An identity without its address."""
 
@@ -103,16 +138,34 @@ class _Place(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     channel_id: ChannelId | None = None
 
 
+_IDS = msgspec.json.Decoder(_Ids)
+_CHANNEL: Final[msgspec.json.Decoder[Channel]] = msgspec.json.Decoder(Channel)
+_GROUP: Final[msgspec.json.Decoder[str]] = msgspec.json.Decoder(Id)
 _HEAD = msgspec.json.Decoder(_Head)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_ISSUED_AT = msgspec.json.Decoder(Moment)
-# The log outlives deletion, so it shows no address: not an identity's, nor one that stands where an id belongs.
+_ISSUED_AT = _Reader[datetime](Moment)
+# The log outlives deletion, so it shows no address: neither an identity's nor one in place of an id.
 _SHOWN: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     "identity": msgspec.json.Decoder(_Place),
     "contact_ids": msgspec.json.Decoder(list[UUID]),
     **{name: msgspec.json.Decoder(UUID) for name in ("contact_id", "survivor_id", "loser_id", "merge_id", "send_id")},
 }
 _NAME: Final = msgspec.json.Decoder(str | int)
+
+
+def _readable_ids(raw: bytes, bad: BadRecord) -> InvalidSend | BadRecord:
+    try:
+        ids = _IDS.decode(raw)
+        fields = _FIELDS.decode(raw)
+    except _UNREADABLE:
+        return bad
+    return InvalidSend(
+        send_id=ids.send_id,
+        workspace_id=ids.workspace_id,
+        channel=_read(_CHANNEL, fields.get("channel")),
+        group_id=_read(_GROUP, fields.get("group_id")),
+        error=with_shape(bad.error, raw),
+    )
 
 
 def _readable_head(raw: bytes, bad: BadRecord) -> InvalidCommand | BadRecord:
@@ -129,17 +182,16 @@ def _readable_head(raw: bytes, bad: BadRecord) -> InvalidCommand | BadRecord:
         command=head.command,
         actor=head.actor,
         issued_at=_issued_at(fields.get("issued_at")),
-        error=bad.error,
+        error=with_shape(bad.error, raw),
         target=_target(fields),
     )
 
 
 def _issued_at(given: msgspec.Raw | None) -> datetime | None:
-    if given is None:
-        return None
+    issued_at = _decode(None if given is None else bytes(given), _ISSUED_AT)
     try:
-        return in_utc(_ISSUED_AT.decode(given))
-    except _UNREADABLE:
+        return None if isinstance(issued_at, BadRecord) else in_utc(issued_at)
+    except ValueError:
         return None
 
 
@@ -149,7 +201,14 @@ def _target(fields: dict[str, msgspec.Raw]) -> str | None:
 
 
 def _shown(name: str, given: msgspec.Raw) -> Any:
+    return _read(_SHOWN.get(name, _NAME), given)
+
+
+def _read(decoder: msgspec.json.Decoder[T], given: msgspec.Raw | None) -> T | None:
+    """One field by itself; None if it is missing or does not fit."""
+    if given is None:
+        return None
     try:
-        return _SHOWN.get(name, _NAME).decode(given)
+        return decoder.decode(given)
     except _UNREADABLE:
         return None

@@ -1,4 +1,4 @@
-"""What a value must be before its fields are read: present, small, UTF-8, shallow, without NUL or half characters."""
+"""Checks a value before its fields are read: present, small, UTF-8, shallow, without NUL or lone surrogates."""
 
 import re
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from schemas import limits
 
 _BACKSLASH: Final = ord("\\")  # one byte is found several times faster than two
-# A text without end is taken to the end, and nothing backtracks: hostile values cost no more than long ones.
+# A text without a closing quote extends to the end, without backtracking: hostile values cost no more than long ones.
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{}[]"))
@@ -14,17 +14,20 @@ _FIRST_HALF: Final = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
 _SECOND_HALF: Final = rb"\\u[dD][c-fC-F]"
 _LONE_HALF: Final = re.compile(rb"%b(?!%b)|(?<!%b)%b" % (_FIRST_HALF, _SECOND_HALF, _FIRST_HALF, _SECOND_HALF))
 
+NO_VALUE: Final = "Expected a JSON object, got a null value"
+TOO_DEEP: Final = f"Expected at most {limits.MAX_DEPTH} levels, got more"
+
 
 def framing_error(raw: bytes | None) -> str | None:
-    """Why a value cannot be a record at all, or None. Also looks into fields that nobody reads."""
+    """Why a value cannot be a record at all, or None. Checks unknown fields as well."""
     if raw is None:
-        return "null value"
+        return NO_VALUE
     if len(raw) > limits.MAX_VALUE_BYTES:
-        return f"value of {len(raw)} bytes; expected at most {limits.MAX_VALUE_BYTES}"
+        return f"Expected a value of at most {limits.MAX_VALUE_BYTES} bytes, got {len(raw)}"
     if not raw.isascii() and not _is_utf8(raw):
-        return "bad UTF-8"
+        return "Expected UTF-8, got other bytes"
     if raw.count(b"{") + raw.count(b"[") > limits.MAX_DEPTH and _depth(raw) > limits.MAX_DEPTH:
-        return f"more than {limits.MAX_DEPTH} levels"
+        return TOO_DEEP
     if _BACKSLASH in raw:
         return _escape_error(raw)
     return None
@@ -39,7 +42,7 @@ def _is_utf8(raw: bytes) -> bool:
 
 
 def _depth(raw: bytes) -> int:
-    # Each round takes away the innermost level of every nest, so the loop runs at most MAX_DEPTH + 1 times.
+    # Each round removes the innermost level of every nest, so the loop runs at most MAX_DEPTH + 1 times.
     brackets = _STRING.sub(b"", raw).translate(_ONE_KIND, _NO_BRACKETS)
     levels = 0
     while b"[]" in brackets and levels <= limits.MAX_DEPTH:
@@ -49,8 +52,8 @@ def _depth(raw: bytes) -> int:
 
 
 def _escape_error(raw: bytes) -> str | None:
-    # Escaped backslashes give way to as many bytes, so that what is left of `\u` is an escape and stays where it was.
+    # Escaped backslashes become as many other bytes, so that each remaining `\u` is an escape at its old place.
     escapes = raw.replace(rb"\\", b"__")
     if rb"\u0000" in escapes:
-        return "NUL in a text"
-    return "lone surrogate in a text" if _LONE_HALF.search(escapes) else None
+        return "Expected texts without NUL, got one with it"
+    return "Expected texts without lone surrogates, got one with it" if _LONE_HALF.search(escapes) else None

@@ -1,4 +1,4 @@
-"""Ids: those that nobody sends and everybody can compute, and random ones."""
+"""Ids: computed ids, which nobody sends, and random ones."""
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b, sha1
@@ -8,25 +8,25 @@ from uuid import UUID
 import msgspec
 
 from schemas.fields import Direction
-from schemas.inbound import Content, InboundMessage
+from schemas.inbound import Content
 
 MESSAGE_NAMESPACE: Final = UUID("b6f0f7de-3f0e-5b8c-9c53-5a6e0f0c9d11")
 FACT_NAMESPACE: Final = UUID("3c1d2f58-98b5-4c43-8a40-6b1f9e0d7a52")
 
-# Dictionaries are sorted, so the same content has the same bytes whatever order its producer wrote them in.
+# Dictionaries are sorted, so the same content has the same bytes in any order of fields.
 _CANONICAL: Final = msgspec.json.Encoder(order="deterministic")
 _MESSAGE: Final = MESSAGE_NAMESPACE.bytes
 _FACT: Final = FACT_NAMESPACE.bytes
 _JSON: Final = msgspec.json.Encoder()
 
-# MessagePack's headers: its decoder makes ids of bytes many times faster than their constructor.
+# MessagePack's headers: its decoder makes ids from bytes many times faster than their constructor.
 _ARRAY_32, _BINARY_16 = b"\xdd", b"\xc4\x10"
 _UUIDS: Final = msgspec.msgpack.Decoder(list[UUID])
 _VERSION: Final = {version: bytes(byte & 0x0F | version << 4 for byte in range(256)) for version in (4, 5)}
 _VARIANT: Final = bytes(byte & 0x3F | 0x80 for byte in range(256))
 
 MessageName = tuple[str, str, Direction, str]
-"""What a message's id is made of: workspace, channel_id, direction, and the provider's id."""
+"""The parts of a message's id: workspace, channel_id, direction, and the provider's id."""
 
 
 def message_id(workspace_id: str, channel_id: str, direction: Direction, provider_message_id: str) -> UUID:
@@ -35,44 +35,52 @@ def message_id(workspace_id: str, channel_id: str, direction: Direction, provide
 
 
 def message_ids(names: Iterable[MessageName]) -> list[UUID]:
-    """The ids of many messages, each in half the time of one."""
+    """The ids of many messages, in half the time of single calls."""
     return _uuid5s(_MESSAGE, names)
 
 
 def provider_id_of_send(send_id: UUID) -> str:
-    """What stands in a message's id for a provider id that is not known."""
+    """The placeholder in a message's id for an unknown provider id."""
     return f"send:{send_id}"
 
 
 def fact_id(topic: str, *parts: str) -> UUID:
-    """The `ce_id` of a fact: its topic (without prefix), what it is about and the rule that made it."""
+    """The `ce_id` of an event: its topic (without prefix), its subject and the rule that made it."""
     return fact_ids([(topic, *parts)])[0]
 
 
 def fact_ids(names: Iterable[Sequence[str]]) -> list[UUID]:
-    """The `ce_id`s of many facts, each named by its topic and its parts, in half the time."""
+    """The `ce_id`s of many events, each named by its topic and its parts, in half the time."""
     return _uuid5s(_FACT, names)
 
 
 def random_ids(drawn: bytes) -> list[UUID]:
-    """The ids of version 4 that random bytes make, 16 each: as `uuid.uuid4` does, in a tenth of the time."""
+    """Ids of version 4 from random bytes, 16 each: as `uuid.uuid4`, in a tenth of the time."""
     return _uuids([drawn[start : start + 16] for start in range(0, len(drawn), 16)], version=4)
 
 
 def texts_of(ids: Sequence[UUID]) -> list[str]:
-    """What `str` gives of each, in a fifth of the time."""
+    """`str` of each, in a fifth of the time."""
     return _JSON.encode(ids)[2:-2].decode().split('","') if ids else []
 
 
-def content_digest(message: InboundMessage) -> int:
-    """64 bits, signed, of a message's kind and content: tells a repeat from a conflict."""
-    return digest(message.kind, message.content)
+def content_digest(kind: str, content: Content, with_whom: bytes = b"") -> int:
+    """64 bits, signed, of the content and the other person: distinguishes a repeat from a conflict.
+
+    `with_whom` comes from `whom`.
+    """
+    whole = b"%b\0%b%b" % (kind.encode(), _CANONICAL.encode(content), with_whom)
+    return int.from_bytes(blake2b(whole, digest_size=8).digest(), "big", signed=True)
 
 
-def digest(kind: str, content: Content) -> int:
-    """64 bits, signed, of a kind and a content in canonical form."""
-    canonical = kind.encode() + b"\0" + _CANONICAL.encode(content)
-    return int.from_bytes(blake2b(canonical, digest_size=8).digest(), "big", signed=True)
+def whom(identity_key: Sequence[str]) -> bytes:
+    """The lookup form of the identity, so that another spelling of one address is a repeat."""
+    return "\0".join(["", *identity_key]).encode()
+
+
+def is_repeat(stored: int, digest: int, kind: str, content: Content) -> bool:
+    """Whether this is the message whose digest is stored. Digests of older messages cover the content alone."""
+    return stored == digest or stored == content_digest(kind, content)
 
 
 def _uuid5s(namespace: bytes, names: Iterable[Sequence[str]]) -> list[UUID]:

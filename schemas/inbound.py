@@ -1,8 +1,8 @@
-"""`messages.inbound`: what an adapter saw. Made by decoding, never changed afterwards."""
+"""The topic `messages.inbound`: what a connector received. Made by decoding, never changed afterwards."""
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 
 import msgspec
 from msgspec import Meta, Struct
@@ -13,7 +13,6 @@ from schemas.fields import (
     Address,
     Channel,
     ChannelId,
-    Count,
     Language,
     Moment,
     Name,
@@ -23,7 +22,9 @@ from schemas.fields import (
     Url,
     WorkspaceId,
     in_utc,
+    settle_moments,
 )
+from schemas.mending import FORGIVEN
 
 Kind = Literal["message", "reaction", "echo"]
 ContentType = Literal["text", "image", "video", "audio", "file", "location", "other"]
@@ -35,24 +36,32 @@ ATTACHMENT_KINDS: Final[frozenset[str]] = frozenset(get_args(AttachmentKind))
 NO_EXTRA: Final = msgspec.Raw(b"null")
 _LONG_EXPONENT = re.compile(rb"[eE]\+?0*[1-9][0-9]{2}")
 
+if TYPE_CHECKING:
+    _KindOrNull = Kind
+else:
+    _KindOrNull = Kind | None  # null is absent: only the decoder sees it
+
 
 class Sender(Struct, frozen=True, kw_only=True, gc=False):
-    """Who wrote; on an echo the contact who was written to."""
+    """Who wrote; on an echo the contact who was written to. What is too long to keep of a person counts as missing."""
 
     address: Address
-    name: Name | None = None
-    language: Language | None = None
-    avatar_url: Url | None = None
+    name: Annotated[Name | None, Meta(extra=FORGIVEN)] = None
+    language: Annotated[Language | None, Meta(extra=FORGIVEN)] = None
+    avatar_url: Annotated[Url | None, Meta(extra=FORGIVEN)] = None
 
 
 class Attachment(Struct, frozen=True, kw_only=True, gc=False):
-    """A file by its address. `size` is in bytes; a `kind` nobody knows reads as `other`."""
+    """A file by its address. `size` is in bytes; an unknown `kind` reads as `other`.
 
-    kind: Annotated[str, Meta(max_length=limits.LABEL, extra_json_schema={"examples": [*get_args(AttachmentKind)]})]
-    url: Url
-    mime_type: Annotated[str, Meta(max_length=limits.MIME_TYPE)] | None = None
-    size: Count | None = None
-    name: Name | None = None
+    Nothing here has a limit but the record's: a message is not lost because of its attachments.
+    """
+
+    kind: Annotated[str, Meta(extra_json_schema={"examples": [*get_args(AttachmentKind)]})]
+    url: str
+    mime_type: str | None = None
+    size: int | None = None
+    name: str | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in ATTACHMENT_KINDS:
@@ -68,9 +77,9 @@ class Template(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Content(Struct, frozen=True, kw_only=True, gc=False):
-    """What was said. A `type` nobody knows reads as `other`."""
+    """The content of a message. An unknown `type` reads as `other`."""
 
-    type: Annotated[str, Meta(max_length=limits.LABEL, extra_json_schema={"examples": [*get_args(ContentType)]})]
+    type: Annotated[str, Meta(extra_json_schema={"examples": [*get_args(ContentType)]})]
     text: Text | None = None
     subject: Text | None = None
     html: Text | None = None
@@ -93,21 +102,23 @@ class InboundMessage(Struct, frozen=True, kw_only=True, gc=False):
     channel: Channel
     provider_message_id: ProviderMessageId
     sender: Sender
-    sent_at: Moment | None = None
+    sent_at: Annotated[Moment | None, Meta(extra=FORGIVEN)] = None
     received_at: Moment
-    kind: Kind = "message"
+    kind: _KindOrNull = "message"
     content: Content
     extra: Annotated[msgspec.Raw, Meta(extra_json_schema={"type": ["object", "null"]})] = msgspec.field(
         default_factory=lambda: NO_EXTRA
     )
 
     def __post_init__(self) -> None:
+        if self.kind is None:
+            force_setattr(self, "kind", "message")
         received_at = self.received_at
-        if received_at.tzinfo is not UTC or not limits.FIRST_YEAR <= received_at.year <= limits.LAST_YEAR:
-            force_setattr(self, "received_at", in_utc(received_at))
+        if received_at.tzinfo is not UTC or not limits.FIRST_YEAR <= received_at.year <= limits.MAX_YEAR:
+            settle_moments(self, "received_at")
         sent_at = self.sent_at
         if sent_at is not None and (
-            sent_at.tzinfo is not UTC or not limits.FIRST_YEAR <= sent_at.year <= limits.LAST_YEAR
+            sent_at.tzinfo is not UTC or not limits.FIRST_YEAR <= sent_at.year <= limits.MAX_YEAR
         ):
             force_setattr(self, "sent_at", _possible(sent_at))
         if self.extra is not NO_EXTRA:
@@ -115,7 +126,7 @@ class InboundMessage(Struct, frozen=True, kw_only=True, gc=False):
 
 
 def _possible(sent_at: datetime) -> datetime | None:
-    # A provider's broken clock must not cost the message: event time falls back to the adapter's clock.
+    # A provider's wrong clock must not lose the message: event time falls back to the adapter's clock.
     try:
         return in_utc(sent_at)
     except ValueError:
@@ -129,7 +140,7 @@ def _require_object(extra: bytes) -> None:
         raise ValueError("Expected `extra` to be an object")
     if len(extra) > limits.MAX_EXTRA_BYTES:
         raise ValueError(f"Expected `extra` of at most {limits.MAX_EXTRA_BYTES} bytes")
-    # 1e999 is well-formed, but readers make infinity of it; decoding refuses it. Long integers stay as written.
+    # 1e999 is well-formed, but readers turn it into infinity, so decoding refuses it. Long integers stay as written.
     if _LONG_EXPONENT.search(extra) and not _is_finite(extra):
         raise ValueError("Expected numbers in `extra` that fit into 64 bits of floating point")
 

@@ -1,6 +1,6 @@
-"""What leaves: one struct per output topic, and how an accepted message is built without encoding it twice.
+"""Outputs: one struct per topic, and the way to build an accepted message without encoding it twice.
 
-Absent values are null, moments are in UTC.
+Absent values are null, times are in UTC.
 """
 
 from datetime import datetime
@@ -9,16 +9,16 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from schemas import limits
 from schemas.fields import Channel, Direction, FieldValue, Moment
-from schemas.inbound import Content, InboundMessage
-from schemas.sends import Confirmation, Source
+from schemas.inbound import Content, InboundMessage, Kind
+from schemas.sends import Confirmation, SendSource
 
 ENCODER: Final = msgspec.json.Encoder()
 
-Verdict = Literal["accepted", "dropped"]
+VerdictName = Literal["accepted", "dropped"]
 SendState = Literal[
     "requested",
     "held",
@@ -37,8 +37,9 @@ SendState = Literal[
 
 
 class MessageAccepted(InboundMessage, frozen=True, kw_only=True, gc=False):
-    """`messages.accepted`: the message and what became of it. Written by `accepted_value`."""
+    """`messages.accepted`: the message with its ids and verdict. Written by `accepted_value`."""
 
+    kind: Kind
     message_id: UUID
     direction: Direction
     contact_id: UUID
@@ -67,8 +68,8 @@ class MessageRevised(Struct, frozen=True, kw_only=True, gc=False, rename={"from_
     workspace_id: str
     message_id: UUID
     contact_id: UUID
-    from_: Verdict
-    to: Verdict
+    from_: VerdictName
+    to: VerdictName
     reason: Literal["late_block", "late_unblock", "released"]
     revised_at: Moment
     revision: int
@@ -77,8 +78,8 @@ class MessageRevised(Struct, frozen=True, kw_only=True, gc=False, rename={"from_
 class RevisedToAccepted(MessageAccepted, frozen=True, kw_only=True, gc=False, rename={"from_": "from"}):
     """`messages.revised` to `accepted`: also the message. Written by `revised_to_accepted_value`."""
 
-    from_: Verdict
-    to: Verdict
+    from_: VerdictName
+    to: VerdictName
     reason: Literal["late_block", "late_unblock", "released"]
     revised_at: Moment
 
@@ -94,13 +95,16 @@ class SendDispatch(Struct, frozen=True, kw_only=True, gc=False):
     contact_id: UUID
     address: str
     content: Content
-    source: Source
+    source: SendSource
     group_id: str | None
     confirmation: Confirmation | None
 
 
 class SendStatus(Struct, frozen=True, kw_only=True, gc=False):
-    """`sends.status`: `reasons` are a hold's, `reason` is a refusal's or cancellation's."""
+    """`sends.status`: `reasons` are a hold's, `reason` is a refusal's or cancellation's.
+
+    `detail` is there only if the request was `invalid`: for people, which field, what shape came, what fits.
+    """
 
     workspace_id: str
     send_id: UUID
@@ -112,6 +116,7 @@ class SendStatus(Struct, frozen=True, kw_only=True, gc=False):
     at: Moment
     actor: str | None
     revision: int
+    detail: str | UnsetType = UNSET
 
 
 class WorkflowControl(Struct, frozen=True, kw_only=True, gc=False):
@@ -129,13 +134,17 @@ class WorkflowControl(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class CommandResult(Struct, frozen=True, kw_only=True, gc=False):
-    """`commands.results`: `reason` only of a refusal; `changed` is empty when nothing changed."""
+    """`commands.results`: `reason` and `detail` only of a refusal; `changed` is empty when nothing changed.
+
+    `detail` is for people: which field, what shape came, what fits.
+    """
 
     workspace_id: str
     command_id: UUID
     command: str
     outcome: Literal["done", "refused"]
     reason: str | None
+    detail: str | None
     changed: dict[str, Any]
 
 
@@ -194,7 +203,7 @@ class BillingAlert(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class DeadLetterReference(Struct, frozen=True, kw_only=True, gc=False):
-    """What stands on `dead.letters` for a record too large to repeat: size in bytes, SHA-256 in hex."""
+    """The value on `dead.letters` for a record too large to repeat: size in bytes, SHA-256 in hex."""
 
     size: int
     sha256: str
@@ -211,14 +220,14 @@ class _Acceptance(Struct, frozen=True, gc=False):
 
 
 class _Revision(Struct, frozen=True, kw_only=True, gc=False, rename={"from_": "from"}):
-    from_: Verdict
-    to: Verdict
+    from_: VerdictName
+    to: VerdictName
     reason: str
     revised_at: datetime
 
 
 def encode_body(message: InboundMessage) -> bytes:
-    """The message's own fields as JSON: what is stored, and what `accepted_value` builds on."""
+    """The message's own fields as JSON: they are stored, and `accepted_value` uses them."""
     return ENCODER.encode(message)
 
 
@@ -233,7 +242,7 @@ def accepted_value(
     event_time: datetime,
     revision: int,
 ) -> bytes:
-    """The value for `messages.accepted` out of `encode_body`'s bytes."""
+    """The value for `messages.accepted` from `encode_body`'s bytes."""
     acceptance = _Acceptance(message_id, direction, contact_id, conversation_id, profile_id, event_time, revision)
     return _spliced(body, ENCODER.encode(acceptance))
 
@@ -241,7 +250,7 @@ def accepted_value(
 def revised_to_accepted_value(
     accepted: bytes, *, reason: Literal["late_unblock", "released"], revised_at: datetime
 ) -> bytes:
-    """The value for `messages.revised` to `accepted` out of `accepted_value`'s bytes."""
+    """The value for `messages.revised` to `accepted` from `accepted_value`'s bytes."""
     revision = _Revision(from_="dropped", to="accepted", reason=reason, revised_at=revised_at)
     return _spliced(accepted, ENCODER.encode(revision))
 

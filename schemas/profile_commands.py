@@ -1,10 +1,13 @@
 """Commands about profiles, their notes, statuses and companies."""
 
+from collections.abc import Mapping
+from typing import cast
+
 from msgspec.structs import force_setattr
 
 from schemas.actors import CommandBase, TargetCommand
 from schemas.changes import profile_changes, profile_fields
-from schemas.fields import FieldValue, Id, Label, Title, Written, require_one, settle_moments
+from schemas.fields import FieldValue, Id, Label, NoteText, Title, require_one, settle_moments
 
 
 class CreateProfile(CommandBase, frozen=True, kw_only=True, gc=False, tag="create_profile"):
@@ -30,6 +33,11 @@ class UpdateProfile(CommandBase, frozen=True, kw_only=True, gc=False, tag="updat
         settle_moments(self, "issued_at")
         force_setattr(self, "set", profile_changes(self.set))
 
+    @property
+    def changes(self) -> Mapping[str, FieldValue]:
+        """`set`, which has no objects any more."""
+        return cast("Mapping[str, FieldValue]", self.set)
+
 
 class DeleteProfile(CommandBase, frozen=True, kw_only=True, gc=False, tag="delete_profile"):
     profile_id: Id
@@ -54,13 +62,13 @@ class DetachContact(TargetCommand, frozen=True, kw_only=True, gc=False, tag="det
 class AddNote(CommandBase, frozen=True, kw_only=True, gc=False, tag="add_note"):
     profile_id: Id
     note_id: Id | None = None
-    text: Written
+    text: NoteText
 
 
 class EditNote(CommandBase, frozen=True, kw_only=True, gc=False, tag="edit_note"):
     profile_id: Id
     note_id: Id
-    text: Written
+    text: NoteText
 
 
 class DeleteNote(CommandBase, frozen=True, kw_only=True, gc=False, tag="delete_note"):
@@ -98,3 +106,21 @@ class SetProfileCompanies(CommandBase, frozen=True, kw_only=True, gc=False, tag=
 
     profile_id: Id
     company_ids: tuple[Id, ...]
+
+
+ProfileCommand = (
+    CreateProfile
+    | UpdateProfile
+    | DeleteProfile
+    | AttachContact
+    | DetachContact
+    | AddNote
+    | EditNote
+    | DeleteNote
+    | DefineStatus
+    | DefineCompany
+    | ProtectCompany
+    | UnprotectCompany
+    | SetProfileStatus
+    | SetProfileCompanies
+)

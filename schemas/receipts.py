@@ -1,6 +1,6 @@
-"""`messages.receipts`: what a provider said about a send."""
+"""The topic `messages.receipts`: what a provider reported about a send."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -14,14 +14,21 @@ ReceiptStatus = Literal["sent", "delivered", "read", "failed", "ambiguous"]
 _INT4 = 2**31 - 1
 
 
+if TYPE_CHECKING:
+    _BoolOrNull = bool
+else:
+    _BoolOrNull = bool | None  # null is absent: only the decoder sees it
+
+
 class ReceiptError(Struct, frozen=True, kw_only=True, gc=False):
     """Why an attempt failed, in the provider's words. A numeric `code` reads as text."""
 
     code: Name | Annotated[int, Meta(ge=-limits.MAX_COUNT, le=limits.MAX_COUNT)] | None = None
     message: Text | None = None
-    permanent: bool = False
+    permanent: _BoolOrNull = False
 
     def __post_init__(self) -> None:
+        force_setattr(self, "permanent", bool(self.permanent))
         if isinstance(self.code, int):
             force_setattr(self, "code", str(self.code))
 

@@ -1,4 +1,4 @@
-"""What keys of records have in common: they only route, and begin with the workspace (contract 2)."""
+"""Keys of records: they only route, and begin with the workspace (contract 2)."""
 
 from typing import Protocol
 
@@ -9,5 +9,5 @@ class _InWorkspace(Protocol):
 
 
 def key_begins(value: _InWorkspace) -> bytes:
-    """What the key of a record with this value begins with."""
+    """The expected begin of the key of a record with this value."""
     return f"{value.workspace_id}:".encode()

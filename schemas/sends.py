@@ -1,24 +1,14 @@
-"""`messages.outbound`: one message to one recipient, asked for under an idempotency key."""
+"""The topic `messages.outbound`: one message to one recipient, requested under an idempotency key."""
 
 from typing import Literal
 from uuid import UUID
 
 from msgspec import Struct
 
-from schemas.fields import (
-    Address,
-    Channel,
-    ChannelId,
-    Id,
-    Moment,
-    Role,
-    WorkspaceId,
-    require_one,
-    settle_moments,
-)
+from schemas.fields import Address, Channel, ChannelId, Id, Moment, Role, WorkspaceId, require_one, settle_moments
 from schemas.inbound import Content
 
-Source = Literal["inbox", "workflow", "broadcast", "api"]
+SendSource = Literal["inbox", "workflow", "broadcast", "api"]
 
 
 class Recipient(Struct, frozen=True, kw_only=True, gc=False):
@@ -59,7 +49,7 @@ class SendRequest(Struct, frozen=True, kw_only=True, gc=False):
     content: Content
     requested_at: Moment
     requested_by: Requester
-    source: Source
+    source: SendSource
     run_id: Id | None = None
     step_id: Id | None = None
     group_id: Id | None = None
@@ -67,3 +57,20 @@ class SendRequest(Struct, frozen=True, kw_only=True, gc=False):
 
     def __post_init__(self) -> None:
         settle_moments(self, "requested_at")
+        content = self.content
+        if not (content.text or content.html or content.attachments or content.template or content.subject):
+            raise ValueError("Expected `text`, `subject`, `html`, `attachments` or `template` in `content`")
+
+
+class InvalidSend(Struct, frozen=True, kw_only=True, gc=False):
+    """A request whose ids could be read and whose other fields are wrong: refused as `invalid`, not a dead letter.
+
+    `error` says which field is wrong, which shape came and which one fits. `channel` and `group_id`: None if
+    unreadable.
+    """
+
+    send_id: UUID
+    workspace_id: str
+    channel: Channel | None
+    group_id: str | None
+    error: str

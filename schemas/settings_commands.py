@@ -6,6 +6,7 @@ from uuid import UUID
 from schemas.actors import CommandBase
 from schemas.changes import WorkspaceSettings
 from schemas.fields import Channel, ChannelId, Id, Label, Region, Title, require_one, settle_moments
+from schemas.regions import require_region
 
 FieldType = Literal["text", "number", "checkbox", "date", "time", "url", "email", "list"]
 
@@ -49,3 +50,10 @@ class ConfigureChannel(CommandBase, frozen=True, kw_only=True, gc=False, tag="co
     name: Title | None = None
     default_region: Region | None = None
     count: bool | None = None
+
+    def __post_init__(self) -> None:
+        settle_moments(self, "issued_at")
+        require_region(self.default_region)
+
+
+SettingsCommand = DefineField | ConfirmSend | RejectSend | SettleSend | ConfigureWorkspace | ConfigureChannel

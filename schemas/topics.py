@@ -1,6 +1,6 @@
-"""The registry of topics: what the topics are called, who writes them, how long they keep, what is in them.
+"""The registry of topics: names, writers, retention, contents.
 
-Names are without prefix. Topics are made and checked from this table, and the published schemas come from it.
+Names are without prefix. Topics are created and checked from this table, and the published schemas come from it.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ DEFAULT_PARTITIONS: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """One topic. Retention is in milliseconds, None where compaction keeps the last record of every key."""
+    """One topic. Retention is in milliseconds, None if compaction keeps the last record of every key."""
 
     name: str
     direction: Literal["in", "out"]
@@ -38,7 +38,7 @@ class TopicSpec:
         config = {
             "cleanup.policy": self.cleanup_policy,
             "max.message.bytes": str(self.max_message_bytes),
-            # By the broker's clock: what a worker with a wrong one told would be refused, or would expire at once.
+            # By the broker's clock: a record with the time of a wrong clock would be refused, or would expire at once.
             "message.timestamp.type": "LogAppendTime",
         }
         if self.retention_ms is not None:
@@ -92,25 +92,25 @@ INPUTS: Final = (
         "messages.inbound",
         "workspace_id:channel:address",
         (InboundMessage,),
-        "What adapters saw: messages, reactions, echoes.",
+        "Messages, reactions and echoes from connectors.",
     ),
     _input(
         "messages.outbound",
         "workspace_id:recipient (contact_id or channel:address)",
         (SendRequest,),
-        "Wishes to send, one recipient each.",
+        "Requests to send, one recipient each.",
     ),
     _input(
         "messages.receipts",
         "workspace_id:send_id or workspace_id:provider_message_id",
         (DeliveryReceipt,),
-        "What providers said about sends.",
+        "Reports of providers about sends.",
     ),
     _input(
         "contacts.commands",
         "workspace_id:target (contact, profile, company, send, settings)",
         get_args(Command),
-        "What people and systems ask for.",
+        "Commands of users and systems.",
     ),
     _input(
         "workflows.events",
@@ -140,7 +140,7 @@ OUTPUTS: Final = (
         (outputs.SendDispatch,),
         "Attempts for senders to claim and make.",
     ),
-    _output("sends.status", "workspace_id:send_id", (outputs.SendStatus,), "How each send stands."),
+    _output("sends.status", "workspace_id:send_id", (outputs.SendStatus,), "The status of each send."),
     _output(
         "workflows.control",
         "workspace_id:run_id",
@@ -157,7 +157,7 @@ OUTPUTS: Final = (
         "contacts.changes",
         "workspace_id:contact_id",
         (outputs.ContactChange,),
-        "Every contact as it is now; a tombstone on deletion.",
+        "The present state of every contact; a tombstone on deletion.",
     ),
     _compacted(
         "billing.mac",
@@ -176,3 +176,9 @@ OUTPUTS: Final = (
 )
 
 TOPICS: Final[dict[str, TopicSpec]] = {topic.name: topic for topic in (*INPUTS, *OUTPUTS)}
+
+SHARED_KEYS: Final = frozenset({"messages.revised", "sends.status", "workflows.control"})
+"""Topics with keys for which several input partitions and jobs have events. Each partition's events are published in
+order, but no partition waits for another: so an event about such a key is stored together with earlier unpublished
+events about it.
+"""

@@ -1,11 +1,11 @@
-"""`workflows.events`: what any workflow engine did or wants to do for a contact."""
+"""The topic `workflows.events`: what a workflow engine did or wants to do for a contact."""
 
 from typing import Literal
 from uuid import UUID
 
 from msgspec import Struct
 
-from schemas.commands import Identity
+from schemas.actors import Identity
 from schemas.fields import Id, Label, Moment, WorkspaceId, require_one, settle_moments
 
 Trigger = Literal["automatic", "shortcut"]
@@ -56,7 +56,7 @@ class StepRequested(_Event, frozen=True, kw_only=True, gc=False, tag="step_reque
 
 
 class RunFinished(_Event, frozen=True, kw_only=True, gc=False, tag="run_finished"):
-    """A run ended by itself; `outcome` is the engine's word."""
+    """A run ended by itself; `outcome` is chosen by the engine."""
 
     outcome: Label
 

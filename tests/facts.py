@@ -1,6 +1,6 @@
 """What happens to a workspace, as plain values: what the reference model reads and tests turn into records.
 
-A `person` names whoever owns an address; `logged_at` is Kafka's timestamp. Equal facts are one fact delivered twice.
+A `person` names the owner of an address; `logged_at` is Kafka's timestamp. Equal facts are one fact delivered twice.
 """
 
 from dataclasses import dataclass

@@ -1,18 +1,19 @@
 """What must be visible, computed from a set of facts in the plainest way: the rules of messages, blocks, counts and
 runs written down a second time.
 
-It shares no code with the workers' rules (ids alone are the same for everybody), loops over everything for everything,
-and knows no order of arrival: whatever a worker shows must equal this, in whatever order it learned the facts.
+It shares no code with the workers' rules (ids and the data of time zones are the same for everybody), loops over
+everything for everything, and knows no order of arrival: whatever a worker shows must equal this, in whatever order
+it learned the facts.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple, TypeVar
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from schemas.ids import message_id
+from schemas.zones import zone
 from tests.facts import Block, Fact, Finish, Message, Setting, Start, Step
 
 CONTACT_ACTIONS = {"send_message", "ask_question", "open_conversation", "close_conversation", "snooze_conversation"}
@@ -61,7 +62,7 @@ class Interval(NamedTuple):
 
 @dataclass(slots=True)
 class World:
-    """Everything the views show. Keys are ids, persons and cycle starts; `names` of those no block was about."""
+    """Everything the views show. Keys are ids, persons and cycle starts; `values` are settings that go by cycle."""
 
     shown: dict[UUID, Shown]
     dropped: dict[UUID, Dropped]
@@ -71,6 +72,7 @@ class World:
     opted_out: set[str]
     connected: dict[str, datetime]
     counts: dict[datetime, tuple[datetime, int]]
+    values: dict[tuple[datetime, str], Any]
     proofs: dict[tuple[datetime, str], tuple[datetime, UUID]]
     runs: dict[str, tuple[str, str, str, str | None]]
 
@@ -85,16 +87,15 @@ def world(workspace_id: str, facts: Iterable[Fact], now: datetime) -> World:
     span = [event_time(m) for m in said.values()]
     months = list(cycles(_of(Setting, once), min(span), now)) if span else []
 
-    result = World({}, {}, {}, {}, {}, set(), {}, {}, {}, {})
+    result = World({}, {}, {}, {}, {}, set(), {}, {}, {}, {}, {})
     for id_, message in said.items():
         _judge(result, id_, message, history[message.person], months)
     for cycle in months:
         active = [person for start, person in result.proofs if start == cycle.start]
         result.counts[cycle.start] = cycle.end, len(active)
+        result.values |= {(cycle.start, name): cycle.values[name] for name in DEFAULTS}
     for person in sorted(persons):
         _describe(result, workspace_id, person, [m for m in said.values() if m.person == person], history[person])
-    for person in {b.person for b in blocks}:
-        del result.names[person]
     starts = {s.run_id: s for s in _of(Start, once)}
     for run_id, start_ in starts.items():
         state, reason, _ = run_state(start_, starts, once, history)
@@ -154,12 +155,12 @@ def cycles(settings: Sequence[Setting], first: datetime, last: datetime) -> Iter
 
 def boundaries(values: Mapping[str, Any], year: int) -> Iterator[datetime]:
     """Midnights of the anchor day from January of `year` on; the zones used here have no midnight missing or twice."""
-    zone = ZoneInfo(values["time_zone"])
+    where = zone(values["time_zone"])
     for month in range(60):
         first = datetime(year + month // 12, month % 12 + 1, 1)  # noqa: DTZ001 - the zone follows
         last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-        local = last.replace(day=min(values["anchor_day"], last.day), tzinfo=zone)
-        yield local.astimezone(ZoneInfo("UTC"))
+        local = last.replace(day=min(values["anchor_day"], last.day), tzinfo=where)
+        yield local.astimezone(UTC)
 
 
 def counted(message: Message, block: Interval | None, cycle: Cycle) -> bool:
@@ -227,7 +228,8 @@ def _describe(
     into: World, workspace_id: str, person: str, said: Sequence[Message], history: Sequence[Interval]
 ) -> None:
     newest_first = sorted(said, key=lambda m: (event_time(m), id_of(workspace_id, m)), reverse=True)
-    into.names[person] = next((m.name for m in newest_first if m.name is not None), None)
+    shown = [m for m in newest_first if m.kind == "echo" or inside(history, event_time(m)) is None]
+    into.names[person] = next((m.name for m in shown if m.name is not None), None)
     if said:
         into.connected[person] = min(event_time(m) for m in said)
     words = (opting(m) for m in newest_first)

@@ -1,4 +1,4 @@
-"""The house around the code: what the documents name exists, settings are described, one lock agrees with the next."""
+"""Checks of documents, settings and lock files: what documents name exists, and lock files agree."""
 
 import ast
 import os
@@ -10,20 +10,29 @@ from typing import Final
 import pytest
 import typer
 
-from workers import cli
-from workers.settings import described
+from workers.app.settings import described
+from workers.cli import main
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-DOCS: Final = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TOP: Final = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+DOCS: Final = [*TOP, *sorted((ROOT / "docs").rglob("*.md"))]
 LOCKS: Final = ["requirements.lock", "requirements-runtime.lock", "deploy/requirements-build.lock"]
 
 _CODE: Final = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+_BLOCK: Final = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_URL: Final = re.compile(r"https?://\S+|\]\([^)\s]+\)")
 _LINK: Final = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _UNFINISHED: Final = re.compile(r"\b(TODO|FIXME|TBD|XXX|WIP)\b|lorem ipsum", re.IGNORECASE)
+# Coined words that the documents used before the standard terms (outbox, next owner, bad-record limit, user).
+_COINED: Final = re.compile(
+    r"\b(owed?|owes|heirs?|front door|last words|whoever|strangers?|anew|line (is )?stop(s|ped)|dirty|in doubt)\b",
+    re.IGNORECASE,
+)
 # A document is about Sluice: not about who wrote it, on which machine, and what for.
 _NOT_ABOUT_SLUICE: Final = re.compile(r"\b(issue|ticket|session|helper|agent|brief)s?\b|#\d+", re.IGNORECASE)
 _SOMEBODYS_MACHINE: Final = re.compile(r"(?<![\w.])/(work|root|home|tmp|Users)/")
 _COMMAND: Final = re.compile(r"(?<![\w./-])sluice ([a-z][a-z-]+)(?![\w.=:-])")
+_SETTING: Final = re.compile(r"\bSLUICE_[A-Z_]*[A-Z]\b")
 _TARGET: Final = re.compile(r"(?<![\w./-])make ([a-z]+)(?![\w.])")
 _PIN: Final = re.compile(r"^([a-z0-9._-]+)==([^ ;\\]+)", re.MULTILINE)
 _REGISTRY: Final = re.compile(r"://|--(extra-)?index-url|--find-links|--trusted-host|^-[if] ", re.MULTILINE)
@@ -50,6 +59,18 @@ def test_a_document_is_finished_and_about_sluice(doc: Path) -> None:
     assert not _NOT_ABOUT_SLUICE.findall(_CODE.sub("", text))
 
 
+def test_a_document_uses_standard_terms(doc: Path) -> None:
+    if doc.name != "contract.md":
+        assert not _COINED.search(_LINK.sub("", _CODE.sub("", doc.read_text(encoding="utf-8"))))
+
+
+def test_prose_keeps_within_120_characters(doc: Path) -> None:
+    prose = _BLOCK.sub("", doc.read_text(encoding="utf-8")).splitlines()
+    long = [line for line in prose if not line.startswith("|") and len(_URL.sub("", line)) > 120]
+
+    assert not long
+
+
 def test_every_link_of_a_document_leads_somewhere(doc: Path) -> None:
     broken = [link for link in _links(doc) if not _resolves(doc, link)]
 
@@ -59,7 +80,7 @@ def test_every_link_of_a_document_leads_somewhere(doc: Path) -> None:
 def test_every_command_a_document_names_exists(doc: Path) -> None:
     code = "\n".join(_CODE.findall(doc.read_text(encoding="utf-8")))
 
-    assert set(_COMMAND.findall(code)) <= _commands()
+    assert set(_COMMAND.findall(code)) <= _commands() | set(_COMMAND.findall(_not_there_yet()))
     assert set(_TARGET.findall(code)) <= _targets()
 
 
@@ -122,8 +143,20 @@ def _resolves(doc: Path, link: str) -> bool:
     return anchor in {re.sub(r"[^\w -]", "", h.lower()).strip().replace(" ", "-") for h in headings}
 
 
+def test_nothing_is_said_to_be_missing_that_is_there() -> None:
+    missing = _not_there_yet()
+
+    assert not set(_COMMAND.findall(missing)) & _commands()
+    assert not set(_SETTING.findall(missing)) & ({name for name, _, _ in described()} - {"SLUICE_HASH_KEY"})
+
+
+def _not_there_yet() -> str:
+    """What the contract promises for a later version."""
+    return (ROOT / "docs/contract.md").read_text(encoding="utf-8").partition("## What this version does not do yet")[2]
+
+
 def _commands() -> set[str]:
-    return set(typer.main.get_group(cli.app).commands)
+    return set(typer.main.get_group(main.app).commands)
 
 
 def _targets() -> set[str]:
@@ -149,10 +182,10 @@ def test_no_setting_is_documented_that_does_not_exist() -> None:
 
 
 def test_no_document_or_service_names_an_unknown_setting() -> None:
-    known = {name for name, _, _ in described()}
+    known = {name for name, _, _ in described()} | set(_SETTING.findall(_not_there_yet()))
     texts = [p.read_text(encoding="utf-8") for p in [*DOCS, ROOT / "docker-compose.yml", ROOT / "deploy/Dockerfile"]]
 
-    assert {n for text in texts for n in re.findall(r"\bSLUICE_[A-Z_]*[A-Z]\b", text)} <= known
+    assert {n for text in texts for n in _SETTING.findall(text)} <= known
 
 
 def _settings_table() -> dict[str, tuple[str, str, str]]:
@@ -211,9 +244,9 @@ def test_ci_can_be_run_and_stops_at_the_first_failure() -> None:
     assert set(steps) == {"install", "lint", "demo", "test-faults", "test"}
 
 
-def test_ci_ends_within_25_minutes() -> None:
+def test_ci_ends_within_half_an_hour() -> None:
     text = (ROOT / ".ci/run").read_text(encoding="utf-8")
 
-    assert re.findall(r"^minutes=(\d+)", text, re.MULTILINE) == ["25"]
+    assert re.findall(r"^minutes=(\d+)", text, re.MULTILINE) == ["29"]
     assert "seconds=$((left < seconds ? left : seconds))" in text
     assert 'timeout --kill-after=10s "${seconds}s"' in text

@@ -1,4 +1,4 @@
-"""The services of docker-compose.yml and the image of deploy/Dockerfile. No engine runs here: their form is checked."""
+"""Checks of the form of docker-compose.yml and deploy/Dockerfile, without a container engine."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from workers.plans import WORKERS
+from workers.app.composition import WORKERS
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 
@@ -42,6 +42,7 @@ def test_every_worker_has_a_service_that_waits_for_the_setup(services: dict[str,
 def test_the_setup_migrates_and_makes_topics_once_the_servers_answer(services: dict[str, dict[str, Any]]) -> None:
     setup = services["setup"]
 
+    # tests/cli/test_worker_env.py runs it.
     assert re.findall(r"sluice (\w+)", setup["command"][0]) == ["migrate", "topics"]
     assert {c["condition"] for c in setup["depends_on"].values()} == {"service_healthy"}
     assert set(setup["depends_on"]) == {"postgres", "kafka"}
@@ -50,13 +51,14 @@ def test_the_setup_migrates_and_makes_topics_once_the_servers_answer(services: d
 def test_every_service_is_bounded_and_what_stays_is_watched(services: dict[str, dict[str, Any]]) -> None:
     for name, service in services.items():
         assert re.fullmatch(r"\d+[MG]", service["deploy"]["resources"]["limits"]["memory"]), name
+        assert all("size=" in mount for mount in service.get("tmpfs", [])), name
         if name not in {"setup", "status"}:
             assert service["healthcheck"]["test"], name
             assert service["restart"] == "unless-stopped", name
 
 
 def test_data_outlives_the_containers(compose: dict[str, Any], services: dict[str, dict[str, Any]]) -> None:
-    assert set(compose["volumes"]) == {"postgres", "kafka"}
+    assert set(compose["volumes"]) == {"settings", "postgres", "kafka"}
     assert services["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]
     assert services["kafka"]["volumes"] == ["kafka:/var/lib/kafka/data"]
 
@@ -76,16 +78,35 @@ def test_images_are_pinned(services: dict[str, dict[str, Any]], dockerfile: str)
     assert bases == {"python:3.11-slim"}
 
 
-def test_no_secret_is_fixed_in_the_services(services: dict[str, dict[str, Any]]) -> None:
-    for name, value in _environment(services):
-        if re.search("PASSWORD|KEY|SECRET|TOKEN", name):
-            assert re.fullmatch(r"\$\{\w+:-[^}]+\}", value), name
-        assert not re.search(r"://\w+:(?!\$\{)[^@/]*@", value), name
+def test_only_the_setup_logs_in_as_the_owner_and_only_the_owners_password_has_a_default(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    owner = "${POSTGRES_PASSWORD:-local-only}"
+    secret = {
+        (service, name): value
+        for service, told in services.items()
+        for name, value in told.get("environment", {}).items()
+        if re.search("PASSWORD|KEY|SECRET|TOKEN|DATABASE_URL", name)
+    }
+    assert secret == {
+        ("postgres", "POSTGRES_PASSWORD"): owner,
+        ("setup", "SLUICE_DATABASE_URL"): f"postgresql://sluice:{owner}@postgres:5432/sluice",
+        ("setup", "SLUICE_HASH_KEY"): None,  # the environment's, if it has one
+    }
 
 
-def _environment(services: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str]]:
-    for service in services.values():
-        yield from ((name, str(value)) for name, value in service.get("environment", {}).items())
+def test_workers_read_their_login_and_key_where_the_setup_keeps_them(
+    services: dict[str, dict[str, Any]], dockerfile: str
+) -> None:
+    folder = "/var/lib/sluice"
+    for name in (*WORKERS, "status"):
+        assert services[name]["working_dir"] == folder
+        assert services[name]["volumes"] == [f"settings:{folder}:ro"]
+    assert services["setup"]["volumes"] == [f"settings:{folder}"]
+    assert f"--worker-env {folder}/.env " in services["setup"]["command"][0]
+    user = re.search(r"^USER (\d+):(\d+)$", dockerfile, re.MULTILINE)
+    assert user is not None
+    assert f"install --directory --owner={user[1]} --group={user[2]} --mode=0700 {folder}\n" in dockerfile
 
 
 def test_the_image_runs_as_nobody_with_hashed_packages_and_no_other_file(dockerfile: str) -> None:

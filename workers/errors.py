@@ -1,4 +1,4 @@
-"""Errors, named by what whoever catches them must do. Each class docstring is the sentence an operator reads."""
+"""Errors, named by what the code that catches them must do. Each class docstring is the sentence for the operator."""
 
 from enum import IntEnum
 
@@ -14,7 +14,7 @@ class ExitCode(IntEnum):
 
 
 class SluiceError(Exception):
-    """Something this process cannot go on from."""
+    """This process cannot continue."""
 
     exit_code = ExitCode.FAULT
 
@@ -31,6 +31,14 @@ class SetupError(SluiceError):
     exit_code = ExitCode.SETUP
 
 
+class NotFound(SluiceError):  # noqa: N818 - an answer, not a mistake
+    """The thing that was asked for does not exist."""
+
+
+class NotPossible(SluiceError):  # noqa: N818 - an answer, not a mistake
+    """The request is not possible in the present state."""
+
+
 class Unreachable(SluiceError):  # noqa: N818 - a state, not a mistake
     """A server did not answer within the bound; start again once it does."""
 
@@ -40,7 +48,7 @@ class PositionLost(SluiceError):  # noqa: N818
 
 
 class Stalled(SluiceError):  # noqa: N818
-    """Polling stands still although there is work; the process ends so that another one takes over."""
+    """Polling stands still although there are records; the process ends so that another one takes over."""
 
 
 class ApplyFailed(SluiceError):  # noqa: N818

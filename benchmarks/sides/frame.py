@@ -14,8 +14,10 @@ from pydantic import TypeAdapter
 from benchmarks.sides.floor import COLUMNS, Message, row_of
 from benchmarks.sides.sluice import work
 from benchmarks.sides.told import told
-from workers.runtime.batch import Batch, Connection, Fact, Output, WorkerSpec
-from workers.runtime.supervisor import Plan
+from workers.app.supervisor import Plan
+from workers.records import Batch, Event, Output
+from workers.runtime.worker_spec import WorkerSpec
+from workers.store.connection import Connection
 
 _DECODE: Final[Callable[[bytes], Message]] = TypeAdapter(Message).validate_json
 
@@ -29,7 +31,7 @@ async def _apply(tx: Connection, batch: Batch[tuple[Message, bytes]]) -> list[Ou
     rows = [row_of(*record.value) for record in batch.records]
     await tx.copy_records_to_table("floor", schema_name="sluice_core", records=rows)
     return [
-        Output(record.source, Fact("messages.accepted", record.key, record.value[1], row[0], "acme", batch.now))
+        Output(record.source, Event("messages.accepted", record.key, record.value[1], row[0], "acme", batch.now))
         for record, row in zip(batch.records, rows, strict=True)
     ]
 

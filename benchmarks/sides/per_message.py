@@ -5,15 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from benchmarks.sides.job import (
-    COUNT_CONTACT,
-    FIND_CONTACT,
-    KEEP_MESSAGE,
-    MAKE_CONTACT,
-    Json,
-    identity,
-    message_id,
-)
+from benchmarks.sides.job import COUNT_CONTACT, FIND_CONTACT, KEEP_MESSAGE, MAKE_CONTACT, Json, identity, message_id
 
 
 async def keep(pool: Any, message: Json) -> tuple[UUID, UUID, bool]:

@@ -3,10 +3,10 @@
 import sys
 
 from benchmarks.sides.told import Told, consuming, told
-from workers.plans import plan_of
-from workers.runtime import supervisor
-from workers.runtime.supervisor import Plan
-from workers.settings import load_settings
+from workers.app import supervisor
+from workers.app.composition import plan_of
+from workers.app.settings import load_settings
+from workers.app.supervisor import Plan
 
 
 def main() -> int:

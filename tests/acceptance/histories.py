@@ -1,4 +1,4 @@
-"""Histories as Hypothesis draws them: facts of few instants, so equal ones are frequent, and orders of delivery."""
+"""Random histories from Hypothesis: facts at few instants, so equal ones are frequent, and orders of delivery."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The people of the histories, and their facts as records on the topics."""
+"""The contacts of the histories, and their facts as records on the topics."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from tests.facts import Block, Fact, Finish, Message, Setting, Start, Step
 from tests.workers.records import record, uuid_of
-from workers.runtime.batch import Record
+from workers.records import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ PEOPLE: Final = {
     "mex": Person("whatsapp", ("wa-main",), ("+5215541637145", "+525541637145")),
     # the same number as ana's, but another channel is another contact
     "sms": Person("sms", ("sms-main",), ("+4915112345678", "0049-151-12345678")),
-    "eve": Person("email", ("mail",), ("eve@example.org", "Eve@Example.org ")),
+    "eve": Person("email", ("mail",), ("eve@example.org", "Eve@Example.org", " EVE@example.org", "EVE@example.org")),
     # an id that means something only within its channel: two people
     "page-a": Person("messenger", ("page-a",), ("777",)),
     "page-b": Person("messenger", ("page-b",), ("777",)),

@@ -1,4 +1,4 @@
-"""Outputs as tests see them."""
+"""Reads outputs for tests."""
 
 import json
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What tests of sends, runs and commands have in common: people in a known state, and what became of a send or run."""
+"""What tests of sends, runs and commands share: contacts in a known state, and the results of sends and runs."""
 
 from datetime import datetime, timedelta
 from typing import Any, Final

@@ -9,7 +9,7 @@ All acceptance tests share one stage per kind of broker, on the session's event 
         await workspace.play_together(*many)                     # published at once, in order per key
         row = await workspace.row("contact_overview")            # the one row of the view sluice.contact_overview
         rows = await workspace.rows("drop_ledger", channel="sms")
-        outputs = await workspace.outputs("messages.accepted")   # waits until everything owed is published
+        outputs = await workspace.outputs("messages.accepted")   # waits until the outbox is published
         assert (await workspace.result(block))["outcome"] == "done"
 
 Any field of a record can be given by its name and wins over the default; a default goes with `field=MISSING`
@@ -35,11 +35,12 @@ from schemas.topics import OUTPUTS, TOPICS
 from tests.acceptance.making import MISSING, PHONE, WHATSAPP, Json, Maker, at, identity, key_of, now, topic_of
 from tests.acceptance.reading import Published, named, published
 from tests.support.brokers import PATIENCE_S, Broker, Sent
+from tests.support.databases import worker_of
+from workers.app import supervisor
+from workers.app.composition import ALL, plan_of
+from workers.app.settings import load_settings
 from workers.errors import ExitCode
-from workers.plans import ALL, plan_of
-from workers.runtime import supervisor
-from workers.runtime import topics as kafka_topics
-from workers.settings import load_settings
+from workers.kafka import topics as kafka_topics
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -62,8 +63,8 @@ _PARTITIONS: Final = 4
 _LOOK_S: Final = 0.01
 _GROUPS: Final = {topic: spec.name for spec in plan_of([ALL]).specs for topic in spec.decoders}
 _BACKLOG: Final = """
-    SELECT EXISTS (SELECT FROM sluice_core.outbox) OR EXISTS (SELECT FROM sluice_core.dirty_contacts)
-        OR EXISTS (SELECT FROM sluice_core.dirty_cycles) OR EXISTS (SELECT FROM sluice_core.revisions_due)
+    SELECT EXISTS (SELECT FROM sluice_core.outbox) OR EXISTS (SELECT FROM sluice_core.unpublished_contacts)
+        OR EXISTS (SELECT FROM sluice_core.unpublished_cycles) OR EXISTS (SELECT FROM sluice_core.pending_work)
 """
 
 
@@ -76,7 +77,7 @@ class Stage:
         self._working = working
         self._sent: dict[tuple[str, int], int] = {}
         self._read: list[Published] = []
-        self._producer: Any = AIOKafkaProducer(
+        self.producer: Any = AIOKafkaProducer(
             bootstrap_servers=broker.bootstrap, acks="all", max_request_size=2 * 1024 * 1024
         )
         self._consumer: Any = AIOKafkaConsumer(
@@ -87,11 +88,11 @@ class Stage:
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Starts the clients; the stack closes them."""
-        for client, close in ((self._producer, "stop"), (self._consumer, "stop"), (self._admin, "close")):
+        for client, close in ((self.producer, "stop"), (self._consumer, "stop"), (self._admin, "close")):
             await client.start()
             stack.push_async_callback(getattr(client, close))
         names = [self.broker.topic_prefix + spec.name for spec in OUTPUTS]
-        self.outputs = [TopicPartition(n, p) for n in names for p in sorted(await self._producer.partitions_for(n))]
+        self.outputs = [TopicPartition(n, p) for n in names for p in sorted(await self.producer.partitions_for(n))]
         self._consumer.assign(self.outputs)
         await self._consumer.seek_to_beginning()
 
@@ -102,13 +103,18 @@ class Stage:
         name = self.broker.topic_prefix + topic
         waiting = [
             # aiokafka refuses a record without key and value
-            await self._producer.send(name, v, k if (k, v) != (None, None) else b"", headers=list(headers))
+            await self.producer.send(name, v, k if (k, v) != (None, None) else b"", headers=list(headers))
             for k, v in records
         ]
         sent = [Sent(done.partition, done.offset) for done in await asyncio.gather(*waiting)]
-        for partition, offset in sent:
-            self._sent[topic, partition] = max(offset + 1, self._sent.get((topic, partition), 0))
+        for where in sent:
+            self.remember(topic, where)
         return sent
+
+    def remember(self, topic: str, sent: Sent) -> None:
+        """What `applied` waits for as well: a record that another producer wrote."""
+        key = topic, sent.partition
+        self._sent[key] = max(sent.offset + 1, self._sent.get(key, 0))
 
     async def applied(self) -> None:
         """Waits until every record published here is applied: the views show it.
@@ -149,7 +155,7 @@ class Stage:
             raise TimeoutError(complaint) from error
 
     async def everything(self) -> Sequence[Published]:
-        """Every output on every topic so far, in order within each partition; waits for what is owed."""
+        """Every output on every topic so far, in order within each partition; waits for the outbox."""
         await self.published()
         ends = await self._consumer.end_offsets(self.outputs)
         async with asyncio.timeout(PATIENCE_S):
@@ -229,13 +235,15 @@ class Workspace(Maker):
 
 @asynccontextmanager
 async def set_stage(broker: Broker, database: str) -> AsyncIterator[Stage]:
-    """Every worker, consuming, over a broker of their own prefixes and a migrated database; stopped at the end."""
+    """Every worker, consuming, over a broker of their own prefixes and a migrated database, with the rights of the role
+    `sluice_worker`; stopped at the end.
+    """
     async with AsyncExitStack() as stack:
         await _make_topics(broker)
         pool = await stack.enter_async_context(asyncpg.create_pool(database, min_size=1, max_size=2, init=_decode_json))
         stop, ready = asyncio.Event(), asyncio.Event()
         settings = load_settings(
-            database_url=database,
+            database_url=await worker_of(database),
             kafka_bootstrap=broker.bootstrap,
             topic_prefix=broker.topic_prefix,
             group_prefix=broker.group_prefix,

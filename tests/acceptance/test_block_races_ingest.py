@@ -1,4 +1,4 @@
-"""Transactions that meet: a block and the messages it covers, two first messages of one person, everybody at once."""
+"""Concurrent transactions: a block and the messages it covers, two first messages of one contact, many at once."""
 
 import asyncio
 from collections import Counter
@@ -12,10 +12,11 @@ from asyncpg import DeadlockDetectedError, Pool
 from schemas.ids import message_id
 from tests.acceptance.views import told
 from tests.workers.records import DAY, at, batch, message, record, uuid_of
-from workers.commands import worker as commands
+from workers.app import commands_worker as commands
 from workers.errors import RetryBatch
-from workers.inbound import worker as inbound
-from workers.runtime.batch import Apply, Output, Record
+from workers.messages import worker as inbound
+from workers.records import Output, Record
+from workers.runtime.worker_spec import Apply
 from workers.workflows import worker as workflows
 
 Records = Sequence[Record[Any]]
@@ -114,7 +115,7 @@ async def test_no_message_slips_past_a_block_that_comes_at_the_same_time(
     assert {r[0] for r in await pool.fetch("SELECT message_id FROM conversation_messages")} == shown
     ledger = [r[0] for r in await pool.fetch("SELECT message_id FROM drop_ledger")]
     assert (len(ledger), set(ledger)) == (len(hidden), hidden)
-    verdicts, _ = told(sorted(outputs, key=lambda o: o.fact.topic))
+    verdicts, _ = told(output.event for output in sorted(outputs, key=lambda o: o.event.topic))
     assert verdicts == dict.fromkeys(shown, "accepted") | dict.fromkeys(hidden, "dropped")
     assert await pool.fetchval("SELECT count(*) FROM blocked_contacts") == len(addresses)
 
@@ -164,7 +165,7 @@ async def test_one_block_given_twice_at_once_is_carried_out_once(pool: Pool) -> 
         command = block(number(n), 10)
         results = await asyncio.gather(*(applied(pool, commands.apply, [command]) for _ in range(2)))
         [first], [second] = results
-        assert (first.fact.ce_id, first.fact.value) == (second.fact.ce_id, second.fact.value)
+        assert (first.event.ce_id, first.event.value) == (second.event.ce_id, second.event.value)
 
     assert await pool.fetchval("SELECT count(*) FROM blocked_contacts") == 30
     assert await pool.fetchval("SELECT count(*) FROM audit_log") == 30

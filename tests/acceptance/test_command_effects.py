@@ -1,4 +1,4 @@
-"""Contract section 2, commands: what each of those that this version executes does, as topics and views show it."""
+"""Contract section 2, commands: the effect of each supported command, in topics and views."""
 
 from typing import Final
 
@@ -141,6 +141,7 @@ async def test_rule_2_configure_channel_makes_and_changes_a_channel(workspace: W
 
 
 async def test_rule_2_create_profile_always_makes_a_new_one(workspace: Workspace) -> None:
+    await give(workspace, "define_field", scope="profile", name="tier", type="number")
     one = await give(workspace, "create_profile", name="Ada", fields={"tier": 2}, issued_at=at(3), **by("anna"))
     two = await give(workspace, "create_profile", name="Ada")
     assert await give(workspace, "create_profile", name="Ada", profile_id="p-1") == {"profile_id": "p-1"}

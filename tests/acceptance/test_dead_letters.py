@@ -1,4 +1,4 @@
-"""What cannot be understood goes to dead.letters as it came, and holds nothing up."""
+"""A poison record goes to dead.letters as it came, and does not stop its partition."""
 
 import hashlib
 import json
@@ -82,3 +82,22 @@ async def test_a_dead_letter_above_512_kib_is_a_reference(workspace: Workspace) 
     [letter] = [out for out in await workspace.stage.everything() if out.key == key]
     assert letter.value == {"size": len(value), "sha256": hashlib.sha256(value).hexdigest()}
     assert breaches("dead.letters", letter.value) == []
+
+
+async def test_only_the_record_itself_counts_on_a_letter_that_its_header_names(workspace: Workspace) -> None:
+    stage, topic, key = workspace.stage, "messages.inbound", f"{workspace.id}:claims".encode()
+    query = "SELECT id, attempts FROM sluice.dead_letters WHERE (source_partition, source_offset) = ($1, $2)"
+
+    async def letter(value: bytes, *claims: object) -> Any:
+        headers = [("sluice_dead_letter_id", str(claim).encode()) for claim in claims]
+        [where] = await stage.publish(topic, (key, value), headers=headers)
+        await stage.applied()
+        return await stage.pool.fetchrow(f"{query} AND source_topic = $3", *where, topic)
+
+    first = await letter(b"{bad")
+    assert first["attempts"] == 1
+    forged = [await letter(value, first["id"]) for value in (b"{worse", b"", b"{bad ")]
+    assert [row["attempts"] for row in forged] == [1, 1, 1]
+    assert await letter(b"{bad", 4711, first["id"]) is None
+    found = await stage.pool.fetchrow("SELECT attempts, status FROM sluice.dead_letters WHERE id = $1", first["id"])
+    assert tuple(found) == (2, "new")

@@ -1,4 +1,4 @@
-"""Contract section 4, rules 3 and 5: how a send is dispatched, claimed and judged again, and where it goes."""
+"""Contract section 4, rules 3 and 5: dispatch, claims, repeated judging, and the target address."""
 
 from typing import Final
 
@@ -235,7 +235,7 @@ async def test_rule_4_5_a_send_to_an_unknown_number_or_address_makes_the_contact
     assert {row["address"] for row in await workspace.rows("contact_channels", state="inactive")} >= {
         PHONE,
         phone(1),
-        "eve@example.org",
+        "Eve@Example.org",
     }
     assert {row["contact_id"] for row in await workspace.rows("sends", status="dispatched")} == {
         row["contact_id"] for row in contacts

@@ -1,4 +1,4 @@
-"""The rules for inbound messages, one by one: facts in through topics, and what became of them in views and topics."""
+"""The rules for inbound messages, one by one: records in, views and topics out."""
 
 from datetime import datetime, timedelta
 from typing import Any

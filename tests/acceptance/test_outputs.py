@@ -1,4 +1,4 @@
-"""What leaves, as the contract promises it: headers, keys, columns, order, and what stands at rest."""
+"""Outputs as the contract promises them: headers, keys, columns, order, and the state of compacted topics at rest."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ COLUMNS: Final = {
     ),
     "sends.status": "workspace_id send_id contact_id status reason reasons attempt at actor revision",
     "workflows.control": "workspace_id run_id control step_id outcome reason contact_id at revision",
-    "commands.results": "workspace_id command_id command outcome reason changed",
+    "commands.results": "workspace_id command_id command outcome reason detail changed",
     "contacts.changes": (
         "workspace_id contact_id display_name first_name last_name country language email phone assignee avatar_url"
         " fields identities tags blocked profile_id conversation_status revision"
@@ -63,7 +63,7 @@ class Day:
         self.plain = ws.send("plain", to={"address": other}, at=at(30))
         self.held = ws.send("held", source="workflow", run_id="r2", step_id="s1", at=at(30))
         self.reject = ws.command("reject_send", send_id=self.held["send_id"])
-        self.facts = [
+        self.events = [
             ws.message("hello", at=at(0)),
             self.start,
             ws.event("step_requested", "r1", step_id="s1", action="add_tag", at=at(6)),
@@ -85,7 +85,7 @@ class Day:
         ]
 
     async def play(self) -> None:
-        for fact in self.facts:
+        for fact in self.events:
             await self.workspace.play(fact, headers=[("traceparent", traceparent(fact))])
 
     async def everything(self) -> dict[str, list[Published]]:
@@ -217,14 +217,16 @@ async def test_first_occurrences_are_in_order_per_key(workspace: Workspace) -> N
     assert len({out.head["ce_id"] for out in results}) == 1
 
 
-async def test_revisions_grow_with_every_new_fact_of_a_key(day: Day) -> None:
+async def test_revisions_grow_with_every_new_state_of_a_key(day: Day) -> None:
     everything = await day.everything()
     abouts = {"sends.status": "send_id", "workflows.control": "run_id", "messages.revised": "message_id"}
     for topic, about in abouts.items():
         revisions: dict[str, list[int]] = defaultdict(list)
         for out in _first(everything[topic]):
             revisions[out.value[about]].append(out.value["revision"])
-        assert all(sorted(set(found)) == found for found in revisions.values()), topic
+        # Several steps are answered in one state of a run; of sends and messages every fact is a new state.
+        once = topic != "workflows.control"
+        assert all(sorted(set(found) if once else found) == found for found in revisions.values()), topic
     held = [out.value["status"] for out in named(everything["sends.status"], send_id=day.held["send_id"])]
     assert held == ["held", "rejected"]
 

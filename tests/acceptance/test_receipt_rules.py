@@ -1,4 +1,4 @@
-"""Contract section 4, rule 6: how a send progresses from attempt to attempt, and what receipts do."""
+"""Contract section 4, rule 6: progress of a send from attempt to attempt, and the effect of receipts."""
 
 from datetime import timedelta
 from typing import Final
@@ -6,18 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from tests.acceptance.scenes import (
-    at,
-    become,
-    claim,
-    dispatched,
-    moment,
-    pass_time,
-    phone,
-    standing,
-    statuses,
-    told,
-)
+from tests.acceptance.scenes import at, become, claim, dispatched, moment, pass_time, phone, standing, statuses, told
 from tests.acceptance.stage import MISSING, Json, Workspace, now
 
 TEMPORARY: Final[Json] = {"error": {"code": "busy", "permanent": False}}

@@ -1,4 +1,4 @@
-"""The words of the contract: what exists from when on, and what event time is."""
+"""Section 1 of the contract: from when on workspaces and channels exist, and event time."""
 
 from datetime import datetime, timedelta
 

@@ -1,7 +1,8 @@
 """What the public views show of a workspace, in the reference model's words."""
 
 from collections.abc import Iterable
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -9,7 +10,20 @@ from asyncpg import Pool
 
 from tests.acceptance.people import person_of
 from tests.reference import Dropped, Shown, World
-from workers.runtime.batch import Output
+from tests.support.documented import statement
+from workers.records import Event
+
+VALUES: Final = """
+    SELECT c.cycle_start, n.name, s.value
+    FROM sluice.mac_counts c
+    CROSS JOIN unnest(array['time_zone', 'anchor_day', 'mac_block_effect', 'count_reactions']) AS n (name)
+    CROSS JOIN LATERAL (
+        SELECT s.value FROM sluice.settings_in_effect s
+        WHERE s.workspace_id = c.workspace_id AND s.channel_id IS NULL AND s.name = n.name
+            AND s.holds_from <= c.cycle_start
+        ORDER BY s.holds_from DESC LIMIT 1
+    ) AS s
+"""
 
 
 async def persons(pool: Pool, workspace_id: str) -> dict[UUID, str]:
@@ -20,10 +34,9 @@ async def persons(pool: Pool, workspace_id: str) -> dict[UUID, str]:
     return {contact_id: person_of(*identity) for contact_id, *identity in rows}
 
 
-async def seen(pool: Pool, workspace_id: str, silent: Iterable[str]) -> World:
-    """The workspace as the views show it; of the names in `silent` nothing is said."""
+async def seen(pool: Pool, workspace_id: str) -> World:
+    """The workspace as the views show it."""
     who = await persons(pool, workspace_id)
-    left_out = set(silent)
 
     async def rows(query: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in await pool.fetch(f"{query} WHERE workspace_id = $1", workspace_id)]
@@ -39,6 +52,7 @@ async def seen(pool: Pool, workspace_id: str, silent: Iterable[str]) -> World:
     contacts = await rows("SELECT contact_id, conversation_status, display_name FROM sluice.contact_overview")
     counts = await rows("SELECT cycle_start, cycle_end, active_contacts + adjustments AS active FROM sluice.mac_counts")
     proofs = await rows("SELECT cycle_start, contact_id, first_counted_at, first_message_id FROM sluice.mac_contacts")
+    values = await rows(VALUES)
     channels = await rows("SELECT contact_id, opted_out, connected_at FROM sluice.contact_channels")
     runs = await rows("SELECT run_id, contact_id, trigger, state, reason FROM sluice.workflow_runs")
     return World(
@@ -46,21 +60,30 @@ async def seen(pool: Pool, workspace_id: str, silent: Iterable[str]) -> World:
         dropped={id_: Dropped(who[contact], *rest) for id_, contact, *rest in dropped},
         blocked={who[contact]: (at, by) for contact, at, by in blocked},
         statuses={who[contact]: status for contact, status, _ in contacts},
-        names={who[contact]: name for contact, _, name in contacts if who[contact] not in left_out},
+        names={who[contact]: name for contact, _, name in contacts},
         opted_out={who[contact] for contact, out, _ in channels if out},
         connected={who[contact]: at for contact, _, at in channels if at is not None},
         counts={start: (end, active) for start, end, active in counts},
+        values={(start, name): msgspec.json.decode(value) for start, name, value in values},
         proofs={(start, who[contact]): (at, id_) for start, contact, at, id_ in proofs},
         runs={run_id: (who[contact], trigger, state, reason) for run_id, contact, trigger, state, reason in runs},
     )
 
 
-def told(outputs: Iterable[Output]) -> tuple[dict[UUID, str], dict[str, list[dict[str, Any]]]]:
+async def counted_again(pool: Pool, workspace_id: str) -> dict[datetime, int]:
+    """Active contacts by cycle, as a billing job counts them: by the SQL of the docs, as sluice_billing."""
+    count = statement("billing.md", "Count again").replace("'acme'", "$1")
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL ROLE sluice_billing")
+        return {start: active for _, start, active in await connection.fetch(count, workspace_id)}
+
+
+def told(facts: Iterable[Event]) -> tuple[dict[UUID, str], dict[str, list[dict[str, Any]]]]:
     """What a reader of the topics believes: the newest verdict of each message, and what each run's engine heard."""
     verdicts: dict[UUID, tuple[int, str]] = {}
     heard: dict[str, list[dict[str, Any]]] = {}
-    for output in outputs:
-        topic, value = output.fact.topic, msgspec.json.decode(output.fact.value or b"")
+    for fact in facts:
+        topic, value = fact.topic, msgspec.json.decode(fact.value or b"")
         if topic in ("messages.accepted", "messages.dropped", "messages.revised"):
             verdict = value["to"] if topic == "messages.revised" else topic.removeprefix("messages.")
             id_ = UUID(value["message_id"])

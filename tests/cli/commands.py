@@ -1,4 +1,4 @@
-"""Runs `sluice` as a user does: another process, an environment, a working folder, signals and exit codes."""
+"""Runs `sluice` as a user does: in another process, with an environment, a working folder, signals and exit codes."""
 
 import os
 import signal
@@ -72,6 +72,11 @@ class Running:
         """Waits until it ends by itself; its exit code."""
         return self._process.wait(START_S)
 
+    def peak_memory(self) -> float:
+        """The most memory it has had so far, in MB."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="utf-8")
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
     def kill(self) -> None:
         """An end without warning, if it has not ended yet."""
         if self._process.poll() is None:
@@ -80,7 +85,7 @@ class Running:
 
 
 class Sluice:
-    """The command in a folder of its own. Settings of whoever runs the tests are not its settings."""
+    """The command in a folder of its own. It does not inherit settings of the test process."""
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self.folder = folder

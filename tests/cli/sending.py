@@ -1,4 +1,4 @@
-"""Messages as a connector sends them, and what SQL shows of them; everything from the outside."""
+"""Sends messages as a connector does, and reads them with SQL; everything from outside."""
 
 import asyncio
 import time
@@ -38,10 +38,11 @@ def read_env(path: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in path.read_text(encoding="utf-8").splitlines())
 
 
-def send_with_librdkafka(bootstrap: str, count: int = 1) -> None:
+def send_with_librdkafka(bootstrap: str, count: int = 1, value: bytes | None = None) -> None:
+    """Sends messages, or `value` in their place."""
     producer = Producer({"bootstrap.servers": bootstrap})
     for _ in range(count):
-        producer.produce(TOPIC, key=KEY, value=message())
+        producer.produce(TOPIC, key=KEY, value=value or message())
     assert producer.flush(10) == 0
 
 

@@ -1,4 +1,4 @@
-"""`sluice dead-letters`: what an operator sees of records nobody understood, and sends through the front door again."""
+"""`sluice dead-letters`: lists poison records, and replays them through their input topic."""
 
 import json
 from datetime import timedelta
@@ -13,6 +13,7 @@ from schemas.topics import TOPICS
 from tests.acceptance.making import WHATSAPP, Maker, now
 from tests.cli.commands import Sluice
 from tests.cli.sending import KEY, TOPIC, message, shown
+from tests.support.batches import batch, record
 from tests.support.brokers import Broker
 from tests.support.databases import until
 from workers.errors import ExitCode
@@ -97,7 +98,7 @@ async def test_a_header_that_names_no_letter_makes_a_letter_of_its_own(
 async def test_what_was_not_kept_cannot_be_replayed(sluice: Sluice, pool: Pool, broker: Broker) -> None:
     await _letters(pool)
 
-    ended = sluice.run("dead-letters", "replay", "2", "3", "9")
+    ended = sluice.run("dead-letters", "replay", "2", "3", "9", "--json")
 
     assert ended.code == ExitCode.FAULT
     assert "too large to keep" in ended.out
@@ -132,7 +133,12 @@ async def test_content_is_shown_on_request_only(sluice: Sluice, pool: Pool) -> N
     assert "+4915112345678" in with_content
     assert "\x1b" not in with_content
     assert document["value_base64"] == "/w=="
-    assert sluice.run("dead-letters", "show", "9").code == ExitCode.SETUP
+
+
+async def test_a_letter_that_is_not_there_is_exit_code_1(sluice: Sluice) -> None:
+    ended = sluice.run("dead-letters", "show", "9")
+
+    assert (ended.code, ended.out, ended.err) == (ExitCode.FAULT, "", "sluice: there is no dead letter 9\n")
 
 
 async def test_dismissed_letters_are_no_news(sluice: Sluice, pool: Pool) -> None:
@@ -141,10 +147,22 @@ async def test_dismissed_letters_are_no_news(sluice: Sluice, pool: Pool) -> None
     assert [r["outcome"] for r in rows(sluice, "dismiss", "--reason", "utf", "--dry-run")] == ["would be dismissed"] * 2
     assert [row["id"] for row in rows(sluice)] == [1, 2, 3, 4]
     first = sluice.run("dead-letters", "dismiss", "--reason", "utf", "--limit", "1")
-    assert "--limit 1 allows; there may be more" in first.err
+    assert "--limit 1 is reached; there may be more" in first.err
+    listed = sluice.run("dead-letters", "list", "--limit", "2", "--json")
+    assert (len(json.loads(listed.out)), listed.err) == (2, "--limit 2 is reached; there may be more.\n")
+    assert sluice.run("dead-letters", "list", "--limit", "99").err == ""
     assert [row["id"] for row in rows(sluice, "dismiss", "--reason", "utf")] == [3]
     assert [row["id"] for row in rows(sluice)] == [2, 4]
     assert rows(sluice, "dismiss", "9", code=ExitCode.FAULT)[0]["reason"] == "there is no such dead letter"
+
+
+@pytest.mark.parametrize("command", ["list", "replay", "dismiss"])
+def test_letters_of_a_topic_that_there_is_not_are_refused(tmp_path: Path, command: str) -> None:
+    for topic in ("messages.inbuond", "dead.letters", ""):
+        ended = Sluice(tmp_path).run("dead-letters", command, "--topic", topic)
+
+        assert ended.code == ExitCode.SETUP, ended.out
+        assert f"--topic: {topic} is no input topic; expected any of messages.inbound, messages.outbound" in ended.err
 
 
 async def _letters(pool: Pool) -> None:
@@ -162,3 +180,21 @@ async def _letters(pool: Pool) -> None:
         KEY,
         b'{"text": "\x1b[2J"}',
     )
+
+
+async def test_a_record_with_a_mended_envelope_is_replayed_and_a_whole_batch_is_not(
+    sluice: Sluice, database: str, pool: Pool, broker: Broker
+) -> None:
+    unnamed = record(0, message(), headers=[(b"x-\xff\xfe", b"1")])
+    await broker.produce_batch(TOPIC, batch(0, unnamed, 1))
+    await broker.produce_batch(TOPIC, batch(0, b"\xff" * 20, 3))
+    with sluice.running("worker", "inbound") as running:
+        running.until_consuming()
+        await until(pool, "SELECT count(*) = 2 FROM sluice.dead_letters")
+        first, second = rows(sluice, "replay", "1", "2", code=ExitCode.FAULT)
+        assert (first["outcome"], second["outcome"]) == ("replayed", "not replayed")
+        assert "whole batch" in second["reason"]
+        await broker.caught_up(pool, TOPIC)
+        assert running.stop().code == ExitCode.CLEAN
+    assert await shown(database) == 1
+    assert await pool.fetchval("SELECT next_offset FROM sluice.partition_progress WHERE partition = 0") == 5

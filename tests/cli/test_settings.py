@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from workers.app.settings import load_settings
 from workers.errors import ExitCode, SettingsError
-from workers.settings import load_settings
 
 KEY = "0123456789abcdef" * 4
 SECRET = "geheim"  # noqa: S105 - nobody's
 
 REFUSED: list[tuple[dict[str, str], str]] = [
-    ({"SLUICE_DATABASE_ULR": "x"}, "SLUICE_DATABASE_ULR is no setting of Sluice"),
+    ({"SLUICE_DATABASE_ULR": "x"}, "SLUICE_DATABASE_ULR is no setting of Sluice: is SLUICE_DATABASE_URL meant?"),
+    ({"SLUICE_COLOUR": "x"}, "SLUICE_COLOUR is no setting of Sluice: see docs/settings.md"),
     ({"SLUICE_DATABASE_URL": f"mysql://u:{SECRET}@h/d"}, "SLUICE_DATABASE_URL: must be a libpq URL"),
     ({"SLUICE_DATABASE_URL": f"postgresql://u:a#{SECRET}@h/d"}, "percent-encoded"),
     ({"SLUICE_DATABASE_URL": f"postgresql://u:a?{SECRET}@h/d"}, "percent-encoded"),
@@ -41,6 +42,7 @@ REFUSED: list[tuple[dict[str, str], str]] = [
         "in clear",
     ),
     ({"SLUICE_KAFKA_KEY_FILE": "key.pem"}, "must be set together"),
+    ({"SLUICE_KAFKA_CA_FILE": "ca.pem"}, "SLUICE_KAFKA_SECURITY_PROTOCOL does not speak TLS"),
     ({"SLUICE_FETCH_MAX_WAIT_MS": "5000", "SLUICE_SESSION_TIMEOUT_MS": "6000"}, "SLUICE_FETCH_MAX_WAIT_MS"),
 ]
 

@@ -1,4 +1,4 @@
-"""`sluice migrate`, `topics`, `worker` and what looks, against servers that somebody else runs."""
+"""`sluice migrate`, `topics`, `worker` and the commands that read, against external servers."""
 
 import asyncio
 import json
@@ -50,7 +50,7 @@ async def test_sigterm_under_load_ends_it_in_time_with_nothing_half_done(
     assert ended.seconds < STOP_S
     applied = await pool.fetchval("SELECT sum(next_offset)::int FROM sluice.partition_progress")
     assert applied == await shown(database) < 8_000
-    assert await pool.fetchval("SELECT count(*) FROM sluice_core.owed") == 0
+    assert await pool.fetchval("SELECT count(*) FROM sluice_core.batch_outbox") == 0
     assert len(await broker.read_all("messages.accepted")) == applied
     assert "Traceback" not in ended.err
 
@@ -96,11 +96,11 @@ async def test_from_nothing_to_a_counted_message(
 def _reports_are_right(sluice: Sluice) -> None:
     status = _json(sluice, "status")
     assert sum(row["next_offset"] for row in status["progress"] if row["topic"] == TOPIC) == 2
-    assert {row["what"]: row["count"] for row in status["waiting"]}["owed batches"] == 0
+    assert {row["what"]: row["count"] for row in status["waiting"]}["unpublished batches"] == 0
     assert _json(sluice, "holds") == []
     assert [row["active_contacts"] for row in _json(sluice, "mac")] == [1]
     assert "acme" in sluice.run("mac", "--workspace", "acme").out
-    assert _json(sluice, "mac", "--workspace", "nobody") == []
+    assert sluice.run("mac", "--workspace", "nobody").code == ExitCode.FAULT
     assert sluice.run("holds").out == "Nothing is held.\n"
 
 
@@ -119,7 +119,13 @@ async def test_topics_are_made_once_and_what_is_set_otherwise_is_told(
     first = sluice.run("topics", "--json", "--partitions", "1")
     assert json.loads(first.out) == {"created": list(TOPICS), "wrong": {}}
     again = sluice.run("topics")
-    assert (again.code, again.out) == (ExitCode.CLEAN, "all topics are there, set as they should be\n")
+    assert (again.code, again.out) == (ExitCode.CLEAN, "all topics exist, with the right settings\n")
+
+    others = sluice.run("topics", "--partitions", "3", "--replication", "2")
+    assert others.code == ExitCode.SETUP
+    assert f"{TOPIC}: partitions is 1, expected 3" in others.out
+    assert f"{TOPIC}: replication is 1, expected 2" in others.out
+    assert sluice.run("topics", "--partitions", "1", "--replication", "1").code == ExitCode.CLEAN
 
     await _configure(kafka_server.bootstrap, prefix + TOPIC, {"retention.ms": "1000"})
     wrong = sluice.run("topics")

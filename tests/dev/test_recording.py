@@ -1,4 +1,4 @@
-"""The recorded day: readable where it must be, unreadable where it says so, and the same whenever it is made."""
+"""The recorded day: valid and invalid records as declared, and the same in every recording."""
 
 import gzip
 import json
@@ -14,23 +14,20 @@ import phonenumbers
 import pytest
 
 from schemas import decoding
-from schemas.commands import (
-    BlockContact,
-    ConfirmSend,
-    InvalidCommand,
-    RejectSend,
-    TargetCommand,
-    UnblockContact,
-)
+from schemas.actors import TargetCommand
+from schemas.commands import InvalidCommand
+from schemas.contact_commands import BlockContact, UnblockContact
 from schemas.decoding import BadRecord
 from schemas.inbound import InboundMessage
 from schemas.sends import SendRequest
+from schemas.settings_commands import ConfirmSend, RejectSend
 from schemas.topics import INPUTS
 from schemas.workflow_events import RunStarted
-from workers.dev import record_day, recording
-from workers.dev.day import DAY_START
-from workers.dev.day.cast import Person
-from workers.dev.day.stage import BARRIERS
+from tools import record_day
+from tools.day import DAY_START
+from tools.day.cast import Person
+from tools.day.stage import BARRIERS
+from workers.dev import recording
 from workers.dev.recording import DAY, Barrier, Recorded, open_day
 
 DECODERS: dict[str, Callable[[bytes | None], Any]] = {

@@ -1,7 +1,7 @@
 """What the database remembers of everything that was ever committed, for the oracle: triggers on the engine's tables.
 
 The engine forgets what it has published; these tables do not. They say what happened, commit by commit: which offsets
-each transaction applied, and which facts it owed.
+each transaction applied, and which events it stored.
 """
 
 from typing import Final, NamedTuple
@@ -9,21 +9,21 @@ from uuid import UUID
 
 from asyncpg import Pool
 
-from workers.store import owed
+from workers.store import batch_outbox
 
 _TABLES: Final = """
 CREATE SCHEMA audit;
 CREATE TABLE audit.steps (n bigserial, topic text, partition int, first bigint, next bigint);
-CREATE TABLE audit.owed (n bigserial, topic text, partition int, next_offset bigint, outputs bytea);
+CREATE TABLE audit.batch_outbox (n bigserial, topic text, partition int, next_offset bigint, events bytea);
 CREATE TABLE audit.facts (n bigserial, topic text, key bytea, value bytea, ce_id uuid);
 CREATE FUNCTION audit.step() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO audit.steps (topic, partition, first, next)
     VALUES (new.topic, new.partition, old.next_offset, new.next_offset);
     RETURN NULL;
 END $$;
-CREATE FUNCTION audit.owe() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    INSERT INTO audit.owed (topic, partition, next_offset, outputs)
-    VALUES (new.topic, new.partition, new.next_offset, new.outputs);
+CREATE FUNCTION audit.batch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO audit.batch_outbox (topic, partition, next_offset, events)
+    VALUES (new.topic, new.partition, new.next_offset, new.events);
     RETURN NULL;
 END $$;
 CREATE FUNCTION audit.fact() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -32,7 +32,7 @@ CREATE FUNCTION audit.fact() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 END $$;
 CREATE TRIGGER audit AFTER UPDATE OF next_offset ON sluice_core.progress
     FOR EACH ROW WHEN (old.next_offset IS DISTINCT FROM new.next_offset) EXECUTE FUNCTION audit.step();
-CREATE TRIGGER audit AFTER INSERT ON sluice_core.owed FOR EACH ROW EXECUTE FUNCTION audit.owe();
+CREATE TRIGGER audit AFTER INSERT ON sluice_core.batch_outbox FOR EACH ROW EXECUTE FUNCTION audit.batch();
 CREATE TRIGGER audit AFTER INSERT ON sluice_core.outbox FOR EACH ROW EXECUTE FUNCTION audit.fact();
 """
 
@@ -68,14 +68,14 @@ async def steps(pool: Pool) -> list[Step]:
 
 
 async def facts(pool: Pool) -> list[Told]:
-    """Everything that was ever owed, in the order of each source."""
+    """Every event that was ever in the outbox, in the order of each source."""
     batches = await pool.fetch(
-        "SELECT topic, partition, outputs FROM audit.owed ORDER BY topic, partition, next_offset, n"
+        "SELECT topic, partition, events FROM audit.batch_outbox ORDER BY topic, partition, next_offset, n"
     )
     told = [
         Told((batch["topic"], batch["partition"]), m.topic, m.key, m.value, m.ce_id)
         for batch in batches
-        for m in owed.unpack(batch["outputs"])
+        for m in batch_outbox.unpack(batch["events"])
     ]
     jobs = await pool.fetch("SELECT topic, key, value, ce_id FROM audit.facts ORDER BY n")
     return told + [Told(("outbox", 0), *row) for row in jobs]

@@ -1,4 +1,4 @@
-"""Ledger books under load: many small scenes at once on one cluster, each with a database and topics of its own."""
+"""Ledger books under load: many small scenes at once on one cluster, each with its own database and topics."""
 
 import asyncio
 import uuid
@@ -21,7 +21,7 @@ from workers.errors import ExitCode
 _KEYS: Final = 60
 _PORTION: Final = 40
 _FIRST: Final = 1_000
-_LEFT: Final = "SELECT count(*) FROM sluice_core.owed"
+_LEFT: Final = "SELECT count(*) FROM sluice_core.batch_outbox"
 
 
 @dataclass

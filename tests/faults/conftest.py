@@ -3,6 +3,7 @@
 cluster     Apache Kafka, shared by the run. A test that kills it starts it again
 book        a `Stage` for the ledger book's worker: small enough to see through, no natural keys
 everything  a `Stage` for every worker, with all topics
+usual       as `everything`, with settings as they are by default and a database that remembers no more than it has to
 quiet_world   what the views show after `traffic` without any fault
 """
 
@@ -80,6 +81,12 @@ async def book(database: str, ours: Broker, tmp_path: Path) -> AsyncIterator[Sta
 @pytest.fixture
 async def everything(database: str, ours: Broker, tmp_path: Path) -> AsyncIterator[Stage]:
     async with stage(database, ours, tmp_path, tuple(TOPICS)) as set_:
+        yield set_
+
+
+@pytest.fixture
+async def usual(database: str, ours: Broker, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with stage(database, ours, tmp_path, tuple(TOPICS), audited=False) as set_:
         yield set_
 
 

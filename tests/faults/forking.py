@@ -20,7 +20,12 @@ from tests.faults import process
 from tests.faults.process import Fault, WorkerProcess
 from tests.support.brokers import Broker
 
-_LOADED: Final = ("tests.faults.process", "tests.runtime.ledgerbook", "tests.support.processes", "workers.plans")
+_LOADED: Final = (
+    "tests.faults.process",
+    "tests.runtime.ledgerbook",
+    "tests.support.processes",
+    "workers.app.composition",
+)
 
 
 class _Forked:

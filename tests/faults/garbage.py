@@ -1,4 +1,4 @@
-"""Records that nobody understands, of many kinds: each is made from a good record of the same topic."""
+"""Poison records of many kinds: each is made from a good record of the same topic."""
 
 import random
 from collections.abc import Callable
@@ -12,10 +12,10 @@ Kind = Callable[[Json, random.Random], bytes | None]
 
 _MOMENT: Final = {
     "messages.inbound": "received_at",
-    "messages.outbound": "requested_at",
+    "messages.outbound": "send_id",
     "messages.receipts": "at",
     "workflows.events": "at",
-    # A command whose head can be read is refused and not a dead letter: what is wrong must be in its head.
+    # A command or send whose head can be read is refused and not a dead letter: what is wrong must be in its head.
     "contacts.commands": "command_id",
 }
 _ID: Final = {
@@ -27,7 +27,7 @@ _ID: Final = {
 }
 _WORD: Final = {
     "messages.inbound": "channel",
-    "messages.outbound": "source",
+    "messages.outbound": "send_id",
     "messages.receipts": "status",
     "workflows.events": "event",
     "contacts.commands": "command",
@@ -100,7 +100,7 @@ KINDS: Final[dict[str, Kind]] = {
     "no such day": lambda good, dice: _moment(
         good,
         dice.choice(
-            [b'"2026-02-30T00:00:00Z"', b'"0000-01-01T00:00:00Z"', b'"9999-12-31T23:59:59Z"', b'"1969-12-31T23:59:59Z"']
+            [b'"2026-02-30T00:00:00Z"', b'"0000-01-01T00:00:00Z"', b'"9999-12-31T23:59:59Z"', b'"1999-12-31T23:59:59Z"']
         ),
     ),
     "no offset": lambda good, _: _moment(good, b'"2026-02-01T00:00:00"'),

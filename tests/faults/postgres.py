@@ -1,4 +1,4 @@
-"""A PostgreSQL of a test's own, durable, which may be ended without warning and run out of space."""
+"""A durable PostgreSQL for one test, which the test may kill or fill up."""
 
 import shutil
 import tempfile

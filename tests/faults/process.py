@@ -1,9 +1,10 @@
 """Workers as processes of their own, which a test may pause, kill and start again.
 
-`python -m tests.faults.process PLAN` runs what `sluice worker PLAN` runs (`book`: the ledger book's worker; several
-names: with commas between them), told by the same SLUICE_… variables, and brings a fault upon itself where FAULT_AT
-says so: see `Fault`. FAULT_HURRY: jobs and tails run so often, in seconds. FAULT_PATIENCE: so long the database bears
-transactions that stand still (`300s`). FAULT_DEADLINE: the seconds in which a publication must be acknowledged.
+`python -m tests.faults.process PLAN` runs what `sluice worker PLAN` runs (`book`: the ledger book's worker; `deadly`:
+the same, but a number ends its process at once, without a word, and another keeps it computing for ever; several names:
+with commas between them), told by the same SLUICE_… variables, and brings a fault upon itself where FAULT_AT says so:
+see `Fault`. FAULT_HURRY: jobs and compaction repair run so often, in seconds. FAULT_PATIENCE: so long the database
+bears transactions that stand still (`300s`). FAULT_DEADLINE: the seconds in which a publication must be acknowledged.
 FAULT_CLOCK: a clock that jumps, see tests/faults/clocks.py.
 """
 
@@ -134,7 +135,7 @@ class WorkerProcess:
         return await self.ended(timeout_s)
 
     def tail(self) -> str:
-        """The end of the log, for whoever reads a failure."""
+        """The end of the log, for the report of a failure."""
         return self.log.read_text(encoding="utf-8", errors="replace")[-4_000:]
 
 
@@ -179,9 +180,10 @@ class _Trigger:
 
     def watch_statements(self) -> None:
         """Every statement is told of when it has been answered, and before the next one is sent."""
-        from asyncpg import Connection, connection
+        import asyncpg
+        from asyncpg import Connection
 
-        connect: Callable[..., Awaitable[Any]] = connection.connect
+        connect: Callable[..., Awaitable[Any]] = asyncpg.connect
         copy: Callable[..., Awaitable[str]] = Connection.copy_records_to_table
         timed = Connection._time_and_log  # noqa: SLF001 - loggers themselves are called later
 
@@ -201,7 +203,7 @@ class _Trigger:
             self.answered("COPY")
             return result
 
-        connection.connect = watched
+        asyncpg.connect = watched  # the pool asks for it by this name each time
         Connection._time_and_log = asked  # type: ignore[method-assign, assignment]  # noqa: SLF001
         Connection.copy_records_to_table = copied  # type: ignore[method-assign]
 
@@ -222,13 +224,30 @@ class _Trigger:
         AIOKafkaProducer.send_batch = watched  # type: ignore[method-assign]
 
 
+DEADLY: Final = 666
+ENDLESS: Final = 667
+
+
+async def _deadly(tx: Any, batch: Any) -> Any:
+    from tests.runtime.ledgerbook import apply
+
+    outputs = await apply(tx, batch)
+    if any(record.value == DEADLY for record in batch.records):
+        os._exit(9)
+    while any(record.value == ENDLESS for record in batch.records):
+        pass
+    return outputs
+
+
 def _plan(name: str) -> Any:
     from tests.runtime.ledgerbook import OUTPUT, TOPIC, spec_of
-    from workers.plans import plan_of
-    from workers.runtime.supervisor import Plan
+    from workers.app.composition import plan_of
+    from workers.app.supervisor import Plan
 
     if name == "book":
         return Plan([spec_of()], publishes=False, topics=(TOPIC, OUTPUT, "dead.letters"))
+    if name == "deadly":
+        return Plan([spec_of(_deadly)], publishes=False, topics=(TOPIC, OUTPUT, "dead.letters"))
     plan = plan_of(name.split(","))
     hurry = os.environ.get("FAULT_HURRY")
     if hurry is None:
@@ -240,12 +259,12 @@ def _plan(name: str) -> Any:
 
 def main(plan: str) -> ExitCode:
     """The process."""
-    from workers.runtime import supervisor
+    from workers.app import supervisor
+    from workers.app.settings import load_settings
     from workers.runtime.ports import Probe, no_probe
-    from workers.settings import load_settings
 
     settings = load_settings()
-    _bear(os.environ.get("FAULT_PATIENCE"))
+    _failed_with(os.environ.get("FAULT_PATIENCE"))
     _hasten(os.environ.get("FAULT_DEADLINE"))
     bend(os.environ.get("FAULT_CLOCK"))
     fault = Fault.told()
@@ -258,7 +277,7 @@ def main(plan: str) -> ExitCode:
     return supervisor.main(settings, _plan(plan), probe=probe)
 
 
-def _bear(patience: str | None) -> None:
+def _failed_with(patience: str | None) -> None:
     from workers.store import pool
 
     if patience is not None:
@@ -267,7 +286,7 @@ def _bear(patience: str | None) -> None:
 
 
 def _hasten(deadline: str | None) -> None:
-    from workers.runtime.producer import KafkaOutput
+    from workers.kafka.producer import KafkaOutput
 
     if deadline is not None:
         defaults: dict[str, Any] = KafkaOutput.__init__.__kwdefaults__ or {}

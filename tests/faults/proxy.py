@@ -1,4 +1,4 @@
-"""A TCP proxy that treats what goes through it badly: late, in crumbs, not at all in one direction, or cut off."""
+"""A TCP proxy that damages connections: delays, tiny pieces, one silent direction, cuts."""
 
 import asyncio
 import socket
@@ -125,7 +125,7 @@ class Proxy:
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            # Whoever hangs up ends the connection; half-closed ones are of no use to either protocol.
+            # One side that closes ends the connection; neither protocol uses half-closed ones.
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Where a fault test plays: a database that remembers everything, topics of its own, and worker processes."""
+"""The stage of a fault test: a database that records everything, topics, and worker processes."""
 
 import signal
 from collections.abc import AsyncIterator, Sequence
@@ -79,13 +79,18 @@ class Stage:
         assert_same(await world(self.pool), expected)
 
     def told(self) -> str:
-        """The ends of all logs, for whoever reads a failure."""
+        """The ends of all logs, for the report of a failure."""
         return "\n\n".join(f"{one.log.name} (code {one.code}):\n{one.tail()}" for one in self.started)
 
 
 @asynccontextmanager
-async def stage(database: str, broker: Broker, logs: Path, topics: Sequence[str]) -> AsyncIterator[Stage]:
-    """A stage with these topics, inputs in twelve partitions; what is left of its processes is killed at the end."""
+async def stage(
+    database: str, broker: Broker, logs: Path, topics: Sequence[str], *, audited: bool = True
+) -> AsyncIterator[Stage]:
+    """A stage with these topics, inputs in twelve partitions; what is left of its processes is killed at the end.
+
+    `audited`: the database remembers everything, and polls are small. Otherwise both are as users have them.
+    """
     await _create(broker, topics)
     environment = {
         "SLUICE_DATABASE_URL": database,
@@ -93,12 +98,13 @@ async def stage(database: str, broker: Broker, logs: Path, topics: Sequence[str]
         "SLUICE_TOPIC_PREFIX": broker.topic_prefix,
         "SLUICE_GROUP_PREFIX": broker.group_prefix,
         "SLUICE_SESSION_TIMEOUT_MS": str(SESSION_MS),
-        "SLUICE_POLL_RECORDS": "200",
-        "SLUICE_FETCH_MAX_WAIT_MS": "20",
         "SLUICE_LOG_LEVEL": "info",
     }
+    if audited:
+        environment |= {"SLUICE_POLL_RECORDS": "200", "SLUICE_FETCH_MAX_WAIT_MS": "20"}
     async with pool_of(database, name="test", max_size=4) as pool:
-        await audit.install(pool)
+        if audited:
+            await audit.install(pool)
         set_ = Stage(database, pool, broker, logs, environment)
         try:
             yield set_

@@ -1,4 +1,4 @@
-"""The broker dies and comes back, or stands still and wakes up, under the whole traffic."""
+"""The broker dies and comes back, or is paused and wakes up, under the whole traffic."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,7 +13,7 @@ from tests.faults.world import World
 from tests.support.databases import until
 from tests.support.kafka import KafkaServer
 from workers.errors import ExitCode
-from workers.runtime.tasks import ended
+from workers.tasks import ended
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
@@ -39,7 +39,7 @@ async def test_workers_bear_a_broker_that_is_killed(
                 return
         await asyncio.to_thread(cluster.start)
 
-    await bear(everything, workers, killed)
+    await failed_with(everything, workers, killed)
     await everything.assert_as_without_faults(quiet_world)
 
 
@@ -63,13 +63,13 @@ async def test_workers_bear_a_broker_that_stands_still_and_wakes_up(
         cluster.wake()
 
     try:
-        await bear(everything, workers, stopped)
+        await failed_with(everything, workers, stopped)
     finally:
         cluster.wake()
     await everything.assert_as_without_faults(quiet_world)
 
 
-async def bear(stage: Stage, count: int, meanwhile: Callable[[str], Awaitable[None]]) -> None:
+async def failed_with(stage: Stage, count: int, meanwhile: Callable[[str], Awaitable[None]]) -> None:
     """The whole traffic, with so many workers, which stop at its end."""
     await stage.start_ready(count=count, FAULT_DEADLINE=_DEADLINE_S)
     async with replaced(stage):
@@ -89,7 +89,7 @@ async def everybody_began(stage: Stage) -> None:
 
 @asynccontextmanager
 async def replaced(stage: Stage) -> AsyncIterator[None]:
-    """Whoever is fenced is replaced: a broker that wakes up has given everybody's partitions to everybody else."""
+    """Replaces fenced workers: a broker that wakes up has assigned all partitions to other members."""
     replacing = asyncio.create_task(_replace(stage))
     try:
         yield

@@ -1,4 +1,4 @@
-"""A thousand records that nobody understands among ten thousand good ones: they hold nothing up and nothing is lost."""
+"""A thousand poison records among ten thousand good ones: no partition stops and no record is lost."""
 
 import asyncio
 import hashlib
@@ -17,7 +17,7 @@ from tests.acceptance.making import Json, Maker, key_of, topic_of
 from tests.faults.garbage import KINDS
 from tests.faults.stage import Stage
 from tests.support.brokers import Read, Sent
-from workers.runtime.line import LIMIT, WINDOW
+from workers.runtime.bad_record_limit import BAD_RECORD_LIMIT, WINDOW
 
 pytestmark = pytest.mark.kafka
 
@@ -192,7 +192,7 @@ async def _produced(stage: Stage, wires: Sequence[Wire]) -> dict[Place, Wire]:
 def _assert_never_close_to_the_limit(bad: dict[Place, Wire]) -> None:
     for _, places in groupby(sorted(bad), key=lambda place: place[:2]):
         offsets = [offset for _, _, offset in places]
-        assert all(b - a >= WINDOW for a, b in zip(offsets, offsets[LIMIT - 1 :], strict=False))
+        assert all(b - a >= WINDOW for a, b in zip(offsets, offsets[BAD_RECORD_LIMIT - 1 :], strict=False))
 
 
 async def _assert_letters(stage: Stage, bad: dict[Place, Wire]) -> None:

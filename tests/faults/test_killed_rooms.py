@@ -1,4 +1,4 @@
-"""SIGKILL after every single statement of a real worker's transaction: either all of a poll has happened or nothing."""
+"""SIGKILL after every single statement of a real worker's transaction: the poll is applied completely or not at all."""
 
 import asyncio
 import signal
@@ -20,8 +20,8 @@ from tests.faults.world import World, assert_same, world
 from tests.support.brokers import PATIENCE_S, Broker
 from tests.support.databases import Databases
 from tests.support.kafka import KafkaServer
-from workers.plans import WORKERS
-from workers.runtime.tasks import ended
+from workers.app.composition import WORKERS
+from workers.tasks import ended
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
@@ -92,7 +92,7 @@ async def prepare(set_: Stage, parts: Sequence[Facts]) -> None:
 
 
 async def deaths(set_: Stage, room: str) -> int:
-    """Kills the room after its first statement, the next one after the second, until one outlives its poll."""
+    """Kills the worker after its first statement, the next one after the second, until one completes its poll."""
     topics = sorted(WORKERS[room].specs[0].decoders)
     for number in count(1):
         victim = await set_.fork(room, fault=Fault("statement", number))

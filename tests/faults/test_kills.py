@@ -1,7 +1,7 @@
 """SIGKILL at every named point of the commit order, and what the next owner makes of it.
 
 What is durable at each point, and what repeats, is the table in docs/delivery.md; here is the law behind it: whatever
-was owed at a death is published again, and nothing else.
+was in the outbox at a death is published again, and nothing else.
 """
 
 import signal
@@ -17,7 +17,7 @@ from tests.faults.stage import Stage
 from tests.runtime import ledgerbook
 from tests.runtime.ledgerbook import OUTPUT, TOPIC
 from tests.support.databases import until
-from workers.store import owed
+from workers.store import batch_outbox
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 
@@ -28,14 +28,14 @@ LARGE: Final = [(b"k%d" % value + b"." * 100_000, b"%d" % value) for value in VA
 APPLIED: Final = "SELECT count(*) >= $1 FROM book"
 
 Facts = Counter[UUID]
-State = Literal["untouched", "owed", "half published", "published", "settled"]
+State = Literal["untouched", "unpublished", "half published", "published", "deleted"]
 
 
 class Remains(NamedTuple):
-    """What a dead worker left: values applied, facts owed in the database, facts on the topic."""
+    """What a dead worker left: applied values, outbox rows, events on the topic."""
 
     applied: list[int]
-    owed: Facts
+    unpublished: Facts
     published: Facts
 
 
@@ -51,18 +51,18 @@ async def killed(stage: Stage, victim: WorkerProcess) -> Remains:
 
 
 async def remains(stage: Stage) -> Remains:
-    outputs = await stage.pool.fetch("SELECT outputs FROM sluice_core.owed")
-    owing = Counter(message.ce_id for row in outputs for message in owed.unpack(row["outputs"]))
+    outputs = await stage.pool.fetch("SELECT events FROM sluice_core.batch_outbox")
+    waiting = Counter(message.ce_id for row in outputs for message in batch_outbox.unpack(row["events"]))
     shown = Counter(UUID((r.header("ce_id") or b"").decode()) for r in await stage.broker.read_all(OUTPUT))
-    return Remains(await ledgerbook.rows(stage.pool), owing, shown)
+    return Remains(await ledgerbook.rows(stage.pool), waiting, shown)
 
 
 async def finish(stage: Stage, values: list[int]) -> Remains:
     """A worker without faults does the rest."""
-    heir = await stage.fork("book")
-    await heir.has_logged("ready")
+    after_crash = await stage.fork("book")
+    await after_crash.has_logged("ready")
     await stage.broker.caught_up(stage.pool, TOPIC)
-    assert await heir.stop() == 0
+    assert await after_crash.stop() == 0
     assert await ledgerbook.rows(stage.pool) == values
     await oracle.assert_applied_once(stage.pool, stage.broker, [TOPIC])
     oracle.assert_told(await audit.facts(stage.pool), {OUTPUT: await stage.broker.read_all(OUTPUT)})
@@ -70,8 +70,8 @@ async def finish(stage: Stage, values: list[int]) -> Remains:
 
 
 def assert_repeated(before: Remains, after: Remains) -> None:
-    """What was owed is published, once more or at last; what was never applied, for the first time; nothing else."""
-    known = before.published + before.owed
+    """The outbox is published, perhaps again; then records that were not applied; nothing else."""
+    known = before.published + before.unpublished
     assert after.published == known + Counter(after.published.keys() - known.keys())
 
 
@@ -82,11 +82,11 @@ async def assert_left(stage: Stage, left: Remains, state: State) -> None:
         assert not left.applied
     else:
         assert left.applied
-    if state in ("untouched", "settled"):
-        assert not left.owed
+    if state in ("untouched", "deleted"):
+        assert not left.unpublished
     else:
-        assert left.owed
-    if state in ("untouched", "owed"):
+        assert left.unpublished
+    if state in ("untouched", "unpublished"):
         assert not left.published
     elif state == "half published":
         assert 0 < len(left.published) < len(facts)
@@ -102,16 +102,16 @@ async def assert_left(stage: Stage, left: Remains, state: State) -> None:
         (Fault("statement", 2), "untouched"),
         (Fault("applied"), "untouched"),
         (Fault("before_commit"), "untouched"),
-        (Fault("committed"), "owed"),
-        (Fault("sending"), "owed"),
+        (Fault("committed"), "unpublished"),
+        (Fault("sending"), "unpublished"),
         (Fault("acknowledged"), "half published"),
         (Fault("published"), "published"),
         (Fault("offsets_committed"), "published"),
-        (Fault("settled"), "settled"),
+        (Fault("published_deleted"), "deleted"),
     ],
     ids=named,
 )
-async def test_a_killed_worker_has_lost_nothing_and_what_it_owed_repeats(
+async def test_a_killed_worker_has_lost_nothing_and_its_unpublished_events_repeat(
     book: Stage, fault: Fault, state: State
 ) -> None:
     records = LARGE if state == "half published" else RECORDS
@@ -124,11 +124,11 @@ async def test_a_killed_worker_has_lost_nothing_and_what_it_owed_repeats(
 @pytest.mark.parametrize(
     ("fault", "state"),
     [
-        (Fault("leases_taken"), "owed"),
+        (Fault("leases_taken"), "unpublished"),
         (Fault("sending", 8), "half published"),
         (Fault("repeated", 1), "half published"),
         (Fault("repeated", 3), "half published"),
-        (Fault("owed_published"), "settled"),
+        (Fault("outbox_published"), "deleted"),
     ],
     ids=named,
 )
@@ -137,7 +137,7 @@ async def test_an_heir_killed_while_taking_over_leaves_the_rest_to_the_next(
 ) -> None:
     await book.broker.produce(TOPIC, RECORDS)
     first = await killed(book, await book.fork("book", fault=Fault("committed")))
-    await assert_left(book, first, "owed")
+    await assert_left(book, first, "unpublished")
     second = await killed(book, await book.fork("book", fault=fault))
     await assert_left(book, second, state)
     assert_repeated(second, await finish(book, VALUES))
@@ -160,5 +160,5 @@ async def test_a_worker_killed_while_handing_over_loses_nothing(book: Stage, poi
         left = await killed(book, newcomer)
     assert left.applied == VALUES
     if point == "handed_over":
-        assert not left.owed
+        assert not left.unpublished
     assert_repeated(left, await finish(book, VALUES))

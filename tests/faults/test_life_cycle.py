@@ -1,4 +1,4 @@
-"""How worker processes begin, share and end: `sluice worker all`, on real servers."""
+"""How worker processes start, share partitions and end: `sluice worker all`, on real servers."""
 
 import asyncio
 import os
@@ -19,11 +19,12 @@ from structlog.testing import capture_logs
 
 from tests.acceptance.making import Maker, key_of
 from tests.cli.commands import SLUICE, STOP_S
-from tests.faults.process import WorkerProcess
+from tests.faults.process import ENDLESS, WorkerProcess
 from tests.faults.proxy import proxy, socket_of, through
 from tests.faults.stage import Stage
 from tests.faults.traffic import INPUTS
-from tests.runtime.ledgerbook import OUTPUT, TOPIC, book, rows, spec_of
+from tests.runtime.ledgerbook import OUTPUT, TOPIC, rows, spec_of
+from tests.runtime.ledgerbook import book as book_table
 from tests.support.brokers import Broker
 from tests.support.databases import until
 from tests.support.kafka import KafkaServer
@@ -37,6 +38,9 @@ BEFORE_THE_SESSION_ENDS_S: Final = 20.0
 SHARED: Final = """
     SELECT count(*) = 12 AND bool_or(owner LIKE ($2::text[])[1]) AND bool_or(owner LIKE ($2::text[])[2])
     FROM sluice_core.progress WHERE topic = $1 AND lease IS NOT NULL
+"""
+STANDS_STILL: Final = """
+    SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'
 """
 BLOCKED: Final = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE $1"
 
@@ -77,19 +81,19 @@ async def test_a_signal_under_load_ends_it_cleanly_and_the_heir_need_not_wait(
 
     applied = await _applied(everything)
     assert 1_000 < sum(applied.values()) < 20_000
-    assert await everything.pool.fetchval("SELECT count(*) FROM sluice_core.owed") == 0
+    assert await everything.pool.fetchval("SELECT count(*) FROM sluice_core.batch_outbox") == 0
     assert await everything.pool.fetchval("SELECT count(*) FROM sluice.partition_progress WHERE owner IS NOT NULL") == 0
     group = f"{everything.broker.group_prefix}-inbound"
     assert await everything.broker.committed(group, TOPIC) == applied
     ids = Counter(fact.header("ce_id") for fact in await everything.broker.read_all(OUTPUT))
     assert (len(ids), set(ids.values())) == (sum(applied.values()), {1})
 
-    heir = await sluice(everything, "worker", "all", SESSION_TIMEOUT_MS=f"{LONG_SESSION_MS}")
-    await heir.has_logged("ready", BEFORE_THE_SESSION_ENDS_S)
+    after_crash = await sluice(everything, "worker", "all", SESSION_TIMEOUT_MS=f"{LONG_SESSION_MS}")
+    await after_crash.has_logged("ready", BEFORE_THE_SESSION_ENDS_S)
     for again in (number, signal.SIGINT, signal.SIGTERM):
-        heir.send(again)
-    assert await heir.ended(STOP_S) == ExitCode.CLEAN
-    assert "Traceback" not in heir.tail() + worker.tail()
+        after_crash.send(again)
+    assert await after_crash.ended(STOP_S) == ExitCode.CLEAN
+    assert "Traceback" not in after_crash.tail() + worker.tail()
 
 
 async def _applied(stage: Stage) -> dict[int, int]:
@@ -113,6 +117,22 @@ async def test_at_the_deadline_a_transaction_that_waits_is_abandoned_and_nothing
     await everything.start_ready()
     await everything.broker.caught_up(everything.pool, TOPIC)
     assert await everything.pool.fetchval("SELECT count(*) FROM sluice.conversation_messages") == 200
+
+
+async def test_a_rule_that_computes_without_end_holds_up_no_stop(book: Stage) -> None:
+    await book.broker.produce(TOPIC, [(b"k", b"1")], partition=0)
+    worker = await book.start("deadly")
+    await book.broker.caught_up(book.pool, TOPIC)
+    await book.broker.produce(TOPIC, [(b"k", b"%d" % ENDLESS)], partition=0)
+    await until(book.pool, STANDS_STILL)
+    worker.send(signal.SIGTERM)
+    assert await worker.ended(STOP_S) == ExitCode.FAULT
+    [told] = [line for line in worker.logged() if line["action"] == "stop_forced"]
+    assert any(place.endswith("_deadly") for place in told["where"])
+
+    await book.start_ready("book")
+    await book.broker.caught_up(book.pool, TOPIC)
+    assert await rows(book.pool) == [1, ENDLESS]
 
 
 async def test_a_database_that_does_not_answer_holds_up_no_stop(everything: Stage) -> None:
@@ -163,7 +183,7 @@ async def test_servers_that_come_late_are_waited_for_and_that_is_said(everything
 
 async def _waits_for(worker: WorkerProcess, *servers: str) -> None:
     async with asyncio.timeout(STOP_S):
-        while [line["server"] for line in worker.logged() if line["action"] == "waiting_for_server"] != [*servers]:
+        while [line["server"] for line in worker.logged() if line["action"] == "server_away"] != [*servers]:
             assert worker.code is None, worker.tail()
             await asyncio.sleep(0.02)
 
@@ -183,9 +203,9 @@ async def test_two_processes_share_every_topic_and_another_group_is_refused(ever
     await everything.broker.caught_up(everything.pool, TOPIC)
     assert await everything.pool.fetchval("SELECT count(*) FROM sluice.conversation_messages") == 2_000
 
-    stranger = await sluice(everything, "worker", "all", GROUP_PREFIX="stranger")
-    assert await stranger.ended() == ExitCode.SETUP
-    [told] = [line for line in stranger.logged() if line["level"] == "error"]
+    is_new_contact = await sluice(everything, "worker", "all", GROUP_PREFIX="stranger")
+    assert await is_new_contact.ended() == ExitCode.SETUP
+    [told] = [line for line in is_new_contact.logged() if line["level"] == "error"]
     assert "belongs to consumer group" in told["event"]
     assert "SLUICE_GROUP_PREFIX" in told["event"]
     assert await everything.stop(*both) == [ExitCode.CLEAN] * 2
@@ -194,7 +214,7 @@ async def test_two_processes_share_every_topic_and_another_group_is_refused(ever
 async def test_more_workers_than_partitions_is_said_and_the_one_too_many_takes_over_later(
     database: str, pool: Pool, ours: Broker
 ) -> None:
-    await book(pool)
+    await book_table(pool)
     await ours.create(TOPIC, OUTPUT, partitions=1)
     with capture_logs() as logs:
         async with running(spec_of(), database, ours) as first, running(spec_of(), database, ours):

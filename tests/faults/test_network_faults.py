@@ -1,4 +1,4 @@
-"""A network that delays, cuts off, swallows one direction and dribbles, between the workers and either server."""
+"""A network that delays, cuts, or drops one direction, between the workers and either server."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -1,4 +1,4 @@
-"""What Kafka holds is not what the rows remember: nothing is skipped or doubled in silence."""
+"""Kafka does not hold what the rows expect: the worker skips and doubles nothing silently."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ async def test_a_position_that_is_not_there_any_more_ends_the_worker_and_names_t
         "made anew and shorter": partial(made_anew, count=100),
         "made anew and longer": partial(made_anew, count=2 * _FIRST_PART),
     }
-    # Who is faster, the topic or whoever reads it, differs from time to time.
+    # Whether the topic or its reader is faster differs from time to time.
     scenes |= {f"made anew under way, {number}": made_anew_under_way for number in range(1, 5)}
     await Scenes(databases, cluster, tmp_path).play(scenes)
 
@@ -132,7 +132,7 @@ async def applied_and_stopped(book: Book) -> None:
 
 
 async def loses_its_position(book: Book, worker: WorkerProcess) -> None:
-    """It ends, says why, and has applied and skipped nothing: neither has whoever is started again."""
+    """It ends, says why, and has applied and skipped nothing; the same is true of a new process."""
     before = await book.applied()
     assert await worker.ended() == ExitCode.FAULT, worker.tail()
     again = await book.stage.start("book")

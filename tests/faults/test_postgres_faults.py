@@ -1,4 +1,4 @@
-"""PostgreSQL is restarted without warning, locked, full, slow, or not the one it was."""
+"""PostgreSQL is killed, locked, full, slow, or replaced by a backup."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -56,7 +56,7 @@ async def test_a_full_disk_and_a_commit_that_is_cut_off_lose_nothing_and_double_
     }
     databases = Databases(own.url, "sluice_own")
     await Scenes(databases, cluster, tmp_path).play(scenes)
-    # Whoever commits waits here: not beside others.
+    # Transactions that commit wait here: not next to other tests.
     await Scenes(databases, cluster, tmp_path).play({"committed unseen": committed_unseen})
 
 
@@ -83,7 +83,7 @@ async def full_for_long(book: Book, own: OwnPostgres) -> None:
 
 @asynccontextmanager
 async def no_room(book: Book, own: OwnPostgres) -> AsyncIterator[None]:
-    """Whoever writes into the book finds the disk full, in the middle of the load."""
+    """The disk is full for every writer of the book, in the middle of the load."""
     pool = book.stage.pool
     await pool.execute(
         """
@@ -177,10 +177,10 @@ async def rows_locked(book: Book) -> None:
 
 @asynccontextmanager
 async def held(book: Book, lock: str) -> AsyncIterator[None]:
-    async with book.stage.pool.acquire() as stranger, stranger.transaction():
-        await stranger.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-        await stranger.execute("SET LOCAL transaction_timeout = 0")
-        await stranger.execute(lock)
+    async with book.stage.pool.acquire() as is_new_contact, is_new_contact.transaction():
+        await is_new_contact.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        await is_new_contact.execute("SET LOCAL transaction_timeout = 0")
+        await is_new_contact.execute(lock)
         yield
 
 

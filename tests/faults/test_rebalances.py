@@ -1,4 +1,4 @@
-"""A storm of rebalances: somebody joins or leaves every two seconds, for a minute, some without a word."""
+"""Many rebalances: a member joins or leaves every two seconds, for a minute, some without leaving properly."""
 
 import asyncio
 import random
@@ -25,7 +25,7 @@ async def test_a_storm_of_rebalances_loses_and_repeats_nothing(book: Stage) -> N
     leaving: list[WorkerProcess] = []
 
     async def change() -> None:
-        """Between one and four workers are there; whoever leaves may be in the middle of anything."""
+        """Between one and four workers run; a worker that leaves may be in the middle of anything."""
         if len(living) < MOST and (len(living) == 1 or dice.random() < 0.5):
             living.append(await book.fork("book"))
             return

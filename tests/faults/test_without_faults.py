@@ -1,4 +1,4 @@
-"""Without any fault: the oracle itself must hold, or it proves nothing."""
+"""Without any fault the oracle must hold, otherwise it proves nothing."""
 
 import pytest
 

@@ -19,8 +19,8 @@ from tests.faults.traffic import INPUTS
 from tests.support.brokers import Read
 from tests.support.databases import until
 from workers.errors import ExitCode
-from workers.runtime.batch import Fact
-from workers.store import outbox
+from workers.records import Event
+from workers.store import job_outbox
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
 
@@ -28,7 +28,7 @@ ROOMS: Final = "inbound,commands,outbound,workflows,billing"
 PHONE: Final = "+491511234567"
 FACTS, CONTACTS = "commands.results", "contacts.changes"
 PUBLISHED: Final = "SELECT NOT EXISTS (SELECT FROM sluice_core.outbox)"
-CLEAN: Final = "SELECT NOT EXISTS (SELECT FROM sluice_core.dirty_contacts)"
+CLEAN: Final = "SELECT NOT EXISTS (SELECT FROM sluice_core.unpublished_contacts)"
 
 
 async def tell(stage: Stage, *facts: Json) -> None:
@@ -40,11 +40,11 @@ async def tell(stage: Stage, *facts: Json) -> None:
     await stage.broker.caught_up(stage.pool, *INPUTS)
 
 
-async def owe(stage: Stage, name: str) -> UUID:
+async def store_outbox(stage: Stage, name: str) -> UUID:
     """A fact of a job; all of them have one key."""
     id_ = fact_id(FACTS, name)
     async with stage.pool.acquire() as tx, tx.transaction():
-        await outbox.put(tx, [Fact(FACTS, b"key", name.encode(), id_, "alpha", now())])
+        await job_outbox.put(tx, [Event(FACTS, b"key", name.encode(), id_, "alpha", now())])
     return id_
 
 
@@ -55,17 +55,17 @@ async def shows(stage: Stage, topic: str, count: int) -> list[Read]:
 
 async def test_the_outbox_does_not_wait_for_a_publisher_that_stands_still(everything: Stage) -> None:
     zombie = await everything.fork("upkeep", fault=Fault("sending", 1, SIGSTOP))
-    first = await owe(everything, "first")
+    first = await store_outbox(everything, "first")
     await zombie.is_paused()
-    heir = await everything.fork("upkeep")
-    second = await owe(everything, "second")
+    after_crash = await everything.fork("upkeep")
+    second = await store_outbox(everything, "second")
     await until(everything.pool, PUBLISHED, timeout_s=60)
     await zombie.is_paused()
 
     zombie.send(SIGCONT)
     found = Counter(UUID((r.header("ce_id") or b"").decode()) for r in await shows(everything, FACTS, 3))
     assert found == {first: 2, second: 1}
-    assert await everything.stop(zombie, heir) == [ExitCode.CLEAN, ExitCode.CLEAN], everything.told()
+    assert await everything.stop(zombie, after_crash) == [ExitCode.CLEAN, ExitCode.CLEAN], everything.told()
     oracle.assert_told(await audit.facts(everything.pool), {FACTS: await everything.broker.read_all(FACTS)})
 
 
@@ -75,7 +75,7 @@ async def test_a_late_write_to_a_compacted_topic_is_repaired(everything: Stage) 
     zombie = await everything.fork("upkeep", fault=Fault("sending", 1, SIGSTOP), FAULT_HURRY="1")
     await tell(everything, maker.message(at=at(0), address=PHONE))
     await zombie.is_paused()
-    heir = await everything.fork("upkeep", FAULT_HURRY="1")
+    after_crash = await everything.fork("upkeep", FAULT_HURRY="1")
     await tell(everything, maker.command("block_contact", identity=identity(PHONE), at=at(1)))
     await until(everything.pool, CLEAN, timeout_s=60)
     await zombie.is_paused()
@@ -86,7 +86,7 @@ async def test_a_late_write_to_a_compacted_topic_is_repaired(everything: Stage) 
     late, repaired = shown[len(before) :]
     assert late < shown[len(before) - 1] == repaired
     await oracle.assert_compacted(everything.pool, everything.broker)
-    ended = await everything.stop(rooms, zombie, heir)
+    ended = await everything.stop(rooms, zombie, after_crash)
     assert ended == [ExitCode.CLEAN] * 3, everything.told()
 
 
@@ -105,14 +105,14 @@ async def test_a_job_goes_on_elsewhere_and_what_it_did_here_is_refused(everythin
 
     zombie = await everything.fork("upkeep", fault=Fault("sql INSERT INTO outbox", 1, SIGSTOP), FAULT_HURRY="1")
     await zombie.is_paused()
-    heir = await everything.fork("upkeep", FAULT_HURRY="1")
-    await heir.has_logged("ready")
+    after_crash = await everything.fork("upkeep", FAULT_HURRY="1")
+    await after_crash.has_logged("ready")
     await until(everything.pool, "SELECT status = 'expired' FROM sluice_core.sends", timeout_s=60)
     await zombie.is_paused()
 
     zombie.send(SIGCONT)
     await until(everything.pool, PUBLISHED)
-    ended = await everything.stop(rooms, zombie, heir)
+    ended = await everything.stop(rooms, zombie, after_crash)
     assert ended == [ExitCode.CLEAN] * 3, everything.told()
     told = [fact.value or b"" for fact in await audit.facts(everything.pool) if fact.topic == "sends.status"]
     assert [msgspec.json.decode(value)["status"] for value in told] == ["held", "expired"]

@@ -1,4 +1,4 @@
-"""SIGSTOP for longer than a session while others take over, then SIGCONT: what a zombie does late changes nothing."""
+"""SIGSTOP for longer than a session, then SIGCONT after a take-over: a late worker changes nothing."""
 
 from signal import SIGCONT, SIGSTOP
 from typing import Final
@@ -72,7 +72,7 @@ async def test_a_busy_zombie_changes_nothing_when_it_wakes_up(
 
     async def pause(part: str) -> None:
         if part == "memberships":
-            # It must have its share before the load comes, which the heirs alone might be through with in no time.
+            # It must have partitions before the load comes, which the other workers alone might finish quickly.
             await everything.broker.caught_up(everything.pool, *traffic.INPUTS)
             zombies.append(await everything.fork(ROOMS, fault=fault))
             await zombies[0].has_logged("ready")
@@ -83,7 +83,10 @@ async def test_a_busy_zombie_changes_nothing_when_it_wakes_up(
 
     await traffic.play(everything.broker, everything.pool, meanwhile=pause)
     assert await everything.stop(*heirs) == [ExitCode.CLEAN] * len(heirs), everything.told()
-    assert await zombies[0].stop() in codes, everything.told()
+    code = await zombies[0].stop()
+    # A part that was fenced begins again after a second, if the load lasts until then.
+    ended = {line["exit_code"] for line in zombies[0].logged() if line.get("action") == "begun_again"}
+    assert code in codes or (code == ExitCode.CLEAN and ExitCode.FENCED in ended), everything.told()
     await everything.assert_as_without_faults(quiet_world)
 
 
@@ -111,12 +114,12 @@ async def test_an_idle_zombie_that_is_sent_records_changes_nothing_when_it_wakes
 
 
 async def test_an_idle_zombie_joins_again(book: Stage) -> None:
-    zombie, heir = await book.fork_ready("book", 2)
+    zombie, after_crash = await book.fork_ready("book", 2)
     await book.broker.produce(TOPIC, _records(1_000, 1_100))
     await book.broker.caught_up(book.pool, TOPIC)
     zombie.send(SIGSTOP)
     await zombie.is_paused()
-    await until(book.pool, OWNED_BY, str(heir.pid), 12)
+    await until(book.pool, OWNED_BY, str(after_crash.pid), 12)
     zombie.send(SIGCONT)
     await until(book.pool, OWNED_BY, str(zombie.pid), 6)
     await book.broker.produce(TOPIC, _records(1_100, 1_200))
@@ -132,13 +135,13 @@ async def test_an_heir_ends_the_transaction_of_a_zombie_and_does_not_wait_for_th
     await book.broker.produce(TOPIC, _records(1_000, 1_200))
     zombie = await book.fork("book", fault=Fault(point, 1, SIGSTOP), FAULT_PATIENCE="300s")
     await zombie.is_paused()
-    heir = await book.fork("book")
+    after_crash = await book.fork("book")
     await book.broker.caught_up(book.pool, TOPIC)
     await zombie.is_paused()
-    assert any(line.get("action") == "zombie_ended" for line in heir.logged())
+    assert any(line.get("action") == "zombie_ended" for line in after_crash.logged())
     zombie.send(SIGCONT)
     assert await zombie.ended() == ExitCode.FENCED, zombie.tail()
-    assert await heir.stop() == ExitCode.CLEAN
+    assert await after_crash.stop() == ExitCode.CLEAN
     await _assert_booked(book, 1_200)
 
 

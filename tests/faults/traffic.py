@@ -41,7 +41,7 @@ async def nothing(_part: str) -> None:
 async def play(
     broker: Broker, pool: Pool, *, meanwhile: Callable[[str], Awaitable[None]] = nothing, timeout_s: float = 150.0
 ) -> None:
-    """Produces everything, part by part, and waits until all of it is applied and everything owed is published.
+    """Produces everything, part by part, and waits until all of it is applied and the outbox is published.
 
     `meanwhile` is called with the name of each part once its records are on the topics, and may take its time: people
     (nothing is known yet), rules, memberships, load (two thirds of all records), answers.
@@ -73,14 +73,14 @@ async def _applied(pool: Pool, ends: dict[tuple[str, int], int]) -> None:
 
 
 _LEFT: Final = """
-SELECT (SELECT count(*) FROM sluice_core.owed) + (SELECT count(*) FROM sluice_core.outbox)
-     + (SELECT count(*) FROM sluice_core.revisions_due) + (SELECT count(*) FROM sluice_core.dirty_contacts)
-     + (SELECT count(*) FROM sluice_core.dirty_cycles)
+SELECT (SELECT count(*) FROM sluice_core.batch_outbox) + (SELECT count(*) FROM sluice_core.outbox)
+     + (SELECT count(*) FROM sluice_core.pending_work) + (SELECT count(*) FROM sluice_core.unpublished_contacts)
+     + (SELECT count(*) FROM sluice_core.unpublished_cycles)
 """
 
 
 async def quiet(pool: Pool) -> None:
-    """Waits until nothing is owed any more and no job has anything left to do."""
+    """Waits until the outbox is empty and no job has work left."""
     while await pool.fetchval(_LEFT):  # noqa: ASYNC110 - a database has no event to wait for
         await asyncio.sleep(0.05)
 

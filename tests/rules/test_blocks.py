@@ -2,12 +2,26 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.workers.records import uuid_of
-from workers.rules.blocks import BlockCommand, Interval, blocked_now, covering, first_change, history
+from workers.rules import blocks
+from workers.rules.blocks import (
+    BlockCommand,
+    Interval,
+    blocked_now,
+    covering,
+    first_change,
+    history,
+    insert,
+    kept_history,
+    last_change,
+    order_key,
+)
 
+LATE = datetime.max.replace(tzinfo=UTC)
 DAY = datetime(2026, 3, 10, tzinfo=UTC)
 
 
@@ -64,6 +78,41 @@ def test_histories_agree_before_their_first_change(some: list[BlockCommand], mor
         if change is None or at(minute) < change:
             old, new = covering(before, at(minute)), covering(after, at(minute))
             assert (old and old.start) == (new and new.start)
+
+
+@given(commands)
+def test_a_command_moves_a_history_where_it_differs_from_the_one_before_it(some: list[BlockCommand]) -> None:
+    known: list[BlockCommand] = []
+    for number, command in enumerate(some):
+        moved = first_change(history(some[:number]), history(some[: number + 1])) is not None
+        assert insert(known, command) == moved
+        assert known == sorted(some[: number + 1], key=order_key)
+
+
+@given(commands, st.integers(1, 3))
+def test_a_row_holds_the_newest_intervals_whatever_changes(some: list[BlockCommand], most: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "KEPT", most)
+        row: tuple[Interval, ...] = ()
+        since = None
+        for number in range(len(some)):
+            before, after = history(some[:number]), history(some[: number + 1])
+            row, since = kept_history(row, since, before, after)
+            assert [(i.start, i.end) for i in row] == [(i.start, i.end) for i in after[-most:]]
+            assert (since is None) == (len(after) <= most)
+            left_out = after[:-most]
+            assert since is None or (left_out[-1].end or LATE) <= since <= row[0].start
+            assert blocked_now(row) == blocked_now(after)
+
+
+@given(commands, commands)
+def test_histories_agree_after_their_last_change(some: list[BlockCommand], more: list[BlockCommand]) -> None:
+    before, after = history(some), history(some + more)
+    change = last_change(before, after)
+    for minute in range(10):
+        if first_change(before, after) is not None and change is not None and at(minute) >= change:
+            old, new = covering(before, at(minute)), covering(after, at(minute))
+            assert (old and (old.start, old.end)) == (new and (new.start, new.end))
 
 
 def test_at_one_instant_the_unblock_comes_first() -> None:

@@ -2,14 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.zones import ZONES, zone
 from tests.workers.records import uuid_of
-from workers.rules.cycles import Calendar, Setting, calendar_of
+from workers.rules.cycles import Calendar, Setting, boundary, calendar_of
 
 
 def setting(issued_at: datetime, name: str, value: Any, channel_id: str = "") -> Setting:
@@ -44,7 +44,7 @@ def test_a_boundary_belongs_to_the_cycle_it_opens() -> None:
 
 
 @pytest.mark.parametrize(
-    ("zone", "anchor", "instant", "start"),
+    ("where", "anchor", "instant", "start"),
     [
         # Brazil's clocks went from 00:00 to 01:00 on 2018-11-04
         ("America/Sao_Paulo", 4, utc(2018, 11, 10), utc(2018, 11, 4, 3)),
@@ -55,9 +55,9 @@ def test_a_boundary_belongs_to_the_cycle_it_opens() -> None:
     ],
 )
 def test_a_missing_midnight_is_the_end_of_the_gap_and_a_double_one_the_first(
-    zone: str, anchor: int, instant: datetime, start: datetime
+    where: str, anchor: int, instant: datetime, start: datetime
 ) -> None:
-    assert fixed(zone, anchor).at(instant)[0].start == start
+    assert fixed(where, anchor).at(instant)[0].start == start
 
 
 def test_the_first_value_holds_from_the_beginning_a_later_one_from_the_end_of_its_cycle() -> None:
@@ -118,7 +118,19 @@ def test_the_order_in_which_settings_arrive_changes_nothing(
 
 
 @given(zones, st.integers(1, 31), instants)
-def test_a_cycle_starts_at_local_midnight_of_its_anchor(zone: str, anchor: int, instant: datetime) -> None:
-    start = fixed(zone, anchor).at(instant)[0].start.astimezone(ZoneInfo(zone))
-    before = (start.astimezone(UTC) - timedelta(seconds=1)).astimezone(ZoneInfo(zone))
+def test_a_cycle_starts_at_local_midnight_of_its_anchor(where: str, anchor: int, instant: datetime) -> None:
+    start = fixed(where, anchor).at(instant)[0].start.astimezone(zone(where))
+    before = (start.astimezone(UTC) - timedelta(seconds=1)).astimezone(zone(where))
     assert before.date() < start.date()
+
+
+@given(st.sampled_from(sorted(ZONES)), st.integers(2000, 2060), st.integers(1, 12), st.integers(1, 31))
+def test_no_cycle_begins_within_a_quarter_of_an_hour(where: str, year: int, month: int, anchor: int) -> None:
+    assert boundary(zone(where), year, month, anchor).timestamp() % 900 == 0
+
+
+def test_no_zone_is_off_by_less_than_a_quarter_of_an_hour() -> None:
+    moments = [utc(year, month, 1) for year in range(2000, 2045) for month in range(1, 13)]
+    for name in ZONES:
+        where = zone(name)
+        assert all(at.astimezone(where).minute % 15 == at.astimezone(where).second == 0 for at in moments), name

@@ -1,10 +1,10 @@
-"""Contract 1: event time is the provider's clock as far as it can be trusted."""
+"""Contract 1: event time is the provider's clock, within limits."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from workers.rules.event_time import event_time, trusted
+from workers.rules.event_time import event_time, kafka_time, trusted
 
 KAFKA = datetime(2026, 3, 10, 12, tzinfo=UTC)
 RECEIVED = KAFKA - timedelta(seconds=2)
@@ -34,3 +34,9 @@ def test_an_adapter_more_than_five_minutes_ahead_is_held_to_kafkas_time() -> Non
     assert trusted(ahead, KAFKA) == ahead
     assert trusted(ahead + SECOND, KAFKA) == KAFKA
     assert event_time(ahead + SECOND, ahead + SECOND, KAFKA) == KAFKA
+
+
+def test_kafkas_own_time_may_be_as_old_as_1970() -> None:
+    assert kafka_time(0) == datetime(1970, 1, 1, tzinfo=UTC)
+    with pytest.raises(ValueError, match="out of range"):
+        kafka_time(-1)

@@ -8,7 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
-from workers.rules.identities import Identity, e164, identify
+from workers.rules.identities import ResolvedIdentity, identify, is_national
+
+
+def e164(text: str, region: str | None) -> str | None:
+    return identify("sms", "", text, region).phone
 
 
 @pytest.mark.parametrize(
@@ -46,12 +50,102 @@ def test_phone_numbers_become_e164(channel: str, address: str, region: str | Non
         ("whatsapp", "015112345678", None),
         ("sms", "+112345", None),
         ("sms", "", "DE"),
+        ("sms", "  MyBank ", None),
+        ("sms", "5215541637145", None),
+        ("sms", "015112345678", "UK"),  # no region that the numbering data knows
     ],
 )
 def test_what_is_no_number_is_kept_verbatim(channel: str, address: str, region: str | None) -> None:
     identity = identify(channel, "main", address, region)
 
     assert (identity.address, identity.lookup, identity.phone, identity.understood) == (address, address, None, False)
+
+
+@pytest.mark.parametrize(
+    ("channel", "address", "region"),
+    [
+        ("sms", "555-1234", "US"),
+        ("sms", "5551234", "US"),
+        ("sms", "683-4000", "US"),  # digit by digit a number of Niue
+        ("sms", "98765-4321", "BR"),  # as long as a number can be there, but no line has one of that length
+        ("sms", "3333-4444", "BR"),
+        ("sms", "1234-5678", "JP"),
+        ("sms", "0123 4567", "GB"),
+        ("sms", "123 4567", "GB"),
+        ("sms", "+441111", None),
+        ("sms", "+15551234", "US"),
+        ("sms", "00 1 555 1234", None),
+        ("whatsapp", "15551234", None),
+        ("whatsapp", "0 555-1234", "US"),
+    ],
+)
+def test_a_number_that_can_be_dialled_in_its_area_only_is_kept_verbatim(
+    channel: str, address: str, region: str | None
+) -> None:
+    assert identify(channel, "main", address, region) == ResolvedIdentity(
+        channel, "", address, address, understood=False
+    )
+    assert e164(address, region) is None
+
+
+def test_a_national_number_that_the_library_does_not_know_yet_is_a_number_if_it_is_as_long_as_one() -> None:
+    assert e164("030 12", "DE") is None
+    assert e164("(555) 555-1234", "US") == "+15555551234"
+    assert e164("8001111", "GB") == "+448001111"  # a short one that it knows
+
+
+@pytest.mark.parametrize(
+    ("number", "country"),
+    [
+        ("+870773111632", None),
+        ("+881612345678", None),
+        ("+882393257001527", None),
+        ("+883510001234567", None),
+        ("+80012345678", None),
+        ("+80812345678", None),
+        ("+38349123456", "XK"),
+        ("+18765551234", "JM"),
+        ("+14155552671", "US"),
+        ("+442079460958", "GB"),
+        ("+441481960194", "GG"),
+        ("+390612345678", "IT"),
+        ("+390669812345", "VA"),
+        ("+19995551234", None),
+    ],
+)
+def test_the_country_is_the_numbers_own_or_none(number: str, country: str | None) -> None:
+    for address in (number, f"tel:{number}", f"{number[:4]} {number[4:]}"):
+        found = identify("sms", "main", address, "DE")
+        assert (found.phone, found.country) == (number, country)
+
+
+@pytest.mark.parametrize(
+    ("channel", "address", "expected"),
+    [
+        ("sms", "0151 12345678", True),
+        ("sms", "447911123456", True),
+        ("sms", "tel:0151-12345678", True),
+        ("whatsapp", "015112345678", True),
+        ("whatsapp", "447911123456", False),
+        ("whatsapp", "00447911123456", False),
+        ("sms", "+447911123456", False),
+        ("sms", "＋447911123456", False),
+        ("sms", "00 44 7911 123456", False),
+        ("sms", "12345", False),
+        ("sms", "MyBank", False),
+        ("sms", "030 1234567 ext 5", False),
+        ("email", "015112345678", False),
+        ("telegram", "015112345678", False),
+    ],
+)
+def test_what_only_a_region_makes_a_number(channel: str, address: str, *, expected: bool) -> None:
+    assert is_national(channel, address) is expected
+
+
+@given(st.sampled_from(["whatsapp", "sms", "email"]), st.text(alphabet="0123456789+- a@.", max_size=16))
+def test_the_region_matters_to_national_numbers_only(channel: str, address: str) -> None:
+    if not is_national(channel, address):
+        assert len({identify(channel, "main", address, region) for region in (None, "DE", "US", "BR")}) == 1
 
 
 @pytest.mark.parametrize(("old", "new"), [("5215541637145", "525541637145"), ("551187654321", "5511987654321")])
@@ -68,10 +162,22 @@ def test_argentinas_numbers_with_and_without_the_nine_stay_two() -> None:
     assert len(lookups) == 2
 
 
-def test_mail_addresses_are_case_folded_and_odd_ones_kept() -> None:
-    assert identify("email", "main", " Ana.Souza@Example.COM ", None).address == "ana.souza@example.com"
-    odd = identify("email", "main", "nobody", None)
-    assert (odd.address, odd.email, odd.understood) == ("nobody", None, False)
+def test_a_mail_address_is_spelled_as_it_came_and_looked_up_in_another_form() -> None:
+    assert identify("email", "main", " Ana.Souza@Bücher.DE ", None) == ResolvedIdentity(
+        "email",
+        "",
+        "Ana.Souza@Bücher.DE",
+        "ana.souza@xn--bcher-kva.de",
+        understood=True,
+        email="ana.souza@xn--bcher-kva.de",
+    )
+
+
+@pytest.mark.parametrize(
+    "address", ["Nobody", '"Ana Test" <Ana.Test@Example.COM>', "   ", " a b@Example.com", "Ana@I❤.ws"]
+)
+def test_what_is_no_mail_address_is_kept_exactly_as_it_came(address: str) -> None:
+    assert identify("email", "main", address, None) == ResolvedIdentity("email", "", address, address, understood=False)
 
 
 def test_ids_that_mean_something_on_one_channel_only_are_kept_apart() -> None:
@@ -94,17 +200,18 @@ def every_kind_of_number() -> Iterator[PhoneNumber]:
                 yield number
 
 
-def parsed(number: str) -> Identity | None:
-    """What phonenumbers makes of an international number that it takes to be possible."""
+def parsed(number: str) -> ResolvedIdentity | None:
+    """What phonenumbers makes of an international number that it takes to be possible from anywhere."""
     try:
         found = phonenumbers.parse(number, None)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_possible_number(found):
+    if phonenumbers.is_possible_number_with_reason(found) != phonenumbers.ValidationResult.IS_POSSIBLE:
         return None
     phone = phonenumbers.format_number(found, PhoneNumberFormat.E164)
-    country = phonenumbers.region_code_for_number(found)
-    return Identity("whatsapp", "", phone, phone, understood=True, phone=phone, country=country)
+    region = phonenumbers.region_code_for_number(found)
+    country = None if region == "001" else region
+    return ResolvedIdentity("whatsapp", "", phone, phone, understood=True, phone=phone, country=country)
 
 
 def test_a_number_in_the_form_in_which_it_is_kept_is_what_parsing_makes_of_it() -> None:

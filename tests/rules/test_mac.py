@@ -1,4 +1,4 @@
-"""What may be remembered of a count instead of asking for it."""
+"""When the note about a count may replace a query."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

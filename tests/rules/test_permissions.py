@@ -1,4 +1,4 @@
-"""Permissions, written down a second time from the "who" column and compared over every actor there can be."""
+"""Permissions, written a second time from the "who" column and compared for every possible actor."""
 
 from itertools import combinations, product
 from typing import get_args
@@ -8,7 +8,7 @@ import pytest
 from schemas.actors import Actor, Module, Restriction
 from schemas.decoding import COMMAND_NAMES
 from schemas.fields import Role
-from workers.rules.permissions import TABLE, permits
+from workers.rules.permissions import TABLE, forbids
 
 MODULES: tuple[Module, ...] = get_args(Module)
 RESTRICTIONS: tuple[Restriction, ...] = get_args(Restriction)
@@ -25,6 +25,7 @@ NOT_FOR_AGENTS = {
     "protect_company",
     "unprotect_company",
     "settle_send",
+    "export_contacts",
     *DEFINING,
     *FROM_CONTACTS_OR_API,
 }
@@ -40,8 +41,10 @@ def expected(command: str, actor: Actor) -> bool:
     if command in FROM_CONTACTS_OR_API and actor.module not in ("contacts", "api"):
         return False
     forbidden = actor.restrictions or ()
-    restricted = (command in DEFINING and "settings" in forbidden) or (
-        command == "delete_contacts" and "contact_deletion" in forbidden
+    restricted = (
+        (command in DEFINING and "settings" in forbidden)
+        or (command == "delete_contacts" and "contact_deletion" in forbidden)
+        or (command == "export_contacts" and "data_export" in forbidden)
     )
     return not (actor.role == "manager" and restricted)
 
@@ -56,7 +59,7 @@ def every_actor() -> list[Actor]:
 
 @pytest.mark.parametrize("command", sorted(COMMAND_NAMES))
 def test_every_actor_may_give_exactly_what_the_table_says(command: str) -> None:
-    wrong = [actor for actor in every_actor() if permits(command, actor) != expected(command, actor)]
+    wrong = [actor for actor in every_actor() if (forbids(command, actor) is None) != expected(command, actor)]
     assert wrong == []
 
 
@@ -69,4 +72,16 @@ def test_restrictions_bind_managers_only(role: Role) -> None:
     for command in COMMAND_NAMES:
         free = Actor(id="somebody", role=role, module="api")
         bound = Actor(id="somebody", role=role, module="api", restrictions=RESTRICTIONS)
-        assert permits(command, bound) == permits(command, free)
+        assert forbids(command, bound) == forbids(command, free)
+
+
+@pytest.mark.parametrize("command", sorted(COMMAND_NAMES))
+def test_who_may_not_is_told_what_stands_in_the_way(command: str) -> None:
+    for actor in every_actor():
+        said = forbids(command, actor)
+        if said is not None:
+            assert command in said
+            assert "``" not in said
+            assert actor.id not in said
+            assert said.startswith("`actor."), said
+            assert actor.role in said

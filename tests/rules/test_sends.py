@@ -6,16 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from workers.rules.blocks import Interval
-from workers.rules.channels import Reachable, Unreachable
 from workers.rules.protection import Cover, Ground
-from workers.rules.sends import Case, Dispatch, Hold, Person, Refuse, cancelled_by, judge
+from workers.rules.sends import FOREVER, Case, Dispatch, Hold, Person, Refuse, cancelled_until, judge, refusals
 
 T = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-HERE = Reachable("", "+49151", "+49151")
 VIP = Ground("status_protected", "status_protected:VIP", T)
 ACME = Ground("company_protected", "company_protected:acme", T)
-FREE = Case(T, HERE, (Person(),))
+FREE = Case(T, None, (Person(),))
 
 
 def blocked(start: datetime, end: datetime | None = None) -> Person:
@@ -29,7 +27,7 @@ def test_what_nothing_speaks_against_is_dispatched() -> None:
 def test_the_first_reason_in_order_is_told() -> None:
     everything = Case(
         T,
-        Unreachable("bad_address"),
+        "bad_address",
         (Person(deleted=True, grounds=(VIP,)), blocked(T - HOUR)),
         opted_out=True,
         run_halted=True,
@@ -40,8 +38,8 @@ def test_the_first_reason_in_order_is_told() -> None:
         replace(everything, people=(Person(grounds=(VIP,)),)),
         replace(everything, people=(), opted_out=False),
         replace(everything, people=(), opted_out=False, run_halted=False),
-        Case(T, Unreachable("contact_must_initiate")),
-        Case(T, Unreachable("unknown_contact")),
+        Case(T, "contact_must_initiate"),
+        Case(T, "unknown_contact"),
     ]
     assert [judge(case, Cover()) for case in less] == [
         Refuse("contact_deleted"),
@@ -52,6 +50,12 @@ def test_the_first_reason_in_order_is_told() -> None:
         Refuse("contact_must_initiate"),
         Refuse("unknown_contact"),
     ]
+
+
+def test_all_reasons_are_known_in_order() -> None:
+    case = Case(T, "bad_address", (Person(deleted=True), blocked(T - HOUR)), opted_out=True, run_halted=True)
+    assert list(refusals(case)) == ["contact_deleted", "contact_blocked", "opted_out", "run_halted", "bad_address"]
+    assert list(refusals(FREE)) == []
 
 
 @pytest.mark.parametrize(
@@ -87,9 +91,8 @@ def test_what_was_confirmed_goes() -> None:
 
 def test_a_block_cancels_what_was_asked_for_before_its_end() -> None:
     forever, past = Interval(T, None), Interval(T, T + HOUR)
-    assert cancelled_by(T - HOUR, (), (forever,))
-    assert cancelled_by(T + 9 * HOUR, (), (forever,))
-    assert cancelled_by(T - HOUR, (), (past,))
-    assert not cancelled_by(T + HOUR, (), (past,))
-    assert not cancelled_by(T - HOUR, (past,), (past,))
-    assert cancelled_by(T + 2 * HOUR, (past,), (past, Interval(T + 3 * HOUR, None)))
+    assert cancelled_until((), (forever,)) == FOREVER
+    assert cancelled_until((), (past,)) == T + HOUR
+    assert cancelled_until((past,), (past,)) is None
+    assert cancelled_until((forever,), (past,)) == T + HOUR
+    assert cancelled_until((past,), (past, Interval(T + 3 * HOUR, None))) == FOREVER

@@ -1,4 +1,4 @@
-"""Contract 3.2: whatever order facts about runs and blocks are learned in, the states are the same."""
+"""Contract 3.2: events about runs and blocks in any order lead to the same states."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +8,11 @@ from uuid import UUID
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from schemas.workflow_events import Trigger
 from tests.workers.records import at, uuid_of
 from workers.rules.blocks import BlockCommand, Interval, history
-from workers.rules.workflow_families import Families, Telling
-from workers.rules.workflows import Run, Trigger
+from workers.rules.workflow_families import Families, RunEvent
+from workers.rules.workflows import Run
 
 ANN, BOB = uuid_of("ann"), uuid_of("bob")
 
@@ -75,7 +76,7 @@ class Story:
         self.blocks: dict[UUID, list[BlockCommand]] = {ANN: [], BOB: []}
         self.histories: dict[tuple[str, UUID], tuple[Interval, ...]] = {("acme", ANN): (), ("acme", BOB): ()}
         self.known = Families([], self.histories)
-        self.tellings: list[Telling] = []
+        self.tellings: list[RunEvent] = []
 
     def learn(self, event: Event) -> None:
         match event:
@@ -129,16 +130,20 @@ def test_the_order_of_arrival_changes_nothing(story: list[Event], data: st.DataO
 def test_nothing_is_granted_once_the_end_was_told_and_revisions_grow(story: list[Event]) -> None:
     worker = told(story)
     for key, known in worker.known.runs.items():
-        facts_of_run = [t for t in worker.tellings if t.run == key and t.fact.reason != "unknown_run"]
-        controls = [t.fact.control if t.stops or t.fact.control == "step_granted" else "" for t in facts_of_run]
+        facts_of_run = [t for t in worker.tellings if t.run == key and t.event.reason != "unknown_run"]
+        controls = [t.event.control if t.stops or t.event.control == "step_granted" else "" for t in facts_of_run]
         ends = [i for i, t in enumerate(facts_of_run) if t.stops]
         assert not ends or "step_granted" not in controls[ends[0] :]
-        new = [t.fact.revision for t in facts_of_run if t.stops or t.fact.control == "step_granted"]
-        assert new == sorted(set(new))
+        new = [t.event.revision for t in facts_of_run if t.stops or t.event.control == "step_granted"]
+        assert new == sorted(new)
+        stops = [t.event.revision for t in facts_of_run if t.stops]
+        assert stops == sorted(set(stops))
+        granted = [t.event.revision for t in facts_of_run if t.event.control == "step_granted"]
+        assert not stops or max(granted, default=0) < stops[0]
         if known.verdict.state in ("halted", "refused"):
-            assert known.told is not None
-            assert known.told.reason == known.verdict.reason
-            assert known.told.control == f"run_{known.verdict.state}"
+            assert known.published is not None
+            assert known.published.reason == known.verdict.reason
+            assert known.published.control == f"run_{known.verdict.state}"
 
 
 def understood(story: Sequence[Event]) -> list[Event]:

@@ -1,14 +1,15 @@
-"""Contract 6: what a run may do, and what its engine is told."""
+"""Contract 6: what a run may do, and what its engine hears."""
 
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 import pytest
 
+from schemas.workflow_events import Trigger
 from tests.workers.records import at, uuid_of
 from workers.rules.blocks import Interval
-from workers.rules.workflow_families import Families, Telling
-from workers.rules.workflows import CONTACT_STEPS, Cut, Run, Trigger
+from workers.rules.workflow_families import Families, RunEvent
+from workers.rules.workflows import CONTACT_STEPS, ContactGone, Run
 
 ANN = uuid_of("ann")
 
@@ -28,8 +29,8 @@ def families(*intervals: tuple[float, float | None], runs: Iterable[Run] = ()) -
     return Families(runs, {("acme", ANN): blocks})
 
 
-def said(tellings: Sequence[Telling]) -> list[tuple[str, str, str | None]]:
-    return [(t.run[1], t.fact.control, t.fact.reason) for t in tellings]
+def said(tellings: Sequence[RunEvent]) -> list[tuple[str, str, str | None]]:
+    return [(t.run[1], t.event.control, t.event.reason) for t in tellings]
 
 
 def verdict(known: Families, name: str = "r") -> tuple[str, str | None]:
@@ -56,7 +57,7 @@ def test_a_shortcut_inside_a_block_lives_until_its_first_step_towards_the_contac
     assert said(known.request(("acme", "r"), "1", "add_tag", at(13))) == GRANTED
     [ended] = known.request(("acme", "r"), "2", action, at(14))
     assert said([ended]) == ENDED_BY_STEP
-    assert (ended.fact.step_id, ended.fact.at, ended.stops) == ("2", at(14), True)
+    assert (ended.event.step_id, ended.event.at, ended.stops) == ("2", at(14), True)
 
 
 def test_a_shortcut_inside_a_block_may_reach_the_contact_after_it() -> None:
@@ -69,16 +70,16 @@ def test_a_step_dated_before_the_start_counts_as_at_the_start() -> None:
     known = families((10, 20))
     known.start(run(minute=12, trigger="shortcut"))
     [ended] = known.request(("acme", "r"), "1", "send_message", at(5))
-    assert (said([ended]), ended.fact.at) == (ENDED_BY_STEP, at(12))
+    assert (said([ended]), ended.event.at) == (ENDED_BY_STEP, at(12))
 
 
 def test_after_the_end_was_told_the_same_fact_is_the_answer_to_every_step() -> None:
     known = families((10, 20))
     [refusal] = known.start(run(minute=12))
     again = known.request(("acme", "r"), "1", "add_tag", at(30))
-    assert [t.fact for t in again] == [refusal.fact]
+    assert [t.event for t in again] == [refusal.event]
     assert [t.stops for t in again] == [False]
-    assert [t.fact for t in known.start(run(minute=12))] == [refusal.fact]
+    assert [t.event for t in known.start(run(minute=12))] == [refusal.event]
 
 
 def test_a_repeated_step_is_judged_again() -> None:
@@ -161,7 +162,7 @@ def test_a_block_learned_late_is_told_although_steps_were_granted() -> None:
     assert said(known.request(("acme", "r"), "1", "send_message", at(15))) == GRANTED
     blocked = families((10, None), runs=known.runs.values())
     [ended] = blocked.rejudge([("acme", "r")])
-    assert (said([ended]), ended.fact.at) == (HALTED, at(10))
+    assert (said([ended]), ended.event.at) == (HALTED, at(10))
     assert blocked.rejudge([("acme", "r")]) == []
 
 
@@ -183,7 +184,7 @@ def test_what_was_told_stays_told_when_an_unblock_comes_late() -> None:
 def test_a_contact_that_goes_away_halts_what_runs_and_nothing_else() -> None:
     known = families(runs=[run(), run("done")])
     known.finish(("acme", "done"), at(1), "done")
-    cut = Cut(at(5), "contact_merged")
+    cut = ContactGone(at(5), "contact_merged")
     assert said(known.cut([("acme", "r"), ("acme", "done")], cut)) == [("r", "run_halted", "contact_merged")]
     gone = Families(known.runs.values(), {})
     assert gone.rejudge([("acme", "r"), ("acme", "done")]) == []

@@ -1,4 +1,4 @@
-"""A worker small enough to see through: it writes every record into a table and says so on a topic."""
+"""A minimal worker: it writes every record into a table and publishes an event for it."""
 
 from typing import Any
 
@@ -6,7 +6,9 @@ from asyncpg import Pool
 
 from schemas.decoding import BadRecord
 from schemas.ids import fact_id
-from workers.runtime.batch import Apply, Batch, Connection, Fact, Output, WorkerSpec
+from workers.records import Batch, Event, Output
+from workers.runtime.worker_spec import Apply, WorkerSpec
+from workers.store.connection import Connection
 
 TOPIC = "messages.inbound"
 OUTPUT = "messages.accepted"
@@ -40,7 +42,7 @@ async def apply(tx: Connection, batch: Batch[int]) -> list[Output]:
     return [
         Output(
             record.source,
-            Fact(
+            Event(
                 topic=OUTPUT,
                 key=record.key or b"",
                 value=b"%d" % record.value,

@@ -1,88 +1,89 @@
-"""What a transaction owes, in which order, by input partition."""
+"""The outbox rows of a transaction: their order, by input partition."""
 
 from datetime import UTC, datetime
 
 from schemas.ids import fact_id
 from schemas.limits import MAX_DEAD_LETTER_BYTES, MAX_HEADERS_BYTES, MAX_KEY_BYTES
-from tests.runtime.test_intake import Raw
-from workers.runtime.batch import Fact, Output, Source
-from workers.runtime.effects import dead_letter, effects, facts_in_order, shared_keys
-from workers.runtime.ports import DeadLetter, Earlier
+from tests.runtime.test_decoding import Raw
+from workers.records import DeadLetter, Event, Output, Partition, UnpublishedEvent
+from workers.runtime.outbox_rows import dead_letter, effects, events_in_order, shared_keys
 
-ONE, TWO = Source("messages.outbound", 3), Source("contacts.commands", 1)
+ONE, TWO = Partition("messages.outbound", 3), Partition("contacts.commands", 1)
 ENDS = {ONE: 10, TWO: 20}
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
 
 
-def status(source: Source, revision: int, key: bytes = b"w:send", topic: str = "sends.status") -> Output:
-    return Output(source, Fact(topic, key, b"%d" % revision, fact_id(topic, key.decode(), str(revision)), "w", NOW))
+def status(source: Partition, revision: int, key: bytes = b"w:send", topic: str = "sends.status") -> Output:
+    return Output(source, Event(topic, key, b"%d" % revision, fact_id(topic, key.decode(), str(revision)), "w", NOW))
 
 
-def owed(outputs: list[Output], *earlier: Earlier) -> dict[Source, list[tuple[bytes | None, bytes | None]]]:
-    found = effects(outputs, [], ENDS, earlier)
-    return {row.key.source: [(m.key, m.value) for m in row.facts] for row in found.owed}
+def outbox(
+    outputs: list[Output], *earlier: UnpublishedEvent
+) -> dict[Partition, list[tuple[bytes | None, bytes | None]]]:
+    found = effects(outputs, [], ENDS, NOW, earlier)
+    return {row.key.source: [(m.key, m.value) for m in row.events] for row in found.outbox}
 
 
-def told(source: Source | None, revision: int, key: bytes = b"w:send") -> Earlier:
-    return Earlier(source, status(ONE, revision, key).fact)
+def told(source: Partition | None, revision: int, key: bytes = b"w:send") -> UnpublishedEvent:
+    return UnpublishedEvent(source, status(ONE, revision, key).event)
 
 
 def test_each_partition_owes_its_own_outputs_in_order() -> None:
     outputs = [status(ONE, 1, b"a"), status(TWO, 1, b"b"), status(ONE, 2, b"a")]
-    assert owed(outputs) == {ONE: [(b"a", b"1"), (b"a", b"2")], TWO: [(b"b", b"1")]}
+    assert outbox(outputs) == {ONE: [(b"a", b"1"), (b"a", b"2")], TWO: [(b"b", b"1")]}
 
 
 def test_a_fact_takes_along_what_another_partition_owes_about_its_key() -> None:
-    assert owed([status(TWO, 3)], told(ONE, 1), told(None, 2)) == {
+    assert outbox([status(TWO, 3)], told(ONE, 1), told(None, 2)) == {
         TWO: [(b"w:send", b"1"), (b"w:send", b"2"), (b"w:send", b"3")]
     }
 
 
 def test_it_takes_along_nothing_that_its_own_rows_hold() -> None:
-    assert owed([status(ONE, 2)], told(ONE, 1)) == {ONE: [(b"w:send", b"2")]}
+    assert outbox([status(ONE, 2)], told(ONE, 1)) == {ONE: [(b"w:send", b"2")]}
     # told by the other one first, and taken along since
-    assert owed([status(ONE, 3)], told(TWO, 1), told(ONE, 1), told(ONE, 2)) == {ONE: [(b"w:send", b"3")]}
+    assert outbox([status(ONE, 3)], told(TWO, 1), told(ONE, 1), told(ONE, 2)) == {ONE: [(b"w:send", b"3")]}
 
 
 def test_it_takes_everything_along_once() -> None:
     outputs = [status(TWO, 2), status(TWO, 3)]
-    assert owed(outputs, told(ONE, 1)) == {TWO: [(b"w:send", b"1"), (b"w:send", b"2"), (b"w:send", b"3")]}
+    assert outbox(outputs, told(ONE, 1)) == {TWO: [(b"w:send", b"1"), (b"w:send", b"2"), (b"w:send", b"3")]}
 
 
 def test_two_partitions_of_one_transaction_keep_the_order_of_their_facts() -> None:
     outputs = [status(TWO, 1), status(ONE, 2), status(TWO, 3)]
-    assert owed(outputs) == {
+    assert outbox(outputs) == {
         TWO: [(b"w:send", b"1"), (b"w:send", b"2"), (b"w:send", b"3")],
         ONE: [(b"w:send", b"1"), (b"w:send", b"2")],
     }
 
 
 def test_a_fact_told_again_is_not_taken_along_before_itself() -> None:
-    assert owed([status(TWO, 1)], told(ONE, 1)) == {TWO: [(b"w:send", b"1")]}
+    assert outbox([status(TWO, 1)], told(ONE, 1)) == {TWO: [(b"w:send", b"1")]}
 
 
 def test_keys_of_one_partition_alone_are_left_as_they_are() -> None:
     topic = "messages.accepted"
     outputs = [status(ONE, 1, topic=topic), status(TWO, 2, topic=topic)]
-    assert shared_keys(output.fact for output in outputs) == set()
-    assert owed(outputs) == {ONE: [(b"w:send", b"1")], TWO: [(b"w:send", b"2")]}
+    assert shared_keys(output.event for output in outputs) == set()
+    assert outbox(outputs) == {ONE: [(b"w:send", b"1")], TWO: [(b"w:send", b"2")]}
 
 
 def test_a_job_takes_along_what_a_batch_owes() -> None:
-    expired = Fact("sends.status", b"w:send", b"2", fact_id("sends.status", "2"), "w", NOW)
-    plain = Fact("dead.letters", None, b"x", fact_id("dead.letters", "x"), "", NOW)
-    facts = facts_in_order([plain, expired], [told(ONE, 1)])
+    expired = Event("sends.status", b"w:send", b"2", fact_id("sends.status", "2"), "w", NOW)
+    plain = Event("dead.letters", None, b"x", fact_id("dead.letters", "x"), "", NOW)
+    facts = events_in_order([plain, expired], [told(ONE, 1)])
     assert [(fact.topic, fact.value) for fact in facts] == [
         ("dead.letters", b"x"),
         ("sends.status", b"1"),
         ("sends.status", b"2"),
     ]
-    assert facts[1] == told(ONE, 1).fact
+    assert facts[1] == told(ONE, 1).event
 
 
-def letter(key: bytes | None = b"k", value: bytes | None = b"v", header: bytes = b"h") -> Fact:
+def letter(key: bytes | None = b"k", value: bytes | None = b"v", header: bytes = b"h") -> Event:
     raw = Raw(7, value, key, headers=(("own", header), ("none", None)))
-    return dead_letter(DeadLetter(ONE, raw, "why"))
+    return dead_letter(DeadLetter(ONE, raw, "why"), NOW)
 
 
 def test_a_dead_letter_carries_the_record_byte_for_byte() -> None:

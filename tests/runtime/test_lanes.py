@@ -14,30 +14,32 @@ from tests.runtime.ledgerbook import TOPIC, apply, book, decode, rows
 from tests.support.brokers import Broker
 from tests.support.databases import until
 from tests.support.processes import at_work
+from workers.app.supervisor import Plan
 from workers.errors import ExitCode
-from workers.runtime.batch import Batch, Connection, Output, Source, WorkerSpec
-from workers.runtime.lanes import MOST_WAITING, Crowd, Lane, Lanes
-from workers.runtime.ports import Assigned, Event, Idle, Records, Revoked, Stopping
-from workers.runtime.supervisor import Plan
+from workers.records import Batch, Output, Partition, Slice
+from workers.runtime.lanes import MOST_WAITING, HighLoad, Lane, Lanes
+from workers.runtime.ports import Assigned, Idle, InputEvent, Records, Revoked, Stopping
+from workers.runtime.worker_spec import WorkerSpec
+from workers.store.connection import Connection
 
-PARTITIONS: Final = tuple(Source(TOPIC, n) for n in range(4))
+PARTITIONS: Final = tuple(Partition(TOPIC, n) for n in range(4))
 ALL: Final = Assigned(1, 1, frozenset(PARTITIONS))
 
 
 class Script:
     """An input that brings what it is told to, and then waits."""
 
-    def __init__(self, *events: Event) -> None:
+    def __init__(self, *events: InputEvent) -> None:
         self.events = deque(events)
         self.asked = 0
         self.stands = True
         self._more = asyncio.Event()
 
-    def bring(self, *events: Event) -> None:
+    def bring(self, *events: InputEvent) -> None:
         self.events.extend(events)
         self._more.set()
 
-    async def next(self) -> Event:
+    async def next(self) -> InputEvent:
         self.asked += 1
         while not self.events:
             self._more.clear()
@@ -48,6 +50,10 @@ class Script:
         self.events.clear()
         self.bring(*[Stopping()] * 10)
 
+    @property
+    def stopping(self) -> bool:
+        return Stopping() in self.events
+
     def is_current(self, assignment: int) -> bool:
         return assignment == 1
 
@@ -57,37 +63,37 @@ class Script:
         self.events.extendleft([replace(ALL, assignment=ALL.assignment + 1), Revoked()])
         return ALL.assignment + 1
 
-    async def bounds(self, sources: Sequence[Source]) -> Mapping[Source, tuple[int, int]]:
+    async def bounds(self, sources: Sequence[Partition]) -> Mapping[Partition, tuple[int, int]]:
         return dict.fromkeys(sources, (0, 0))
 
-    def seek(self, source: Source, offset: int) -> None: ...
+    def seek(self, source: Partition, offset: int) -> None: ...
 
-    async def commit(self, offsets: Mapping[Source, int]) -> None: ...
+    async def commit(self, offsets: Mapping[Partition, int]) -> None: ...
 
 
-CROWD: Final = Crowd(records=2, gathers_s=0.0, lasts_s=0.0)
+HIGH_LOAD: Final = HighLoad(records=2, gathers_s=0.0, lasts_s=0.0)
 
-BURSTS: Final = Crowd(records=2, gathers_s=0.2, lasts_s=0.0)
+BURSTS: Final = HighLoad(records=2, gathers_s=0.2, lasts_s=0.0)
 
 
 def poll(*partitions: int) -> Records:
-    return Records(1, {PARTITIONS[n]: () for n in partitions})
+    return Records(1, {PARTITIONS[n]: Slice((), 0) for n in partitions})
 
 
-async def soon(lane: Lane) -> Event:
+async def soon(lane: Lane) -> InputEvent:
     return await asyncio.wait_for(lane.next(), 5)
 
 
-async def each(*lanes: Lane) -> list[Event]:
+async def each(*lanes: Lane) -> list[InputEvent]:
     return [*await asyncio.gather(*map(soon, lanes))]
 
 
-def begun(lane: Lane) -> "asyncio.Task[Event]":
+def begun(lane: Lane) -> "asyncio.Task[InputEvent]":
     return asyncio.create_task(lane.next())
 
 
 async def turns() -> None:
-    """Whoever can go on has gone on."""
+    """Lets every task that can continue do so."""
     for _ in range(20):
         await asyncio.sleep(0)
 
@@ -213,13 +219,13 @@ async def test_what_one_lane_raises_ends_them_all() -> None:
         await asyncio.wait_for(lanes.run(loops), 5)
 
 
-def crowded(*partitions: int) -> Records:
-    few: Sequence[Any] = [object()] * CROWD.records
-    return Records(1, {PARTITIONS[n]: few for n in partitions})
+def loaded(*partitions: int) -> Records:
+    few: Sequence[Any] = [object()] * HIGH_LOAD.records
+    return Records(1, {PARTITIONS[n]: Slice(few, 0) for n in partitions})
 
 
-async def test_without_a_crowd_everything_changes_to_the_first_lane_and_with_one_back() -> None:
-    lanes = Lanes(Script(ALL, poll(0, 1), poll(0), crowded(0), poll(0, 1, 2, 3)), 2, CROWD)
+async def test_without_high_load_everything_changes_to_the_first_lane_and_with_one_back() -> None:
+    lanes = Lanes(Script(ALL, poll(0, 1), poll(0), loaded(0), poll(0, 1, 2, 3)), 2, HIGH_LOAD)
     first, second = lanes.all
     await each(first, second)
     assert [type(event) for event in await each(first, second)] == [Revoked, Revoked]
@@ -245,9 +251,9 @@ async def test_who_asks_for_a_lane_that_was_left_is_told_to_stop() -> None:
     assert script.asked == 1
 
 
-async def test_every_assignment_by_the_group_begins_as_if_there_were_a_crowd() -> None:
+async def test_every_assignment_by_the_group_begins_as_if_there_were_a_high_load() -> None:
     later = Assigned(3, 2, frozenset(PARTITIONS))
-    lanes = Lanes(Script(ALL, poll(0), Revoked(), later, poll(0, 1)), 2, CROWD)
+    lanes = Lanes(Script(ALL, poll(0), Revoked(), later, poll(0, 1)), 2, HIGH_LOAD)
     first, second = lanes.all
     await each(first, second)
     await each(first, second)
@@ -261,8 +267,8 @@ async def test_every_assignment_by_the_group_begins_as_if_there_were_a_crowd() -
     ]
 
 
-async def test_a_burst_is_no_crowd() -> None:
-    lanes = Lanes(Script(ALL, Idle(), *[crowded(0)] * 3, *[crowded(0), poll(0)] * 4), 2, BURSTS)
+async def test_a_burst_is_no_high_load() -> None:
+    lanes = Lanes(Script(ALL, Idle(), *[loaded(0)] * 3, *[loaded(0), poll(0)] * 4), 2, BURSTS)
     first, second = lanes.all
     await each(first, second)
     await asyncio.sleep(BURSTS.gathers_s)
@@ -283,7 +289,7 @@ async def test_a_burst_is_no_crowd() -> None:
 
 async def test_a_lane_without_partitions_does_not_ask_for_what_another_one_has_no_time_for() -> None:
     script = Script(ALL, poll(0, 1), *[poll(0)] * 5)
-    lanes = Lanes(script, 2, CROWD)
+    lanes = Lanes(script, 2, HIGH_LOAD)
     first, second = lanes.all
     await each(first, second)
     await each(first, second)
@@ -298,14 +304,14 @@ async def test_a_lane_without_partitions_does_not_ask_for_what_another_one_has_n
 async def test_partitions_stay_where_they_are_while_the_group_says_otherwise() -> None:
     script = Script(ALL, poll(0, 1), Idle())
     script.stands = False
-    lanes = Lanes(script, 2, CROWD)
+    lanes = Lanes(script, 2, HIGH_LOAD)
     first, second = lanes.all
     await each(first, second)
     assert await each(first, second) == [poll(0), poll(1)]
     assert await soon(first) == Idle()
 
 
-async def test_one_lane_works_while_the_other_ones_transaction_waits_where_there_is_a_crowd(
+async def test_one_lane_works_while_the_other_ones_transaction_waits_where_there_is_a_high_load(
     database: str, pool: Pool, broker: Broker
 ) -> None:
     await book(pool)
@@ -331,7 +337,7 @@ async def test_one_lane_works_while_the_other_ones_transaction_waits_where_there
         [WorkerSpec("book", {TOPIC: decode}, watched, lanes=2)], topics=(TOPIC, "messages.accepted", "dead.letters")
     )
     async with at_work(database, broker, plan):
-        await asyncio.sleep(1.0)  # nothing comes: after a second that is no crowd
+        await asyncio.sleep(1.0)  # nothing comes: after a second that is no high_load
         await say(1)
         await booked(1)
         at_once.clear()

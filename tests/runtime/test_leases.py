@@ -6,13 +6,12 @@ import pytest
 from asyncpg import Pool
 
 from tests.runtime.ledgerbook import TOPIC
-from workers.errors import SetupError
-from workers.runtime.batch import Source
+from workers.records import Lease, Partition, Trial
+from workers.runtime.ledger import PostgresLedger
 from workers.store import leases
 from workers.store.leases import Holder
-from workers.store.ledger import PostgresLedger
 
-HERE = Source(TOPIC, 0)
+HERE = Partition(TOPIC, 0)
 
 
 async def opened(pool: Pool, name: str, group: str = "sluice-book") -> PostgresLedger:
@@ -53,14 +52,40 @@ async def test_an_older_generation_follows_a_newer_owner_that_is_gone(pool: Pool
     await newer.close()
 
 
-async def test_another_group_is_refused_for_good(pool: Pool) -> None:
-    ours, theirs = await opened(pool, "ours"), await opened(pool, "theirs", "other-book")
-    assert await ours.take(1, HERE) is not None
-    await ours.release()
-    with pytest.raises(SetupError, match="belongs to consumer group sluice-book, not other-book"):
-        await theirs.take(9, HERE)
-    for ledger in (ours, theirs):
+def told(taken: Lease | None) -> tuple[bool, Trial | None]:
+    assert taken is not None
+    return taken.orphaned, taken.tried
+
+
+async def test_an_heir_is_told_that_a_lease_was_not_given_back_and_what_was_tried_under_it(pool: Pool) -> None:
+    dead, after_crash, next_ = [await opened(pool, name) for name in ("dead", "heir", "next")]
+    # Each asks twice, as if the first answer had been lost.
+    first = [await dead.take(1, HERE) for _ in range(2)]
+    await dead.tries(HERE, Trial(5, 1))
+    second = [await after_crash.take(2, HERE) for _ in range(2)]
+    await dead.tries(HERE, Trial(9, 1))  # late, and not its own any more
+    until = await pool.fetchval("SELECT tried_until FROM sluice_core.progress")
+    await after_crash.release()
+    third = await next_.take(3, HERE)
+    for ledger in (dead, after_crash, next_):
         await ledger.close()
+
+    assert [told(taken) for taken in first] == [(False, None)] * 2
+    assert [told(taken) for taken in second] == [(True, Trial(5, 1))] * 2
+    assert until == 5
+    assert told(third) == (False, None)
+
+
+async def test_what_was_tried_and_applied_since_is_not_told(pool: Pool) -> None:
+    before, after_crash = [await opened(pool, name) for name in ("before", "heir")]
+    await before.take(1, HERE)
+    await before.tries(HERE, Trial(5, 1))
+    await pool.execute("UPDATE sluice_core.progress SET next_offset = 5")
+    taken = await after_crash.take(2, HERE)
+    for ledger in (before, after_crash):
+        await ledger.close()
+
+    assert told(taken) == (True, None)
 
 
 async def test_a_jobs_lease_has_one_holder_and_tells_when_it_is_due(pool: Pool) -> None:
@@ -77,5 +102,5 @@ async def test_a_jobs_lease_has_one_holder_and_tells_when_it_is_due(pool: Pool) 
         assert due_in is not None
         assert due_in <= 0
         async with tx.transaction():
-            assert await leases.hold(tx, "job", first) is None
-            assert await leases.hold(tx, "job", second) is not None
+            assert await leases.lock_lease(tx, "job", first) is None
+            assert await leases.lock_lease(tx, "job", second) is not None

@@ -16,9 +16,10 @@ from tests.support.databases import until
 from tests.support.probes import Crash, CrashAt, HoldAt
 from tests.support.workers import running
 from workers.errors import ApplyFailed, ExitCode, RetryBatch, Unreachable
-from workers.runtime.batch import Batch, Connection, Fact, Output, Source
-from workers.runtime.connection import PollLimits
-from workers.runtime.producer import KafkaOutput
+from workers.kafka.connection import PollLimits
+from workers.kafka.producer import KafkaOutput
+from workers.records import Batch, Event, Output, Partition
+from workers.store.connection import Connection
 
 
 def records(first: int, last: int) -> list[tuple[bytes | None, bytes | None]]:
@@ -124,9 +125,9 @@ async def test_at_most_two_polls_are_owed(database: str, booked: Pool, broker: B
     async with running(spec_of(), database, broker, probe=hold, limits=limits):
         await broker.produce(TOPIC, records(100, 120), partition=1)
         await asyncio.wait_for(hold.reached.wait(), 30)
-        await until(booked, "SELECT count(*) = 2 FROM sluice_core.owed")
+        await until(booked, "SELECT count(*) = 2 FROM sluice_core.batch_outbox")
         for _ in range(50):
-            assert await booked.fetchval("SELECT count(*) FROM sluice_core.owed") == 2
+            assert await booked.fetchval("SELECT count(*) FROM sluice_core.batch_outbox") == 2
         hold.go.set()
         await broker.caught_up(booked, TOPIC)
     assert await rows(booked) == list(range(100, 120))
@@ -242,7 +243,7 @@ async def test_a_clean_stop_hands_everything_over(database: str, booked: Pool, a
         await any_broker.produce(TOPIC, records(100, 300))
         await until(booked, "SELECT count(*) > 0 FROM book")
         assert await worker.stop() is ExitCode.CLEAN
-    assert await booked.fetchval("SELECT count(*) FROM sluice_core.owed") == 0
+    assert await booked.fetchval("SELECT count(*) FROM sluice_core.batch_outbox") == 0
     assert await booked.fetchval("SELECT count(*) FROM sluice_core.progress WHERE lease IS NOT NULL") == 0
     applied = await rows(booked)
     assert numbers(await any_broker.read_all(OUTPUT)) == applied
@@ -251,7 +252,7 @@ async def test_a_clean_stop_hands_everything_over(database: str, booked: Pool, a
 async def test_nothing_is_fetched_any_more_once_publishing_has_failed(
     database: str, booked: Pool, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse(_output: KafkaOutput, _facts: Sequence[Fact]) -> None:
+    async def refuse(_output: KafkaOutput, _facts: Sequence[Event]) -> None:
         await asyncio.sleep(0.2)
         raise Unreachable("nothing is acknowledged")
 
@@ -271,8 +272,8 @@ async def test_the_line_stops_and_nothing_past_it_is_committed(database: str, bo
     with capture_logs() as logs:
         async with running(spec_of(), database, any_broker) as worker:
             assert await worker.ended() is ExitCode.STOPPED_THE_LINE
-    [told] = [log["event"] for log in logs if log["action"] == "line_stopped"]
-    assert "stops before messages.inbound[0] offset 249: at least 200 of its last 400 records" in told
+    [told] = [log["event"] for log in logs if log["action"] == "bad_record_limit"]
+    assert "halts before messages.inbound[0] offset 249: at least 200 of its last 400 records" in told
     assert "--accept-bad-until messages.inbound/0/250" in told
     # Before the 200th bad record: 50 good ones and 199 bad ones.
     assert await booked.fetchval("SELECT next_offset FROM sluice.partition_progress WHERE partition = 0") == 249
@@ -298,7 +299,7 @@ async def test_the_line_goes_on_where_a_person_accepted_the_bad_ones(
     async with running(spec_of(), database, broker) as worker:
         assert await worker.ended() is ExitCode.STOPPED_THE_LINE
 
-    async with running(spec_of(), database, broker, accepted_bad={Source(TOPIC, 0): 300}) as worker:
+    async with running(spec_of(), database, broker, accepted_bad={Partition(TOPIC, 0): 300}) as worker:
         await broker.caught_up(booked, TOPIC)
         await broker.produce(TOPIC, [(b"k", b"bad")] * 300, partition=0)
         assert await worker.ended() is ExitCode.STOPPED_THE_LINE

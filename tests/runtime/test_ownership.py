@@ -18,8 +18,8 @@ from tests.support.probes import HoldAt
 from tests.support.workers import running
 from workers.dev.broker import embedded_broker
 from workers.errors import ExitCode, PositionLost, SetupError
-from workers.runtime.batch import Source
-from workers.store.ledger import PostgresLedger
+from workers.records import Partition
+from workers.runtime.ledger import PostgresLedger
 
 OWNERS = "SELECT count(DISTINCT lease) = $1 FROM sluice_core.progress WHERE lease IS NOT NULL"
 
@@ -79,7 +79,7 @@ async def test_a_batch_in_flight_that_is_fenced_changes_nothing_and_ends_the_wor
     await any_broker.produce(TOPIC, records(200, 250), partition=1)
     async with running(spec_of(), database, any_broker, probe=hold) as worker:
         await asyncio.wait_for(hold.reached.wait(), 30)
-        # An heir takes partition 0 while the poll is in flight.
+        # Another owner takes partition 0 while the poll is in flight.
         await booked.execute("UPDATE sluice_core.progress SET lease = $1 WHERE partition = 0", uuid4())
         hold.go.set()
         assert await worker.ended() is ExitCode.FENCED
@@ -95,16 +95,16 @@ async def test_an_heir_ends_the_zombie_that_holds_its_row(database: str, booked:
     await broker.produce(TOPIC, records(100, 110), partition=0)
     async with running(spec_of(), database, broker, probe=hold) as zombie:
         await asyncio.wait_for(hold.reached.wait(), 30)
-        # The zombie stands still in its transaction; an heir asks for its partition.
-        heir = PostgresLedger(booked, "sluice-book", "heir")
-        await heir.open()
-        taken = await heir.take(1_000, Source(TOPIC, 0))
+        # The worker is paused in its transaction; the next owner asks for its partition.
+        after_crash = PostgresLedger(booked, "sluice-book", "heir")
+        await after_crash.open()
+        taken = await after_crash.take(1_000, Partition(TOPIC, 0))
         assert taken is not None
         assert taken.next_offset is None
         hold.go.set()
         assert await zombie.ended() is ExitCode.FENCED
-        await heir.release()
-        await heir.close()
+        await after_crash.release()
+        await after_crash.close()
     assert await rows(booked) == []
 
 
@@ -156,6 +156,6 @@ async def test_another_group_on_one_database_is_refused(database: str, booked: P
         await broker.produce(TOPIC, records(100, 110))
         await broker.caught_up(booked, TOPIC)
     other = Broker(broker.kind, broker.bootstrap, group_prefix="other")
-    with pytest.raises(SetupError, match="belongs to consumer group sluice-book, not other-book"):
+    with pytest.raises(SetupError, match="bound to the group prefix sluice, and SLUICE_GROUP_PREFIX is other"):
         async with running(spec_of(), database, other) as worker:
             await worker.ended()

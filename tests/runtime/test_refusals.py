@@ -1,4 +1,4 @@
-"""Whose fault it is: a value that the database refuses is its record's; everything else never becomes a dead letter."""
+"""A value that the database refuses is its record's fault; nothing else becomes a dead letter."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -11,14 +11,17 @@ from asyncpg import Pool
 from tests.runtime.ledgerbook import TOPIC, apply, book, decode, rows, spec_of
 from tests.support.databases import until
 from workers.errors import ApplyFailed, SetupError, SluiceError
+from workers.records import Batch, Headers, Output, Partition, SetAside, Slice
 from workers.runtime.applying import Applied, Applier
-from workers.runtime.batch import Apply, Batch, Connection, Headers, Output, Source
-from workers.runtime.intake import Position
-from workers.runtime.intake import decode as decoded
-from workers.runtime.ports import Probe, no_probe
-from workers.store.ledger import PostgresLedger
+from workers.runtime.bad_record_limit import BAD_RECORD_LIMIT, LIMIT_ERRORS
+from workers.runtime.decoding import Position, continued
+from workers.runtime.decoding import decode as decoded
+from workers.runtime.ledger import PostgresLedger
+from workers.runtime.ports import Effects, Probe, no_probe
+from workers.runtime.worker_spec import Apply
+from workers.store.connection import Connection
 
-SOURCE: Final = Source(TOPIC, 3)
+SOURCE: Final = Partition(TOPIC, 3)
 NO_RECORDS_FAULT: Final = {
     "40001": "serialization_failure",
     "40P01": "deadlock_detected",
@@ -29,11 +32,12 @@ NO_RECORDS_FAULT: Final = {
     "53300": "too_many_connections",
     "57014": "query_canceled",
 }
+LIMITS_OF_THE_SERVER: Final = {"53400": "configuration_limit_exceeded", "54000": "program_limit_exceeded"}
+LASTING: Final = NO_RECORDS_FAULT | LIMITS_OF_THE_SERVER
 BUGS: Final = {
     "42P01": "undefined_table",
     "42703": "undefined_column",
     "0A000": "feature_not_supported",
-    "54000": "program_limit_exceeded",
     "XX000": "internal_error",
     "P0001": "raise_exception",
 }
@@ -51,8 +55,8 @@ class Raw(NamedTuple):
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.runtime.applying._LONGEST_PAUSE_S", 0.0)
-    monkeypatch.setattr("workers.runtime.patience._PAUSE_FOR_ROOM_S", 0.01)
+    monkeypatch.setattr("workers.runtime.retry_policy._LONGEST_PAUSE_S", 0.0)
+    monkeypatch.setattr("workers.runtime.failure_deadline._PAUSE_S", 0.01)
 
 
 @pytest.fixture
@@ -68,10 +72,18 @@ async def ledger(pool: Pool) -> AsyncIterator[PostgresLedger]:
 async def applied(
     ledger: PostgresLedger, values: Sequence[int], apply_: Apply = apply, probe: Probe = no_probe
 ) -> Applied:
-    """One poll with these numbers, from offset 0 on."""
-    parts = await decoded({TOPIC: decode}, {SOURCE: [Raw(n, b"%d" % value) for n, value in enumerate(values)]})
+    """One poll with these numbers, from offset 0 on, until all of it is applied or the line stops."""
+    raws = [Raw(n, b"%d" % value) for n, value in enumerate(values)]
+    parts = await decoded({TOPIC: decode}, {SOURCE: Slice(raws, len(raws))})
     applier = Applier(spec_of(apply_), ledger, probe, unreachable_after_s=1.0)
-    return await applier.apply(parts, {SOURCE: Position(None)}, [])
+    positions = {SOURCE: Position(None)}
+    done: list[Applied] = []
+    while (parts := continued(parts, positions)) and not (done and done[-1].halted):
+        done.append(await applier.apply(parts, positions, []))
+        for part in done[-1].parts:
+            positions[SOURCE] = Position(part.end, pace=positions[SOURCE].pace)
+    dead = [letter for each in done for letter in each.effects.dead]
+    return done[-1]._replace(effects=Effects([row for each in done for row in each.effects.outbox], dead))
 
 
 async def letters(pool: Pool) -> list[int]:
@@ -136,6 +148,66 @@ async def test_a_connection_lost_while_looking_for_the_record_finds_it_all_the_s
     assert await rows(pool) == [100 + n for n in range(100) if n != 70]
 
 
+# --- what a worker must not apply
+
+
+def sparing(error: str, *, tries: list[int]) -> Apply:
+    """Sets numbers from 5,000 on aside."""
+
+    async def apply_(tx: Connection, batch: Batch[int]) -> list[Output]:
+        tries.append(len(batch.records))
+        refused = {(r.source, r.offset): error for r in batch.records if r.value >= 5_000}
+        if refused:
+            raise SetAside(refused)
+        return await apply(tx, batch)
+
+    return apply_
+
+
+async def test_what_a_worker_sets_aside_is_a_dead_letter_that_says_why_and_the_rest_is_applied(
+    pool: Pool, ledger: PostgresLedger
+) -> None:
+    tries: list[int] = []
+
+    result = await applied(ledger, [100, 5_000, 13, 5_001, 101], sparing("too_many_channels: no more", tries=tries))
+
+    assert [(d.raw.offset, d.error[:17]) for d in result.effects.dead][::2] == [
+        (1, "too_many_channels"),
+        (3, "too_many_channels"),
+    ]
+    assert await letters(pool) == [1, 2, 3]
+    assert await rows(pool) == [100, 101]
+    assert tries == [5, 3, 3, 1, 2, 1, 1]
+
+
+@pytest.mark.parametrize("error", LIMIT_ERRORS)
+async def test_what_only_asks_for_too_much_stops_no_line_not_even_after_a_start(
+    pool: Pool, ledger: PostgresLedger, error: str
+) -> None:
+    result = await applied(ledger, range(5_000, 5_000 + BAD_RECORD_LIMIT), sparing(error, tries=[]))
+
+    assert result.halted == {}
+    assert await letters(pool) == [*range(BAD_RECORD_LIMIT)]
+    taken = await ledger.take(2, SOURCE)
+    assert taken is not None
+    assert taken.bad == ()
+
+
+async def test_other_records_that_are_set_aside_stop_it(pool: Pool, ledger: PostgresLedger) -> None:
+    result = await applied(ledger, range(5_000, 5_000 + BAD_RECORD_LIMIT), sparing("it makes no sense", tries=[]))
+
+    assert result.halted == {SOURCE: BAD_RECORD_LIMIT - 1}
+    assert await letters(pool) == [*range(BAD_RECORD_LIMIT - 1)]
+
+
+async def test_to_set_aside_what_was_not_given_is_a_bug(ledger: PostgresLedger) -> None:
+    async def apply_(_tx: Connection, _batch: Batch[int]) -> list[Output]:
+        raise SetAside({(SOURCE, 99): "why"})
+
+    with pytest.raises(ApplyFailed, match="sets aside"):
+        await applied(ledger, [100], apply_)
+
+
 # --- nobody's fault: it passes
 
 
@@ -147,11 +219,20 @@ async def test_what_passes_is_tried_again_and_no_record_pays_for_it(pool: Pool, 
     assert await rows(pool) == [*range(100, 150)]
 
 
-@pytest.mark.parametrize("code", NO_RECORDS_FAULT, ids=lambda code: f"{code} {NO_RECORDS_FAULT[code]}")
+@pytest.mark.parametrize("code", LASTING, ids=lambda code: f"{code} {LASTING[code]}")
 async def test_what_does_not_pass_ends_the_worker_and_no_record_pays_for_it(
     pool: Pool, ledger: PostgresLedger, code: str
 ) -> None:
-    with pytest.raises(SluiceError, match="conflicts do not end|loses its connection|has lacked space"):
+    # It is the whole server: a row that is written as it was, which nobody but the trial does, fails as well.
+    await pool.execute(
+        f"""
+        CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$;
+        CREATE TRIGGER trial BEFORE UPDATE ON sluice_core.progress
+            FOR EACH ROW WHEN (OLD.* IS NOT DISTINCT FROM NEW.*) EXECUTE FUNCTION fail()
+        """
+    )
+    with pytest.raises(SluiceError, match="conflicts do not end|lost its connection|has lacked space"):
         await applied(ledger, range(100, 150), failing(repeat(code)))
 
     assert await letters(pool) == []
@@ -236,7 +317,7 @@ async def test_what_is_refused_only_at_commit_is_no_single_records_fault(pool: P
         """
     )
 
-    with pytest.raises(ApplyFailed, match="belongs to no single record"):
+    with pytest.raises(ApplyFailed, match="a value of no single record"):
         await applied(ledger, range(100, 150))
 
     assert await letters(pool) == []

@@ -1,4 +1,4 @@
-"""Facts about one send come from several partitions, workers and jobs: their topic has them in order all the same."""
+"""Events about one send come from several partitions, workers and jobs, and are still in order on their topic."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,12 +13,13 @@ from tests.support.databases import until
 from tests.support.probes import HoldAt
 from tests.support.processes import at_work
 from tests.support.workers import running
-from workers.commands.worker import SPEC as COMMANDS
-from workers.inbound.worker import SPEC as INBOUND
-from workers.outbound.worker import SPEC as OUTBOUND
-from workers.runtime.batch import Connection, Fact
-from workers.runtime.jobs import Job
-from workers.runtime.supervisor import Plan
+from workers.app.commands_worker import SPEC as COMMANDS
+from workers.app.supervisor import Plan
+from workers.messages.worker import SPEC as INBOUND
+from workers.records import Event
+from workers.sends.worker import SPEC as OUTBOUND
+from workers.services.job_runner import Job
+from workers.store.connection import Connection
 
 STATUS = "sends.status"
 TOPICS = ("messages.inbound", "messages.outbound", "messages.receipts", "contacts.commands", STATUS, "dead.letters")
@@ -75,8 +76,8 @@ async def test_a_job_does_not_overtake_a_batch(database: str, pool: Pool, broker
     hold = HoldAt("committed")
     key = f"w:{HELD['send_id']}".encode()
 
-    async def say(_tx: Connection, now: datetime) -> list[Fact]:
-        return [Fact(STATUS, key, b'{"revision":2}', fact_id(STATUS, "said by a job"), "w", now)]
+    async def say(_tx: Connection, now: datetime) -> list[Event]:
+        return [Event(STATUS, key, b'{"revision":2}', fact_id(STATUS, "said by a job"), "w", now)]
 
     async with running(OUTBOUND, database, broker, probe=hold):
         await produce(broker, HELD)

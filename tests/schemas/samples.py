@@ -5,6 +5,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from schemas.commands import InvalidCommand
+from schemas.decoding import BadRecord
+from schemas.sends import InvalidSend
 from schemas.topics import INPUTS
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +24,8 @@ COMMANDS: dict[str, dict[str, Any]] = {
     "block_contact": {**TARGET, "note": "rude"},
     "unblock_contact": WRITTEN_TO,
     "release_dropped": {**TARGET, "from": "2026-05-01T00:00:00Z", "to": "2026-05-02T00:00:00Z"},
+    "create_contact": {**WRITTEN_TO, "set": {"first_name": "Ada", "custom.size": 42}, "tags": ["vip"]},
+    "export_contacts": {"filter": {"tag": "vip"}},
     "update_contact": {**TARGET, "set": {"first_name": "Ada", "phone": None, "custom.size": 42}},
     "define_field": {"scope": "contact", "name": "size", "type": "number"},
     "add_tag": {**TARGET, "tag": "vip"},
@@ -83,3 +88,89 @@ def valid_inputs() -> list[tuple[str, dict[str, Any]]]:
     """(topic, value) of the golden inputs and of every command."""
     records = [(topic.name, golden(topic.name)) for topic in INPUTS]
     return records + [("contacts.commands", command(name)) for name in COMMANDS]
+
+
+FULL_INPUTS: list[tuple[str, dict[str, Any]]] = [
+    (
+        "messages.inbound",
+        {
+            "sender": {
+                "address": "+447911123456",
+                "name": "Ada",
+                "language": "en",
+                "avatar_url": "https://x.example/a",
+            },
+            "content": {
+                "type": "image",
+                "text": "blue?",
+                "subject": "s",
+                "html": "<p>",
+                "reply_to": "m-1",
+                "attachments": [
+                    {"kind": "image", "url": "https://x.example", "mime_type": "image/png", "size": 7, "name": "blue"}
+                ],
+                "template": {"name": "hello", "language": "en", "parameters": ["Ada"]},
+            },
+            "sent_at": "2026-05-04T09:30:00Z",
+            "kind": "message",
+            "extra": {"a": 1},
+        },
+    ),
+    (
+        "messages.outbound",
+        {
+            "run_id": "r-1",
+            "step_id": "s-1",
+            "group_id": "spring",
+            "confirmation": {"confirmed_by": "u-2", "confirmed_at": "2026-05-04T09:33:00Z"},
+        },
+    ),
+    ("messages.outbound", {"to": {"address": "+447911123456"}}),
+    (
+        "messages.receipts",
+        {
+            "attempt": 1,
+            "status": "failed",
+            "error": {"code": 131026, "message": "no", "permanent": True},
+            "contact_stopped": True,
+        },
+    ),
+    ("workflows.events", {"parent_run_id": "r-0"}),
+    ("workflows.events", {"contact_id": None, **WRITTEN_TO}),
+    ("workflows.events", {"event": "step_requested", "step_id": "s-1", "action": "wait"}),
+    ("workflows.events", {"event": "run_finished", "outcome": "done"}),
+]
+FULL_COMMANDS: list[tuple[str, dict[str, Any]]] = [
+    ("release_dropped", {"from": None, "to": None, "message_ids": [OTHER]}),
+    ("unblock_contact", {"identity": None, **TARGET}),
+    ("remove_channel", TARGET),
+    ("delete_contacts", {"contact_ids": None, "all": True}),
+    ("define_field", {"type": "list", "options": ["s", "m"]}),
+    ("create_profile", {"profile_id": "p-1"}),
+    ("attach_contact", {"profile_name": None, "profile_id": "p-1"}),
+    ("add_note", {"note_id": "n-1"}),
+    ("confirm_send", {"send_id": None, "group_id": "spring"}),
+    ("reject_send", {"send_id": SEND, "group_id": None}),
+    ("configure_channel", {"name": "Main", "count": False}),
+    ("block_contact", {"actor": {"id": "u", "role": "manager", "module": "api", "restrictions": ["settings"]}}),
+]
+
+
+def full_inputs() -> list[tuple[str, dict[str, Any]]]:
+    """(topic, value) of valid records that together hold every optional field."""
+    by_identity = [("contacts.commands", command(name, contact_id=None, **WRITTEN_TO)) for name in targeted()]
+    commands = [("contacts.commands", command(name, **changes)) for name, changes in FULL_COMMANDS]
+    records = [(topic, {**golden(topic), **changes}) for topic, changes in FULL_INPUTS]
+    return [*valid_inputs(), *records, *commands, *by_identity]
+
+
+def targeted() -> list[str]:
+    """The commands whose target may be named by `contact_id` or by `identity`."""
+    return [
+        name for name, fields in COMMANDS.items() if {*fields} & {"contact_id", "identity"} and name != "remove_channel"
+    ]
+
+
+def refused(decoded: object) -> bool:
+    """Did decoding say no, whether or not somebody can be told?"""
+    return isinstance(decoded, (BadRecord, InvalidCommand, InvalidSend))

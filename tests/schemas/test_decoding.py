@@ -3,13 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas import limits
-from schemas.decoding import (
-    BadRecord,
-    decode_inbound,
-)
+from schemas.decoding import BadRecord, decode_inbound
 from schemas.framing import framing_error
 from schemas.inbound import InboundMessage
 from schemas.outputs import encode_body
@@ -43,7 +41,7 @@ def nested(levels: int) -> dict[str, Any]:
 
 
 def test_null_value_is_bad() -> None:
-    assert decode_inbound(None) == BadRecord("null value")
+    assert decode_inbound(None) == BadRecord("Expected a JSON object, got a null value")
 
 
 def test_empty_value_is_bad() -> None:
@@ -55,18 +53,18 @@ def test_value_may_have_256_kib_and_no_more() -> None:
     longest = shortest + b" " * (limits.MAX_VALUE_BYTES - len(shortest))
 
     assert isinstance(decode_inbound(longest), InboundMessage)
-    assert decode_inbound(longest + b" ") == BadRecord("value of 262145 bytes; expected at most 262144")
+    assert decode_inbound(longest + b" ") == BadRecord("Expected a value of at most 262144 bytes, got 262145")
 
 
 @pytest.mark.parametrize("garbage", [b"\xff", b"\xc3\x28", b"\xed\xa0\x80", b"\xe2\x82"])
 def test_bad_utf8_is_bad_wherever_it_is(garbage: bytes) -> None:
-    assert decode_inbound(with_text(garbage)) == BadRecord("bad UTF-8")
+    assert decode_inbound(with_text(garbage)) == BadRecord("Expected UTF-8, got other bytes")
 
 
 @pytest.mark.parametrize("escaped", [rb"\u0000", rb"a\\\u0000", rb"\"\u0000"])
 def test_escaped_nul_is_bad_wherever_it_is(escaped: bytes) -> None:
-    assert decode_inbound(with_text(escaped)) == BadRecord("NUL in a text")
-    assert decode_inbound(with_text(b'":1,"' + escaped)) == BadRecord("NUL in a text")
+    assert decode_inbound(with_text(escaped)) == BadRecord("Expected texts without NUL, got one with it")
+    assert decode_inbound(with_text(b'":1,"' + escaped)) == BadRecord("Expected texts without NUL, got one with it")
 
 
 @pytest.mark.parametrize("escaped", [rb"\\u0000", rb"\\\\u0000", rb"\\ud800", rb"\u0001", rb"\u00e90000"])
@@ -92,7 +90,7 @@ def test_raw_nul_is_bad() -> None:
     ],
 )
 def test_lone_surrogate_is_bad_wherever_it_is(escaped: bytes) -> None:
-    assert decode_inbound(with_text(escaped)) == BadRecord("lone surrogate in a text")
+    assert decode_inbound(with_text(escaped)) == BadRecord("Expected texts without lone surrogates, got one with it")
 
 
 @pytest.mark.parametrize("escaped", [rb"\ud83d\ude00", rb"\uD83D\uDE00\ud83d\ude00", rb"\\\ud83d\ude00"])
@@ -104,9 +102,9 @@ def test_thirty_two_levels_are_read_and_thirty_three_are_not() -> None:
     inbound(unknown=nested(31))
     inbound(extra=nested(31))
 
-    assert bad_inbound(unknown=nested(32)) == "more than 32 levels"
-    assert bad_inbound(extra=nested(32)) == "more than 32 levels"
-    assert framing_error(b"[" * 33) == "more than 32 levels"
+    assert bad_inbound(unknown=nested(32)) == "Expected at most 32 levels, got more"
+    assert bad_inbound(extra=nested(32)) == "Expected at most 32 levels, got more"
+    assert framing_error(b"[" * 33) == "Expected at most 32 levels, got more"
 
 
 def test_brackets_within_texts_and_side_by_side_are_no_levels() -> None:
@@ -123,7 +121,10 @@ def test_anything_but_an_object_is_bad(value: bytes) -> None:
 
 def test_errors_tell_what_was_expected_and_where() -> None:
     assert bad_inbound(sender={}) == "Object missing required field `address` - at `$.sender`"
-    assert bad_inbound(received_at=None) == "Expected `datetime`, got `null` - at `$.received_at`"
+    assert (
+        bad_inbound(received_at=None)
+        == "Expected a time of RFC 3339 such as 2026-03-01T12:00:00Z, got `null` - at `$.received_at`"
+    )
     assert bad_inbound(channel="pigeon").startswith("Unknown value - at `$.channel`; expected one of whatsapp, sms")
     assert bad_inbound(kind="poke") == "Unknown value - at `$.kind`; expected one of message, reaction, echo"
 
@@ -146,17 +147,26 @@ def test_times_are_brought_to_utc() -> None:
 
 
 @pytest.mark.parametrize(
-    "time", ["1969-12-31T23:59:59Z", "9999-01-01T00:00:00Z", "0001-01-01T00:00:00+02:00", "9999-12-31T23:59:59-02:00"]
+    "time",
+    [
+        *("1970-01-01T00:00:00Z", "1999-12-31T23:59:59.999999Z", "2000-01-01T00:30:00+01:00", "9999-01-01T00:00:00Z"),
+        *("0001-01-01T00:00:00+02:00", "9999-12-31T23:59:59-02:00"),
+    ],
 )
 def test_impossible_time_is_bad_as_received_at_and_missing_as_sent_at(time: str) -> None:
-    assert "Expected a time within the years 1970 to 9998" in bad_inbound(received_at=time)
+    assert bad_inbound(received_at=time) == "Expected `received_at` to be a time within the years 2000 to 9998"
     assert inbound(sent_at=time).sent_at is None
 
 
+@pytest.mark.parametrize("time", ["2000-01-01T00:00:00Z", "1999-12-31T23:30:00-00:30"])
+def test_the_first_times_that_fit_are_read(time: str) -> None:
+    assert inbound(received_at=time, sent_at=time).received_at == datetime(2000, 1, 1, tzinfo=UTC)
+
+
 @pytest.mark.parametrize("time", ["2026-05-04T09:30:00", "2026-05-04", 1_777_887_000, "yesterday", ""])
-def test_time_without_offset_is_bad(time: object) -> None:
+def test_time_without_offset_is_bad_as_received_at_and_missing_as_sent_at(time: object) -> None:
     bad_inbound(received_at=time)
-    bad_inbound(sent_at=time)
+    assert inbound(sent_at=time).sent_at is None
 
 
 @pytest.mark.parametrize("workspace_id", ["", "a" * 65, "a b", "acme\n", "ä", "a/b", None, 7])
@@ -187,6 +197,30 @@ def test_unknown_content_and_attachment_types_are_other() -> None:
     assert message.content.type == "other"
     assert message.content.attachments is not None
     assert message.content.attachments[0].kind == "other"
+
+
+def test_nothing_in_an_attachment_is_too_long() -> None:
+    long = "x" * 20_000
+    attachment = {"kind": long, "url": f"data:{long}", "mime_type": long, "name": long, "size": 2**70}
+    message = inbound(content={"type": long, "attachments": [attachment, {"kind": "image", "url": "", "size": -1}]})
+
+    assert message.content.type == "other"
+    assert msgspec.json.decode(msgspec.json.encode(message.content.attachments)) == [
+        {**attachment, "kind": "other"},
+        {"kind": "image", "url": "", "size": -1, "mime_type": None, "name": None},
+    ]
+
+
+def test_a_message_may_have_as_many_attachments_as_its_record_can_hold() -> None:
+    record = {**golden("messages.inbound"), "content": {"type": "file", "attachments": []}}
+    attachment = b'{"kind":"","url":""}'
+    fitting = (limits.MAX_VALUE_BYTES - len(raw(record)) + 1) // (len(attachment) + 1)
+    value = raw(record).replace(b"[]", b"[%b]" % b",".join([attachment] * fitting))
+    message = decode_inbound(value)
+
+    assert len(value) > limits.MAX_VALUE_BYTES - len(attachment)
+    assert isinstance(message, InboundMessage)
+    assert len(message.content.attachments or ()) == fitting
 
 
 def test_what_may_be_absent_may_be_null() -> None:

@@ -1,4 +1,4 @@
-"""The golden records in docs/golden: inputs decode to what is written here, outputs encode to what stands there."""
+"""The golden records in docs/golden: inputs decode to the expected values, outputs encode to the golden text."""
 
 import json
 from datetime import UTC, datetime
@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from schemas import decoding, outputs
-from schemas.commands import Actor, BlockContact, Identity
+from schemas.actors import Actor, Identity
+from schemas.contact_commands import BlockContact
 from schemas.ids import message_id
 from schemas.inbound import Attachment, Content, InboundMessage, Sender
 from schemas.receipts import DeliveryReceipt, ReceiptError
@@ -173,6 +174,7 @@ OUTPUT_VALUES: dict[str, bytes | msgspec.Struct] = {
         command="block_contact",
         outcome="done",
         reason=None,
+        detail=None,
         changed={"runs_halted": 1, "holds_cancelled": 1, "messages_revised": 0},
     ),
     "contacts.changes": outputs.ContactChange(

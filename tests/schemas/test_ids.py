@@ -1,4 +1,4 @@
-"""Ids are the same for everybody, and a repeat can be told from a conflict."""
+"""Everybody computes the same ids, and a repeat can be distinguished from a conflict."""
 
 import os
 from datetime import UTC, datetime, timedelta, timezone
@@ -8,20 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.decoding import decode_inbound
-from schemas.envelope import cloud_event_headers
 from schemas.ids import (
     FACT_NAMESPACE,
     MessageName,
     content_digest,
     fact_id,
     fact_ids,
+    is_repeat,
     message_id,
     message_ids,
     provider_id_of_send,
     random_ids,
     texts_of,
+    whom,
 )
-from schemas.inbound import InboundMessage
+from schemas.inbound import Content, InboundMessage
+from schemas.output_headers import cloud_event_headers
 from tests.schemas.samples import SEND, golden, raw
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=40)
@@ -69,10 +71,13 @@ def test_fact_id_depends_on_topic_and_every_part(parts: list[str]) -> None:
     assert fact_id("messages.accepted", *parts) != fact_id("messages.accepted", *parts, "")
 
 
+ANA = whom(("acme", "telegram", "tg-main", "1"))
+
+
 def digest(**changes: object) -> int:
     message = decode_inbound(raw({**golden("messages.inbound"), **changes}))
     assert isinstance(message, InboundMessage)
-    return content_digest(message)
+    return content_digest(message.kind, message.content, ANA)
 
 
 def test_repeat_has_the_same_digest_whatever_else_changed() -> None:
@@ -95,6 +100,20 @@ def test_other_content_has_another_digest() -> None:
     assert len(texts) == 4
     assert digest(kind="echo") != digest(kind="message")
     assert all(-(2**63) <= value < 2**63 for value in texts)
+
+
+def test_who_wrote_is_a_part_of_what_a_repeat_repeats() -> None:
+    content = Content(type="text", text="/start")
+    by_ana, by_bob, before = (
+        content_digest("message", content, who) for who in (ANA, whom(("acme", "telegram", "", "2")), b"")
+    )
+
+    assert len({by_ana, by_bob, before}) == 3
+    assert is_repeat(by_ana, by_ana, "message", content)
+    assert not is_repeat(by_bob, by_ana, "message", content)
+    # stored before the sender was part of the digest: what was said decides
+    assert is_repeat(before, by_ana, "message", content)
+    assert not is_repeat(before, by_ana, "reaction", content)
 
 
 def test_headers_are_cloud_events_in_binary_mode() -> None:

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from schemas.published import documents
+from schemas.json_schemas import documents
 from schemas.topics import INPUTS, OUTPUTS, TOPICS
-from tests.schemas.samples import SCHEMAS
+from tests.acceptance.schema import breaches
+from tests.schemas.samples import SCHEMAS, golden
 
 CONTENT_TOPICS = {
     "messages.inbound",
@@ -64,3 +65,12 @@ def test_dead_letters_take_two_mebibytes() -> None:
 
 def test_names_are_unique() -> None:
     assert len(TOPICS) == len(INPUTS) + len(OUTPUTS) == 16
+
+
+@pytest.mark.parametrize("topic", [topic.name for topic in OUTPUTS])
+def test_golden_outputs_fit_and_every_field_is_required(topic: str) -> None:
+    value = golden(topic)
+    assert breaches(topic, value) == []
+
+    for name in value if len(TOPICS[topic].values) == 1 else ():
+        assert breaches(topic, {key: item for key, item in value.items() if key != name}), name

@@ -1,4 +1,4 @@
-"""What befalls the whole world now and then: processes, members, servers, clocks, and an operator's hand."""
+"""Faults of the simulated world: processes, members, servers, clocks, and operators."""
 
 import asyncio
 from collections.abc import Callable, Mapping

@@ -7,8 +7,13 @@ computed them, so what was computed again is not what was committed before. A re
     bad       cannot be decoded
     refused   is refused by the database, whatever comes with it
     moody     is refused now and then
+    heavy     is too much for a transaction that has two of them
+    costly    is too much for any transaction
+    deadly    ends the process
 """
 
+import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,14 +22,18 @@ from uuid import UUID
 
 from schemas.decoding import BadRecord
 from schemas.ids import fact_id
+from schemas.topics import SHARED_KEYS
 from tests.simulation.database import Session
-from workers.runtime.batch import Batch, Fact, Headers, Output, Source, WorkerSpec
-from workers.runtime.effects import SHARED
-from workers.store.failures import BadData
+from tests.simulation.world import Death
+from workers.records import Batch, Event, Headers, Output, Partition
+from workers.runtime.worker_spec import WorkerSpec
+from workers.store.failures import BadData, TooMuch
 
 TOPIC: Final = "messages.inbound"
 OUTPUTS: Final = ("messages.accepted", "sends.status")
 """Of the second, several partitions have facts about one key."""
+SLOW: Final = 4
+"""One in so many is too much for its time, the others for a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +59,9 @@ def decode(value: bytes | None) -> str | BadRecord:
 async def apply(session: Session, batch: Batch[str]) -> list[Output]:
     """Rows and outputs; what the database refuses ends the statement, as it would there."""
     told = [fact for r in batch.records for fact in facts(r.source, r.offset, r.key or b"")]
-    if shared := {key for topic, key, _ in told if topic in SHARED}:
+    if shared := {key for topic, key, _ in told if topic in SHARED_KEYS}:
         await session.lock(shared)
+    await weigh(session, batch)
     attempt = await session.statement("save")
     outputs: list[Output] = []
     for record in batch.records:
@@ -60,20 +70,35 @@ async def apply(session: Session, batch: Batch[str]) -> list[Output]:
         session.book(record.source, record.offset)
         value = b"%d by attempt %d" % (record.offset, attempt)
         for topic, key, ce_id in facts(record.source, record.offset, record.key or b""):
-            outputs.append(Output(record.source, Fact(topic, key, value, ce_id, "w", record.timestamp)))
+            outputs.append(Output(record.source, Event(topic, key, value, ce_id, "w", record.timestamp)))
     await session.statement("saved")
     return outputs
 
 
-def facts(source: Source, offset: int, key: bytes) -> Iterator[tuple[str, bytes, UUID]]:
+async def weigh(session: Session, batch: Batch[str]) -> None:
+    """Ends the process, takes too long, or is refused: as the records want."""
+    words = Counter(record.value for record in batch.records)
+    for word in ("heavy", "costly", "deadly"):
+        session.world.seen[word] += words[word]
+    if words["deadly"]:
+        session.process.die("a deadly record", Death.KILLED)
+    if words["heavy"] > 1:
+        raise TooMuch("two heavy records")
+    if words["costly"]:
+        if batch.records[0].offset % SLOW == 0:
+            await asyncio.sleep(600)
+        raise TooMuch("a costly record")
+
+
+def facts(source: Partition, offset: int, key: bytes) -> Iterator[tuple[str, bytes, UUID]]:
     """Topic, key and `ce_id` of what one record brings about: of one in four nothing, else up to three facts."""
     for number in range(offset % 4):
         topic = OUTPUTS[number % 2]
-        yield topic, b"send %d" % (offset % 3) if topic in SHARED else key, _id(topic, source, offset, number)
+        yield topic, b"send %d" % (offset % 3) if topic in SHARED_KEYS else key, _id(topic, source, offset, number)
 
 
 @lru_cache(maxsize=65_536)
-def _id(topic: str, source: Source, offset: int, number: int) -> UUID:
+def _id(topic: str, source: Partition, offset: int, number: int) -> UUID:
     return fact_id(topic, str(source.partition), str(offset), str(number))
 
 

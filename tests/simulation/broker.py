@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from tests.simulation.book import TOPIC, Raw
 from tests.simulation.oracle import Ledger, Oracle
 from tests.simulation.world import HEARTBEAT_S, SESSION_TIMEOUT_S, Process, World
-from workers.runtime.batch import Fact, Source
-from workers.runtime.consumer import REBALANCE_TIMEOUT_MS
+from workers.kafka.membership import REBALANCE_TIMEOUT_MS
+from workers.records import Event, Partition
 
 if TYPE_CHECKING:
     from tests.simulation.ports import SimInput
@@ -21,9 +21,9 @@ class Broker:
     def __init__(self, world: World, oracle: Oracle) -> None:
         self.world = world
         self.oracle = oracle
-        self.sources = [Source(TOPIC, number) for number in range(world.weather.partitions)]
+        self.sources = [Partition(TOPIC, number) for number in range(world.weather.partitions)]
         self.group = Group(world, self)
-        self.offsets: dict[Source, int] = {}
+        self.offsets: dict[Partition, int] = {}
         self.down_until = 0.0
         oracle.partitions.update({source: Ledger() for source in self.sources})
 
@@ -31,28 +31,32 @@ class Broker:
         while (down_s := self.down_until - self.world.now()) > 0:  # noqa: ASYNC110 - up sooner, perhaps, than it was to be
             await asyncio.sleep(min(1.0, down_s))
 
-    def log(self, source: Source) -> Sequence[Raw]:
+    def log(self, source: Partition) -> Sequence[Raw]:
         log: Sequence[Raw] = self.oracle.partitions[source].log  # type: ignore[assignment] # the same records
         return log
 
-    def end(self, source: Source) -> int:
-        log = self.log(source)
-        return log[-1].offset + 1 if log else 0
+    def end(self, source: Partition) -> int:
+        return self.oracle.partitions[source].end
 
-    def produce(self, source: Source, word: str) -> None:
+    def produce(self, source: Partition, word: str) -> None:
         dice, weather = self.world.dice, self.world.weather
         offset = self.end(source) + (dice.randint(1, 3) if dice.random() < weather.gaps else 0)
         key = None if dice.random() < 0.05 else b"key %d" % dice.randint(0, 2)
         raw = Raw(offset, 1_772_000_000_000 + offset, key, b"%d %s" % (offset, word.encode()))
-        self.oracle.partitions[source].log.append(raw)
+        partition = self.oracle.partitions[source]
+        partition.log.append(raw)
+        partition.end = offset + 1
+        if weather.markers and dice.random() < weather.markers:
+            self.world.count("offsets that no consumer is given")
+            partition.end += dice.randint(1, 2)
         self.group.tell_of_records()
 
-    def append(self, process: Process, messages: Sequence[Fact]) -> None:
+    def append(self, process: Process, messages: Sequence[Event]) -> None:
         self.world.note(process.name, "appends", [(m.topic, m.value) for m in messages])
         for message in messages:
             self.oracle.appended(process, message)
 
-    def commit(self, process: Process, offsets: Mapping[Source, int]) -> None:
+    def commit(self, process: Process, offsets: Mapping[Partition, int]) -> None:
         self.world.note(process.name, "commits offsets", dict(offsets))
         for source, offset in offsets.items():
             self.oracle.offset_committed(process, source, offset)
@@ -64,7 +68,7 @@ class Share:
     """What a member was given."""
 
     generation: int
-    sources: tuple[Source, ...]
+    sources: tuple[Partition, ...]
 
 
 class Group:
@@ -79,7 +83,7 @@ class Group:
         self.generation = 0
 
     @property
-    def settled(self) -> bool:
+    def published(self) -> bool:
         return not self._joining and self._deadline is None
 
     @property

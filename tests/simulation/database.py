@@ -15,10 +15,20 @@ from typing import Final
 from tests.simulation.oracle import Oracle
 from tests.simulation.world import Death, Process, World
 from workers.errors import RetryBatch
-from workers.runtime import line
-from workers.runtime.batch import Source
-from workers.runtime.ports import DeadLetter, Earlier, Fingerprint, Owed, OwedKey, Step, Taken, TopicKey
-from workers.store.failures import BadData, Conflict, ConnectionLost, Fenced
+from workers.records import (
+    DeadLetter,
+    Fingerprint,
+    Lease,
+    OutboxKey,
+    OutboxRow,
+    Partition,
+    PartitionStep,
+    TopicKey,
+    Trial,
+    UnpublishedEvent,
+)
+from workers.runtime import bad_record_limit
+from workers.store.failures import BadData, Conflict, ConnectionLost, Fenced, TooMuch
 
 IDLE_IN_TRANSACTION_S: Final = 10.0
 KEEPALIVE_S: Final = 25.0
@@ -26,13 +36,16 @@ DEADLOCK_S: Final = 1.0
 """How long a rule waits for a row of its own before the server takes it for a deadlock."""
 _BEGIN: Final = datetime(2026, 3, 1, tzinfo=UTC)
 
-Lockable = Source | bytes
+Lockable = Partition | bytes
 """A partition's row, or the row of what a shared key is about."""
 
 
 @dataclass(slots=True)
 class Row:
     """Progress of one partition. `moved_by` is who took or placed it last."""
+
+    orphaned: bool = False
+    tried: Trial | None = None
 
     next_offset: int | None = None
     last: Fingerprint | None = None
@@ -47,12 +60,12 @@ class Transaction:
     """What one transaction has written so far."""
 
     lease: int = 0
-    steps: Sequence[Step] = ()
-    booked: list[tuple[Source, int]] = field(default_factory=list)
+    steps: Sequence[PartitionStep] = ()
+    booked: list[tuple[Partition, int]] = field(default_factory=list)
     dead: Sequence[DeadLetter] = ()
-    owed: Sequence[Owed] = ()
-    settled: Sequence[Owed] = ()
-    taken: tuple[Source, int] | None = None
+    outbox: Sequence[OutboxRow] = ()
+    published: Sequence[OutboxRow] = ()
+    taken: tuple[Partition, int, bool] | None = None
     locked: list[Lockable] = field(default_factory=list)
 
 
@@ -62,12 +75,13 @@ class Database:
     def __init__(self, world: World, oracle: Oracle) -> None:
         self.world = world
         self.oracle = oracle
-        self.rows: dict[Source, Row] = {}
-        self.owed: dict[OwedKey, Owed] = {}
-        self.book: list[tuple[Source, int]] = []
-        self.dead: set[tuple[Source, int]] = set()
+        self.rows: dict[Partition, Row] = {}
+        self.outbox: dict[OutboxKey, OutboxRow] = {}
+        self.book: list[tuple[Partition, int]] = []
+        self.dead: dict[tuple[Partition, int], str] = {}
         self.sessions: list[Session] = []
         self.down_until = 0.0
+        self.short_until = 0.0
         self.skew = timedelta()
         self._locks: dict[Lockable, Session] = {}
         self._queues: dict[Lockable, deque[asyncio.Future[None]]] = {}
@@ -115,20 +129,40 @@ class Database:
 
     # Statements: what the product's do, in the words of workers/store/queries.
 
-    async def take(self, session: "Session", lease: int, generation: int, source: Source) -> Taken | None:
+    async def take(self, session: "Session", lease: int, generation: int, source: Partition) -> Lease | None:
         await self.lock(session, source, 1.0)
         row = self.rows.get(source) or Row()
         owner_lives = row.backend is not None and not row.backend.ended
         if row.generation > generation and row.lease is not None and owner_lives:
             return None
-        session.open.lease, session.open.taken = lease, (source, generation)
+        orphaned = row.orphaned if row.lease == lease else row.lease is not None
+        tried = row.tried if row.tried is not None and row.tried.until > (row.next_offset or 0) else None
+        session.open.lease, session.open.taken = lease, (source, generation, orphaned)
         if row.next_offset is None:
-            return Taken(source, None, None, ())
-        begin, end = row.next_offset - line.WINDOW, row.next_offset
-        bad = sorted(offset for of, offset in self.dead if of == source and begin <= offset < end)
-        return Taken(source, row.next_offset, row.last, tuple(bad))
+            return Lease(source, None, None, (), orphaned, tried)
+        begin, end = row.next_offset - bad_record_limit.WINDOW, row.next_offset
+        dead = [offset for (of, offset), error in self.dead.items() if of == source and bad_record_limit.is_bad(error)]
+        bad = sorted(offset for offset in dead if begin <= offset < end)
+        return Lease(source, row.next_offset, row.last, tuple(bad), orphaned, tried)
 
-    def end_holder(self, session: "Session", source: Source) -> None:
+    async def tries(self, session: "Session", lease: int, source: Partition, tried: Trial | None) -> None:
+        for row in await self._held(session, lease, source):
+            row.tried = tried
+
+    async def rehearse(self, session: "Session") -> None:
+        """What an ordinary transaction costs."""
+        self.must_suffice(session)
+
+    def must_suffice(self, session: "Session") -> None:
+        """Raises:
+        TooMuch: there is too little memory for anybody.
+        """
+        if self.world.stormy and self.world.now() < self.short_until:
+            self.world.note(session.process.name, "is told that memory is short")
+            self.world.count("memory is short")
+            raise TooMuch("too little memory")
+
+    def end_holder(self, session: "Session", source: Partition) -> None:
         row = self.rows.get(source)
         if row is not None and row.backend is not None and row.backend is not session and not row.backend.ended:
             self.world.note(session.process.name, "ends the connection of", row.backend.process.name)
@@ -141,15 +175,16 @@ class Database:
 
     async def release(self, session: "Session", lease: int) -> None:
         for row in await self._held(session, lease):
-            row.lease, row.backend = None, None
+            row.lease, row.backend, row.tried = None, None, None
 
-    async def _held(self, session: "Session", lease: int) -> list[Row]:
-        sources = sorted(source for source, row in self.rows.items() if row.lease == lease)
+    async def _held(self, session: "Session", lease: int, *only: Partition) -> list[Row]:
+        mine = [source for source, row in self.rows.items() if row.lease == lease]
+        sources = sorted(source for source in mine if not only or source in only)
         for source in sources:
             await self.lock(session, source)
         return [self.rows[source] for source in sources if self.rows[source].lease == lease]
 
-    async def advance(self, session: "Session", lease: int, steps: Sequence[Step]) -> datetime:
+    async def advance(self, session: "Session", lease: int, steps: Sequence[PartitionStep]) -> datetime:
         """The fence.
 
         Raises:
@@ -165,11 +200,13 @@ class Database:
         session.open.lease, session.open.steps = lease, ordered
         return self.time()
 
-    def stands(self, step: Step, lease: int) -> bool:
+    def stands(self, step: PartitionStep, lease: int) -> bool:
         row = self.rows.get(step.source)
         return row is not None and row.lease == lease and row.next_offset == step.first
 
-    def why(self, session: "Session", lease: int, steps: Sequence[Step], won: Sequence[Step]) -> Fenced:
+    def why(
+        self, session: "Session", lease: int, steps: Sequence[PartitionStep], won: Sequence[PartitionStep]
+    ) -> Fenced:
         mine = {
             step.source: step.end if step in won else row.next_offset
             for step in steps
@@ -180,35 +217,36 @@ class Database:
         self.oracle.fences(session.process, {source: self.rows[source].moved_by for source in lost})
         return Fenced(lost, committed)
 
-    def owe(self, session: "Session", owed: Sequence[Owed]) -> None:
+    def store_outbox(self, session: "Session", outbox: Sequence[OutboxRow]) -> None:
         """Raises:
         BadData: a row with this key is there already.
         """
-        if any(one.key in self.owed for one in owed):
+        if any(one.key in self.outbox for one in outbox):
             raise BadData("the key is taken")
-        session.open.owed = owed
+        session.open.outbox = outbox
 
-    def earlier(self, keys: Collection[TopicKey]) -> list[Earlier]:
-        messages = ((owed.key.source, message) for owed in self.owed.values() for message in owed.facts)
-        return [Earlier(source, m) for source, m in messages if (m.topic, m.key or b"") in keys]
+    def earlier(self, keys: Collection[TopicKey]) -> list[UnpublishedEvent]:
+        messages = ((row.key.source, message) for row in self.outbox.values() for message in row.events)
+        return [UnpublishedEvent(source, m) for source, m in messages if (m.topic, m.key or b"") in keys]
 
-    def settled(self, lease: int, keys: Sequence[OwedKey]) -> list[Owed]:
+    def published(self, lease: int, keys: Sequence[OutboxKey]) -> list[OutboxRow]:
         """The rows that this lease may forget, as the statement sees them."""
-        rows = [self.owed[key] for key in keys if key in self.owed]
-        return [owed for owed in rows if self.rows[owed.key.source].lease == lease]
+        rows = [self.outbox[key] for key in keys if key in self.outbox]
+        return [row for row in rows if self.rows[row.key.source].lease == lease]
 
-    def forget(self, rows: Sequence[Owed]) -> None:
-        gone = [self.owed.pop(row.key) for row in rows if self.owed.get(row.key) is row]
+    def forget(self, rows: Sequence[OutboxRow]) -> None:
+        gone = [self.outbox.pop(row.key) for row in rows if self.outbox.get(row.key) is row]
         if gone:
             self.oracle.forgotten(gone)
 
-    async def place(self, session: "Session", source: Source, known: int, offset: int) -> None:
+    async def place(self, session: "Session", source: Partition, known: int, offset: int) -> None:
         """An operator lets a partition go on elsewhere, unless it has moved on."""
         await self.lock(session, source)
         row = self.rows[source]
         if row.next_offset != known:
             return
         row.next_offset, row.last, row.lease, row.backend, row.moved_by = offset, None, None, None, "operator"
+        row.tried = None
         self.oracle.placed(source, offset)
 
     def commit(self, session: "Session") -> None:
@@ -217,16 +255,19 @@ class Database:
         if done.steps:
             self.oracle.commits(session.process, done, {step.source: self.rows[step.source] for step in done.steps})
         if done.taken is not None:
-            source, generation = done.taken
+            source, generation, orphaned = done.taken
             row = self.rows.setdefault(source, Row())
-            row.lease, row.generation, row.backend = done.lease, generation, session
+            if orphaned and row.lease != done.lease:
+                self.oracle.orphaned(source, row.tried)
+            row.lease, row.generation, row.backend, row.orphaned = done.lease, generation, session, orphaned
             row.moved_by = session.process.name
         for step in done.steps:
-            self.rows[step.source].next_offset, self.rows[step.source].last = step.end, step.last
+            row = self.rows[step.source]
+            row.next_offset, row.last = step.end, step.last or row.last
         self.book += done.booked
-        self.dead |= {(letter.source, letter.raw.offset) for letter in done.dead}
-        self.owed |= {owed.key: owed for owed in done.owed}
-        self.forget(done.settled)
+        self.dead |= {(letter.source, letter.raw.offset): letter.error for letter in done.dead}
+        self.outbox |= {row.key: row for row in done.outbox}
+        self.forget(done.published)
         self.unlock(done.locked)
 
 
@@ -333,7 +374,7 @@ class Session:
         self.world.note(self.process.name, name, "arrives late")
         self.world.count(f"arrives late: {name}")
         self.begin()
-        with suppress(ConnectionLost, Conflict):
+        with suppress(ConnectionLost, Conflict, TooMuch):
             await work(self)
             self.database.commit(self)
         self.end()
@@ -412,6 +453,7 @@ class Session:
             self.world.note(self.process.name, "meets a conflict")
             self.world.count("conflict")
             raise self.world.dice.choice((Conflict, RetryBatch))("in the way")
+        self.database.must_suffice(self)
         return self.world.serial()
 
     async def lock(self, rows: Iterable[bytes]) -> None:
@@ -424,7 +466,7 @@ class Session:
         for row in sorted(rows):
             await self.database.lock(self, row, DEADLOCK_S)
 
-    def book(self, source: Source, offset: int) -> None:
+    def book(self, source: Partition, offset: int) -> None:
         self.open.booked.append((source, offset))
 
     def in_a_mood(self) -> bool:

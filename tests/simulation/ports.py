@@ -7,30 +7,26 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from tests.simulation.book import Raw
 from tests.simulation.broker import Broker
 from tests.simulation.database import Database, Session
 from tests.simulation.world import Process
 from workers.errors import Unreachable
-from workers.runtime.batch import Fact, Source
-from workers.runtime.consumer import HAND_OVER_S
-from workers.runtime.ports import (
-    Assigned,
-    Body,
-    Earlier,
-    Effects,
+from workers.kafka.consumer import HAND_OVER_S
+from workers.records import (
     Event,
-    Idle,
-    Owed,
-    OwedKey,
-    Records,
-    Revoked,
-    Step,
-    Stopping,
-    Taken,
+    Lease,
+    OutboxKey,
+    OutboxRow,
+    Partition,
+    PartitionStep,
+    Slice,
     TopicKey,
+    Trial,
+    UnpublishedEvent,
 )
-from workers.store.failures import Conflict, ConnectionLost
+from workers.runtime.ledger import TRANSACTION_S
+from workers.runtime.ports import Assigned, Body, Effects, Idle, InputEvent, Records, Revoked, Stopping
+from workers.store.failures import Conflict, ConnectionLost, TooMuch, TransactionWork
 
 T = TypeVar("T")
 
@@ -54,9 +50,9 @@ class SimInput:
         self._broker = broker
         self._events: deque[Assigned | Revoked] = deque()
         self._assignment = 0
-        self._mine: tuple[Source, ...] = ()
+        self._mine: tuple[Partition, ...] = ()
         self._given = False
-        self._positions: dict[Source, int] = {}
+        self._positions: dict[Partition, int] = {}
         process.when_it_dies.append(lambda _death: broker.group.misses(self))
         process.when_it_pauses.append(lambda _length: broker.group.misses(self))
 
@@ -73,8 +69,7 @@ class SimInput:
             if share is not None:
                 self._assignment += 1
                 self._mine, self._given = share.sources, bool(share.sources)
-                # Until the loop seeks, reading goes on from what was committed in Kafka.
-                self._positions = {s: self._broker.offsets[s] for s in share.sources if s in self._broker.offsets}
+                self._positions = {}
                 self._events.append(self._assigned())
                 self.changed.set()
                 await self.rejoin.wait()
@@ -106,7 +101,7 @@ class SimInput:
     def stop(self) -> None:
         self._broker.group.leave(self)
 
-    async def next(self) -> Event:
+    async def next(self) -> InputEvent:
         while True:
             await self.process.step("poll")
             self.changed.clear()
@@ -120,7 +115,7 @@ class SimInput:
             if under == self._assignment and slices is not None:
                 return Records(under, slices) if slices else Idle()
 
-    async def _wait(self) -> Mapping[Source, Sequence[Raw]] | None:
+    async def _wait(self) -> Mapping[Partition, Slice] | None:
         """What comes in time; None if something else came."""
         try:
             async with asyncio.timeout(_POLL_S):
@@ -129,17 +124,24 @@ class SimInput:
             return {}
         return self._read() or None
 
-    def _read(self) -> dict[Source, Sequence[Raw]]:
+    def _read(self) -> dict[Partition, Slice]:
         if self._world.now() < self._broker.down_until:
             return {}
-        slices: dict[Source, Sequence[Raw]] = {}
+        slices: dict[Partition, Slice] = {}
         for source, position in self._positions.items():
             if self._world.dice.random() < 0.7:
                 most = self._world.dice.randint(1, self._world.weather.poll)
-                if records := [raw for raw in self._broker.log(source) if raw.offset >= position][:most]:
-                    slices[source] = records
-        self._positions.update({source: records[-1].offset + 1 for source, records in slices.items()})
+                records = [raw for raw in self._broker.log(source) if raw.offset >= position][:most]
+                # A poll that is not full reads on through what no consumer is given.
+                end = records[-1].offset + 1 if len(records) == most else self._broker.end(source)
+                if end > position:
+                    slices[source] = Slice(records, end)
+        self._positions.update({source: part.end for source, part in slices.items()})
         return slices
+
+    @property
+    def stopping(self) -> bool:
+        return self.process.stopping
 
     def is_current(self, assignment: int) -> bool:
         return assignment == self._assignment
@@ -155,7 +157,7 @@ class SimInput:
     def _assigned(self) -> Assigned:
         return Assigned(self._assignment, self.generation, frozenset(self._mine))
 
-    async def bounds(self, sources: Sequence[Source]) -> Mapping[Source, tuple[int, int]]:
+    async def bounds(self, sources: Sequence[Partition]) -> Mapping[Partition, tuple[int, int]]:
         try:
             async with asyncio.timeout(_UNREACHABLE_AFTER_S):
                 await self.process.step("bounds")
@@ -164,11 +166,11 @@ class SimInput:
             raise Unreachable("Kafka does not tell the bounds") from late
         return {source: (0, self._broker.end(source)) for source in sources}
 
-    def seek(self, source: Source, offset: int) -> None:
+    def seek(self, source: Partition, offset: int) -> None:
         if source in self._mine:
             self._positions[source] = offset
 
-    async def commit(self, offsets: Mapping[Source, int]) -> None:
+    async def commit(self, offsets: Mapping[Partition, int]) -> None:
         ours = {source: offset for source, offset in offsets.items() if source in self._mine}
         if not ours:
             return
@@ -203,7 +205,7 @@ class SimOutput:
         """Nothing is being published."""
         return not self._turn.locked()
 
-    async def publish(self, messages: Sequence[Fact]) -> None:
+    async def publish(self, messages: Sequence[Event]) -> None:
         async with self._turn:
             give_up = self._world.now() + _UNREACHABLE_AFTER_S
             while True:
@@ -219,9 +221,9 @@ class SimOutput:
                 else:
                     return
 
-    async def _send(self, messages: Sequence[Fact]) -> None:
+    async def _send(self, messages: Sequence[Event]) -> None:
         dice = self._world.dice
-        by_partition: dict[tuple[str, int], list[Fact]] = {}
+        by_partition: dict[tuple[str, int], list[Event]] = {}
         for message in messages:
             # Not `hash`, which is another one in every process.
             by_partition.setdefault((message.topic, sum(message.key or b"") % _PARTITIONS), []).append(message)
@@ -235,7 +237,7 @@ class SimOutput:
                 sent += len(batch)
         await self._process.step("acknowledged")
 
-    async def _append(self, batch: Sequence[Fact]) -> None:
+    async def _append(self, batch: Sequence[Event]) -> None:
         await self._process.step("publish")
         await self._broker.up()
         if not self._world.chance(self._world.weather.unacknowledged):
@@ -312,7 +314,7 @@ class SimLedger:
         await session.answered(f"{name} answered")
         return result
 
-    async def take(self, generation: int, source: Source) -> Taken | None:
+    async def take(self, generation: int, source: Partition) -> Lease | None:
         for _ in range(_LOCK_TRIES):
             try:
                 session = self._connection
@@ -327,43 +329,57 @@ class SimLedger:
                 return taken
         raise ConnectionLost("the row stays locked")
 
-    async def _end_holder(self, session: Session, source: Source) -> None:
+    async def _end_holder(self, session: Session, source: Partition) -> None:
         self._database.end_holder(session, source)
 
-    async def owed(self, source: Source) -> Sequence[Owed]:
-        return await self._execute("owed", lambda _session: self._owed(source))
+    async def outbox(self, source: Partition) -> Sequence[OutboxRow]:
+        return await self._execute("read outbox", lambda _session: self._outbox_of(source))
 
-    async def _owed(self, source: Source) -> Sequence[Owed]:
-        return sorted((o for o in self._database.owed.values() if o.key.source == source), key=lambda o: o.key)
+    async def _outbox_of(self, source: Partition) -> Sequence[OutboxRow]:
+        return sorted((o for o in self._database.outbox.values() if o.key.source == source), key=lambda o: o.key)
 
-    async def transact(self, steps: Sequence[Step], body: Body, settled: Sequence[OwedKey]) -> Effects:
+    async def transact(self, steps: Sequence[PartitionStep], body: Body, published: Sequence[OutboxKey]) -> Effects:
         session = self._connection
         await session.sent("fence")
-        async with session.within():
+        work = TransactionWork(lambda: session.ended or session.lost)
+        async with work.interruptible(), session.within():
             now = await self._database.advance(session, self._lease, steps)
             await session.answered("fenced")
             # The engine hands on whatever connection its ledger gives it.
             connection: Any = session
-            effects = await body(connection, now)
-            session.open.dead = effects.dead
-            if effects.owed or settled:
-                await session.sent("owe")
-                self._database.owe(session, effects.owed)
-                session.open.settled = self._database.settled(self._lease, settled)
-            await self._process.step("before_commit")
+            async with work.at_most(TRANSACTION_S):
+                effects = await body(connection, now)
+                session.open.dead = effects.dead
+                if effects.outbox or published:
+                    await session.sent("store outbox")
+                    self._database.store_outbox(session, effects.outbox)
+                    session.open.published = self._database.published(self._lease, published)
+                await self._process.step("before_commit")
             await session.commit("COMMIT")
         return effects
 
-    async def earlier(self, keys: Collection[TopicKey]) -> Sequence[Earlier]:
+    async def tries(self, source: Partition, tried: Trial | None) -> None:
+        lease = self._lease
+        self._world.count("writes down what it tries")
+        await self._execute("try", lambda session: self._database.tries(session, lease, source, tried))
+
+    async def sound(self) -> bool:
+        try:
+            await self._execute("rehearse", self._database.rehearse)
+        except (ConnectionLost, TooMuch):
+            return False
+        return True
+
+    async def earlier(self, keys: Collection[TopicKey]) -> Sequence[UnpublishedEvent]:
         await self._connection.sent("earlier")
         return self._database.earlier(keys)
 
-    async def settle(self, keys: Sequence[OwedKey]) -> None:
+    async def forget_published(self, keys: Sequence[OutboxKey]) -> None:
         lease = self._lease
-        await self._execute("settle", lambda session: self._settle(session, lease, keys))
+        await self._execute("delete published", lambda session: self._delete_published(session, lease, keys))
 
-    async def _settle(self, session: Session, lease: int, keys: Sequence[OwedKey]) -> None:
-        session.open.settled = self._database.settled(lease, keys)
+    async def _delete_published(self, session: Session, lease: int, keys: Sequence[OutboxKey]) -> None:
+        session.open.published = self._database.published(lease, keys)
 
     async def release(self) -> None:
         lease = self._lease

@@ -1,4 +1,4 @@
-"""One schedule: a world made of a seed, in which workers run, faults happen and end, and the laws are asked for."""
+"""One schedule: a world from a seed, in which workers run, faults happen and end, and the laws are checked."""
 
 import asyncio
 from collections import Counter
@@ -19,18 +19,18 @@ from tests.simulation.oracle import ENDING, ONCE, REST, Oracle
 from tests.simulation.slots import SOUND, Parts, Slot, Stage, at_work
 from tests.simulation.world import Broken, World
 from workers.errors import ExitCode
-from workers.runtime import line
+from workers.runtime import bad_record_limit
 from workers.runtime import loop as engine
 
 Climate = Mapping[str, Any]
 
 AS_IT_IS: Final = Parts()
 ANY: Final[Climate] = MappingProxyType({})
-REST_WITHIN_S: Final = 900.0
+REST_WITHIN_S: Final = 1_800.0
 STOPS_WITHIN_S: Final = 30.0
 
 # The line in small: it stops after as many bad records as fit into a schedule.
-SMALL_LINE: Final[Mapping[str, Any]] = {"LIMIT": 4, "WINDOW": 8}
+SMALL_LINE: Final[Mapping[str, Any]] = {"BAD_RECORD_LIMIT": 4, "WINDOW": 8}
 # And polls are read ahead while a smaller one is applied.
 SMALL_POLL: Final = 2
 
@@ -59,11 +59,11 @@ def trace(seed: int, parts: Parts = AS_IT_IS, climate: Climate = ANY) -> Outcome
     return _run(seed, parts, climate, World.trace)
 
 
-def _run(seed: int, parts: Parts, climate: Climate, telling: Callable[[World], str]) -> Outcome:
+def _run(seed: int, parts: Parts, climate: Climate, run_event: Callable[[World], str]) -> Outcome:
     loop = VirtualLoop()
     worlds: list[World] = []
     try:
-        small = mock.patch.multiple(line, **SMALL_LINE), mock.patch.object(engine, "_MANY", SMALL_POLL)
+        small = mock.patch.multiple(bad_record_limit, **SMALL_LINE), mock.patch.object(engine, "_MANY", SMALL_POLL)
         with small[0], small[1], _logging_into(worlds):
             try:
                 loop.run_until_complete(_world(seed, parts, climate, worlds))
@@ -74,7 +74,7 @@ def _run(seed: int, parts: Parts, climate: Climate, telling: Callable[[World], s
     finally:
         loop.close()
     world = worlds[0]
-    return Outcome(seed, world.broken, world.seen, telling(world), world.events)
+    return Outcome(seed, world.broken, world.seen, run_event(world), world.events)
 
 
 def _end(loop: VirtualLoop) -> None:
@@ -129,9 +129,11 @@ class _Schedule:
             self._world.spawn(slot.keep())
         producing = asyncio.create_task(self._produce())
         striking = asyncio.create_task(Fate(self._stage, self._slots).run())
+        lacking = asyncio.create_task(self._lack())
         await asyncio.sleep(self._world.weather.lasts_s)
         await producing
         striking.cancel()
+        lacking.cancel()
         await self._calm()
         await self._rest()
         if not self._world.broken:
@@ -148,10 +150,25 @@ class _Schedule:
             for other, probability in (("bad", weather.bad), ("refused", weather.refused), ("moody", weather.moody)):
                 if dice.random() < probability:
                     word = other
+            for other, probability in (
+                ("heavy", weather.heavy),
+                ("costly", weather.costly),
+                ("deadly", weather.deadly),
+            ):
+                if probability and dice.random() < probability:
+                    word = other
             self._stage.broker.produce(dice.choice(self._stage.broker.sources), word)
 
+    async def _lack(self) -> None:
+        """Now and then the database has too little memory for anything."""
+        dice, short = self._world.dice, self._world.weather.short
+        while short:
+            lasts_s = 10 * dice.random()
+            self._stage.database.short_until = self._world.now() + lasts_s
+            await asyncio.sleep(lasts_s / short)
+
     async def _calm(self) -> None:
-        """Faults end: servers are up, workers wanted. A last record everywhere lets whoever was fenced learn of it."""
+        """Faults end: servers and workers run. A last record everywhere shows a fenced worker that it is fenced."""
         world = self._world
         world.stormy = False
         world.note("world", "calms down")
@@ -170,8 +187,8 @@ class _Schedule:
             await asyncio.sleep(0.5)
 
     def _waiting_for(self) -> list[str]:
-        restless = [f"{key} is owed" for key in self._stage.database.owed]
-        if not self._stage.broker.group.settled:
+        restless = [f"{key} is owed" for key in self._stage.database.outbox]
+        if not self._stage.broker.group.published:
             restless.append("the group rebalances")
         restless += ["a worker is away or busy" for slot in self._slots if not slot.at_ease]
         return restless or self._stage.oracle.behind()
@@ -193,7 +210,7 @@ class _Schedule:
             breaks(ENDING, f"not a clean stop: {[repr(slot.ending) for slot in self._slots]}")
         if any(row.lease is not None for row in database.rows.values()):
             breaks(ENDING, "a lease was not given back")
-        if undone := [*database.owed, *self._stage.oracle.behind()]:
+        if undone := [*database.outbox, *self._stage.oracle.behind()]:
             breaks(REST, f"undone: {undone}")
         if not {"rewind", "skip"} & {*self._world.weather.blows}:
             # Once more and simply: what the tables hold is what the topics held, each record once.

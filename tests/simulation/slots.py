@@ -1,4 +1,4 @@
-"""Places for workers: whatever ends there is started again, as an orchestrator would."""
+"""Slots for workers: a worker that ends is started again, as an orchestrator would."""
 
 import asyncio
 from contextvars import ContextVar
@@ -14,7 +14,7 @@ from tests.simulation.world import Process, World
 from workers.errors import ExitCode
 from workers.runtime.lanes import Lanes
 from workers.runtime.loop import Loop
-from workers.runtime.tasks import ended
+from workers.tasks import ended
 
 SOUND: Final = "the simulation itself is sound"
 
@@ -101,7 +101,7 @@ class Slot:
     async def _work(self, process: Process, input_: SimInput) -> ExitCode:
         stage = self._stage
         accepted = stage.oracle.accepted_by[process.name] = dict(stage.oracle.accepted)
-        lanes = Lanes(input_, stage.world.weather.lanes, stage.world.weather.crowd)
+        lanes = Lanes(input_, stage.world.weather.lanes, stage.world.weather.high_load)
         ledgers = [stage.parts.ledger(stage.database, process) for _ in lanes.all]
         output = self._output = SimOutput(stage.broker, process)
         loops = [

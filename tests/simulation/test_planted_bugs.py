@@ -1,4 +1,4 @@
-"""The simulation finds what is planted and says which law it breaks; without the bug the same schedule breaks none."""
+"""The simulation finds planted bugs and names the broken law; without the bug the same schedule breaks none."""
 
 from typing import Final
 

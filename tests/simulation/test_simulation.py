@@ -28,6 +28,7 @@ TROUBLES: Final = (
     "not acknowledged, and not appended",
     "not acknowledged, but appended",
     "offsets not committed",
+    "offsets that no consumer is given",
     "partitions change lanes",
     "thrown out of the group",
     "waits for a row",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
 
-from workers.runtime.lanes import Crowd
+from workers.runtime.lanes import HighLoad
 
 SESSION_TIMEOUT_S: Final = 6.0
 HEARTBEAT_S: Final = 2.0
@@ -33,14 +33,45 @@ BLOWS: Final = (
 
 POINTS: Final = (
     # Every named point of the commit order.
-    *("polled", "fenced", "applied", "before_commit", "committed", "published", "offsets_committed", "settled"),
-    *("leases_taken", "repeated", "owed_published", "handing_over", "handed_over"),
+    *(
+        "polled",
+        "fenced",
+        "applied",
+        "before_commit",
+        "committed",
+        "published",
+        "offsets_committed",
+        "published_deleted",
+    ),
+    *("leases_taken", "repeated", "outbox_published", "handing_over", "handed_over"),
     # What a worker waits for between them.
-    *("connect", "adopt", "poll", "fence", "lock", "save", "earlier", "owe", "COMMIT", "COMMIT answered", "publish"),
-    *("acknowledged", "commit offsets", "settle", "take", "COMMIT of take", "owed", "bounds", "release", "join"),
+    *(
+        "connect",
+        "adopt",
+        "poll",
+        "fence",
+        "lock",
+        "save",
+        "earlier",
+        "store outbox",
+        "COMMIT",
+        "COMMIT answered",
+        "publish",
+    ),
+    *(
+        "acknowledged",
+        "commit offsets",
+        "delete published",
+        "take",
+        "COMMIT of take",
+        "read outbox",
+        "bounds",
+        "release",
+        "join",
+    ),
 )
 
-RARE: Final = ("settled", "repeated")
+RARE: Final = ("published_deleted", "repeated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +89,7 @@ class Broken(Exception):  # noqa: N818 - a law is broken
 class Weather:
     """What may happen in one schedule. Numbers are probabilities at each step, unless they say otherwise; `hanging` is
     how often what is not acknowledged fails only in the end, `marked` the point at which
-    workers run another `risk`.
+    workers run another `risk`, `short` the part of the time in which the database has too little for anything.
 
     Each schedule has a climate of its own: where everything happens at once, much hides behind the loudest fault.
     """
@@ -70,6 +101,7 @@ class Weather:
     lasts_s: float
     poll: int
     gaps: float
+    markers: float
     bad: float
     refused: float
     moody: float
@@ -85,7 +117,11 @@ class Weather:
     risk: float
     blows: tuple[str, ...]
     between_blows_s: float
-    crowd: Crowd
+    high_load: HighLoad
+    heavy: float
+    costly: float
+    deadly: float
+    short: float
 
     @classmethod
     def drawn(cls, dice: random.Random) -> "Weather":
@@ -100,6 +136,7 @@ class Weather:
             lasts_s=dice.uniform(4.0, 32.0),
             poll=dice.randint(1, 6),
             gaps=one_of(0, 0, 0.1),
+            markers=copy(dice).choice((0.0, 0.3, 0.6)),
             bad=one_of(0, 0.1, 0.4),
             refused=one_of(0, 0, 0.1),
             moody=one_of(0, 0, 0, 0.1),
@@ -115,12 +152,23 @@ class Weather:
             risk=one_of(0.05, 0.5),
             blows=tuple(blow for blow in BLOWS if dice.random() < 0.35),
             between_blows_s=dice.uniform(1.0, 8.0),
-            crowd=_crowd_drawn(copy(dice)),  # which leaves what is thrown from here on as it was
+            high_load=_high_load_drawn(copy(dice)),  # which, as above, leaves what is thrown from here on as it was
+            **_loads_drawn(copy(dice)),
         )
 
 
-def _crowd_drawn(dice: random.Random) -> Crowd:
-    return Crowd(dice.randint(2, 8), dice.choice((0.0, 0.2)), dice.uniform(0.2, 4.0))
+def _loads_drawn(dice: random.Random) -> dict[str, float]:
+    dice = random.Random(dice.random())  # noqa: S311 - chosen for being repeatable
+    return {
+        "heavy": dice.choice((0, 0, 0.2)),
+        "costly": dice.choice((0, 0, 0.05, 0.2)),
+        "deadly": dice.choice((0, 0, 0, 0.05)),
+        "short": dice.choice((0, 0, 0.3)),
+    }
+
+
+def _high_load_drawn(dice: random.Random) -> HighLoad:
+    return HighLoad(dice.randint(2, 8), dice.choice((0.0, 0.2)), dice.uniform(0.2, 4.0))
 
 
 class World:

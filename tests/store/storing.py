@@ -1,4 +1,4 @@
-"""Messages stored as a room stores them, without a room."""
+"""Stores messages as the inbound worker does, without the worker."""
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
@@ -9,12 +9,12 @@ from uuid import UUID
 from asyncpg import Pool
 
 from tests.workers.records import DAY, WORKSPACE
-from workers.runtime.batch import Connection
-from workers.store import generations, messages
+from workers.store import message_generations, messages
+from workers.store.connection import Connection
 from workers.store.messages import MessageRow
 
 ANY_SIZE: Final = 0
-"""Every generation has at least this size: whoever looks whether the newest is full finds it so."""
+"""Every generation has at least this size, so the newest one always counts as full."""
 
 
 def row(id_: UUID, generation: int, at: datetime = DAY) -> MessageRow:
@@ -56,12 +56,12 @@ async def store_in(tx: Connection, *ids: UUID, at: datetime = DAY) -> set[UUID]:
 
 async def turn(pool: Pool) -> bool:
     async with pool.acquire() as tx, tx.transaction():
-        return await generations.turn(tx, ANY_SIZE)
+        return await message_generations.open_next(tx, ANY_SIZE)
 
 
 async def seal(pool: Pool) -> bool:
     async with pool.acquire() as tx, tx.transaction():
-        return await generations.seal(tx)
+        return await message_generations.seal(tx)
 
 
 @asynccontextmanager

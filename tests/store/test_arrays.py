@@ -1,4 +1,4 @@
-"""Arrays on their way to PostgreSQL."""
+"""Arrays as parameters for PostgreSQL."""
 
 import pytest
 from asyncpg import Pool

@@ -1,4 +1,4 @@
-"""Who judges messages by a block history and who changes it, kept apart by the rows of contact_locks."""
+"""The rows of contact_locks separate transactions that judge by a block history from those that change it."""
 
 import asyncio
 import time
@@ -13,8 +13,9 @@ from asyncpg import DeadlockDetectedError, Pool
 from tests.support.databases import until
 from tests.workers.records import DAY, WORKSPACE, at
 from workers.rules.blocks import Interval
-from workers.runtime.batch import Connection
+from workers.rules.contact import ContactKey
 from workers.store import contacts, senders
+from workers.store.connection import Connection
 from workers.store.contacts import IdentityKey
 
 JUDGED_FOR_S: Final = 3.0
@@ -119,7 +120,7 @@ async def test_nothing_is_judged_by_an_old_history_and_nobody_deadlocks(pool: Po
                     await asyncio.sleep(dice.random() * 0.01)
                     judged = [(s.contact.contact_id, len(s.contact.intervals)) for s in found.values()]
                     await tx.executemany("INSERT INTO judged VALUES ($1, $2)", judged)
-                    opened: dict[contacts.ContactKey, datetime | None] = {(WORKSPACE, ids[some[0]]): DAY}
+                    opened: dict[ContactKey, datetime | None] = {(WORKSPACE, ids[some[0]]): DAY}
                     await contacts.open_conversations(tx, opened)
                 count["judged"] += len(judged)
             except DeadlockDetectedError:

@@ -1,4 +1,4 @@
-"""Generations of messages: an id is found wherever it is stored, whoever opens and seals generations meanwhile."""
+"""Generations of messages: an id is found wherever it is stored, also while generations are opened and sealed."""
 
 import asyncio
 import time
@@ -13,12 +13,11 @@ from asyncpg import Pool
 
 from tests.store.storing import ANY_SIZE, known, seal, store, store_in, turn, under_way
 from tests.support.databases import until
+from workers.app.composition import WORKERS
 from workers.errors import RetryBatch
-from workers.plans import WORKERS
-from workers.runtime.jobs import Unfinished
-from workers.store import generations, migrate, queries
-from workers.store.pool import pool_of
-from workers.upkeep import generations as jobs
+from workers.messages import jobs
+from workers.services.job_runner import Unfinished
+from workers.store import message_generations, queries
 
 STORED_FOR_S: Final = 4.0
 STATES: Final = (
@@ -29,24 +28,7 @@ WAITING: Final = (
     "SELECT count(*) = $1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
-TO_SEAL: Final = queries.load("generations")["to_seal"]
-OLD_MESSAGES: Final = """
-    INSERT INTO contacts (workspace_id, contact_id) VALUES ('acme', gen_random_uuid());
-    INSERT INTO identities (workspace_id, channel, scope, lookup, address, contact_id)
-        SELECT workspace_id, 'whatsapp', '', '+491', '+491', contact_id FROM contacts;
-    INSERT INTO mac_cycles (workspace_id, cycle_start, cycle_end) VALUES ('acme', '2026-01-01', '2026-02-01');
-    INSERT INTO messages (workspace_id, message_id, identity_id, channel_id, channel, kind, event_time, drop_reason,
-            counted, decided_at, content_digest, body)
-        SELECT i.workspace_id, gen_random_uuid(), i.identity_id, 'c', 'whatsapp', 'message',
-            '2026-01-01'::timestamptz + n * interval '1 hour', CASE WHEN n % 10 = 0 THEN 'contact_blocked' END, true,
-            now(), 7, '{}'
-        FROM identities i, generate_series(1, 1000) n;
-"""
-OLD_VIEWS: Final = (
-    "SELECT * FROM conversation_messages ORDER BY event_time",
-    "SELECT * FROM drop_ledger ORDER BY event_time",
-    "SELECT * FROM sluice.explain_mac('acme', '2026-01-01', (SELECT contact_id FROM contacts)) LIMIT 500",
-)
+TO_SEAL: Final = queries.load("message_generations")["to_seal"]
 
 
 async def states(pool: Pool) -> list[str]:
@@ -79,7 +61,7 @@ async def test_a_generation_of_another_era_is_looked_into_as_well(pool: Pool) ->
         await store(pool, id_)
         await turn(pool)
         await seal(pool)
-    assert await pool.fetchval("SELECT count(DISTINCT era) FROM message_prints") == 2
+    assert await pool.fetchval("SELECT count(DISTINCT era) FROM message_fingerprints") == 2
     assert await store(pool, *ids) == set(ids)
 
 
@@ -103,8 +85,8 @@ async def test_a_print_across_two_others_is_taken_for_no_message(pool: Pool) -> 
     await store(pool, first, second)
     await turn(pool)
     await seal(pool)
-    [prints] = await pool.fetchrow("SELECT prints FROM message_prints")
-    between = UUID(bytes=b"\x10\x10" + prints[1:4] + bytes(11))
+    [fingerprints] = await pool.fetchrow("SELECT fingerprints FROM message_fingerprints")
+    between = UUID(bytes=b"\x10\x10" + fingerprints[1:4] + bytes(11))
 
     assert await store(pool, between) == set()
     assert await store(pool, between, first, second) == {between, first, second}
@@ -125,7 +107,7 @@ async def test_nobody_can_store_a_message_without_its_generation(pool: Pool) -> 
 
 
 async def test_no_generation_is_opened_while_a_transaction_stores_into_the_newest(pool: Pool) -> None:
-    """What it stores is seen by whoever stores into the next one."""
+    """Transactions that store into the next one see what it stores."""
     id_ = uuid4()
     async with under_way(pool, id_):
         turning = asyncio.create_task(turn(pool))
@@ -155,7 +137,7 @@ async def test_who_opens_a_generation_does_not_keep_others_waiting_for_long(pool
     async with under_way(pool, uuid4()):
         began = time.monotonic()
         async with pool.acquire() as tx, tx.transaction():
-            assert not await generations.turn(tx, ANY_SIZE)
+            assert not await message_generations.open_next(tx, ANY_SIZE)
             assert time.monotonic() - began < 5
             assert await tx.fetchval("SELECT 1") == 1  # what else is done in the transaction holds
     assert await states(pool) == ["open"]
@@ -192,7 +174,7 @@ async def test_an_index_that_was_built_anew_and_is_smaller_now_begins_another_ge
 
 async def _turn_when_full(pool: Pool, full_bytes: int) -> bool:
     async with pool.acquire() as tx, tx.transaction():
-        return await generations.turn(tx, full_bytes)
+        return await message_generations.open_next(tx, full_bytes)
 
 
 # --- everybody at once
@@ -290,7 +272,7 @@ async def test_a_large_generation_may_take_longer_to_seal_than_a_transaction_may
     await turn(pool)
     async with pool.acquire() as tx, tx.transaction():
         assert await tx.fetchval("SELECT current_setting('transaction_timeout', true)") in ("30s", None)
-        await generations.seal(tx)
+        await message_generations.seal(tx)
         assert await tx.fetchval("SELECT current_setting('transaction_timeout', true)") in ("0", None)
 
 
@@ -310,14 +292,14 @@ async def test_the_worker_may_do_all_this_and_take_nothing_away(pool: Pool) -> N
 
     id_ = uuid4()
     assert await as_worker(lambda tx: store_in(tx, id_)) == set()
-    assert await as_worker(lambda tx: generations.turn(tx, ANY_SIZE))
-    assert await as_worker(generations.seal)
+    assert await as_worker(lambda tx: message_generations.open_next(tx, ANY_SIZE))
+    assert await as_worker(message_generations.seal)
     assert await as_worker(lambda tx: store_in(tx, id_)) == {id_}
     for statement in (
         "DELETE FROM generations",
         "TRUNCATE generations",
-        "DELETE FROM message_prints",
-        "TRUNCATE message_prints",
+        "DELETE FROM message_fingerprints",
+        "TRUNCATE message_fingerprints",
         "INSERT INTO contact_locks VALUES (-1)",
         "DELETE FROM contact_locks",
         "TRUNCATE contact_locks",
@@ -326,30 +308,7 @@ async def test_the_worker_may_do_all_this_and_take_nothing_away(pool: Pool) -> N
             await as_worker(lambda tx, statement=statement: tx.execute(statement))
 
 
-# --- migration
-
-
-async def test_messages_stored_before_there_were_generations_are_the_first_one(
-    empty_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    every = migrate.migrations()
-    with monkeypatch.context() as before:
-        before.setattr(migrate, "migrations", lambda: [m for m in every if m.number < 19])
-        await migrate.migrate(empty_database)
-    async with pool_of(empty_database, name="test") as pool:
-        await pool.execute(OLD_MESSAGES)
-        before_views = [await pool.fetch(query) for query in OLD_VIEWS]
-        await migrate.migrate(empty_database)
-
-        assert [await pool.fetch(query) for query in OLD_VIEWS] == before_views
-        assert [len(found) for found in before_views] == [900, 100, 500]
-        assert await states(pool) == ["sealed", "open"]
-        last = "SELECT last_event = (SELECT max(event_time) FROM messages) FROM generations WHERE generation = 0"
-        assert await pool.fetchval(last)
-        ids = [id_ for [id_] in await pool.fetch("SELECT message_id FROM messages")]
-        fresh = uuid4()
-        assert await store(pool, *ids, fresh) == set(ids)
-        assert await pool.fetchval("SELECT generation FROM messages WHERE message_id = $1", fresh) == 1
+# --- a new database
 
 
 async def test_an_empty_database_begins_with_an_open_generation(pool: Pool) -> None:

@@ -7,12 +7,13 @@ from uuid import uuid4
 from asyncpg import Pool
 
 from tests.workers.records import batch, message
-from workers.inbound import worker as inbound
-from workers.runtime.batch import Connection, Source
-from workers.runtime.ports import Effects, Fingerprint, Step
-from workers.store.ledger import PostgresLedger
+from workers.messages import worker as inbound
+from workers.records import Fingerprint, Partition, PartitionStep
+from workers.runtime.ledger import PostgresLedger
+from workers.runtime.ports import Effects
+from workers.store.connection import Connection
 
-HERE: Final = Source("messages.inbound", 0)
+HERE: Final = Partition("messages.inbound", 0)
 ADDED: Final = 20
 
 
@@ -54,12 +55,12 @@ async def test_statements_inside_functions_are_planned_anew_as_well(pool: Pool) 
 
 # Each connection tells its counts once a second at most, unless it is told to.
 SCANS: Final = "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'grown'"
-GROWN: Final = ("contact_locks", "contacts", "identities", "message_prints", "messages")
+GROWN: Final = ("contact_locks", "contacts", "identities", "message_fingerprints", "messages")
 SCANS_OF_ALL: Final = "SELECT relname, seq_scan FROM pg_stat_user_tables WHERE relname = ANY($1) ORDER BY relname"
 
 
-def step(n: int) -> Step:
-    return Step(HERE, n or None, n + 1, Fingerprint(0, 0))
+def step(n: int) -> PartitionStep:
+    return PartitionStep(HERE, n or None, n + 1, Fingerprint(n, 0, 0))
 
 
 async def ingest(tx: Connection, now: datetime) -> Effects:

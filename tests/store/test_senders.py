@@ -1,4 +1,4 @@
-"""Who wrote: found by their addresses, group by group."""
+"""Senders of messages: found by their addresses, in groups."""
 
 from datetime import datetime
 from typing import Any
@@ -8,8 +8,9 @@ import pytest
 from asyncpg import Pool
 
 from tests.workers.records import at
-from workers.store import senders
-from workers.store.contacts import IdentityKey
+from workers.rules.conversations import BEFORE_ALL
+from workers.store import contacts, senders
+from workers.store.contacts import IdentityKey, contact_key
 
 EARLIEST = at(10)
 ANA = IdentityKey("acme", "whatsapp", "", "+4915112345678")
@@ -30,7 +31,7 @@ async def somebody(pool: Pool, key: IdentityKey, *, connected_at: datetime | Non
     return id_
 
 
-async def found(pool: Pool, *keys: IdentityKey) -> dict[IdentityKey, senders.Sender]:
+async def found(pool: Pool, *keys: IdentityKey) -> dict[IdentityKey, senders.SenderState]:
     async with pool.acquire() as tx, tx.transaction():
         return await senders.find(tx, keys, EARLIEST)
 
@@ -57,28 +58,31 @@ async def test_when_an_address_wrote_first_is_told_no_earlier_than_it_matters(
 
 
 @pytest.mark.parametrize(
-    ("opened_at", "closed_at", "block", "status"),
+    ("columns", "block", "after"),
     [
-        (None, None, None, "closed"),
-        (at(3), None, None, "open"),
-        (at(12), None, None, "open"),
-        (at(3), at(4), None, "closed"),
-        (at(5), at(4), None, "open"),
-        (at(3), None, (at(4), at(5)), "closed"),
-        (at(6), None, (at(4), at(5)), "open"),
-        (at(3), None, (at(4), None), "blocked"),
+        ({}, None, BEFORE_ALL),
+        ({"opened_at": at(3)}, None, None),
+        ({"opened_at": at(12)}, None, None),
+        ({"opened_at": at(3), "closed_at": at(4)}, None, at(4)),
+        ({"opened_at": at(5), "closed_at": at(4)}, None, None),
+        ({"opened_at": at(3)}, (at(4), at(5)), at(4)),
+        ({"opened_at": at(6)}, (at(4), at(5)), None),
+        ({"opened_at": at(3)}, (at(4), None), at(4)),
+        ({"user_opened_at": at(3)}, None, None),
+        ({"user_opened_at": at(3)}, (at(4), at(5)), at(4)),
+        ({"opened_at": at(3), "snoozed_at": at(4), "snoozed_until": at(90)}, None, at(4)),
+        ({"opened_at": at(5), "snoozed_at": at(4), "snoozed_until": at(90)}, None, None),
+        ({"opened_at": at(3), "snoozed_at": at(4)}, None, None),
     ],
 )
-async def test_a_conversation_is_as_open_as_it_was(
-    pool: Pool,
-    opened_at: datetime | None,
-    closed_at: datetime | None,
-    block: tuple[datetime, datetime | None] | None,
-    status: str,
+async def test_it_is_told_which_message_would_change_a_conversation(
+    pool: Pool, columns: dict[str, datetime], block: tuple[datetime, datetime | None] | None, after: datetime | None
 ) -> None:
-    id_ = await somebody(pool, ANA, opened_at=opened_at, closed_at=closed_at)
+    id_ = await somebody(pool, ANA, **columns)
     if block is not None:
         await pool.execute("UPDATE contacts SET blocks = ARRAY[tstzrange($2, $3)] WHERE contact_id = $1", id_, *block)
-    contact = (await found(pool, ANA))[ANA].contact
-    assert contact.conversation_status == status
-    assert contact.closed_at == closed_at
+    sender = (await found(pool, ANA))[ANA]
+    assert sender.contact.awaits_message_after == after
+    async with pool.acquire() as tx, tx.transaction():
+        [locked] = (await contacts.lock_for_update(tx, [contact_key(sender.contact)])).values()
+    assert locked.awaits_message_after == after

@@ -1,4 +1,4 @@
-"""Who shares a workspace's settings, and who changes them."""
+"""Transactions that share a workspace's settings, and those that change them."""
 
 import asyncio
 

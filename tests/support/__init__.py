@@ -22,7 +22,7 @@ A worker in a test:
 A whole plan, with its jobs and publishers, runs inside `tests.support.processes.at_work(database, broker, plan)`.
 
 `running(…, probe=p)` calls `await p(point)` at every named point of the commit order: polled, fenced, applied,
-before_commit, committed, published, offsets_committed, settled, leases_taken, repeated (one poll of what was owed),
-owed_published, handing_over, handed_over. A probe that raises is a crash there; a probe that awaits an event holds the
-worker there (`tests.support.probes`).
+before_commit, committed, published, offsets_committed, published_deleted, leases_taken, repeated (one poll of the
+outbox), outbox_published, handing_over, handed_over. A probe that raises is a crash there; a probe that awaits an event
+holds the worker there (`tests.support.probes`).
 """

@@ -1,4 +1,4 @@
-"""A broker as tests see it: topics of their own, records in, records out."""
+"""A broker for tests: topics for each test, records in, records out."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -9,10 +9,12 @@ from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import NotLeaderForPartitionError, UnknownTopicOrPartitionError, for_code
+from aiokafka.protocol.produce import ProduceRequest
 from asyncpg import Pool
 
 from workers.dev.broker import PARTITIONS
-from workers.runtime.connection import Kafka
+from workers.kafka.connection import Kafka
 
 PATIENCE_S: Final = 30.0
 """How long a wait on something observable may take before the test fails."""
@@ -100,6 +102,23 @@ class Broker:
             ]
             return [Sent(done.partition, done.offset) for done in await asyncio.gather(*waiting)]
 
+    async def produce_batch(self, topic: str, batch: bytes, *, partition: int = 0) -> int:
+        """Sends a batch as it is, whatever is in it; returns the offset its first record got."""
+        name = self.topic_prefix + topic
+        async with self.producer() as producer:
+            await producer.partitions_for(name)
+            request = ProduceRequest(None, -1, 10_000, [(name, [(partition, batch)])])
+            while True:
+                node = producer.client.cluster.leader_for_partition(TopicPartition(name, partition))
+                answer = await producer.client.send(node, request)
+                [(_, [(_, code, offset, *_)])] = answer.topics
+                if code not in (NotLeaderForPartitionError.errno, UnknownTopicOrPartitionError.errno):
+                    break
+                await producer.client.force_metadata_update()
+        if code:
+            raise ValueError(f"the broker refuses the batch: {for_code(code).__name__}")
+        return int(offset)
+
     async def read(self, topic: str, count: int, *, timeout_s: float = PATIENCE_S) -> list[Read]:
         """The first `count` records of a topic, by offset within each partition; waits for them.
 
@@ -148,7 +167,7 @@ class Broker:
         return {partition.partition: o.offset for partition, o in offsets.items() if o.offset >= 0}
 
     async def caught_up(self, pool: Pool, *topics: str, timeout_s: float = PATIENCE_S) -> None:
-        """Waits until every record the topics hold now is applied and everything owed for them is published.
+        """Waits until every record that the topics hold now is applied and its outputs are published.
 
         Raises:
             TimeoutError: it took too long.
@@ -158,7 +177,9 @@ class Broker:
         async with asyncio.timeout(timeout_s):
             while True:
                 rows = {(r["topic"], r["partition"]): r["next_offset"] for r in await pool.fetch(query)}
-                owed = await pool.fetchval("SELECT count(*) FROM sluice_core.owed WHERE topic = ANY($1)", list(topics))
+                owed = await pool.fetchval(
+                    "SELECT count(*) FROM sluice_core.batch_outbox WHERE topic = ANY($1)", list(topics)
+                )
                 if not owed and all(rows.get(where, 0) >= end for where, end in wanted.items()):
                     return
                 await asyncio.sleep(0.02)

@@ -1,8 +1,9 @@
 """A database per test: cloned from a template that is migrated once per run."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from urllib.parse import urlsplit, urlunsplit
 
@@ -55,6 +56,18 @@ class Databases:
             await connection.execute(statement)
         finally:
             await connection.close()
+
+
+async def worker_of(database: str) -> str:
+    """The database's libpq URL for a login that may do what workers may, and nothing more."""
+    name = f"test_worker_{os.getpid()}"
+    connection = await asyncpg.connect(database)
+    try:
+        with suppress(asyncpg.DuplicateObjectError):
+            await connection.execute(f"CREATE ROLE {name} LOGIN IN ROLE sluice_worker")
+    finally:
+        await connection.close()
+    return urlunsplit(urlsplit(database)._replace(netloc=f"{name}:@"))
 
 
 async def until(pool: Pool, question: str, *arguments: object, timeout_s: float = 30.0) -> None:

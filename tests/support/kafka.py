@@ -98,10 +98,13 @@ class Door(NamedTuple):
     told: int
 
 
+_END_S: Final = 30.0
+
+
 class KafkaServer:
     """One broker on a fixed port, with its data in `folder`; it can be killed and started again, paused and woken.
 
-    Whoever comes through one of the `doors` is told to come to another port from then on.
+    A client of one of the `doors` is told to use another port from then on.
     """
 
     def __init__(self, folder: Path, extra: str = "") -> None:
@@ -124,6 +127,11 @@ class KafkaServer:
         self._run("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties))
 
     @property
+    def folder(self) -> Path:
+        """Where its data is."""
+        return self._folder
+
+    @property
     def bootstrap(self) -> str:
         return f"127.0.0.1:{self._port}"
 
@@ -143,13 +151,12 @@ class KafkaServer:
                 raise RuntimeError(f"Kafka did not start:\n{tail}")
             time.sleep(0.05)
 
-    def stop(self) -> None:
-        """An orderly end."""
-        self._end(signal.SIGTERM)
-
     def kill(self) -> None:
         """An end without warning."""
-        self._end(signal.SIGKILL)
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(timeout=_END_S)
+        self._process = None
 
     def pause(self) -> None:
         """From now on it accepts connections, and answers nobody."""
@@ -163,12 +170,6 @@ class KafkaServer:
         if self._process is None:
             raise RuntimeError("the broker does not run")
         self._process.send_signal(what)
-
-    def _end(self, how: signal.Signals) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(how)
-            self._process.wait(timeout=30)
-        self._process = None
 
     def _accepts(self) -> bool:
         with socket.socket() as probe:

@@ -1,4 +1,4 @@
-"""What each folder may do, checked on the source alone. A rule is a function from one file to its breaches."""
+"""What each package may do, checked on the source alone. A rule is a function from one file to its breaches."""
 
 import ast
 import re
@@ -40,13 +40,39 @@ PURE_STDLIB: Final = frozenset(
         "unicodedata",
         "uuid",
         "zlib",
-        "zoneinfo",
     }
 )
-ALSO_IN_SCHEMAS: Final = frozenset({"msgspec", "schemas"})
-ALSO_IN_RULES: Final = frozenset({"msgspec", "phonenumbers", "schemas", "workers.rules"})
+ALSO_IN_SCHEMAS: Final = frozenset({"msgspec", "phonenumbers", "schemas"})
+ALSO_IN_RULES: Final = frozenset({"idna", "msgspec", "phonenumbers", "schemas", "workers.rules"})
 WRITES_SCHEMAS: Final = PurePosixPath("schemas/__main__.py")
-SUPERVISOR: Final = PurePosixPath("workers/runtime/supervisor.py")
+ZONES: Final = PurePosixPath("schemas/zones.py")
+"""Reads the release's own time zones; elsewhere `zoneinfo` would read those of the machine."""
+LAYERS: Final = (
+    "schemas",
+    "workers.terminal_text",
+    "workers.errors",
+    "workers.tasks",
+    "workers.rules",
+    "workers.records",
+    "workers.store",
+    "workers.runtime",
+    "workers.kafka",
+    "workers.services",
+    "workers.commands",
+    "workers.billing",
+    "workers.messages",
+    "workers.sends",
+    "workers.workflows",
+    "workers.contacts",
+    "workers.workspaces",
+    "workers.dead_letters",
+    "workers.app",
+    "workers.dev",
+    "workers.cli",
+)
+"""From the lowest up. Each may import what stands before it."""
+KNOW_AIOKAFKA: Final = ("workers/kafka", "workers/services/compaction_repair.py", "workers/dev")
+SUPERVISOR: Final = PurePosixPath("workers/app/supervisor.py")
 
 # What reads a clock or rolls dice, although its module may be imported.
 IMPURE_CALLS: Final = frozenset({"now", "utcnow", "today", "uuid1", "uuid4"})
@@ -83,7 +109,11 @@ def breaches(file: File) -> list[str]:
 
 def imports_only_what_is_pure(file: File) -> Iterator[str]:
     if file.within("schemas") and file.path != WRITES_SCHEMAS:
-        allowed = PURE_STDLIB | ALSO_IN_SCHEMAS
+        allowed = (
+            PURE_STDLIB
+            | ALSO_IN_SCHEMAS
+            | (frozenset({"importlib.resources", "zoneinfo"}) if file.path == ZONES else frozenset())
+        )
     elif file.within("workers/rules"):
         allowed = PURE_STDLIB | ALSO_IN_RULES
     else:
@@ -119,11 +149,27 @@ def schemas_know_no_workers(file: File) -> Iterator[str]:
                 yield f"imports {module}"
 
 
-def only_the_runtime_knows_aiokafka(file: File) -> Iterator[str]:
-    if file.within("workers") and not file.within("workers/runtime", "workers/dev"):
+def only_the_kafka_layer_knows_aiokafka(file: File) -> Iterator[str]:
+    if file.within("workers") and not file.within(*KNOW_AIOKAFKA):
         for module in _imports(file):
             if _among(module, {"aiokafka", "confluent_kafka"}):
                 yield f"imports {module}"
+
+
+def layers_import_only_what_is_below(file: File) -> Iterator[str]:
+    own = _layer(".".join(file.path.with_suffix("").parts))
+    if own is None:
+        if file.within("workers") and file.path.name != "__init__.py":
+            yield "belongs to no layer"
+        return
+    for module in _imports(file):
+        below = _layer(module)
+        if _among(module, {"workers", "schemas"}) and (below is None or below > own):
+            yield f"imports {module}"
+
+
+def _layer(module: str) -> int | None:
+    return next((n for n, name in enumerate(LAYERS) if _among(module, {name})), None)
 
 
 def sql_lives_in_files_of_queries(file: File) -> Iterator[str]:
@@ -164,7 +210,8 @@ RULES: Final[tuple[Rule, ...]] = (
     waits_for_nothing,
     reads_no_clock,
     schemas_know_no_workers,
-    only_the_runtime_knows_aiokafka,
+    only_the_kafka_layer_knows_aiokafka,
+    layers_import_only_what_is_below,
     sql_lives_in_files_of_queries,
     errors_are_named,
     files_and_functions_are_short,

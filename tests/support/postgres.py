@@ -1,4 +1,4 @@
-"""The PostgreSQL servers this machine has besides the embedded one, to see that Sluice keeps to what they know."""
+"""Other PostgreSQL versions on this machine, to check that Sluice uses only what they support."""
 
 import os
 import pwd

@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from tests.support.brokers import PATIENCE_S, Broker
+from workers.app import supervisor
+from workers.app.settings import Settings, load_settings
+from workers.app.supervisor import Plan
 from workers.errors import ExitCode
-from workers.runtime import supervisor
-from workers.runtime.supervisor import Plan
-from workers.settings import Settings, load_settings
 
 
 def settings_for(database: str, broker: Broker, **others: object) -> Settings:
@@ -45,9 +45,9 @@ async def at_work(database: str, broker: Broker, plan: Plan) -> AsyncIterator["a
 
 
 def hurried(plan: Plan, every_seconds: float) -> Plan:
-    """The plan with jobs and tails that run more often."""
+    """The plan with jobs and compaction repair that run more often."""
     return replace(
         plan,
         jobs=[replace(job, every_seconds=min(every_seconds, job.every_seconds)) for job in plan.jobs],
-        tails=[replace(tail, every_seconds=every_seconds) for tail in plan.tails],
+        repaired=[replace(topic, every_seconds=every_seconds) for topic in plan.repaired],
     )

@@ -11,7 +11,7 @@ _WHOLE: Final = ("tests/simulation/test_simulation.py", "tests/store/test_plans.
 
 
 class InOneGo(LoadScopeScheduling):
-    """Every test on its own, to whoever is free; but what is expensive to set up is set up in one process only.
+    """Each test goes to a free process; but tests with an expensive set-up share one process.
 
     The mark `xdist_group` would say the same, were it not ignored by pytest-xdist 3.8 under pytest 9.2.
     """

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tests.support.brokers import PATIENCE_S, Broker
+from workers.app.worker import Wiring, Worker
 from workers.errors import ExitCode
-from workers.runtime.batch import WorkerSpec
-from workers.runtime.connection import PollLimits
-from workers.runtime.line import NOTHING_ACCEPTED, AcceptedBad
+from workers.kafka.connection import PollLimits
+from workers.runtime.bad_record_limit import NOTHING_ACCEPTED, AcceptedBad
 from workers.runtime.ports import Probe, no_probe
-from workers.runtime.worker import Wiring, Worker
+from workers.runtime.worker_spec import WorkerSpec
 from workers.store.pool import pool_of
 
 

@@ -1,4 +1,4 @@
-"""Commands as producers write them, and a way to give them to the room."""
+"""Commands as producers write them, and a way to pass them to the commands worker."""
 
 from datetime import datetime
 from itertools import count
@@ -9,8 +9,8 @@ import msgspec
 from asyncpg import Pool
 
 from tests.workers.records import WORKSPACE, at, batch, record, uuid_of
-from workers.commands import worker
-from workers.runtime.batch import Output, Record
+from workers.app import commands_worker
+from workers.records import Output, Record
 
 _numbers = count(1)
 
@@ -44,9 +44,9 @@ def by_phone(address: str, channel: str = "whatsapp") -> dict[str, str]:
 
 
 async def give(pool: Pool, *records: Record[Any], now: datetime | None = None) -> list[Output]:
-    """Everything the room owes for one poll."""
+    """All outputs of the worker for one poll."""
     async with pool.acquire() as tx, tx.transaction():
-        return await worker.apply(tx, batch(*records, now=now))
+        return await commands_worker.apply(tx, batch(*records, now=now))
 
 
 async def results(pool: Pool, *records: Record[Any], now: datetime | None = None) -> list[Any]:
@@ -55,8 +55,14 @@ async def results(pool: Pool, *records: Record[Any], now: datetime | None = None
 
 
 def said(outputs: list[Output]) -> list[Any]:
-    values = [msgspec.json.decode(o.fact.value or b"") for o in outputs if o.fact.topic == "commands.results"]
+    values = [msgspec.json.decode(o.event.value or b"") for o in outputs if o.event.topic == "commands.results"]
     return [v["changed"] if v["outcome"] == "done" else v["reason"] for v in values]
+
+
+def details(outputs: list[Output]) -> list[str | None]:
+    """What the results of commands say for people."""
+    values = [msgspec.json.decode(o.event.value or b"") for o in outputs if o.event.topic == "commands.results"]
+    return [v["detail"] for v in values]
 
 
 async def rows(pool: Pool, query: str, *args: object) -> list[tuple[Any, ...]]:

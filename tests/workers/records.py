@@ -1,4 +1,4 @@
-"""Hand-made records for the rooms, decoded as the engine decodes them."""
+"""Hand-made records for the workers, decoded as the engine decodes them."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -15,7 +15,7 @@ from schemas.decoding import (
     decode_send,
     decode_workflow_event,
 )
-from workers.runtime.batch import Batch, Record, Source
+from workers.records import Batch, Partition, Record
 
 DAY = datetime(2026, 3, 10, tzinfo=UTC)
 WORKSPACE = "acme"
@@ -54,7 +54,7 @@ def record(topic: str, fields: dict[str, Any], *, timestamp: datetime, partition
     decoded = _DECODERS[topic](value)
     assert not isinstance(decoded, BadRecord), decoded
     raw = Raw(next(_offsets), round(timestamp.timestamp() * 1000), b"key", value, (("theirs", b"\x00"),))
-    return Record(Source(topic, partition), raw.offset, timestamp, raw.key, decoded, None, raw)
+    return Record(Partition(topic, partition), raw.offset, timestamp, raw.key, decoded, None, raw)
 
 
 def message(  # a message as an adapter publishes it
@@ -68,12 +68,14 @@ def message(  # a message as an adapter publishes it
     workspace_id: str = WORKSPACE,
     kind: str = "message",
     name: str | None = None,
+    language: str | None = None,
+    avatar_url: str | None = None,
     late_minutes: float = 0,
     partition: int = 0,
 ) -> Record[Any]:
     sent_at = at(minutes)
     received_at = sent_at + timedelta(minutes=late_minutes)
-    sender = {"address": address} | ({"name": name} if name else {})
+    sender = {"address": address, "name": name, "language": language, "avatar_url": avatar_url}
     fields = {
         "workspace_id": workspace_id,
         "channel_id": channel_id or f"{channel}-main",

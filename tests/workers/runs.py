@@ -1,4 +1,4 @@
-"""Events of workflow engines, hand-made, and what the workflows room makes of them."""
+"""Hand-made events of workflow engines, and the results of the workflows worker."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,11 +8,11 @@ import msgspec
 from asyncpg import Pool
 
 from tests.workers.records import DAY, WORKSPACE, at, batch, message, record, uuid_of
-from workers.inbound import worker as inbound
+from workers.messages import worker as inbound
+from workers.records import Output, Record
 from workers.rules.blocks import BlockChange, Interval
-from workers.runtime.batch import Output, Record
+from workers.rules.contact import ContactKey
 from workers.store import contacts
-from workers.store.contacts import ContactKey
 from workers.workflows import halting, worker
 
 ADA = "+4915112345678"
@@ -47,7 +47,7 @@ async def meet(pool: Pool, address: str = ADA, **fields: Any) -> ContactKey:
     """Make a contact, as its first message does."""
     async with pool.acquire() as tx, tx.transaction():
         [accepted] = await inbound.apply(tx, batch(message(address, **fields)))
-        return WORKSPACE, UUID(msgspec.json.decode(accepted.fact.value or b"")["contact_id"])
+        return WORKSPACE, UUID(msgspec.json.decode(accepted.event.value or b"")["contact_id"])
 
 
 async def block(
@@ -59,7 +59,7 @@ async def block(
         before = (await contacts.lock_for_update(tx, [contact]))[contact].intervals
         await contacts.save_blocks(tx, {contact: after})
         change = BlockChange(*contact, uuid_of(command), DAY, before, after)
-        halted, outputs = await halting.rejudge(tx, {contact: change}, {contact: message()}, DAY)
+        halted, outputs = await halting.rejudge(tx, {contact: change}, {}, {contact: message()}, DAY)
         return halted[contact], outputs
 
 
@@ -69,7 +69,7 @@ async def rows(pool: Pool, query: str, *args: object) -> list[tuple[Any, ...]]:
 
 
 def values(outputs: Sequence[Output]) -> list[dict[str, Any]]:
-    return [msgspec.json.decode(o.fact.value or b"") for o in outputs if o.fact.topic == "workflows.control"]
+    return [msgspec.json.decode(o.event.value or b"") for o in outputs if o.event.topic == "workflows.control"]
 
 
 def controls(outputs: Sequence[Output]) -> list[tuple[str, str, str | None]]:

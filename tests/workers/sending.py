@@ -1,20 +1,25 @@
-"""What the tests of the outbound room share: requests, receipts, people, and the room's functions."""
+"""What the tests of the outbound worker share: requests, receipts, contacts, and the worker's functions."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 from asyncpg import Pool
+from msgspec.structs import replace
 
+from schemas.actors import Actor
+from schemas.settings_commands import ConfirmSend, RejectSend
 from tests.workers.records import WORKSPACE, at, batch, message, record, uuid_of
-from workers.inbound import worker as inbound
-from workers.outbound import answering, cancelling, worker
-from workers.outbound.answering import Answer, Answered, Confirm, Reject
+from workers.commands.command_record import CommandRecord
+from workers.messages import worker as inbound
+from workers.records import Output, Record
 from workers.rules.blocks import BlockChange, Interval
 from workers.rules.cycles import Setting
-from workers.runtime.batch import Output, Record
+from workers.rules.results import Refused, Result
+from workers.sends import cancelling, hold_answers, worker
+from workers.sends.hold_answers import Answer
 from workers.store import contacts, workspaces
 
 PHONE = "+4915112345678"
@@ -145,36 +150,50 @@ async def run(pool: Pool, run_id: str, *, state: str = "running", revision: int 
         )
 
 
-def confirm(name: str = "s1", *, by: str = "bob", group: str | None = None, command: str = "yes") -> Confirm:
-    return Confirm(
+def confirm(name: str = "s1", *, by: str = "bob", group: str | None = None, command: str = "yes") -> Answer:
+    return _answer(ConfirmSend, name, by, group, command)
+
+
+def reject(name: str = "s1", *, by: str = "bob", group: str | None = None, command: str = "no") -> Answer:
+    return _answer(RejectSend, name, by, group, command)
+
+
+def _answer(kind: type[ConfirmSend] | type[RejectSend], name: str, by: str, group: str | None, command: str) -> Answer:
+    value = kind(
         command_id=uuid_of(command),
         workspace_id=WORKSPACE,
-        actor_id=by,
-        actor_role="agent",
+        actor=Actor(id=by, role="agent", module="inbox"),
         issued_at=at(30),
-        origin=ORIGIN,
         send_id=None if group else uuid_of(name),
         group_id=group,
     )
+    return CommandRecord(0, replace(ORIGIN, value=value, timestamp=at(30)))
 
 
-def reject(name: str = "s1", *, by: str = "bob", group: str | None = None, command: str = "no") -> Reject:
-    return Reject(
-        command_id=uuid_of(command),
-        workspace_id=WORKSPACE,
-        actor_id=by,
-        actor_role="agent",
-        issued_at=at(30),
-        origin=ORIGIN,
-        send_id=None if group else uuid_of(name),
-        group_id=group,
-    )
+class AnswerResult(NamedTuple):
+    """An answer's result: `reason` and `detail` if it was refused, else how many sends changed."""
+
+    outcome: str
+    reason: str | None
+    changed: Mapping[str, int]
+    detail: str = ""
 
 
-async def answer(pool: Pool, *answers: Answer, now: datetime | None = None) -> tuple[list[Answered], list[Output]]:
-    result: tuple[list[Answered], list[Output]] = await transact(
-        pool, lambda tx: answering.answer(tx, answers, now or at(30))
-    )
+async def answer_in(
+    tx: Any, answers: Sequence[Answer], now: datetime | None = None
+) -> tuple[list[AnswerResult], list[Output]]:
+    results, outputs = await hold_answers.carry_out(tx, await hold_answers.load_subjects(tx, answers), now or at(30))
+    return [_told(results[given.key]) for given in answers], outputs
+
+
+def _told(result: Result) -> AnswerResult:
+    if isinstance(result, Refused):
+        return AnswerResult("refused", result.reason, {}, result.detail)
+    return AnswerResult("done", None, result.changed)
+
+
+async def answer(pool: Pool, *answers: Answer, now: datetime | None = None) -> tuple[list[AnswerResult], list[Output]]:
+    result: tuple[list[AnswerResult], list[Output]] = await transact(pool, lambda tx: answer_in(tx, answers, now))
     return result
 
 
@@ -196,7 +215,7 @@ async def claim(pool: Pool, name: str = "s1", attempt: int = 1) -> tuple[bool, s
 
 
 def values(outputs: Sequence[Output], topic: str) -> list[dict[str, Any]]:
-    return [msgspec.json.decode(o.fact.value or b"") for o in outputs if o.fact.topic == topic]
+    return [msgspec.json.decode(o.event.value or b"") for o in outputs if o.event.topic == topic]
 
 
 def statuses(outputs: Sequence[Output]) -> list[tuple[str, str | None]]:

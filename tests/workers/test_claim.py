@@ -1,4 +1,4 @@
-"""What senders ask before they send: claim_send and may_send, which judge in SQL as the rules do."""
+"""What senders call before they send: claim_send and may_send, which apply the rules in SQL."""
 
 import asyncio
 from uuid import UUID, uuid4
@@ -26,19 +26,21 @@ from tests.workers.sending import (
     values,
     wrote,
 )
-from workers.outbound import repeating
-from workers.runtime.batch import Output
+from workers.records import Output
+from workers.sends import jobs
 
 
 async def recheck(pool: Pool) -> list[Output]:
-    outputs: list[Output] = await transact(pool, lambda tx: repeating.repeat(tx, at(60)))
+    outputs: list[Output] = await transact(pool, lambda tx: jobs.repeat(tx, at(60)))
     return outputs
 
 
 async def may_send(pool: Pool, whom: UUID | str, channel: str = "whatsapp") -> tuple[bool, str | None]:
     kind = "uuid" if isinstance(whom, UUID) else "text"
-    [row] = await rows(pool, f"SELECT * FROM may_send($1, $2::{kind}, $3)", WORKSPACE, whom, channel)  # noqa: S608
-    return row[0], row[1]
+    query = f"SELECT allowed, reason, reasons FROM may_send($1, $2::{kind}, $3)"  # noqa: S608
+    [(allowed, reason, reasons)] = await rows(pool, query, WORKSPACE, whom, channel)
+    assert (allowed, reason) == (reasons == [], next(iter(reasons), None))
+    return allowed, reason
 
 
 async def test_an_attempt_is_granted_once(pool: Pool) -> None:
@@ -136,9 +138,9 @@ async def test_a_denial_whose_reason_is_gone_sends_the_same_attempt_again(pool: 
     assert await claim(pool) == (False, "status_protected")
     await rows(pool, "UPDATE profile_statuses SET protected = false RETURNING 1")
     [again] = await recheck(pool)
-    assert again.fact.topic == "sends.dispatch"
-    assert again.fact.ce_id in {o.fact.ce_id for o in first}
-    assert again.fact.value in {o.fact.value for o in first}
+    assert again.event.topic == "sends.dispatch"
+    assert again.event.ce_id in {o.event.ce_id for o in first}
+    assert again.event.value in {o.event.value for o in first}
     assert await claim(pool) == (True, None)
     assert await recheck(pool) == []
 
@@ -151,28 +153,74 @@ async def test_claim_and_block_at_once_agree(pool: Pool) -> None:
     assert statuses(await recheck(pool)) == ([] if granted else [("refused", "contact_blocked")])
 
 
-@pytest.mark.parametrize("state", ["plain", "blocked", "opted_out", "protected", "company", "unknown"])
-async def test_sql_and_the_rules_judge_alike(pool: Pool, state: str) -> None:
+async def test_the_rules_are_asked_again_where_a_request_was_asked(pool: Pool) -> None:
     contact_id = await wrote(pool)
     await send(pool, request("dispatched before"))
-    match state:
-        case "blocked":
-            await block(pool, contact_id, 5)
-        case "opted_out":
-            await rows(pool, "UPDATE identities SET opted_out = true RETURNING 1")
-        case "protected" | "company":
-            await protect(pool, contact_id)
-            if state == "company":
-                await join_company(pool, contact_id, "bolt")
-        case "unknown":
-            await rows(pool, "UPDATE contacts SET profile_id = 'gone' RETURNING 1")
+    await protect(pool, contact_id)
+    await join_company(pool, contact_id, "bolt")
     await send(pool, request("asked after"))
-    status, reason, _ = await standing(pool, "asked after")
     [(reasons,)] = await rows(pool, "SELECT reasons FROM sends WHERE send_id = $1", uuid_of("asked after"))
-    expected = ",".join(reasons) if status == "held" else reason
-    assert await claim(pool, "dispatched before") == (status == "dispatched", expected)
-    assert await may_send(pool, contact_id) == (status == "dispatched", expected)
-    assert await may_send(pool, PHONE) == (status == "dispatched", expected)
+    assert reasons == ["company_protected", "status_protected"]
+    assert await claim(pool, "dispatched before") == (False, "company_protected")
+    assert await may_send(pool, contact_id) == (False, "company_protected")
+    assert await may_send(pool, PHONE) == (False, "company_protected")
+
+
+async def test_may_send_tells_every_reason(pool: Pool) -> None:
+    contact_id = await wrote(pool)
+    await protect(pool, contact_id)
+    await block(pool, contact_id, 5)
+    await rows(pool, "UPDATE identities SET opted_out = true RETURNING 1")
+    every = ["contact_blocked", "opted_out", "status_protected"]
+    assert await rows(pool, "SELECT * FROM may_send($1, $2::uuid, 'whatsapp')", WORKSPACE, contact_id) == [
+        (False, "contact_blocked", every)
+    ]
+    [(reasons,)] = await rows(pool, "SELECT reasons FROM may_send($1, $2::uuid, 'telegram')", WORKSPACE, contact_id)
+    assert reasons == ["contact_blocked", "contact_must_initiate", "status_protected"]
+
+
+@pytest.mark.parametrize(
+    ("channel", "address", "reason"),
+    [
+        ("whatsapp", "22507123456", None),
+        ("whatsapp", "US.13491208655302741918", None),
+        ("sms", "12345", None),
+        ("sms", "BANK", "bad_address"),
+        ("email", "Ana <ana@example.com>", None),
+    ],
+)
+@pytest.mark.parametrize("kind", ["message", "echo"])
+async def test_who_wrote_can_be_answered(pool: Pool, channel: str, address: str, reason: str | None, kind: str) -> None:
+    contact_id = await wrote(pool, address, channel=channel, kind=kind)
+    wishes = request("by address", channel=channel, to=address), request("by contact", channel=channel, to=contact_id)
+    answered = values(await send(pool, *wishes), "sends.dispatch")
+    assert [v["address"] for v in answered] == ([] if reason else [address, address])
+    for name in ("by address", "by contact"):
+        assert (await standing(pool, name))[1] == reason
+        assert await claim(pool, name) == ((False, "not_dispatched") if reason else (True, None))
+    for whom in (contact_id, address):
+        assert await may_send(pool, whom, channel) == (reason is None, reason)
+
+
+async def test_who_was_only_blocked_has_not_written(pool: Pool) -> None:
+    contact_id = await wrote(pool, "22507123456")
+    await send(pool, request("asked before", to="22507123456"))
+    await rows(pool, "UPDATE identities SET connected_at = NULL RETURNING 1")  # known from a command alone
+    await send(pool, request("asked after", to="22507123456"))
+    assert (await standing(pool, "asked after"))[:2] == ("refused", "bad_address")
+    assert await claim(pool, "asked before") == (False, "bad_address")
+    assert statuses(await recheck(pool)) == [("refused", "bad_address")]
+    assert await may_send(pool, contact_id) == (False, "bad_address")
+    assert await may_send(pool, "22507123456") == (False, "bad_address")
+    assert await rows(pool, "SELECT state FROM contact_channels") == [("unavailable",)]
+
+
+async def test_an_answer_goes_to_the_address_that_wrote(pool: Pool) -> None:
+    await wrote(pool, "5215512345678")
+    await wrote(pool, "Ana@Example.com", channel="email")
+    wishes = request("s1", to="+525512345678"), request("s2", to="ana@example.com", channel="email")
+    answered = values(await send(pool, *wishes), "sends.dispatch")
+    assert [v["address"] for v in answered] == ["5215512345678", "Ana@Example.com"]
 
 
 async def test_may_send_knows_what_cannot_be_reached(pool: Pool) -> None:
@@ -184,7 +232,9 @@ async def test_may_send_knows_what_cannot_be_reached(pool: Pool) -> None:
     assert await may_send(pool, "psid", "messenger") == (False, "contact_must_initiate")
     assert await may_send(pool, "+4915199999999") == (True, None)
     assert await may_send(pool, "BANK", "sms") == (False, "bad_address")
+    assert await may_send(pool, "+22507123456") == (False, "bad_address")
     assert await may_send(pool, "ana@example.com", "email") == (True, None)
+    assert await may_send(pool, "ana at example.com", "email") == (False, "bad_address")
     assert await may_send(pool, str(contact_id)) == (True, None)
 
 

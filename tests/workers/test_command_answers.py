@@ -1,14 +1,17 @@
 """Holds answered by command, and holds that a block ends: commands, sends and workflows on one database."""
 
+from collections import Counter
 from typing import Any
 from uuid import UUID
 
+import pytest
 from asyncpg import Pool
 
 from tests.workers.asking import ask, by_phone, contact_of, give, results, rows
 from tests.workers.records import WORKSPACE, at, batch, message, record, uuid_of
-from workers.inbound import worker as inbound
-from workers.outbound import worker as outbound
+from tests.workers.stepping import at_most, steps
+from workers.messages import worker as inbound
+from workers.sends import worker as outbound
 
 ANA, BOB = "+4915112345678", "+4915187654321"
 STATUSES = "SELECT status, reason FROM sluice.sends ORDER BY send_id"
@@ -119,3 +122,25 @@ async def test_a_protection_of_the_same_batch_is_known_to_the_answer(pool: Pool)
     )
     assert answers[0] == {"held": 1}
     assert await rows(pool, STATUSES) == [("held", None)]
+
+
+async def test_a_group_too_large_for_one_transaction_is_answered_by_one_command_all_the_same(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_most(monkeypatch, 1)
+    ana, bob = await protect(pool, ANA, BOB)
+    held = [await send(pool, contact_id, str(contact_id), group_id="mailing") for contact_id in (ana, bob)]
+    answers = await results(
+        pool,
+        ask("confirm_send", minutes=2, group_id="mailing"),
+        ask("block_contact", minutes=3, contact_id=ana, partition=1),
+        ask("reject_send", minutes=4, send_id=held[0]),
+    )
+    # Blocks come before answers: what the block cancelled is no hold any more.
+    assert answers == [
+        {"released": 1},
+        {"runs_halted": 0, "holds_cancelled": 1, "messages_revised": 0},
+        "already_final",
+    ]
+    await steps(pool, 10)
+    assert Counter(await rows(pool, STATUSES)) == {("cancelled", "contact_blocked"): 1, ("dispatched", None): 1}

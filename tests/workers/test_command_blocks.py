@@ -1,22 +1,17 @@
-"""Blocks as commands: the history, what follows from it, and taking messages out of the drop ledger."""
+"""Blocks as commands: the history, its consequences, and releases."""
 
-import random
-from itertools import count
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from asyncpg import Pool
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from schemas.ids import message_id
 from tests.workers.asking import ask, by_phone, contact_of, give, results, rows
 from tests.workers.records import WORKSPACE, at, batch, message, record, uuid_of
-from workers.commands import worker
-from workers.inbound import worker as inbound
-from workers.rules.blocks import BlockCommand, history
-from workers.runtime.batch import Record
+from workers.app import commands_worker
+from workers.messages import worker as inbound
+from workers.records import Record
 from workers.workflows import worker as workflows
 
 ANA, BOB = "+4915112345678", "+4915187654321"
@@ -132,7 +127,7 @@ async def test_the_facts_of_a_block_come_before_its_result_and_carry_its_trace(p
 
     outputs = await give(pool, command)
 
-    assert [o.fact.topic for o in outputs] == ["messages.revised", "commands.results"]
+    assert [o.event.topic for o in outputs] == ["messages.revised", "commands.results"]
     assert {o.source for o in outputs} == {command.source}
 
 
@@ -182,9 +177,11 @@ async def test_one_command_id_in_two_workspaces_releases_in_both(pool: Pool) -> 
 
 async def test_a_changed_history_makes_the_contact_due_once_more(pool: Pool) -> None:
     await give(pool, ask("block_contact", minutes=1, identity=by_phone(ANA)))
-    dirty = "SELECT d.revision = c.revision FROM dirty_contacts d JOIN contacts c USING (workspace_id, contact_id)"
+    dirty = (
+        "SELECT d.revision = c.revision FROM unpublished_contacts d JOIN contacts c USING (workspace_id, contact_id)"
+    )
     assert await rows(pool, dirty) == [(True,)]
-    await rows(pool, "DELETE FROM dirty_contacts RETURNING 1")
+    await rows(pool, "DELETE FROM unpublished_contacts RETURNING 1")
 
     await give(pool, ask("block_contact", minutes=2, identity=by_phone(ANA)))
     assert await rows(pool, dirty) == []
@@ -206,49 +203,6 @@ async def test_a_flood_of_commands_for_one_contact_ends_as_its_history_says(pool
     assert answers[61:] == [{}, "contact_blocked"]
 
 
-WORKSPACES = count(1)
-given_times = st.lists(st.tuples(st.integers(0, 6), st.booleans(), st.booleans()), min_size=1, max_size=7)
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(given_times, st.randoms(use_true_random=False))
-async def test_any_order_of_arrival_gives_the_same_intervals(
-    pool: Pool, given_at: list[tuple[int, bool, bool]], chance: random.Random
-) -> None:
-    workspace_id = f"w{next(WORKSPACES)}"
-    await ingest(pool, message(ANA, workspace_id=workspace_id))
-    ana = await contact_of(pool, ANA, workspace_id)
-    asked = [
-        ask(
-            "unblock_contact" if unblocks else "block_contact",
-            minutes=minute,
-            workspace_id=workspace_id,
-            actor=f"actor-{number}",
-            **({"contact_id": ana} if by_id else {"identity": by_phone(ANA)}),
-        )
-        for number, (minute, unblocks, by_id) in enumerate(given_at)
-    ]
-    chance.shuffle(asked)
-    while asked:
-        polled = chance.randint(1, len(asked))
-        await give(pool, *asked[:polled])
-        asked = asked[polled:]
-
-    stored = await rows(
-        pool,
-        "SELECT issued_at, unblocks, command_id, actor_id FROM block_commands WHERE workspace_id = $1",
-        workspace_id,
-    )
-    expected = history(BlockCommand(*command) for command in stored)
-    [(ranges, blocked_at, blocked_by)] = await rows(
-        pool, "SELECT blocks, blocked_at, blocked_by FROM contacts WHERE workspace_id = $1", workspace_id
-    )
-    assert len(stored) == len(given_at)
-    assert [(r.lower, r.upper) for r in ranges] == [(i.start, i.end) for i in expected]
-    open_one = expected[-1] if expected and expected[-1].end is None else None
-    assert (blocked_at, blocked_by) == ((open_one.start, open_one.blocked_by) if open_one else (None, None))
-
-
 async def test_a_block_halts_runs_cancels_holds_and_revises_in_one_transaction(pool: Pool) -> None:
     await ingest(pool, message(ANA, minutes=5))
     ana = await contact_of(pool, ANA)
@@ -256,11 +210,11 @@ async def test_a_block_halts_runs_cancels_holds_and_revises_in_one_transaction(p
     async with pool.acquire() as tx:
         transaction = tx.transaction()
         await transaction.start()
-        outputs = await worker.apply(tx, batch(ask("block_contact", minutes=2, contact_id=ana)))
+        outputs = await commands_worker.apply(tx, batch(ask("block_contact", minutes=2, contact_id=ana)))
         await transaction.rollback()
 
-    assert {o.fact.topic for o in outputs} == {"workflows.control", "messages.revised", "commands.results"}
+    assert {o.event.topic for o in outputs} == {"workflows.control", "messages.revised", "commands.results"}
     assert await rows(pool, BLOCKED) == []
     assert await rows(pool, "SELECT state FROM sluice.workflow_runs") == [("running",)]
     assert await rows(pool, "SELECT 1 FROM sluice.drop_ledger") == []
-    assert msgspec.json.decode(outputs[-1].fact.value or b"")["changed"]["messages_revised"] == 1
+    assert msgspec.json.decode(outputs[-1].event.value or b"")["changed"]["messages_revised"] == 1

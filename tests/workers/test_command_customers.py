@@ -9,9 +9,9 @@ from asyncpg import Pool
 
 from tests.workers.asking import ask, by_phone, contact_of, give, results, rows
 from tests.workers.records import at, batch, message
-from workers.commands import worker
+from workers.app import commands_worker
 from workers.errors import RetryBatch
-from workers.inbound import worker as inbound
+from workers.messages import worker as inbound
 
 ANA, BOB = "+4915112345678", "+4915187654321"
 OVERVIEW = "SELECT profile_id, status, companies, protected, reasons FROM sluice.profile_overview ORDER BY profile_id"
@@ -20,7 +20,7 @@ OVERVIEW = "SELECT profile_id, status, companies, protected, reasons FROM sluice
 async def meet(pool: Pool, *addresses: str) -> None:
     async with pool.acquire() as tx, tx.transaction():
         await inbound.apply(tx, batch(*(message(address) for address in addresses)))
-    await rows(pool, "DELETE FROM dirty_contacts RETURNING 1")
+    await rows(pool, "DELETE FROM unpublished_contacts RETURNING 1")
 
 
 def membership(address: str) -> dict[str, Any]:
@@ -66,7 +66,11 @@ async def test_a_profile_is_protected_by_its_status_and_by_its_companies(pool: P
 
 
 async def test_a_profile_shows_who_made_it_and_its_fields(pool: Pool) -> None:
-    await give(pool, ask("create_profile", minutes=4, actor="ann", role="agent", name="Ada", fields={"custom.tier": 2}))
+    await give(
+        pool,
+        ask("define_field", scope="profile", name="tier", type="number"),
+        ask("create_profile", minutes=4, actor="ann", role="agent", name="Ada", fields={"custom.tier": 2}),
+    )
     query = "SELECT name, fields, notes, created_by, created_at FROM sluice.profile_overview"
     [(name, fields, notes, created_by, created_at)] = await rows(pool, query)
     assert (name, created_by, created_at) == ("Ada", "ann", at(4))
@@ -122,9 +126,9 @@ async def test_two_partitions_that_attach_to_one_new_name_make_one_profile(pool:
         ahead, behind = one.transaction(), two.transaction()
         await ahead.start()
         await behind.start()
-        await worker.apply(one, batch(ask("attach_contact", profile_name="Ada", **membership(ANA))))
+        await commands_worker.apply(one, batch(ask("attach_contact", profile_name="Ada", **membership(ANA))))
         late = batch(ask("attach_contact", profile_name="ada", partition=1, **membership(BOB)))
-        waiting = asyncio.create_task(worker.apply(two, late))
+        waiting = asyncio.create_task(commands_worker.apply(two, late))
         while not await rows(pool, "SELECT 1 FROM pg_locks WHERE NOT granted"):
             assert not waiting.done()
         await ahead.commit()
@@ -143,9 +147,9 @@ async def test_two_partitions_that_make_one_status_decide_again(pool: Pool) -> N
         ahead, behind = one.transaction(), two.transaction()
         await ahead.start()
         await behind.start()
-        await worker.apply(one, batch(ask("define_status", name="vip", protected=True, minutes=1)))
+        await commands_worker.apply(one, batch(ask("define_status", name="vip", protected=True, minutes=1)))
         late = ask("define_status", name="vip", protected=True, minutes=2, partition=1)
-        waiting = asyncio.create_task(worker.apply(two, batch(late)))
+        waiting = asyncio.create_task(commands_worker.apply(two, batch(late)))
         while not await rows(pool, "SELECT 1 FROM pg_locks WHERE NOT granted"):
             assert not waiting.done()
         await ahead.commit()
@@ -182,7 +186,7 @@ async def test_a_contact_moves_and_is_detached(pool: Pool) -> None:
 
 async def test_only_another_profile_makes_a_contact_due(pool: Pool) -> None:
     await meet(pool, ANA)
-    dirty = """DELETE FROM dirty_contacts d USING contacts c WHERE c.contact_id = d.contact_id
+    dirty = """DELETE FROM unpublished_contacts d USING contacts c WHERE c.contact_id = d.contact_id
         RETURNING c.revision = d.revision"""
     await give(pool, ask("create_profile", profile_id="p-1", name="Ada"))
 

@@ -1,13 +1,14 @@
 """configure_workspace and configure_channel on a real database."""
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from asyncpg import Pool
+from structlog.testing import capture_logs
 
 from tests.workers.asking import ask, give, results, rows
 from tests.workers.records import WORKSPACE, at, batch, message
-from workers.inbound import worker as inbound
+from workers.messages import worker as inbound
 from workers.rules.settings import WORKSPACE_DEFAULTS
 
 CHANNELS = "SELECT channel_id, channel, name, default_region, count FROM sluice.channels ORDER BY channel_id"
@@ -49,9 +50,38 @@ async def test_every_setting_is_shown_as_it_was_set(pool: Pool) -> None:
     assert await results(pool, ask("configure_workspace", set=wanted)) == [wanted]
     assert await shown(pool) == wanted
 
-    cleared = {"mac_limit": None, "default_region": None}
-    assert await results(pool, ask("configure_workspace", minutes=1, set=cleared)) == [cleared]
-    assert await shown(pool) == wanted | cleared
+    cleared = dict.fromkeys(wanted)
+    assert await results(pool, ask("configure_workspace", minutes=MONTH, set=cleared)) == [WORKSPACE_DEFAULTS]
+    assert await shown(pool) == WORKSPACE_DEFAULTS
+    assert await results(pool, ask("configure_workspace", minutes=MONTH + 1, set=cleared)) == [{}]
+
+
+OF_ANOTHER_RELEASE: Final = ['"soon"', "[5]", '{"a": 1}', "1e300", "-1.5", '"true"', "null"]
+
+
+@pytest.mark.parametrize("value", OF_ANOTHER_RELEASE)
+async def test_what_this_release_cannot_read_of_one_workspace_hides_no_settings(pool: Pool, value: str) -> None:
+    await give(pool, ask("configure_workspace", set={"anchor_day": 15, "count_reactions": False}))
+    await give(pool, ask("configure_workspace", workspace_id="other", set={"anchor_day": 9}))
+    await give(pool, ask("configure_channel", channel_id="sms-1", channel="sms", count=False))
+    for channel_id, name in [*(("", name) for name in WORKSPACE_DEFAULTS), ("sms-1", "count")]:
+        await pool.execute(
+            "INSERT INTO sluice_core.settings_log (workspace_id, channel_id, name, issued_at, command_id, value)"
+            " VALUES ($1, $2, $3, '2030-01-01T00:00:00Z', gen_random_uuid(), $4::text::json)",
+            *(WORKSPACE, channel_id, name, value),
+        )
+
+    # What is shown is what the workers go by: the newest value that they understand.
+    assert await shown(pool) == WORKSPACE_DEFAULTS | {"anchor_day": 15, "count_reactions": False}
+    assert await rows(pool, CHANNELS) == [("sms-1", "sms", None, None, False)]
+
+    # Held as well, if another release wrote it: nothing is made up, and everybody else's are there.
+    await pool.execute(
+        "UPDATE sluice_core.effective_settings SET value = $2::text::jsonb WHERE workspace_id = $1", WORKSPACE, value
+    )
+    assert (await shown(pool))["anchor_day"] is None
+    assert (await shown(pool, "other"))["anchor_day"] == 9
+    assert len(await rows(pool, CHANNELS)) == 1
 
 
 async def test_only_what_differs_is_reported(pool: Pool) -> None:
@@ -134,3 +164,61 @@ async def test_a_later_value_holds_from_the_end_of_the_cycle_on(pool: Pool) -> N
     await give(pool, ask("configure_workspace", minutes=1, set={"count_reactions": True}), now=at(MONTH))
     await give(pool, ask("configure_workspace", minutes=2, set={"count_reactions": False}), now=at(MONTH))
     assert await rows(pool, active) == [(1,), (0,)]
+
+
+UNREADABLE: list[tuple[str, str, str]] = [
+    ("", "time_zone", '"Mars/Olympus"'),
+    ("", "time_zone", '"localtime"'),
+    ("", "time_zone", '"right/UTC"'),
+    ("", "time_zone", "null"),
+    ("", "time_zone", "7"),
+    ("", "time_zone", '["UTC"]'),
+    ("", "time_zone", '"\\ud800"'),
+    ("", "anchor_day", "32"),
+    ("", "anchor_day", "1e999"),
+    ("", "close_grace_hours", "-1"),
+    ("", "mac_block_effect", '"of_a_newer_release"'),
+    ("", "of_a_newer_release", "true"),
+    ("", "quarantine_days", '{"days": 3}'),
+    ("", "default_region", '"Germany"'),
+    ("", "default_region", '"UK"'),
+    ("whatsapp-main", "count", '"often"'),
+    ("whatsapp-main", "default_region", "49"),
+    ("whatsapp-main", "default_region", '"UK"'),
+    ("whatsapp-main", "of_a_newer_release", "1"),
+]
+
+
+@pytest.mark.parametrize(("channel_id", "name", "value"), UNREADABLE)
+async def test_a_stored_setting_that_cannot_be_read_counts_as_not_set(
+    pool: Pool, channel_id: str, name: str, value: str
+) -> None:
+    await give(pool, ask("configure_workspace", set={"anchor_day": 5, "quarantine_days": 3}))
+    async with pool.acquire() as connection:
+        await connection.execute(
+            "INSERT INTO sluice_core.settings_log (workspace_id, channel_id, name, issued_at, command_id, value)"
+            " VALUES ($1, $2, $3, $4, gen_random_uuid(), $5::text::json)",
+            WORKSPACE, channel_id, name, at(1), value,
+        )  # fmt: skip
+        await connection.execute("UPDATE sluice_core.workspaces SET version = gen_random_uuid()")
+
+    with capture_logs() as logs:
+        await ingest(pool, message(), message(workspace_id="another"))
+        await ingest(pool, message(minutes=1), message(workspace_id="another", minutes=1))
+
+    cycles = "SELECT workspace_id, cycle_start::date::text, active_contacts FROM sluice.mac_counts ORDER BY 1"
+    assert await rows(pool, cycles) == [(WORKSPACE, "2026-03-05", 1), ("another", "2026-03-01", 1)]
+    assert {line["name"] for line in logs if line["action"] == "setting_unreadable"} == {name}
+    assert value not in str(logs)
+
+
+async def test_a_setting_that_could_not_be_read_is_set_anew(pool: Pool) -> None:
+    await give(pool, ask("configure_workspace", set={"time_zone": "Europe/Berlin"}))
+    async with pool.acquire() as connection:
+        await connection.execute("UPDATE sluice_core.settings_log SET value = '\"Europe/Atlantis\"'")
+        await connection.execute("UPDATE sluice_core.workspaces SET version = gen_random_uuid()")
+
+    wanted = {"time_zone": "Asia/Tokyo"}
+    assert await results(pool, ask("configure_workspace", minutes=MONTH, set=wanted)) == [wanted]
+    await ingest(pool, message())
+    assert await rows(pool, "SELECT cycle_start::text FROM sluice.mac_counts") == [("2026-02-28 15:00:00+00",)]

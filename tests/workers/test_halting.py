@@ -1,4 +1,4 @@
-"""Runs that end with their contact or their family, and transactions that must not miss each other."""
+"""Runs that end with their contact or their family, and transactions that must see each other."""
 
 import asyncio
 from typing import Any
@@ -9,9 +9,9 @@ from asyncpg import Pool
 from tests.workers.records import DAY, at, batch, message, uuid_of
 from tests.workers.runs import RUNS, apply, block, controls, finish, meet, rows, start, step, values
 from workers.errors import RetryBatch
+from workers.records import Output, Record
 from workers.rules.blocks import Interval
-from workers.rules.workflows import Cut
-from workers.runtime.batch import Output, Record
+from workers.rules.workflows import ContactGone
 from workers.store import contacts
 from workers.workflows import halting, worker
 
@@ -23,14 +23,14 @@ async def test_a_block_halts_what_runs_and_tells_each_run_once(pool: Pool) -> No
 
     assert halted == 2
     assert controls(outputs) == [("a", "run_halted", "contact_blocked"), ("b", "run_halted", "contact_blocked")]
-    assert [v["revision"] for v in values(outputs)] == [3, 2]
+    assert [v["revision"] for v in values(outputs)] == [3, 3]
     assert await rows(pool, RUNS) == [
         ("a", "automatic", "halted", "contact_blocked"),
         ("b", "shortcut", "halted", "contact_blocked"),
         ("done", "automatic", "finished", None),
     ]
     again = await apply(pool, step("a", 4, step_id="2"), step("a", 12, step_id="3"))
-    assert [(o.fact.ce_id, o.fact.value) for o in again] == [(outputs[0].fact.ce_id, outputs[0].fact.value)] * 2
+    assert [(o.event.ce_id, o.event.value) for o in again] == [(outputs[0].event.ce_id, outputs[0].event.value)] * 2
     assert await block(pool, contact, (10, 20)) == (0, [])
 
 
@@ -51,7 +51,7 @@ async def test_an_unblock_learned_late_changes_the_state_but_grants_nothing(pool
 
     assert await rows(pool, RUNS) == [("r", "automatic", "running", None)]
     [again] = await apply(pool, step("r", 16))
-    assert (again.fact.ce_id, again.fact.value) == (refused.fact.ce_id, refused.fact.value)
+    assert (again.event.ce_id, again.event.value) == (refused.event.ce_id, refused.event.value)
 
 
 async def test_an_end_that_late_facts_change_and_change_back_is_three_facts(pool: Pool) -> None:
@@ -62,11 +62,11 @@ async def test_an_end_that_late_facts_change_and_change_back_is_three_facts(pool
         told += (await block(pool, contact, history, command=f"block {number}"))[1]
 
     assert [(v["control"], v["revision"]) for v in values(told)] == [
-        ("run_refused", 2),
-        ("run_halted", 3),
-        ("run_refused", 4),
+        ("run_refused", 3),
+        ("run_halted", 4),
+        ("run_refused", 5),
     ]
-    assert len({fact.fact.ce_id for fact in told}) == 3
+    assert len({fact.event.ce_id for fact in told}) == 3
 
 
 HELD = """
@@ -84,7 +84,7 @@ async def test_the_held_send_of_a_run_that_a_step_halts_is_refused_and_its_step_
     outputs = await apply(pool, step("r", 13, "ask_question", step_id="2"))
 
     assert [(v["control"], v["step_id"], v["revision"]) for v in values(outputs)] == [
-        ("run_halted", "2", 2),
+        ("run_halted", "2", 3),
         ("step_resolved", "1", 3),
     ]
     assert await rows(pool, "SELECT status, reason FROM sluice_core.sends") == [("refused", "run_halted")]
@@ -104,7 +104,7 @@ async def test_a_merged_contact_s_runs_halt_and_stay_halted_when_it_is_gone(pool
     await apply(pool, start("r", 1), start("done", 1), finish("done", 2))
     async with pool.acquire() as tx, tx.transaction():
         await contacts.lock_for_update(tx, [contact])
-        cuts = {contact: Cut(at(5), "contact_merged")}
+        cuts = {contact: ContactGone(at(5), "contact_merged")}
         halted, outputs = await halting.end(tx, cuts, {contact: message()}, DAY)
         await tx.execute("DELETE FROM sluice_core.contacts")
     assert (dict(halted), controls(outputs)) == ({contact: 1}, [("r", "run_halted", "contact_merged")])

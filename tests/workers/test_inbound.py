@@ -1,75 +1,29 @@
-"""The inbound room on a real database: records in, views and facts out."""
+"""The inbound worker on a real database: records in, views and events out."""
 
-from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
 from typing import Any
 
-import msgspec
+import pytest
 from asyncpg import Pool
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from schemas.ids import message_id
+from schemas.ids import content_digest, message_id
 from schemas.limits import MAX_KEY_BYTES
+from tests.workers.ingesting import ACTIVE, DROPPED, SHOWN, STATUS, blocks, ingest, rows, values
 from tests.workers.records import DAY, WORKSPACE, at, batch, message, uuid_of
+from tests.workers.stepping import at_most, steps
 from workers.billing import cycles
-from workers.inbound import releasing, revising, worker
-from workers.inbound.recounting import recount
-from workers.rules.blocks import BlockChange, Interval
+from workers.messages import releasing, worker
+from workers.records import Record
 from workers.rules.cycles import Setting
-from workers.runtime.batch import Output, Record
-from workers.runtime.jobs import Unfinished
+from workers.services.job_runner import Unfinished
 from workers.store import contacts, messages, workspaces
-
-
-async def ingest(pool: Pool, *records: Record[Any], now: datetime | None = None) -> list[Output]:
-    async with pool.acquire() as tx, tx.transaction():
-        return await worker.apply(tx, batch(*records, now=now))
-
-
-async def blocks(pool: Pool, *intervals: tuple[float, float | None], command: str = "block") -> list[Output]:
-    """Give the only contact this block history, as a command does."""
-    after = tuple(Interval(at(a), None if b is None else at(b), "ann") for a, b in intervals)
-    async with pool.acquire() as tx, tx.transaction():
-        [row] = await tx.fetch("SELECT workspace_id, contact_id FROM contacts")
-        key = (row["workspace_id"], row["contact_id"])
-        before = (await contacts.lock_for_update(tx, [key]))[key].intervals
-        change = BlockChange(*key, uuid_of(command), DAY, before, after)
-        await contacts.save_blocks(tx, {key: after})
-        _, outputs = await revising.revise(tx, {key: change}, {key: message()}, DAY)
-        return outputs
-
-
-async def rows(pool: Pool, query: str, *args: object) -> list[tuple[Any, ...]]:
-    async with pool.acquire() as connection:
-        return [tuple(row) for row in await connection.fetch(query, *args)]
-
-
-def values(outputs: Sequence[Output], topic: str) -> list[dict[str, Any]]:
-    return [msgspec.json.decode(o.fact.value or b"") for o in outputs if o.fact.topic == topic]
-
-
-SHOWN = "SELECT content ->> 'text' FROM conversation_messages ORDER BY event_time, message_id"
-DROPPED = "SELECT reason, rule, counted FROM drop_ledger ORDER BY event_time, message_id"
-ACTIVE = "SELECT active_contacts FROM mac_counts ORDER BY cycle_start"
-STATUS = "SELECT conversation_status FROM contact_overview"
-
-
-async def test_to_count_a_workspace_again_may_take_longer_than_a_transaction(pool: Pool) -> None:
-    await ingest(pool, message())
-    async with pool.acquire() as tx:
-        await tx.execute("SET transaction_timeout = '500ms'")
-        async with tx.transaction():
-            await recount(tx, [WORKSPACE], DAY)
-            await tx.execute("SELECT pg_sleep(0.7)")
-        await tx.execute("RESET transaction_timeout")
-    assert await rows(pool, ACTIVE) == [(1,)]
 
 
 async def test_a_key_that_no_output_topic_takes_is_not_handed_on(pool: Pool) -> None:
     long, longer = (replace(message(minutes=n), key=b"k" * (MAX_KEY_BYTES + n)) for n in (0, 1))
-    keys = [output.fact.key for output in await ingest(pool, long, longer, replace(message(minutes=2), key=None))]
+    keys = [output.event.key for output in await ingest(pool, long, longer, replace(message(minutes=2), key=None))]
     usual = f"{WORKSPACE}:whatsapp:+4915112345678".encode()
     assert keys == [long.key, usual, usual]
 
@@ -81,6 +35,7 @@ async def test_an_address_that_cannot_be_understood_is_kept_and_warned_of_once(p
     [warning] = [log for log in logs if log["action"] == "address_not_understood"]
     assert (warning["log_level"], warning["channel_id"], warning["count"]) == ("warning", "whatsapp-main", 2)
     assert "+49" not in str(warning)
+    assert all(word in warning["event"] for word in ("`default_region`", "`configure_channel`"))
     assert await rows(pool, "SELECT address FROM contact_channels ORDER BY address") == [
         ("+49 1",),
         ("+49 2",),
@@ -88,11 +43,21 @@ async def test_an_address_that_cannot_be_understood_is_kept_and_warned_of_once(p
     ]
 
 
+async def test_what_to_do_about_an_address_is_said_for_its_kind_of_channel(pool: Pool) -> None:
+    with capture_logs() as logs:
+        await ingest(pool, message("Ana <ana@example.com>", channel="email"), message("555-1234", channel="sms"))
+    told = {log["channel_id"]: log["event"] for log in logs if log["action"] == "address_not_understood"}
+    assert "each e-mail address alone" in told["email-main"]
+    assert "`default_region`" not in told["email-main"]
+    assert "`default_region`" in told["sms-main"]
+    assert "mail" not in told["sms-main"]
+
+
 async def test_a_message_makes_its_contact_opens_the_conversation_and_counts(pool: Pool) -> None:
     [output] = await ingest(pool, message("+49 151 12345678", name="Ana Souza", text="hi"))
 
     [value] = values([output], "messages.accepted")
-    assert output.fact.key == b"key"  # as the message came
+    assert output.event.key == b"key"  # as the message came
     assert (value["direction"], value["content"]["text"], value["profile_id"]) == ("in", "hi", None)
     overview = "SELECT display_name, first_name, phone, country, conversation_status, blocked FROM contact_overview"
     assert await rows(pool, overview) == [("Ana Souza", "Ana Souza", "+4915112345678", "DE", "open", False)]
@@ -112,6 +77,51 @@ async def test_a_repeat_changes_nothing_and_other_content_is_a_conflict(pool: Po
     assert await rows(pool, "SELECT times FROM message_conflicts") == [(2,)]
 
 
+async def test_the_same_words_under_one_id_from_somebody_else_are_a_conflict(pool: Pool) -> None:
+    """Ids that a provider numbers per chat: an operator must be able to find them."""
+    first = message("111", provider_message_id="5", text="/start", channel="telegram")
+    second = message("222", provider_message_id="5", text="/start", channel="telegram", minutes=1)
+    await ingest(pool, first, second, message("+4915112345678", provider_message_id="5"))
+    await ingest(pool, second, first)
+    await ingest(pool, message("222", provider_message_id="5", text="hi", channel="telegram"))
+
+    assert await rows(pool, SHOWN) == [("hello",), ("/start",)]
+    assert await rows(pool, "SELECT times FROM message_conflicts") == [(3,)]
+    assert await rows(pool, "SELECT count(*) FROM contact_overview") == [(2,)]
+
+
+@pytest.mark.parametrize("kind", ["message", "reaction", "echo"])
+async def test_another_spelling_of_one_address_is_a_repeat(pool: Pool, kind: str) -> None:
+    for spelling in ("+4915112345678", "4915112345678", "whatsapp:+49 151 12345678", "0049 151 12345678"):
+        await ingest(pool, message(spelling, provider_message_id="a", kind=kind))
+    for spelling in ("+5215541637145", "+525541637145"):
+        await ingest(pool, message(spelling, provider_message_id="b", kind=kind))
+
+    assert await rows(pool, "SELECT count(*) FROM messages") == [(2,)]
+    assert await rows(pool, "SELECT times FROM message_conflicts") == []
+
+
+async def test_an_echo_and_a_message_with_one_id_are_two_messages(pool: Pool) -> None:
+    await ingest(
+        pool, message(provider_message_id="a"), message("+4915100000000", provider_message_id="a", kind="echo")
+    )
+
+    assert await rows(pool, "SELECT count(*) FROM conversation_messages") == [(2,)]
+    assert await rows(pool, "SELECT times FROM message_conflicts") == []
+
+
+async def test_a_message_stored_before_its_sender_was_part_of_the_digest_is_repeated_without_a_conflict(
+    pool: Pool,
+) -> None:
+    told = message(provider_message_id="a", text="one")
+    await ingest(pool, told)
+    await rows(pool, "UPDATE messages SET content_digest = $1", content_digest("message", told.value.content))
+    await ingest(pool, told)
+    assert await rows(pool, "SELECT times FROM message_conflicts") == []
+    await ingest(pool, message(provider_message_id="a", text="two"))
+    assert await rows(pool, "SELECT times FROM message_conflicts") == [(1,)]
+
+
 async def test_a_message_is_dropped_inside_the_interval_only_half_open(pool: Pool) -> None:
     await ingest(pool, message(minutes=0, text="before"))
     await blocks(pool, (10, 20))
@@ -123,7 +133,7 @@ async def test_a_message_is_dropped_inside_the_interval_only_half_open(pool: Poo
         message(minutes=5, text="sent before, learned later"),
     )
 
-    assert [o.fact.topic for o in outputs] == ["messages.dropped"] * 2 + ["messages.accepted"] * 2
+    assert [o.event.topic for o in outputs] == ["messages.dropped"] * 2 + ["messages.accepted"] * 2
     assert await rows(pool, SHOWN) == [("before",), ("sent before, learned later",), ("at the end",)]
     assert await rows(pool, DROPPED) == [("contact_blocked", "next_cycle", True)] * 2
     assert all("content" not in v for v in values(outputs, "messages.dropped"))
@@ -178,8 +188,8 @@ async def test_every_cycle_since_the_first_message_has_a_row_also_with_nobody_ac
     month = 31 * 24 * 60
     await ingest(pool, message(minutes=0))
     async with pool.acquire() as tx, tx.transaction():
-        assert isinstance(await cycles.turn(tx, at(2 * month)), Unfinished)
-        assert await cycles.turn(tx, at(2 * month)) == []
+        assert isinstance(await cycles.add_cycles(tx, at(2 * month)), Unfinished)
+        assert await cycles.add_cycles(tx, at(2 * month)) == []
 
     assert await rows(pool, ACTIVE) == [(1,), (0,), (0,)]
 
@@ -312,7 +322,7 @@ async def test_a_released_message_stays_accepted_and_is_marked(pool: Pool) -> No
         key = tuple((await tx.fetch("SELECT workspace_id, contact_id FROM contacts"))[0])
         contact = (await contacts.lock_for_update(tx, [key]))[key]
         asked = releasing.Release(uuid_of("release"), contact, message(), from_=at(10), to=at(13))
-        counts, outputs = await releasing.release(tx, [asked], DAY)
+        counts, outputs = await releasing.release_dropped(tx, [asked], DAY)
 
     assert counts == {uuid_of("release"): 1}
     assert [(v["reason"], v["content"]["text"]) for v in values(outputs, "messages.revised")] == [
@@ -323,17 +333,19 @@ async def test_a_released_message_stays_accepted_and_is_marked(pool: Pool) -> No
     assert await rows(pool, SHOWN) == [("hello",), ("mistake",)]
 
 
-async def test_a_large_revision_is_worked_off_in_steps(pool: Pool, monkeypatch: Any) -> None:
-    monkeypatch.setattr(revising, "STEP", 3)
+async def test_a_large_revision_is_worked_off_in_steps(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_most(monkeypatch, 3)
     await ingest(pool, *(message(minutes=11 + n) for n in range(8)))
     await blocks(pool, (10, None))
     assert await rows(pool, "SELECT count(*) FROM drop_ledger") == [(3,)]
-    for _ in range(3):
-        async with pool.acquire() as tx, tx.transaction():
-            await revising.go_on(tx, DAY, message().source)
+    assert await rows(pool, "SELECT kind, done, total FROM sluice.pending_work") == [("revise messages", 3, 8)]
+    facts = await steps(pool, 1)
+    assert await rows(pool, "SELECT done, total FROM sluice.pending_work") == [(6, 8)]
+    facts += await steps(pool, 2)
 
     assert await rows(pool, "SELECT count(*) FROM drop_ledger") == [(8,)]
-    assert await rows(pool, "SELECT count(*) FROM revisions_due") == [(0,)]
+    assert await rows(pool, "SELECT count(*) FROM sluice.pending_work") == [(0,)]
+    assert [fact.topic for fact in facts] == ["messages.revised"] * 5
 
 
 async def test_quarantined_content_is_erased_and_then_stays_dropped(pool: Pool) -> None:

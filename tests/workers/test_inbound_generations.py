@@ -1,4 +1,4 @@
-"""The inbound room when a contact's messages lie in several generations: nobody can tell."""
+"""The inbound worker with a contact's messages in several generations: the results are the same."""
 
 from typing import Final
 
@@ -6,10 +6,10 @@ import pytest
 from asyncpg import Pool
 
 from tests.store.storing import seal, turn
+from tests.workers.ingesting import ACTIVE, DROPPED, SHOWN, STATUS, blocks, ingest, rows, values
 from tests.workers.records import DAY, WORKSPACE, at, message, uuid_of
-from tests.workers.test_inbound import ACTIVE, DROPPED, SHOWN, STATUS, blocks, ingest, rows, values
-from workers.inbound import recounting
-from workers.rules.cycles import Setting
+from workers.messages import recounting
+from workers.rules.cycles import FIRST_INSTANT, Setting
 from workers.store import messages, workspaces
 
 MONTH: Final = 31 * 24 * 60
@@ -89,11 +89,12 @@ async def test_a_sealed_generation_is_left_out_only_if_nothing_in_it_is_as_late(
     async with pool.acquire() as tx, tx.transaction():
         [row] = await tx.fetch("SELECT workspace_id, contact_id FROM contacts")
         key = (row["workspace_id"], row["contact_id"])
-        assert await messages.opening_messages(tx, {key: at(5)}) == {key: at(10)}
-        assert await messages.opening_messages(tx, {key: at(10)}) == {}
+        assert await messages.opening_messages(tx, {key: at(5)}) == ({key: at(10)}, set())
+        assert await messages.opening_messages(tx, {key: at(10)}) == ({}, set())
         await tx.execute("UPDATE contacts SET blocks = ARRAY[tstzrange($1, NULL)]", at(10))
-        assert await messages.count_flips(tx, {key: at(10)}) == {key: 1}
-        assert [m.event_time for m in await messages.stale(tx, {key: at(10)}, 10)] == [at(10)]
+        assert await messages.count_flips(tx, {key: (at(10), None)}) == {key: 1}
+        [stale], complete = await messages.stale(tx, {key: (at(10), None)}, 10)
+        assert (stale.event_time, complete) == (at(10), True)
 
 
 async def test_the_proof_of_activity_and_what_opened_a_conversation_are_found_in_an_old_generation(pool: Pool) -> None:
@@ -111,7 +112,7 @@ async def test_how_many_messages_flip_is_counted_in_every_generation(pool: Pool)
         [row] = await tx.fetch("SELECT workspace_id, contact_id FROM contacts")
         key = (row["workspace_id"], row["contact_id"])
         await tx.execute("UPDATE contacts SET blocks = ARRAY[tstzrange($1, NULL)]", at(10))
-        assert await messages.count_flips(tx, {key: DAY}) == {key: 2}
+        assert await messages.count_flips(tx, {key: (DAY, None)}) == {key: 2}
 
 
 @pytest.mark.parametrize("by_id", [True, False], ids=["by id", "by span"])
@@ -121,9 +122,9 @@ async def test_dropped_messages_of_every_generation_can_be_released(pool: Pool, 
     [row] = await rows(pool, "SELECT workspace_id, contact_id FROM contacts")
     ids = [id_ for [id_] in await rows(pool, "SELECT message_id FROM drop_ledger")]
     async with pool.acquire() as tx, tx.transaction():
-        spans = [] if by_id else [(1, *row, DAY, at(30))]
-        picked = [(1, *row, id_) for id_ in ids] if by_id else []
-        found = await messages.releasable(tx, spans, picked)
+        meant = {"message_ids": frozenset(ids)} if by_id else {"since": DAY, "until": at(30)}
+        found, complete = await messages.releasable(tx, [messages.DroppedSelection((row[0], row[1]), **meant)], 10)
+    assert complete
     assert [m.generation for _, m in found] == [0, 1, 2]
 
 
@@ -145,7 +146,7 @@ async def test_a_recount_counts_every_generation(pool: Pool) -> None:
     setting = Setting(at(-2 * MONTH), uuid_of("setting"), "", "count_reactions", value=False)
     async with pool.acquire() as tx, tx.transaction():
         await workspaces.add_settings(tx, [(WORKSPACE, setting)])
-        await recounting.recount(tx, [WORKSPACE], DAY)
+        await recounting.recount(tx, {WORKSPACE: FIRST_INSTANT}, {WORKSPACE: uuid_of("setting")}, DAY)
     assert await rows(pool, ACTIVE) == [(1,), (1,)]
 
 

@@ -22,7 +22,7 @@ from tests.workers.sending import (
     values,
     wrote,
 )
-from workers.outbound import worker
+from workers.sends import worker
 
 
 async def test_a_request_to_a_contact_that_wrote_is_dispatched(pool: Pool) -> None:
@@ -35,7 +35,7 @@ async def test_a_request_to_a_contact_that_wrote_is_dispatched(pool: Pool) -> No
     assert dispatch["content"]["text"] == "text of s1"
     [status] = values(outputs, "sends.status")
     assert (status["status"], status["attempt"], status["revision"]) == ("dispatched", 1, 1)
-    assert {o.fact.topic: o.fact.key for o in outputs} == {
+    assert {o.event.topic: o.event.key for o in outputs} == {
         "sends.dispatch": b"acme:whatsapp-main",
         "sends.status": f"acme:{uuid_of('s1')}".encode(),
     }

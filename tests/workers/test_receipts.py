@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from asyncpg import Pool
 
@@ -10,7 +11,6 @@ from schemas.ids import message_id
 from tests.store.storing import seal, turn
 from tests.workers.records import WORKSPACE, at, batch, message, uuid_of
 from tests.workers.sending import (
-    ORIGIN,
     PHONE,
     answer,
     block,
@@ -28,19 +28,19 @@ from tests.workers.sending import (
     values,
     wrote,
 )
-from workers.inbound import worker as inbound
-from workers.outbound import parking, repeating, settling
-from workers.outbound.answering import Answered
-from workers.runtime.batch import Output
+from workers.messages import worker as inbound
+from workers.records import Output
+from workers.sends import early_receipts, jobs
 
 ACTIVE = "SELECT active_contacts FROM mac_counts ORDER BY cycle_start"
 SHOWN = "SELECT direction, channel, content ->> 'text', event_time FROM conversation_messages ORDER BY event_time"
+SAME = {"type": "text", "text": "text of s1"}
 TEMPORARY: dict[str, Any] = {"error": {"code": "busy", "message": "try later"}}
 PERMANENT: dict[str, Any] = {"error": {"code": "gone", "permanent": True}}
 
 
 async def repeat(pool: Pool, minutes: float) -> list[Output]:
-    outputs: list[Output] = await transact(pool, lambda tx: repeating.repeat(tx, at(minutes)))
+    outputs: list[Output] = await transact(pool, lambda tx: jobs.repeat(tx, at(minutes)))
     return outputs
 
 
@@ -127,6 +127,35 @@ async def test_an_echo_and_a_receipt_with_one_id_are_one_message(pool: Pool, *, 
     assert await rows(pool, "SELECT count(*) FROM message_conflicts") == [(0,)]
 
 
+@pytest.mark.parametrize("echo_first", [True, False], ids=["echo first", "receipt first"])
+async def test_an_echo_to_somebody_else_with_the_id_of_a_receipt_is_a_conflict(pool: Pool, *, echo_first: bool) -> None:
+    await send(pool, request("s1"))
+    echo = message("+4915100000000", kind="echo", minutes=15, provider_message_id="p1", text="text of s1")
+    if echo_first:
+        await transact(pool, lambda tx: inbound.apply(tx, batch(echo)))
+        assert await rows(pool, "SELECT count(*) FROM message_conflicts") == [(0,)]
+    await send(pool, receipt("sent", "s1", provider_message_id="p1"))
+    await send(pool, receipt("read", "s1", provider_message_id="p1"))
+    if not echo_first:
+        await transact(pool, lambda tx: inbound.apply(tx, batch(echo)))
+    assert await rows(pool, "SELECT times FROM message_conflicts") == [(1,)]
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_two_sends_that_a_provider_gave_one_id_are_a_conflict(pool: Pool, *, together: bool) -> None:
+    await send(pool, request("s1"), request("s2", to="+4915100000000", content=SAME))
+    first, second = (
+        receipt("sent", name, minutes=minutes, provider_message_id="5") for name, minutes in (("s1", 20), ("s2", 21))
+    )
+    if together:
+        await send(pool, second, first)
+    else:
+        await send(pool, first)
+        await send(pool, second)
+    assert await rows(pool, "SELECT event_time FROM messages") == [(at(20),)]
+    assert await rows(pool, "SELECT times FROM message_conflicts") == [(1,)]
+
+
 async def test_a_number_on_file_becomes_an_identity_once_the_provider_accepts(pool: Pool) -> None:
     contact_id = await wrote(pool, channel="sms")
     await send(pool, request(to=contact_id))
@@ -134,7 +163,7 @@ async def test_a_number_on_file_becomes_an_identity_once_the_provider_accepts(po
     await send(pool, receipt("sent"))
     found = "SELECT contact_id, state FROM contact_channels WHERE channel = 'whatsapp'"
     assert await rows(pool, found) == [(contact_id, "active")]
-    assert await rows(pool, "SELECT count(*) FROM dirty_contacts WHERE contact_id = $1", contact_id) == [(1,)]
+    assert await rows(pool, "SELECT count(*) FROM unpublished_contacts WHERE contact_id = $1", contact_id) == [(1,)]
 
 
 async def test_a_receipt_by_the_providers_id_alone_finds_its_send(pool: Pool) -> None:
@@ -169,16 +198,37 @@ async def test_what_was_overlooked_is_found(pool: Pool) -> None:
     await rows(pool, "UPDATE parked_receipts SET send_id = $1 RETURNING 1", uuid_of("other"))
     await send(pool, request())
     await rows(pool, "UPDATE parked_receipts SET send_id = $1 RETURNING 1", uuid_of("s1"))
-    outputs = await transact(pool, lambda tx: parking.apply_overlooked(tx, at(30)))
-    assert statuses(outputs) == [("sent", None)]
+    [fact] = (await transact(pool, lambda tx: early_receipts.Overlooked().run(tx, at(30)))).events
+    assert msgspec.json.decode(fact.value)["status"] == "sent"
+
+
+async def test_however_many_wait_for_one_attempt_a_transaction_takes_up_some_and_the_job_the_others(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(early_receipts, "RECEIPTS_AT_ONCE", 4)
+    monkeypatch.setattr(early_receipts, "LOOKED_AT", 6)
+    await send(pool, *(receipt("sent", "unheard of", minutes=n) for n in range(9)))
+    await send(pool, *(receipt("sent", provider_message_id="p1", minutes=n) for n in range(9)))
+    await send(pool, *(receipt("delivered", None, provider_message_id="p1", minutes=n) for n in range(9)))
+    await send(pool, request())
+    assert await rows(pool, "SELECT count(*) FROM parked_receipts") == [(9 + 5 + 5,)]
+    overlooked, taken = early_receipts.Overlooked(), []
+    for _ in range(9):
+        [(before,)] = await rows(pool, "SELECT count(*) FROM parked_receipts")
+        await transact(pool, lambda tx: overlooked.run(tx, at(30)))
+        [(after,)] = await rows(pool, "SELECT count(*) FROM parked_receipts")
+        taken.append(before - after)
+    assert (sum(taken), max(taken) <= 2 * 4) == (10, True)
+    assert await rows(pool, "SELECT DISTINCT send_id FROM parked_receipts") == [(uuid_of("unheard of"),)]
+    assert (await standing(pool))[0] == "delivered"
 
 
 async def test_a_receipt_nobody_claims_is_given_up_after_a_day(pool: Pool) -> None:
     early = receipt("sent")
     await send(pool, early, now=at(20))
     day = timedelta(days=1)
-    assert await transact(pool, lambda tx: parking.give_up(tx, at(20) + day - timedelta(seconds=1))) == []
-    [letter] = await transact(pool, lambda tx: parking.give_up(tx, at(20) + day))
+    assert await transact(pool, lambda tx: early_receipts.give_up(tx, at(20) + day - timedelta(seconds=1))) == []
+    [letter] = await transact(pool, lambda tx: early_receipts.give_up(tx, at(20) + day))
     assert early.raw is not None
     came = early.raw.offset, early.raw.timestamp, early.raw.key, early.raw.value, early.raw.headers
     raw = letter.raw
@@ -225,22 +275,18 @@ async def test_a_late_success_of_an_earlier_attempt_stops_the_repeats(pool: Pool
     assert await standing(pool) == ("delivered", None, 1)
 
 
-async def test_an_ambiguous_attempt_is_never_repeated_until_somebody_settles_it(pool: Pool) -> None:
+async def test_an_ambiguous_attempt_is_never_repeated_until_a_receipt_settles_it(pool: Pool) -> None:
     await send(pool, request())
     await send(pool, receipt("ambiguous"))
     assert await repeat(pool, 10_000) == []
-    [result], outputs = await settle(pool, "retry")
-    assert (result.outcome, statuses(outputs)) == ("done", [("failed", None)])
+    assert statuses(await send(pool, receipt("failed", **TEMPORARY))) == [("failed", "busy")]
     assert [v["attempt"] for v in values(await repeat(pool, 60), "sends.dispatch")] == [2]
-    [late], _ = await settle(pool, "sent")
-    assert late.reason == "already_final"
 
 
-async def test_settling_as_sent_and_as_failed_is_final(pool: Pool) -> None:
+async def test_receipts_that_settle_as_sent_and_as_failed_are_final(pool: Pool) -> None:
     await send(pool, request("s1"), request("s2"))
     await send(pool, receipt("ambiguous", "s1"), receipt("ambiguous", "s2"))
-    await settle(pool, "sent", "s1")
-    await settle(pool, "failed", "s2")
+    await send(pool, receipt("sent", "s1"), receipt("failed", "s2", **PERMANENT))
     assert [(await standing(pool, n))[0] for n in ("s1", "s2")] == ["sent", "failed"]
     assert await repeat(pool, 10_000) == []
 
@@ -271,17 +317,19 @@ async def test_a_receipt_of_an_unclaimed_attempt_is_taken_even_after_a_refusal(p
     assert await standing(pool) == ("sent", None, 1)
 
 
-async def settle(pool: Pool, verdict: Any, name: str = "s1") -> tuple[list[Answered], list[Output]]:
-    settlement = settling.Settlement(
-        command_id=uuid_of(f"settle {verdict} {name}"),
-        workspace_id=WORKSPACE,
-        actor_id="own",
-        issued_at=at(40),
-        origin=ORIGIN,
-        send_id=uuid_of(name),
-        verdict=verdict,
-    )
-    result: tuple[list[Answered], list[Output]] = await transact(
-        pool, lambda tx: settling.settle(tx, [settlement], at(40))
-    )
-    return result
+async def test_a_receipt_by_an_id_that_no_attempt_keeps_goes_on_waiting(pool: Pool) -> None:
+    """An attempt keeps the first id it is named by. What waits for another one is not taken out to be lost."""
+    await send(pool, request())
+    await send(pool, receipt("read", None, provider_message_id="p2"))
+    await send(pool, receipt("sent", provider_message_id="p1"))
+    await send(pool, receipt("delivered", provider_message_id="p2"))
+    assert (await standing(pool))[0] == "delivered"
+    assert await rows(pool, "SELECT provider_message_id FROM parked_receipts") == [("p2",)]
+
+
+async def test_sends_with_much_to_say_are_repeated_a_few_at_a_time(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "STEP_BYTES", 400)
+    long = {"type": "text", "text": "x" * 400}
+    await send(pool, *(request(f"s{n}", content=long) for n in range(4)))
+    await send(pool, *(receipt("failed", f"s{n}", minutes=15, **TEMPORARY) for n in range(4)))
+    assert [len(values(await repeat(pool, 60), "sends.dispatch")) for _ in range(5)] == [1, 1, 1, 1, 0]

@@ -1,4 +1,4 @@
-"""The workflows room on a real database: events in, facts and the view out."""
+"""The workflows worker on a real database: events in, events and the view out."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from asyncpg import Pool
 from schemas.ids import fact_id
 from tests.workers.records import WORKSPACE, at, batch, uuid_of
 from tests.workers.runs import RUNS, apply, block, controls, finish, meet, rows, start, step, values
-from workers.runtime.batch import Record
+from workers.records import Record
 from workers.workflows import worker
 
 
@@ -16,8 +16,10 @@ async def test_a_granted_step_is_a_fact_about_the_run_and_the_step(pool: Pool) -
     contact = await meet(pool)
     [granted] = await apply(pool, start("r", 1), step("r", 2, "send_message"))
 
-    assert (granted.fact.topic, granted.fact.key) == ("workflows.control", b"acme:r")
-    assert granted.fact.ce_id == fact_id("workflows.control", WORKSPACE, "r", "step_granted", "", "1")
+    assert (granted.event.topic, granted.event.key) == ("workflows.control", b"acme:r")
+    assert granted.event.ce_id == fact_id(
+        "workflows.control", WORKSPACE, "r", "step_granted", "", "1", "2026-03-10T00:02:00+00:00", "revision 2"
+    )
     assert values([granted]) == [
         {
             "workspace_id": WORKSPACE,
@@ -35,11 +37,54 @@ async def test_a_granted_step_is_a_fact_about_the_run_and_the_step(pool: Pool) -
     assert await rows(pool, view) == [(WORKSPACE, "r", "welcome", contact[1], "automatic", "running", None)]
 
 
-async def test_a_repeated_step_has_the_same_id(pool: Pool) -> None:
+async def test_a_repeated_step_is_answered_with_the_same_bytes_while_the_state_is_the_same(pool: Pool) -> None:
+    await meet(pool)
+    [first, other, again] = await apply(pool, start("r", 1), step("r", 2), step("r", 3, step_id="2"), step("r", 2))
+    [later] = await apply(pool, step("r", 2))
+
+    assert {(o.event.ce_id, o.event.value) for o in (first, again, later)} == {(first.event.ce_id, first.event.value)}
+    assert [v["revision"] for v in values([first, other, later])] == [2, 2, 2]
+
+
+async def test_an_engine_that_asks_again_by_a_later_clock_gets_the_same_answer(pool: Pool) -> None:
+    await meet(pool)
+    [first, again] = await apply(pool, start("r", 1), step("r", 2), step("r", 3))
+    [later, other] = await apply(pool, step("r", 9), step("r", 9, step_id="2"))
+
+    assert {(o.event.ce_id, o.event.value, o.event.time) for o in (again, later)} == {
+        (first.event.ce_id, first.event.value, at(2))
+    }
+    assert [v["at"] for v in values([first, other])] == ["2026-03-10T00:02:00Z", "2026-03-10T00:09:00Z"]
+
+
+async def test_in_another_state_of_the_run_a_step_gets_another_answer(pool: Pool) -> None:
     await meet(pool)
     [first] = await apply(pool, start("r", 1), step("r", 2))
-    [again] = await apply(pool, step("r", 2))
-    assert again.fact.ce_id == first.fact.ce_id
+    [finished, after, again] = await apply(pool, finish("r", 5), step("r", 2), step("r", 6), step("r", 7))
+
+    assert controls([first, finished, after]) == [
+        *[("r", "step_granted", None)] * 2,
+        ("r", "run_refused", "run_finished"),
+    ]
+    assert [v["revision"] for v in values([first, finished, after])] == [2, 3, 3]
+    assert len({o.event.ce_id for o in (first, finished, after)}) == 3
+    assert (again.event.ce_id, again.event.value) == (after.event.ce_id, after.event.value)
+
+
+async def test_a_step_of_an_unknown_run_is_answered_alike_however_often_it_is_asked_for(pool: Pool) -> None:
+    [first, again] = await apply(pool, step("r", 2), step("r", 2))
+    [moved] = await apply(pool, step("r", 3))
+
+    assert (first.event.ce_id, first.event.value) == (again.event.ce_id, again.event.value)
+    assert moved.event.ce_id != first.event.ce_id
+
+
+async def test_a_start_that_is_refused_is_the_first_state_of_its_run(pool: Pool) -> None:
+    [refused] = await apply(pool, start("r", 1))
+    [again] = await apply(pool, start("r", 1))
+
+    assert [v["revision"] for v in values([refused])] == [2]
+    assert (again.event.ce_id, again.event.value) == (refused.event.ce_id, refused.event.value)
 
 
 async def test_a_run_is_found_by_its_contact_s_address_however_it_is_written(pool: Pool) -> None:
@@ -65,7 +110,7 @@ async def test_a_step_or_a_finish_before_the_start_leaves_nothing(pool: Pool) ->
         ("r", "run_refused", "unknown_run"),
         ("r", "step_granted", None),
     ]
-    assert len({o.fact.ce_id for o in outputs}) == 3
+    assert len({o.event.ce_id for o in outputs}) == 3
     assert [v["revision"] for v in values(outputs)] == [1, 1, 2]
     assert await rows(pool, RUNS) == [("r", "automatic", "running", None)]
 
@@ -106,7 +151,7 @@ async def test_the_first_start_of_an_id_stays(pool: Pool) -> None:
     assert await rows(pool, RUNS) == [("r", "shortcut", "running", None)]
     [refused] = await apply(pool, start("s", 1, contact_id=str(uuid_of("nobody"))))
     [again] = await apply(pool, start("s", 1))
-    assert (again.fact.ce_id, again.fact.value) == (refused.fact.ce_id, refused.fact.value)
+    assert (again.event.ce_id, again.event.value) == (refused.event.ce_id, refused.event.value)
 
 
 async def test_a_time_ahead_of_kafka_is_kafka_s(pool: Pool) -> None:

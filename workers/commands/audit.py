@@ -1,4 +1,4 @@
-"""How a command is remembered: one row, whatever became of it, and one fact."""
+"""The audit log: one row and one event for each command, whatever its result."""
 
 from typing import Any, Final
 
@@ -7,10 +7,10 @@ import msgspec
 from schemas.commands import InvalidCommand
 from schemas.ids import fact_id
 from schemas.outputs import ENCODER, CommandResult
-from workers.commands.asked import Asked
+from workers.commands.command_record import CommandRecord
 from workers.commands.targets import Targets
+from workers.records import Event, Output
 from workers.rules.results import Refused, Result
-from workers.runtime.batch import Fact, Output
 from workers.store.commands import Answered, CommandRow
 
 _TOPIC: Final = "commands.results"
@@ -29,7 +29,7 @@ _TARGETS: Final = (
 )
 
 
-def row(asked: Asked[Any], targets: Targets, result: Result) -> CommandRow:
+def row(asked: CommandRecord[Any], targets: Targets, result: Result) -> CommandRow:
     command = asked.command
     return CommandRow(
         workspace_id=command.workspace_id,
@@ -43,20 +43,21 @@ def row(asked: Asked[Any], targets: Targets, result: Result) -> CommandRow:
     )
 
 
-def fact(asked: Asked[Any], answered: Answered) -> Output:
+def event(asked: CommandRecord[Any], answered: Answered) -> Output:
     """`commands.results`: the same bytes however often the command is given."""
     workspace_id, command_id = asked.key
     result = answered.result
-    refused = isinstance(result, Refused)
+    refused = result if isinstance(result, Refused) else None
     value = CommandResult(
         workspace_id=workspace_id,
         command_id=command_id,
         command=answered.command,
-        outcome="refused" if refused else "done",
-        reason=result.reason if isinstance(result, Refused) else None,
+        outcome="done" if refused is None else "refused",
+        reason=None if refused is None else refused.reason,
+        detail=None if refused is None else refused.detail or None,
         changed={} if isinstance(result, Refused) else dict(result.changed),
     )
-    told = Fact(
+    event = Event(
         topic=_TOPIC,
         key=f"{workspace_id}:{command_id}".encode(),
         value=ENCODER.encode(value),
@@ -65,11 +66,13 @@ def fact(asked: Asked[Any], answered: Answered) -> Output:
         time=answered.applied_at,
         traceparent=asked.record.traceparent,
     )
-    return Output(asked.record.source, told)
+    return Output(asked.record.source, event)
 
 
-def _target(asked: Asked[Any], targets: Targets) -> str | None:
-    """JSON text of what the command names. The contact stands in for its address: the log outlives deletion."""
+def _target(asked: CommandRecord[Any], targets: Targets) -> str | None:
+    """JSON text of what the command names. Has the contact instead of its address, because the log outlives
+    deletion.
+    """
     command = asked.command
     if isinstance(command, InvalidCommand):
         return command.target

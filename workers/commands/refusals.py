@@ -1,51 +1,47 @@
-"""What is refused without looking at any data: who may not, what cannot be read, what this version cannot do."""
+"""Refusals that need no data: no permission, unreadable fields, not supported by this version."""
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
-from schemas.commands import (
-    AttachContact,
+from schemas.commands import InvalidCommand
+from schemas.contact_commands import (
+    AddTag,
+    AssignConversation,
     BlockContact,
-    ConfigureChannel,
-    ConfigureWorkspace,
-    ConfirmSend,
-    CreateProfile,
-    DefineCompany,
-    DefineStatus,
-    DetachContact,
-    InvalidCommand,
-    ProtectCompany,
-    RejectSend,
+    CloseConversation,
+    Comment,
+    CreateContact,
+    ExportContacts,
+    OpenConversation,
     ReleaseDropped,
-    SetProfileCompanies,
-    SetProfileStatus,
+    RemoveTag,
+    SnoozeConversation,
     UnblockContact,
-    UnprotectCompany,
+    UpdateContact,
 )
-from workers.commands.asked import Asked
-from workers.rules.permissions import permits
+from schemas.profile_commands import CreateProfile, ProfileCommand, UpdateProfile
+from schemas.settings_commands import ConfigureChannel, ConfigureWorkspace, ConfirmSend, DefineField, RejectSend
+from workers.commands.command_record import CommandRecord
+from workers.rules.permissions import forbids
 from workers.rules.results import Refused
 
 CONFIGURING: Final = (ConfigureWorkspace, ConfigureChannel)
 BLOCKING: Final = (BlockContact, UnblockContact, ReleaseDropped)
 ANSWERING: Final = (ConfirmSend, RejectSend)
-ATTACHING: Final = (AttachContact, DetachContact)
-CUSTOMERS: Final = (
-    *ATTACHING,
-    CreateProfile,
-    DefineStatus,
-    SetProfileStatus,
-    DefineCompany,
-    SetProfileCompanies,
-    ProtectCompany,
-    UnprotectCompany,
-)
-_SUPPORTED: Final = (*CONFIGURING, *BLOCKING, *ANSWERING, *CUSTOMERS)
+CUSTOMERS: Final = get_args(ProfileCommand)
+DETAILS: Final = (CreateContact, UpdateContact, AssignConversation, AddTag, RemoveTag)
+WRITING: Final = (*DETAILS, DefineField, CreateProfile, UpdateProfile)
+TALKING: Final = (OpenConversation, CloseConversation, SnoozeConversation, Comment)
+AUDITED: Final = (ExportContacts,)
+"""Commands that only leave a row in the audit log."""
+_SUPPORTED: Final = (*CONFIGURING, *BLOCKING, *ANSWERING, *CUSTOMERS, *WRITING, *TALKING, *AUDITED)
 
 
-def refusal(asked: Asked[Any]) -> Refused | None:
-    """Why a command is not even looked at, or None."""
+def refusal(asked: CommandRecord[Any]) -> Refused | None:
+    """Why a command is refused without loading anything, or None."""
     if isinstance(asked.command, InvalidCommand):
-        return Refused("invalid")
-    if not permits(asked.name, asked.command.actor):
-        return Refused("not_permitted")
-    return None if isinstance(asked.command, _SUPPORTED) else Refused("not_supported")
+        return Refused("invalid", asked.command.error)
+    if (forbidden := forbids(asked.name, asked.command.actor)) is not None:
+        return Refused("not_permitted", forbidden)
+    if not isinstance(asked.command, _SUPPORTED):
+        return Refused("not_supported", f"`command`: this version cannot carry out `{asked.name}` yet")
+    return None

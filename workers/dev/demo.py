@@ -1,4 +1,4 @@
-"""`sluice demo`: a recorded day through the topics, every worker at work, and figures that must add up."""
+"""`sluice demo`: plays a recorded day through every worker and checks that the figures add up."""
 
 import asyncio
 import tempfile
@@ -11,31 +11,31 @@ from asyncpg import Pool
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from workers.app import supervisor
+from workers.app.composition import ALL, plan_of
+from workers.app.memory import tune_memory
+from workers.app.settings import Settings
 from workers.dev import figures, servers
 from workers.dev.feed import Feed
 from workers.dev.figures import Check
 from workers.dev.recording import DAY, open_day
 from workers.dev.scoreboard import scoreboard
 from workers.errors import ExitCode
-from workers.plans import ALL, plan_of
-from workers.runtime import supervisor
-from workers.runtime.signals import Asked, remembered
+from workers.runtime.signals import StopSignal, remembered
 from workers.runtime.telemetry import configure_logging
-from workers.runtime.worker import tune_garbage_collection
-from workers.settings import Settings
 from workers.store.pool import pool_of
 
 _READY_S: Final = 60.0
-# The demo's own answers, whatever the environment says of other servers.
+# The demo's own settings, whatever the environment has for other servers.
 _SETTINGS: Final = {"topic_prefix": "", "group_prefix": "demo", "metrics_port": None, "fetch_max_wait_ms": 20}
-# Nothing of it outlives the demo, so nothing need survive a power cut.
+# The demo keeps no data, so durability is off.
 _POSTGRES: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 def demo() -> ExitCode:
-    """Plays the day and prints what became of it; CLEAN only if every figure reconciles."""
+    """Plays the day and prints the results; CLEAN only if every figure reconciles."""
     configure_logging("console", "error")
-    tune_garbage_collection()
+    tune_memory()
     console = Console()
     console.print("Starting PostgreSQL and a broker on this machine …")
     with (
@@ -46,7 +46,7 @@ def demo() -> ExitCode:
         return asyncio.run(_run(settings, console, asked))
 
 
-async def _run(settings: Settings, console: Console, asked: Asked) -> ExitCode:
+async def _run(settings: Settings, console: Console, asked: StopSignal) -> ExitCode:
     await servers.prepare(settings)
     stop, ready = asked.event(), asyncio.Event()
     working = asyncio.create_task(supervisor.run(settings, plan_of([ALL]), stop, ready=ready.set))
@@ -89,12 +89,12 @@ def _unfinished(console: Console, ended: ExitCode) -> ExitCode:
     if ended is ExitCode.CLEAN:
         console.print("[red]Stopped before the day was over.")
         return ExitCode.FAULT
-    console.print("[red]A worker ended before the day was over; its reason is above.")
+    console.print("[red]A worker ended before the day was over; see the reason above.")
     return ended
 
 
 def reconciled(console: Console, checks: Sequence[Check]) -> ExitCode:
-    """Says whether the figures add up, and which do not."""
+    """Prints whether the figures add up, and which do not."""
     wrong = [check for check in checks if not check.holds]
     for check in wrong:
         console.print(f"[red]Does not add up:[/] {check.name}: {check.left:,} against {check.right:,}", highlight=False)

@@ -8,19 +8,19 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from workers.app.settings import PREFIX, Settings
 from workers.errors import SettingsError
-from workers.settings import PREFIX, Settings
 
 Write = Callable[[Settings], None]
 
 
 @contextmanager
 def env_file(path: Path | None) -> Iterator[Write]:
-    """Yields what to call once the servers may be used. The file is there only while they can be: whoever sees it may
-    connect. Without a path nothing is written.
+    """Yields a function to call once the servers are ready. The file exists only while they are: a program that sees it
+    may connect. Without a path nothing is written.
 
     Raises:
-        SettingsError: it cannot be written, or a file that somebody else wrote stands there.
+        SettingsError: it cannot be written, or it is a file of other content.
     """
     if path is None:
         yield lambda _settings: None
@@ -31,7 +31,7 @@ def env_file(path: Path | None) -> Iterator[Write]:
 
     def write(settings: Settings) -> None:
         written.append(_text(settings))
-        _replace(path, written[-1])
+        write_privately(path, written[-1])
 
     try:
         yield write
@@ -44,7 +44,7 @@ def _make_way(path: Path) -> None:
     try:
         left = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         if any(line.strip() and not line.startswith(PREFIX) for line in left):
-            raise SettingsError(f"--env-file {path} holds other lines than {PREFIX}…: name a file that may be replaced")
+            raise SettingsError(f"--env-file {path} has other lines than {PREFIX}…: use a file that may be replaced")
         path.unlink(missing_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent):
             pass
@@ -52,8 +52,8 @@ def _make_way(path: Path) -> None:
         raise SettingsError(f"--env-file {path} cannot be written: {getattr(error, 'strerror', error)}") from error
 
 
-def _replace(path: Path, text: str) -> None:
-    # Never half-written; and it holds a key and perhaps a password: only its owner may read it.
+def write_privately(path: Path, text: str) -> None:
+    """Writes a file at once and completely, readable only by its owner: it holds a key and perhaps a password."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
@@ -61,7 +61,7 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _text(settings: Settings) -> str:
-    """What a client needs to find the same servers, prefixes and key."""
+    """The settings that a client needs: the same servers, prefixes and key."""
     lines = []
     for name in Settings.model_fields:
         value = getattr(settings, name)

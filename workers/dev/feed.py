@@ -1,4 +1,4 @@
-"""Feeds recorded records through the topics, no faster than an in-memory broker can keep what is unread."""
+"""Produces recorded records, no faster than an in-memory broker can keep unread ones."""
 
 import asyncio
 from collections import defaultdict, deque
@@ -11,25 +11,25 @@ from asyncpg import Pool
 
 from workers.dev.broker import UNREAD_LIMIT_BYTES
 from workers.dev.recording import Barrier, Recorded
-from workers.runtime.batch import Source
+from workers.records import Partition
 from workers.store import reports
 
-Positions = Mapping[Source, int]
+Positions = Mapping[Partition, int]
 
-_PORTION: Final = 500  # records sent between two looks at what is unread
+_PORTION: Final = 500  # records sent between two checks of the unread ones
 _LOOK_S: Final = 0.05
 
 
 class Feed:
-    """A producer that knows what the workers have applied; an asynchronous context."""
+    """A producer that knows what the workers have applied; an asynchronous context manager."""
 
     def __init__(self, bootstrap: str, pool: Pool) -> None:
         self._producer: Any = AIOKafkaProducer(
             bootstrap_servers=bootstrap, acks="all", max_request_size=2 * 1024 * 1024, linger_ms=5
         )
         self._pool = pool
-        self._ends: dict[Source, int] = {}
-        self._unread: defaultdict[Source, deque[tuple[int, int]]] = defaultdict(deque)  # offset, bytes
+        self._ends: dict[Partition, int] = {}
+        self._unread: defaultdict[Partition, deque[tuple[int, int]]] = defaultdict(deque)  # offset, bytes
 
     async def __aenter__(self) -> Self:
         await self._producer.start()
@@ -39,7 +39,9 @@ class Feed:
         await self._producer.stop()
 
     async def play(self, items: Iterable[Recorded | Barrier], progress: Callable[[int], None]) -> None:
-        """Send everything; at a barrier wait until what was sent is applied. `progress` hears how many records are."""
+        """Sends everything. At a barrier it waits until everything before is applied. `progress` receives the number of
+        sent records.
+        """
         portion: list[Recorded] = []
         for item in items:
             if isinstance(item, Recorded):
@@ -50,10 +52,10 @@ class Feed:
             if isinstance(item, Barrier):
                 await self._until(self._applied, progress)
         await self._send(portion, progress)
-        await self._until(self._worked_off, progress)
+        await self._until(self._background_done, progress)
 
     async def _until(self, done: Callable[[Positions], Awaitable[bool]], progress: Callable[[int], None]) -> None:
-        """Looks at what is applied until that is enough; what is in the database can only be asked for."""
+        """Waits until enough is applied; only the database shows that."""
         while True:
             applied = await self._applied_through()
             progress(sum(applied.values()))
@@ -68,14 +70,14 @@ class Feed:
             for r in portion
         ]
         for record, sent in zip(portion, await asyncio.gather(*waiting), strict=True):
-            source = Source(sent.topic, sent.partition)
+            source = Partition(sent.topic, sent.partition)
             self._ends[source] = max(sent.offset + 1, self._ends.get(source, 0))
             self._unread[source].append((sent.offset, len(record.value or b"") + len(record.key or b"")))
 
     async def _applied_through(self) -> Positions:
         async with self._pool.acquire() as connection:
             rows = await reports.progress(connection)
-        return {Source(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+        return {Partition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
 
     async def _room(self, applied: Positions) -> bool:
         for source, sizes in self._unread.items():
@@ -86,10 +88,10 @@ class Feed:
     async def _applied(self, applied: Positions) -> bool:
         return all(applied.get(source, 0) >= end for source, end in self._ends.items())
 
-    async def _worked_off(self, applied: Positions) -> bool:
-        """Whether what the records cause in the background is done as well; what is owed is published on stopping."""
+    async def _background_done(self, applied: Positions) -> bool:
+        """Whether background work of the records is done as well. Stopping the workers publishes the outbox."""
         if not await self._applied(applied):
             return False
         async with self._pool.acquire() as connection:
             backlog = await reports.backlog(connection)
-        return not backlog["revisions_due"] and not backlog["outbox_facts"]
+        return not backlog["pending_work"] and not backlog["unpublished_events"]

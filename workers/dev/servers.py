@@ -1,4 +1,4 @@
-"""Everything on one machine, for trying out and for the demo: embedded servers, schema, topics, every worker."""
+"""Embedded servers, schema, topics and every worker on one machine, for `sluice dev` and the demo."""
 
 import fcntl
 import secrets
@@ -10,14 +10,18 @@ from typing import Any, Final
 from aiokafka import AIOKafkaProducer
 
 from schemas.topics import TOPICS
-from workers.dev.broker import embedded_broker
-from workers.dev.postgres import embedded_postgres
+from workers.app.settings import Settings, load_settings
+from workers.dev.broker import embedded_broker, guarded_broker
+from workers.dev.postgres import embedded_postgres, guarded_postgres
+from workers.dev.relay import LOOPBACK, listening, port_of
 from workers.errors import SettingsError
-from workers.runtime.connection import Kafka
-from workers.settings import Settings, load_settings
+from workers.kafka.connection import Kafka
 from workers.store.migrate import migrate
 
-# The embedded broker speaks plain text to whoever runs it, whatever .env says of the real one.
+KAFKA_PORT: Final = 9092
+POSTGRES_PORT: Final = 5432
+
+# The embedded broker uses plain text, whatever .env has for the real one.
 _PLAIN: Final[Mapping[str, Any]] = {
     "kafka_security_protocol": "PLAINTEXT",
     "kafka_sasl_mechanism": None,
@@ -49,6 +53,30 @@ def embedded_servers(
 
 
 @contextmanager
+def open_servers(
+    data_dir: Path, kafka_port: int | None, postgres_port: int | None, **overrides: Any
+) -> Iterator[Settings]:
+    """As `embedded_servers`, for other programs on this machine as well: on TCP ports of the loopback, with only
+    Sluice's topics. A port that is None is the usual one if that is free.
+
+    Raises:
+        SettingsError: the folder cannot be used, another process uses it, or a port is in use.
+        SetupError: the extra `embedded` is not installed.
+    """
+    with (
+        _only_one(data_dir),
+        listening(kafka_port, KAFKA_PORT, "--kafka-port") as kafka,
+        listening(postgres_port, POSTGRES_PORT, "--postgres-port") as postgres,
+        guarded_postgres(data_dir / "postgres", postgres, _kept_key(data_dir / "postgres.password")) as database_url,
+    ):
+        bootstrap = f"{LOOPBACK}:{port_of(kafka)}"
+        own = {"database_url": database_url, "kafka_bootstrap": bootstrap, "hash_key": _kept_key(data_dir / "hash.key")}
+        settings = load_settings(**{**_PLAIN, **own, **overrides})
+        with guarded_broker(kafka, {settings.kafka().topic(name) for name in TOPICS}):
+            yield settings
+
+
+@contextmanager
 def _only_one(data_dir: Path) -> Iterator[None]:
     if any(character.isspace() for character in str(data_dir)):
         raise SettingsError(f"PostgreSQL cannot keep its data in {str(data_dir)!r}: there is white space in the path")
@@ -61,13 +89,13 @@ def _only_one(data_dir: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            # Two brokers on one database would take turns in forgetting how far the other one got.
+            # Two brokers on one database would each reset the progress of the other one.
             raise SettingsError(f"another process uses the data folder {data_dir}") from None
         yield
 
 
 async def prepare(settings: Settings) -> None:
-    """Bring the schema up to date and let the embedded broker make the topics: it makes what is asked for."""
+    """Migrates the schema and lets the embedded broker create the topics, which it does on request."""
     await migrate(settings.required_database_url())
     await _touch_topics(settings.kafka())
 

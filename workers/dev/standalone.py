@@ -7,37 +7,35 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from schemas.topics import DEFAULT_PARTITIONS
-from workers import operating
+from workers.app import broker_restart, supervisor, write_commands
+from workers.app.composition import ALL, plan_of
+from workers.app.memory import tune_memory
+from workers.app.settings import Settings, load_settings
 from workers.dev import servers
 from workers.dev.envfile import env_file
 from workers.errors import ExitCode, SettingsError
-from workers.plans import ALL, plan_of
-from workers.runtime import incarnation, supervisor
-from workers.runtime.signals import Asked, remembered
+from workers.runtime.signals import StopSignal, remembered
 from workers.runtime.telemetry import configure_logging
-from workers.runtime.worker import tune_garbage_collection
-from workers.settings import Settings, load_settings
 
-# The embedded broker answers a fetch only after the whole wait: a record is this late, and so often it is asked.
+# The embedded broker answers a fetch only after the whole wait, so this is the delay of a record.
 _FETCH_WAIT_MS: Final = 50
 
 console = Console()
 
 
-def embedded(data_dir: Path, addresses: Path | None) -> ExitCode:
-    """Servers of our own, then every worker."""
-    # A signal may not end us between the start of PostgreSQL and its end: it would stay behind.
+def embedded(data_dir: Path, addresses: Path | None, kafka_port: int | None, postgres_port: int | None) -> ExitCode:
+    """Runs embedded servers, then every worker."""
+    # A signal must not end this process while PostgreSQL runs: the server would keep running.
     with (
         remembered() as asked,
         env_file(addresses) as write,
-        servers.embedded_servers(data_dir, fetch_max_wait_ms=_FETCH_WAIT_MS) as settings,
+        servers.open_servers(data_dir, kafka_port, postgres_port, fetch_max_wait_ms=_FETCH_WAIT_MS) as settings,
     ):
         return asyncio.run(_until_stopped(settings, _begin(settings), write, asked))
 
 
 def external(addresses: Path | None) -> ExitCode:
-    """Every worker against the configured servers, brought up to date first."""
+    """Runs every worker against the configured servers, after migrating the schema."""
     settings = load_settings()
     settings.required_database_url()
     settings.kafka()
@@ -49,23 +47,23 @@ def external(addresses: Path | None) -> ExitCode:
 
 async def _begin(settings: Settings) -> None:
     await servers.prepare(settings)
-    await incarnation.begin(settings)
+    await broker_restart.begin(settings)
 
 
 async def _bring_up_to_date(settings: Settings) -> None:
-    await operating.migrated(settings)
-    await operating.topics(settings, DEFAULT_PARTITIONS, 1)
+    await write_commands.migrated(settings)
+    await write_commands.ensure_topics(settings)
 
 
 async def _until_stopped(
     settings: Settings,
     preparing: Coroutine[Any, Any, None],
     write: Callable[[Settings], None],
-    asked: Asked,
+    asked: StopSignal,
 ) -> ExitCode:
     stop = asked.event()
     configure_logging(settings.log_format, settings.log_level)
-    tune_garbage_collection()
+    tune_memory()
     if not await _done(preparing, stop):
         return ExitCode.CLEAN
 
@@ -77,7 +75,7 @@ async def _until_stopped(
 
 
 async def _done(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
-    """Whether `work` was done before somebody asked to stop."""
+    """Whether `work` was done before a stop was requested."""
     working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""How an attempt and its send progress, whatever order receipts come in (contract 4.6)."""
+"""How an attempt and its send progress, in any order of receipts (contract 4.6)."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -10,7 +10,7 @@ PAUSES: Final = tuple(timedelta(seconds=s) for s in (30, 120, 480, 1_920))
 LAST_ATTEMPT: Final = len(PAUSES) + 1
 ACCEPTED: Final = frozenset({"sent", "delivered", "read"})
 
-# Within one attempt the later word wins, and the order of the words does not depend on the order of arrival.
+# Within one attempt the later status in this list wins, in any order of arrival.
 _WITHIN: Final[Mapping[AttemptStatus, int]] = {
     "dispatched": 0,
     "ambiguous": 1,
@@ -19,7 +19,7 @@ _WITHIN: Final[Mapping[AttemptStatus, int]] = {
     "delivered": 4,
     "read": 5,
 }
-# Between attempts the most hopeful one is shown.
+# Between attempts the send shows the best status.
 _BETWEEN: Final[Mapping[AttemptStatus, int]] = {
     "failed": 0,
     "ambiguous": 1,
@@ -31,17 +31,17 @@ _BETWEEN: Final[Mapping[AttemptStatus, int]] = {
 
 
 def later(known: AttemptStatus, said: AttemptStatus) -> AttemptStatus:
-    """What one attempt's status becomes on a receipt: forward only."""
+    """The new status of an attempt after a receipt: it only moves forward."""
     return max(known, said, key=lambda s: _WITHIN[s])
 
 
 def best(attempts: Mapping[int, AttemptStatus]) -> int:
-    """The number of the attempt that the send shows; of equals the latest."""
+    """The number of the attempt whose status the send shows; of equal ones the latest."""
     return max(attempts, key=lambda number: (_BETWEEN[attempts[number]], number))
 
 
 def pause_before_next(attempts: Mapping[int, AttemptStatus], *, permanent: bool) -> timedelta | None:
-    """How long to wait before another attempt; None: the latest did not fail, or failed for good."""
+    """The pause before another attempt; None: the latest did not fail, or failed permanently."""
     latest = max(attempts)
     if permanent or latest >= LAST_ATTEMPT or any(status != "failed" for status in attempts.values()):
         return None

@@ -1,4 +1,4 @@
-"""A contact as the rules see it."""
+"""The data of a contact that the rules read."""
 
 from datetime import datetime
 from uuid import UUID
@@ -6,14 +6,20 @@ from uuid import UUID
 from msgspec import Struct
 
 from workers.rules.blocks import Interval
-from workers.rules.conversations import Status, last_closing, status
+from workers.rules.conversations import BEFORE_ALL, is_open, is_snoozed, last_closing
+
+ContactKey = tuple[str, UUID]
+"""(workspace_id, contact_id)."""
 
 
 class Contact(Struct, frozen=True, gc=False):
-    """State under the row's lock.
+    """The state of a contact, read while its row is locked.
 
-    `opened_at` is the time of an event that opened the conversation, `closed_at` of the last closing by a person;
-    blocks close it as well.
+    `opened_at` is the event time of the message that opened the conversation last. `closed_at` or `user_opened_at` is
+    the time of the last command that closed or opened it. A block closes the conversation as well and leaves them as
+    they are. `snoozed_at` is set while neither time nor such a command has ended a snooze. `intervals` are all block
+    intervals if `known_since` is None. Otherwise older ones, which ended before it, may be missing:
+    `workers.store.blocks.reaching` loads them. The newest one is always there.
     """
 
     workspace_id: str
@@ -22,8 +28,11 @@ class Contact(Struct, frozen=True, gc=False):
     profile_id: str | None = None
     profile_at: datetime | None = None
     intervals: tuple[Interval, ...] = ()
+    known_since: datetime | None = None
     opened_at: datetime | None = None
     closed_at: datetime | None = None
+    user_opened_at: datetime | None = None
+    snoozed_at: datetime | None = None
     display_name: str | None = None
     language: str | None = None
     avatar_url: str | None = None
@@ -39,7 +48,10 @@ class Contact(Struct, frozen=True, gc=False):
         return last_closing(self.closed_at, self.intervals)
 
     @property
-    def conversation_status(self) -> Status:
-        if self.opened_at is not None and self.closed_at is None and not self.intervals:
-            return "open"  # nothing ever closed it, and so it is with most: they are asked at every message
-        return status(blocked=self.blocked, opened_at=self.opened_at, closed_at=self.last_closing)
+    def awaits_message_after(self) -> datetime | None:
+        """The time after which a message opens the conversation or ends its snooze; None: no message changes it."""
+        if self.opened_at is not None and self.closed_at is None and self.snoozed_at is None and not self.intervals:
+            return None  # nothing ever closed it: true of most contacts, and this runs for every message
+        if not is_open(self.opened_at, self.closed_at, self.user_opened_at, self.intervals):
+            return self.last_closing or BEFORE_ALL
+        return self.snoozed_at if is_snoozed(self.opened_at, self.snoozed_at, self.intervals) else None

@@ -1,19 +1,22 @@
 """Billing months (contract 5.1): half-open ranges in UTC, from anchor day and time zone.
 
-Marking and reading both use this file and no other.
+Writing and reading use only this file.
 """
 
 import calendar
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
+from operator import itemgetter
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
+from schemas.zones import zone
+
+FIRST_INSTANT: Final = datetime(1, 1, 1, tzinfo=UTC)
 
 BY_CYCLE: Final = frozenset(
     {
@@ -22,10 +25,11 @@ BY_CYCLE: Final = frozenset(
         "mac_block_effect",
         "count_broadcasts",
         "count_reactions",
-        "close_grace_hours",
-        "mac_limit",
     }
 )
+
+CUTTING: Final = frozenset({"time_zone", "anchor_day"})
+"""The names that decide where cycles begin."""
 
 
 class Cycle(NamedTuple):
@@ -35,8 +39,12 @@ class Cycle(NamedTuple):
     end: datetime
 
 
+CycleTurns = Sequence[tuple[datetime, bool]]
+"""From when on a channel counts, or does not, oldest first."""
+
+
 class Setting(NamedTuple):
-    """One value somebody set. `channel_id` is '' for the workspace's own settings."""
+    """One value of a setting. `channel_id` is '' for settings of the workspace."""
 
     issued_at: datetime
     command_id: UUID
@@ -45,49 +53,82 @@ class Setting(NamedTuple):
     value: Any
 
 
+class Uncounted:
+    """The test channels of one cycle: those whose last change before its start says that they do not count."""
+
+    __slots__ = ("_start", "_turns")
+
+    def __init__(self, turns: Mapping[str, CycleTurns], start: datetime) -> None:
+        self._turns = turns
+        self._start = start
+
+    def __contains__(self, channel_id: object) -> bool:
+        turns = self._turns.get(channel_id) if isinstance(channel_id, str) else None
+        if turns is None:
+            return False
+        index = bisect_right(turns, self._start, key=itemgetter(0)) - 1
+        return index >= 0 and not turns[index][1]
+
+    def __iter__(self) -> Iterator[str]:
+        return (channel_id for channel_id in self._turns if channel_id in self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Iterable) and set(self) == set(other)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self))
+
+
+_NONE: Final = Uncounted({}, FIRST_INSTANT)
+
+
 @dataclass(frozen=True, slots=True)
 class CycleSettings:
-    """What a message obeys: the values that hold in its cycle."""
+    """The settings of a message: the values that hold in its cycle."""
 
     time_zone: str = "UTC"
     anchor_day: int = 1
     mac_block_effect: Literal["next_cycle", "immediate"] = "next_cycle"
     count_broadcasts: bool = True
     count_reactions: bool = True
-    close_grace_hours: int = 72
-    mac_limit: int | None = None
-    uncounted_channels: frozenset[str] = frozenset()
-
-    def with_value(self, setting: Setting) -> "CycleSettings":
-        if setting.channel_id:
-            others = self.uncounted_channels - {setting.channel_id}
-            return replace(self, uncounted_channels=others if setting.value else others | {setting.channel_id})
-        return replace(self, **{setting.name: setting.value})
+    uncounted_channels: Uncounted = _NONE
 
 
 class Calendar:
     """A workspace's cycles over all time, with the settings of each."""
 
-    def __init__(self, starts: Sequence[datetime], settings: Sequence[CycleSettings]) -> None:
+    def __init__(
+        self,
+        starts: Sequence[datetime],
+        settings: Sequence[CycleSettings],
+        turns: Mapping[str, CycleTurns] = MappingProxyType({}),
+    ) -> None:
         self._starts = starts
         self._settings = settings
+        self._turns = turns
         self._last: tuple[Cycle, CycleSettings] | None = None
 
     def at(self, instant: datetime) -> tuple[Cycle, CycleSettings]:
-        """The cycle that holds `instant`, and the values a message in it obeys."""
+        """The cycle that contains `instant`, and the settings of a message in it."""
         if self._last is not None and self._last[0].start <= instant < self._last[0].end:
             return self._last
         index = bisect_right(self._starts, instant) - 1
         settings = self._settings[index]
-        cycle = _natural_cycle(instant, ZoneInfo(settings.time_zone), settings.anchor_day)
+        cycle = _natural_cycle(instant, zone(settings.time_zone), settings.anchor_day)
         # a change of settings starts a cycle at the old boundary; it ends at the first new one
         start = max(cycle.start, self._starts[index])
         end = min(cycle.end, self._starts[index + 1]) if index + 1 < len(self._starts) else cycle.end
+        if self._turns:
+            settings = replace(settings, uncounted_channels=Uncounted(self._turns, start))
         self._last = Cycle(start, end), settings
         return self._last
 
+    def starts_between(self, first: datetime, last: datetime) -> set[datetime]:
+        """The starts of the cycles of `between`."""
+        return {cycle.start for cycle, _ in self.between(first, last)}
+
     def between(self, first: datetime, last: datetime) -> Iterable[tuple[Cycle, CycleSettings]]:
-        """Every cycle from the one that holds `first` to the one that holds `last`."""
+        """Every cycle from the one that contains `first` to the one that contains `last`."""
         current = self.at(first)
         yield current
         while current[0].end <= last:
@@ -96,57 +137,66 @@ class Calendar:
 
 
 def calendar_of(settings: Iterable[Setting]) -> Calendar:
-    """The calendar that follows from everything ever set, in whatever order it arrived.
+    """The calendar that follows from all settings that go by cycle, in any order of arrival."""
+    return _folded(settings)[0]
 
-    Of each name the first value (by issued_at) holds from the beginning; a later one from the end of the cycle that
-    holds its issued_at.
+
+def holding(settings: Iterable[Setting]) -> list[tuple[datetime, Setting]]:
+    """Each of these settings, which all go by cycle, with the time from which it holds; at one time the last one
+    holds.
+    """
+    return _folded(settings)[1]
+
+
+def _folded(settings: Iterable[Setting]) -> tuple[Calendar, list[tuple[datetime, Setting]]]:
+    """Of each name the first value (by issued_at) holds from the beginning; a later one from the end of the cycle that
+    contains its issued_at.
     """
     ordered = sorted(settings, key=lambda s: (s.issued_at, s.command_id.bytes))
-    seen: set[tuple[str, str]] = set()
-    values = CycleSettings()
-    later: list[Setting] = []
-    for setting in ordered:
-        if (setting.channel_id, setting.name) in seen:
-            later.append(setting)
-        else:
-            seen.add((setting.channel_id, setting.name))
-            values = values.with_value(setting)
-    starts, steps = [BEGINNING], [values]
+    first: dict[tuple[str, str], Setting] = {}
+    later = [s for s in ordered if first.setdefault((s.channel_id, s.name), s) is not s]
+    since = [(FIRST_INSTANT, setting) for setting in first.values()]
+    turns = {s.channel_id: [(FIRST_INSTANT, s.value)] for s in first.values() if s.channel_id}
+    starts, steps = [FIRST_INSTANT], [CycleSettings(**{s.name: s.value for s in first.values() if not s.channel_id})]
     for setting in later:
         effective = Calendar(starts, steps).at(setting.issued_at)[0].end
-        changed = steps[-1].with_value(setting)
+        since.append((effective, setting))
+        if setting.channel_id:
+            turns[setting.channel_id].append((effective, setting.value))
+            continue
+        changed = replace(steps[-1], **{setting.name: setting.value})
         if effective == starts[-1]:
             steps[-1] = changed
-        else:
+        elif changed != steps[-1]:
             starts.append(effective)
             steps.append(changed)
-    return Calendar(starts, steps)
+    return Calendar(starts, steps, turns), since
 
 
-def _natural_cycle(instant: datetime, zone: ZoneInfo, anchor_day: int) -> Cycle:
-    local = instant.astimezone(zone)
-    start = boundary(zone, local.year, local.month, anchor_day)
+def _natural_cycle(instant: datetime, where: tzinfo, anchor_day: int) -> Cycle:
+    local = instant.astimezone(where)
+    start = boundary(where, local.year, local.month, anchor_day)
     if start > instant:
         end, (year, month) = start, _month_before(local.year, local.month)
-        return Cycle(boundary(zone, year, month, anchor_day), end)
+        return Cycle(boundary(where, year, month, anchor_day), end)
     year, month = _month_after(local.year, local.month)
-    return Cycle(start, boundary(zone, year, month, anchor_day))
+    return Cycle(start, boundary(where, year, month, anchor_day))
 
 
 @lru_cache(maxsize=4_096)
-def boundary(zone: ZoneInfo, year: int, month: int, anchor_day: int) -> datetime:
+def boundary(where: tzinfo, year: int, month: int, anchor_day: int) -> datetime:
     """The first instant, in UTC, whose local clock shows at least 00:00 of the anchor day (clamped to the month's end).
 
-    Where midnight is skipped that is the first instant after the gap, where it happens twice the first of the two.
+    If midnight is skipped, that is the first instant after the gap; if it occurs twice, the first of the two.
     """
-    midnight = datetime(year, month, min(anchor_day, calendar.monthrange(year, month)[1]), tzinfo=zone)
+    midnight = datetime(year, month, min(anchor_day, calendar.monthrange(year, month)[1]), tzinfo=where)
     instant = midnight.astimezone(UTC)
-    if instant.astimezone(zone).replace(tzinfo=None) == midnight.replace(tzinfo=None):
+    if instant.astimezone(where).replace(tzinfo=None) == midnight.replace(tzinfo=None):
         return instant
     low, high = instant - timedelta(hours=30), instant + timedelta(hours=30)
     while high - low > timedelta(seconds=1):
         middle = low + (high - low) / 2
-        if middle.astimezone(zone).replace(tzinfo=None) >= midnight.replace(tzinfo=None):
+        if middle.astimezone(where).replace(tzinfo=None) >= midnight.replace(tzinfo=None):
             high = middle
         else:
             low = middle

@@ -1,17 +1,20 @@
-"""One address, one identity: E.164 for phone numbers, and what must never be turned into one (contract 3.4).
+"""One address, one identity: E.164 for phone numbers, and which addresses must not become one (contract 3.4).
 
-The facts about `phonenumbers` that this file leans on (checked with 9.0.43): letters are mapped to digits, an extension
-is dropped by E.164 formatting, and a short code formats as an impossible international number. So letters and
-extensions are ruled out before parsing, and what is parsed must be a possible number.
+This file depends on these facts about `phonenumbers` (checked with 9.0.43): it maps letters to digits, E.164 formatting
+drops an extension, a short code formats as an impossible international number, and a number that can be dialled only
+inside its area is called possible. So letters and extensions are refused before parsing, and a parsed number must be
+possible from anywhere.
 """
 
 import re
 import unicodedata
-from functools import cache, lru_cache
+from functools import cache
 from typing import Final, NamedTuple
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat
+from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType, ValidationResult
+
+from workers.rules import mail
 
 WORKSPACE_WIDE: Final = frozenset({"whatsapp", "sms", "email", "telegram"})
 PHONE_TYPE: Final = frozenset({"whatsapp", "sms"})
@@ -24,14 +27,17 @@ _CODES: Final = "|".join(map(str, sorted(phonenumbers.COUNTRY_CODE_TO_REGION_COD
 _KEPT_FORM: Final = re.compile(rf"\+({_CODES})([1-9][0-9]{{4,12}})")
 
 
-class Identity(NamedTuple):
-    """`lookup` is what identities are compared by; it differs from `address` for national aliases only."""
+class ResolvedIdentity(NamedTuple):
+    """`lookup` is what identities are compared by; `address` is its spelling, and the target of sends.
+
+    The two differ only for e-mail addresses and for national aliases of a number.
+    """
 
     channel: str
-    scope: str  # '' where the address means the same on every channel of its kind, else the channel_id
+    scope: str  # '' if the address has the same owner on every channel of its kind, else the channel_id
     address: str
     lookup: str
-    understood: bool  # False: kept as it came, with a warning; sends to it are refused
+    understood: bool  # False: stored as it came, with a warning; sends to it are refused
     phone: str | None = None
     email: str | None = None
     country: str | None = None
@@ -41,30 +47,31 @@ def scope_of(channel: str, channel_id: str) -> str:
     return "" if channel in WORKSPACE_WIDE else channel_id
 
 
-@lru_cache(maxsize=65_536)
-def identify(channel: str, channel_id: str, address: str, region: str | None) -> Identity:
-    """The identity of an address as a channel delivers it. Never raises: what cannot be understood is kept as it is."""
+def identify(channel: str, channel_id: str, address: str, region: str | None) -> ResolvedIdentity:
+    """The identity of an address as a channel delivers it. Never raises: an address that cannot be parsed is kept as it
+    is.
+    """
     scope = scope_of(channel, channel_id)
     if channel in PHONE_TYPE:
-        return _kept(channel, address) or _phone(channel, address, region)
+        return _in_stored_form(channel, address) or _phone(channel, address, region)
     if channel == "email":
-        folded = unicodedata.normalize("NFC", address.strip().casefold())
-        local, at, domain = folded.rpartition("@")
-        understood = bool(at and local and domain and not re.search(r"\s", folded))
-        return Identity(channel, scope, folded, folded, understood, email=folded if understood else None)
-    return Identity(channel, scope, address, address, understood=True)
+        found = mail.parse_address(address)
+        if found is None:
+            return _verbatim(channel, address)
+        return ResolvedIdentity(channel, scope, *found, understood=True, email=found.lookup)
+    return ResolvedIdentity(channel, scope, address, address, understood=True)
 
 
-def e164(text: str, region: str | None) -> str | None:
-    """A telephone number typed by a person as E.164, or None if it is not a possible one."""
-    number = _parse(text, region)
-    return _format(number) if number is not None else None
+def is_national(channel: str, address: str) -> bool:
+    """Whether the number depends on a region."""
+    dialled = _dialled(channel, address) if channel in PHONE_TYPE else None
+    return dialled is not None and not dialled.international
 
 
-def _kept(channel: str, address: str) -> Identity | None:
-    """What looks like a number in the form in which numbers are kept, or like a WhatsApp id; None for all others.
+def _in_stored_form(channel: str, address: str) -> ResolvedIdentity | None:
+    """A number in stored form, or a WhatsApp id; None for all others.
 
-    Most addresses come like this, and to parse one takes ten times as long for the same number.
+    Most addresses have this form, and parsing takes ten times as long for the same number.
     """
     number = "+" + address if channel == "whatsapp" and not address.startswith("+") else address
     parts = _KEPT_FORM.fullmatch(number)
@@ -74,70 +81,105 @@ def _kept(channel: str, address: str) -> Identity | None:
     dialled = _national_prefix(code)
     if (dialled is not None and dialled.match(rest)) or not _is_possible(code, len(rest)):
         return None
-    return Identity(channel, "", number, number, understood=True, phone=number, country=_country(code, rest))
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[int(code)]
+    country = _country(regions[0] if len(regions) == 1 else _region(_number(code, rest)))
+    return ResolvedIdentity(channel, "", number, number, understood=True, phone=number, country=country)
 
 
 @cache
 def _is_possible(country_code: str, digits: int) -> bool:
-    # Without a parser whether a number is possible is a matter of its length.
-    return phonenumbers.is_possible_number(_number(country_code, "1" * digits))
+    # Without a parser the length decides whether a number is possible.
+    return _from_anywhere(_number(country_code, "1" * digits))
 
 
-def _country(country_code: str, rest: str) -> str | None:
-    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[int(country_code)]
-    return regions[0] if len(regions) == 1 else phonenumbers.region_code_for_number(_number(country_code, rest))
+def _from_anywhere(number: PhoneNumber) -> bool:
+    # The library's own `is_possible_number` accepts numbers that can be dialled only inside an area.
+    return phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
+
+
+def _country(region: str | None) -> str | None:
+    """None for numbers of no country: satellites, international freephone."""
+    return None if region == phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY else region
+
+
+def _region(number: PhoneNumber) -> str | None:
+    return phonenumbers.region_code_for_number(number)
 
 
 def _number(country_code: str, rest: str) -> PhoneNumber:
     return PhoneNumber(country_code=int(country_code), national_number=int(rest))
 
 
-def _phone(channel: str, address: str, region: str | None) -> Identity:
+def _phone(channel: str, address: str, region: str | None) -> ResolvedIdentity:
+    dialled = _dialled(channel, address)
+    if dialled is None or not (dialled.international or region):
+        return _verbatim(channel, address)
+    number = _international("+" + dialled.digits) if dialled.international else _national_first(dialled.digits, region)
+    if number is None:
+        return _outdated(channel, address, dialled.digits) or _verbatim(channel, address)
+    formatted, country = _format(number), _country(_region(number))
+    return ResolvedIdentity(
+        channel, "", formatted, _alias(formatted), understood=True, phone=formatted, country=country
+    )
+
+
+class _Dialled(NamedTuple):
+    digits: str
+    international: bool  # they begin with a country code
+
+
+def _dialled(channel: str, address: str) -> _Dialled | None:
+    """None for what is no telephone number: letters, an extension, a short code."""
     text = _without_scheme(address)
     if _LETTER_OR_EXTENSION.search(text):
-        return _verbatim(channel, address)
+        return None
     digits = "".join(str(unicodedata.decimal(c)) for c in text if c.isdecimal())
-    number = _understand(channel, text, digits, region)
-    if number is None:
-        return _outdated(channel, address, digits) or _verbatim(channel, address)
-    formatted = _format(number)
-    country = phonenumbers.region_code_for_number(number)
-    return Identity(channel, "", formatted, _alias(formatted), understood=True, phone=formatted, country=country)
-
-
-def _understand(channel: str, text: str, digits: str, region: str | None) -> PhoneNumber | None:
     if "+" in text or "＋" in text:
-        return _parse("+" + digits, None)
+        return _Dialled(digits, international=True)
     if digits.startswith("00"):
-        return _parse("+" + digits[2:], None)
+        return _Dialled(digits[2:], international=True)
     if len(digits) <= _SHORT_CODE_DIGITS:
         return None
-    if channel == "whatsapp":
-        return _parse(digits, region) if digits.startswith("0") else _parse("+" + digits, None)
-    return _national_first(digits, region) if region is not None else None
+    return _Dialled(digits, international=channel == "whatsapp" and not digits.startswith("0"))
 
 
-def _national_first(digits: str, region: str) -> PhoneNumber | None:
-    national, international = _parse(digits, region), _parse("+" + digits, None)
-    for number in (national, international):
-        if number is not None and phonenumbers.is_valid_number(number):
-            return number
-    return national
+def _international(number_with_plus: str) -> PhoneNumber | None:
+    number = _parse(number_with_plus, None)
+    return number if number is not None and _from_anywhere(number) else None
+
+
+def _national_first(digits: str, region: str | None) -> PhoneNumber | None:
+    home = _parse(digits, region)
+    if home is not None and phonenumbers.is_valid_number(home):
+        return home
+    # Service numbers have any length, and the library knows them; all others must have the length of a line's number.
+    verdicts = _lengths_of_lines(home) if home is not None else set()
+    possible = ValidationResult.IS_POSSIBLE in verdicts
+    if not possible and ValidationResult.IS_POSSIBLE_LOCAL_ONLY in verdicts:
+        return None
+    abroad = _international("+" + digits)
+    if abroad is not None and phonenumbers.is_valid_number(abroad):
+        return abroad
+    return home if possible else None
+
+
+def _lengths_of_lines(number: PhoneNumber) -> set[int]:
+    lines = PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE
+    return {phonenumbers.is_possible_number_for_type_with_reason(number, line) for line in lines}
 
 
 def _parse(text: str, region: str | None) -> PhoneNumber | None:
-    if _LETTER_OR_EXTENSION.search(text):
-        return None
     try:
-        number = phonenumbers.parse(text, region)
+        return phonenumbers.parse(text, region)
     except NumberParseException:
         return None
-    return number if phonenumbers.is_possible_number(number) else None
 
 
 @cache
 def _national_prefix(country_code: str) -> re.Pattern[str] | None:
-    """What is dialled before a number at home, as a 0 or an 8: parsing takes it away also where it does not belong."""
+    """The prefix that is dialled before a national number, like 0 or 8. Parsing removes it also where it does not
+    belong.
+    """
     region = phonenumbers.region_code_for_country_code(int(country_code))
     metadata = phonenumbers.PhoneMetadata.metadata_for_region(region)
     prefix = metadata.national_prefix_for_parsing if metadata is not None else None
@@ -156,18 +198,18 @@ def _without_scheme(address: str) -> str:
     return text
 
 
-def _outdated(channel: str, address: str, digits: str) -> Identity | None:
-    """WhatsApp still delivers Mexican mobiles as 521…, no possible number any more: kept, and found by today's form."""
-    today = _parse(_alias("+" + digits), None)
-    if today is None or _alias("+" + digits) == "+" + digits:
+def _outdated(channel: str, address: str, digits: str) -> ResolvedIdentity | None:
+    """WhatsApp still delivers Mexican mobiles as 521…, which is no longer possible: kept, and found by today's form."""
+    alias = _alias("+" + digits)
+    today = _international(alias) if alias != "+" + digits else None
+    if today is None:
         return None
     phone = _format(today)
-    country = phonenumbers.region_code_for_number(today)
-    return Identity(channel, "", address, phone, understood=True, phone=phone, country=country)
+    return ResolvedIdentity(channel, "", address, phone, understood=True, phone=phone, country=_country(_region(today)))
 
 
-def _verbatim(channel: str, address: str) -> Identity:
-    return Identity(channel, "", address, address, understood=False)
+def _verbatim(channel: str, address: str) -> ResolvedIdentity:
+    return ResolvedIdentity(channel, "", address, address, understood=False)
 
 
 _ALIASES: Final = {

@@ -1,7 +1,7 @@
 """The verdict on a message: a function of its event time, its contact's block history and its cycle's settings.
 
-Nothing here depends on when a worker reaches the message, so judging again after a late block gives what a punctual one
-would have given.
+Nothing here depends on the time of processing. So judging again after a late block gives the verdict of a block in
+time.
 """
 
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ from msgspec import Struct
 
 from workers.rules.blocks import Interval, covering
 from workers.rules.cycles import Calendar, Cycle
-from workers.rules.mac import counts
+from workers.rules.mac import is_counted
 
 Rule = Literal["next_cycle", "immediate"]
 
-# What went out cannot be dropped; an echo to a blocked contact is stored as bypassing the block.
+# A message that left cannot be dropped; an echo to a blocked contact is stored as bypassing the block.
 OUTBOUND_KINDS = frozenset({"echo", "send", "broadcast"})
 
 
 class Facts(Struct, frozen=True, gc=False):
     """What the verdict on one message depends on, besides the history and the calendar.
 
-    `erased`: its content is gone, so it cannot be accepted any more. `released`: a person took it out of the ledger.
+    `erased`: its content is gone, so it cannot be accepted any more. `released`: a user released it.
     """
 
     kind: str
@@ -34,7 +34,7 @@ class Facts(Struct, frozen=True, gc=False):
 
 
 class Accepted(Struct, frozen=True, gc=False):
-    """Shown. `block_start` is set where a block covers it all the same: echoes and released messages."""
+    """Visible. `block_start` is set if a block covers it: echoes and released messages."""
 
     counted: bool
     cycle: Cycle
@@ -42,7 +42,7 @@ class Accepted(Struct, frozen=True, gc=False):
 
 
 class Dropped(Struct, frozen=True, gc=False):
-    """Kept out of everything but the ledger; `rule` is what decided whether it counts."""
+    """Visible only in the drop ledger. `rule` is what decided whether it counts."""
 
     reason: Literal["contact_blocked"]
     counted: bool
@@ -51,17 +51,17 @@ class Dropped(Struct, frozen=True, gc=False):
     block_start: datetime | None
 
 
-Verdict = Accepted | Dropped
+MessageVerdict = Accepted | Dropped
 
 
-def judge(facts: Facts, intervals: Sequence[Interval], calendar: Calendar) -> Verdict:
-    """The verdict that follows from everything known by now."""
+def judge(facts: Facts, intervals: Sequence[Interval], calendar: Calendar) -> MessageVerdict:
+    """The verdict that follows from everything known now."""
     interval = covering(intervals, facts.event_time) if intervals else None
     block_start = interval.start if interval else None
     outbound = facts.kind in OUTBOUND_KINDS
     dropped = not outbound and not facts.released and (interval is not None or facts.erased)
     cycle, settings = calendar.at(facts.event_time)
-    counted = counts(
+    counted = is_counted(
         cycle=cycle,
         settings=settings,
         kind=facts.kind,

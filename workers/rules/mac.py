@@ -1,11 +1,13 @@
-"""Does a message make its contact active? (contract 5.2, 5.3)"""
+"""Whether a message makes its contact active (contract 5.2, 5.3)."""
 
 from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
 
 from workers.rules.cycles import Cycle, CycleSettings
 
 
-def counts(
+def is_counted(
     *,
     cycle: Cycle,
     settings: CycleSettings,
@@ -14,10 +16,11 @@ def counts(
     dropped: bool,
     block_start: datetime | None,
 ) -> bool:
-    """`block_start`: begin of the block interval that holds the event time, if one does.
+    """Whether a message counts. `block_start`: start of the block interval that contains the event time, if there is
+    one.
 
     `kind` is `message`, `reaction`, `echo`, `send` or `broadcast`. A dropped message still counts in the cycle that
-    holds the begin of its block, or starts at it, unless the workspace excludes at once.
+    contains the start of its block, or starts at it, unless the workspace excludes at once.
     """
     if channel_id in settings.uncounted_channels:
         return False
@@ -32,13 +35,32 @@ def counts(
     return True
 
 
+class Evidence(NamedTuple):
+    """A counted message that may prove that its contact was active; the smallest one is the proof."""
+
+    at: datetime
+    message_id: UUID
+
+
+def proof_now(stored: Evidence | None, found: Evidence | None, *, seen: bool) -> Evidence | None:
+    """The proof of a contact in a cycle after some of its messages were judged again. `found` is the earliest counted
+    one of those; the stored proof is dropped if its message was among those `seen`.
+    """
+    standing = None if seen else stored
+    if standing is None or found is None:
+        return found or standing
+    return min(standing, found)
+
+
 def counted_already(counted_at: datetime | None, cycle: Cycle, at: datetime) -> bool:
-    """A message of that time proves nothing new about a contact that `counted_at` says is counted in the cycle."""
+    """Whether a message of that time is needless as a proof, because `counted_at` says that the contact is counted in
+    the cycle.
+    """
     return counted_at is not None and cycle.start <= counted_at < cycle.end and counted_at < at
 
 
 def counted_since(counted_at: datetime | None, cycle: Cycle, at: datetime) -> datetime:
-    """What to remember once a message of that time counts: the earliest of the newest cycle."""
+    """The new `counted_at` after a message of that time counts: the earliest of the newest cycle."""
     if counted_at is None or counted_at < cycle.start:
         return at
     return min(counted_at, at) if counted_at < cycle.end else counted_at

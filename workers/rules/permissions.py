@@ -1,7 +1,7 @@
-"""Who may give which command, and from where (contract 2, column "who").
+"""Which actor may give which command, and from which module (contract 2, column "who").
 
-Rules for editing: one line a command, every command of `schemas.commands` has one, nothing else decides a permission.
-What depends on data (whose hold, which policy) is no permission and belongs to the command's own rule.
+Rules for editing: one line a command, every command of `schemas.commands` has one, nothing else decides a permission. A
+condition on data (whose hold, which policy) is no permission and belongs to the command's own rule.
 """
 
 from typing import Final, NamedTuple, get_args
@@ -17,7 +17,7 @@ _ADDRESS_BOOK: Final[_Modules] = frozenset({"contacts", "api"})
 
 
 class Permission(NamedTuple):
-    """The modules each role may give a command from, and the restriction that forbids it to a manager."""
+    """The modules from which each role may give a command, and the restriction that forbids it to a manager."""
 
     agent: _Modules
     manager: _Modules
@@ -35,6 +35,8 @@ TABLE: Final[dict[str, Permission]] = {
     "block_contact": _BLOCKING,
     "unblock_contact": _BLOCKING,
     "release_dropped": _MANAGING,
+    "create_contact": _ANYONE,
+    "export_contacts": _MANAGING._replace(restriction="data_export"),
     "update_contact": _ANYONE,
     "define_field": _DEFINING,
     "add_tag": _ANYONE,
@@ -70,16 +72,24 @@ TABLE: Final[dict[str, Permission]] = {
 }
 
 
-def permits(command: str, actor: Actor) -> bool:
-    """May this person or system give this command? `system` may give any."""
+def forbids(command: str, actor: Actor) -> str | None:
+    """Why this actor may not give this command, in words for people; None if it may. `system` may give any."""
     permission = TABLE[command]
     match actor.role:
         case "system":
-            return True
+            return None
         case "owner":
-            return actor.module in permission.owner
+            allowed = permission.owner
         case "manager":
-            forbidden = permission.restriction is not None and permission.restriction in (actor.restrictions or ())
-            return actor.module in permission.manager and not forbidden
+            allowed = permission.manager
+            if permission.restriction is not None and permission.restriction in (actor.restrictions or ()):
+                return f"`actor.restrictions`: `{permission.restriction}` forbids a manager `{command}`"
         case "agent":
-            return actor.module in permission.agent
+            allowed = permission.agent
+    if actor.module in allowed:
+        return None
+    if allowed:
+        modules = ", ".join(f"`{module}`" for module in sorted(allowed))
+        return f"`actor.module`: `{actor.role}` may give `{command}` from {modules}, not from `{actor.module}`"
+    roles = [role for role, modules in zip(("manager", "owner"), permission[1:3], strict=True) if modules]
+    return f"`actor.role`: `{actor.role}` may not give `{command}`; {' or '.join(f'`{role}`' for role in roles)} may"

@@ -1,241 +1,220 @@
-"""Customers: profiles, their status and companies, the contacts attached to them, and what protects them (contract 2).
+"""Customers: profiles, their fields, status and companies, and the contacts they group (contract 2).
 
-`decide` reads a `Book` that holds everything the commands at hand name, and writes each decision into it, so that the
-next command sees it. The book was loaded under locks and is saved as a whole.
+`decide` reads a `ProfileBook` with everything that the commands need, and writes each decision into it.
 """
 
-import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any, assert_never
-from uuid import UUID
+from dataclasses import replace
+from typing import Final, assert_never
 
-from schemas.commands import (
+from schemas import limits
+from schemas.changes import CUSTOM
+from schemas.fields import FieldValue
+from schemas.ids import fact_id
+from schemas.profile_commands import (
+    AddNote,
     AttachContact,
     CreateProfile,
-    DefineCompany,
-    DefineStatus,
+    DeleteNote,
+    DeleteProfile,
     DetachContact,
-    ProtectCompany,
+    EditNote,
+    ProfileCommand,
     SetProfileCompanies,
     SetProfileStatus,
-    UnprotectCompany,
+    UpdateProfile,
 )
-from schemas.ids import fact_id
-from workers.rules.registers import Flag, Register, Stamp
-from workers.rules.results import Done, Refused, Result
+from workers.rules import custom_fields
+from workers.rules.companies import protect
+from workers.rules.contact import ContactKey
+from workers.rules.last_write_wins import LastWrite, WriteStamp
+from workers.rules.notes import note
+from workers.rules.profile_book import Profile, ProfileBook, name_key
+from workers.rules.results import NO_PROFILE, Done, Refused, Result, nobody
 
-ProfileCommand = (
-    CreateProfile
-    | AttachContact
-    | DetachContact
-    | DefineStatus
-    | SetProfileStatus
-    | DefineCompany
-    | SetProfileCompanies
-    | ProtectCompany
-    | UnprotectCompany
+_NO_NAME: Final = Refused("invalid", "`name`: expected a text with at least one visible character")
+_TOO_MANY_FIELDS: Final = Refused("invalid", f"expected at most {limits.FIELDS_PER_PROFILE} custom fields on a profile")
+_TOO_MUCH: Final = Refused(
+    "invalid", f"the custom fields of a profile have at most {limits.CUSTOM_BYTES:,} bytes together, as JSON"
 )
-
-Key = tuple[str, str]
-"""(workspace_id, and what names the thing within it)."""
-
-ContactKey = tuple[str, UUID]
-"""(workspace_id, contact_id)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Company:
-    name: Register[str]
-    protection: Flag = field(default_factory=Flag)
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """`companies` maps each company_id to the time since when the profile has belonged to it."""
-
-    name: str
-    created_by: str
-    created_at: datetime
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    status: Register[str | None] = field(default_factory=lambda: Register(None))
-    companies: Register[Mapping[str, datetime]] = field(default_factory=lambda: Register({}))
-
-
-@dataclass(slots=True)
-class Book:
-    """What is known, and after deciding what is to be saved. What is not in it does not exist.
-
-    `named` maps (workspace_id, `name_key`) to the ids of the profiles of that name; `memberships` has every
-    contact that the commands are about, with its profile.
-    """
-
-    statuses: dict[Key, Flag] = field(default_factory=dict)
-    companies: dict[Key, Company] = field(default_factory=dict)
-    profiles: dict[Key, Profile] = field(default_factory=dict)
-    named: dict[Key, frozenset[str]] = field(default_factory=dict)
-    memberships: dict[ContactKey, Register[str | None]] = field(default_factory=dict)
-
-    def copy(self) -> "Book":
-        """A book of its own with the same content."""
-        return Book(
-            dict(self.statuses), dict(self.companies), dict(self.profiles), dict(self.named), dict(self.memberships)
-        )
-
-
-def name_key(name: str) -> str:
-    """What names are compared by: trimmed, NFC, case-folded. Folding can undo NFC, hence twice."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.strip()).casefold())
+_FULL: Final = Refused(
+    "invalid", f"expected a profile with fewer than {limits.CONTACTS_PER_PROFILE:,} contacts; detach others first"
+)
 
 
 def made_id(command: CreateProfile | AttachContact) -> str:
-    """The id of a profile that the command makes without being told one: the same however often it is applied."""
+    """The id of a profile that a command creates without naming one: the same each time the command is applied."""
     return str(fact_id("contacts.commands", command.workspace_id, str(command.command_id), "profile"))
 
 
-def decide(book: Book, command: ProfileCommand, stamp: Stamp, contact: ContactKey | None) -> Result:
-    """The result of a command, already written into the book. `contact` is its target, None if there is none."""
+def decide(book: ProfileBook, command: ProfileCommand, stamp: WriteStamp, contact: ContactKey | None) -> Result:
+    """The result of a command, which is written into the book. `contact` is its target, None if there is none."""
     match command:
         case AttachContact():
             return _attach(book, command, stamp, contact)
         case DetachContact():
-            return _detach(book, stamp, contact)
+            return _detach(book, command, stamp, contact)
         case CreateProfile():
             return _create(book, command, stamp)
-        case SetProfileStatus() | SetProfileCompanies():
-            return _set(book, command, stamp)
+        case UpdateProfile() | DeleteProfile() | SetProfileStatus() | SetProfileCompanies():
+            return _change(book, command, stamp)
+        case AddNote() | EditNote() | DeleteNote():
+            return note(book, command, stamp)
         case _:
-            return _protect(book, command, stamp)
+            return protect(book, command, stamp)
 
 
-def _set(book: Book, command: SetProfileStatus | SetProfileCompanies, stamp: Stamp) -> Result:
-    match command:
-        case SetProfileStatus():
-            return _set_status(book, command, stamp)
-        case SetProfileCompanies():
-            return _set_companies(book, command, stamp)
-        case _:
-            assert_never(command)
-
-
-def _protect(
-    book: Book, command: DefineStatus | DefineCompany | ProtectCompany | UnprotectCompany, stamp: Stamp
+def _change(
+    book: ProfileBook,
+    command: UpdateProfile | DeleteProfile | SetProfileStatus | SetProfileCompanies,
+    stamp: WriteStamp,
 ) -> Result:
+    key = (command.workspace_id, command.profile_id)
+    before = book.profile(key)
+    if before is None:
+        deleted = isinstance(command, DeleteProfile) and key in book.profiles
+        return Done() if deleted else NO_PROFILE
     match command:
-        case DefineStatus():
-            return _define_status(book, command, stamp)
-        case DefineCompany():
-            return _define_company(book, command, stamp)
-        case ProtectCompany():
-            return _switch_company(book, command, stamp, on=True)
-        case UnprotectCompany():
-            return _switch_company(book, command, stamp, on=False)
+        case UpdateProfile():
+            return _update(book, command, stamp, before)
+        case DeleteProfile():
+            return _delete(book, command, stamp, before)
+        case SetProfileStatus():
+            return _set_status(book, command, stamp, before)
+        case SetProfileCompanies():
+            return _set_companies(book, command, stamp, before)
         case _:
             assert_never(command)
 
 
-def _define_status(book: Book, command: DefineStatus, stamp: Stamp) -> Result:
-    key = (command.workspace_id, command.name)
-    before = book.statuses.get(key)
-    after = (before or Flag()).switch(on=command.protected, stamp=stamp)
-    book.statuses[key] = after
-    if before is None:
-        return Done({"name": command.name, "protected": command.protected})
-    return Done() if after.on == before.on else Done({"protected": after.on})
+def _create(book: ProfileBook, command: CreateProfile, stamp: WriteStamp) -> Result:
+    key = (command.workspace_id, command.profile_id or made_id(command))
+    fields: dict[str, FieldValue] = {name: one for name, one in (command.fields or {}).items() if one is not None}
+    if not command.name.strip():
+        return _NO_NAME
+    if key in book.profiles:
+        return Refused("invalid", "`profile_id`: expected an id that no profile has or had, or none")
+    written = _written({}, fields, stamp)
+    if (wrong := _exceeded(written)) is not None:
+        return wrong
+    name = LastWrite(command.name, stamp)
+    book.put(key, Profile(name, command.actor.id, stamp.at, written))
+    return Done({"profile_id": key[1]})
 
 
-def _define_company(book: Book, command: DefineCompany, stamp: Stamp) -> Result:
-    key = (command.workspace_id, command.company_id)
-    before = book.companies.get(key)
-    if before is None:
-        book.companies[key] = Company(Register(command.name, stamp))
-        return Done({"company_id": command.company_id, "name": command.name})
-    after = book.companies[key] = replace(before, name=before.name.write(command.name, stamp))
-    return Done() if after.name.value == before.name.value else Done({"name": after.name.value})
+def _update(book: ProfileBook, command: UpdateProfile, stamp: WriteStamp, before: Profile) -> Result:
+    name = before.name
+    if (wanted := command.changes.get("name")) is not None:
+        if not isinstance(wanted, str) or not wanted.strip():
+            return _NO_NAME
+        name = name.write(wanted, stamp)
+    given = {key.removeprefix(CUSTOM): one for key, one in command.changes.items() if key != "name"}
+    fields = {**before.fields, **_written(before.fields, given, stamp)}
+    if (wrong := _exceeded(fields)) is not None:
+        return wrong
+    book.put((command.workspace_id, command.profile_id), replace(before, name=name, fields=fields))
+    nothing: LastWrite[FieldValue] = LastWrite(None)
+    changed = [CUSTOM + one for one in fields if fields[one].value != before.fields.get(one, nothing).value]
+    changed += ["name"] if name.value != before.name.value else []
+    # Which ones, not to what: the audit log outlives the values.
+    return Done({"fields": sorted(changed)}) if changed else Done()
 
 
-def _switch_company(book: Book, command: ProtectCompany | UnprotectCompany, stamp: Stamp, *, on: bool) -> Result:
-    key = (command.workspace_id, command.company_id)
-    before = book.companies.get(key)
-    if before is None:
-        return Refused("not_found")
-    after = book.companies[key] = replace(before, protection=before.protection.switch(on=on, stamp=stamp))
-    return Done() if after.protection.on == before.protection.on else Done({"protected": after.protection.on})
+def _exceeded(fields: Mapping[str, LastWrite[FieldValue]]) -> Refused | None:
+    """The limit that the custom fields of a profile exceed."""
+    present = {name: one.value for name, one in fields.items() if one.value is not None}
+    if len(present) > limits.FIELDS_PER_PROFILE:
+        return _TOO_MANY_FIELDS
+    return _TOO_MUCH if custom_fields.too_large(present) else None
 
 
-def _create(book: Book, command: CreateProfile, stamp: Stamp) -> Result:
-    profile_id = command.profile_id or made_id(command)
-    if not command.name.strip() or (command.workspace_id, profile_id) in book.profiles:
-        return Refused("invalid")
-    _add(book, command, profile_id, Profile(command.name, command.actor.id, stamp.at, command.fields or {}))
-    return Done({"profile_id": profile_id})
+def _written(
+    fields: Mapping[str, LastWrite[FieldValue]], given: Mapping[str, FieldValue], stamp: WriteStamp
+) -> dict[str, LastWrite[FieldValue]]:
+    nothing: LastWrite[FieldValue] = LastWrite(None)
+    return {name: fields.get(name, nothing).write(value, stamp) for name, value in given.items()}
 
 
-def _add(book: Book, command: CreateProfile | AttachContact, profile_id: str, profile: Profile) -> None:
-    book.profiles[command.workspace_id, profile_id] = profile
-    name = (command.workspace_id, name_key(profile.name))
-    book.named[name] = book.named.get(name, frozenset()) | {profile_id}
-
-
-def _set_status(book: Book, command: SetProfileStatus, stamp: Stamp) -> Result:
+def _delete(book: ProfileBook, command: DeleteProfile, stamp: WriteStamp, before: Profile) -> Result:
     key = (command.workspace_id, command.profile_id)
-    before = book.profiles.get(key)
-    known = command.status is None or (command.workspace_id, command.status) in book.statuses
-    if before is None or not known:
-        return Refused("not_found")
+    book.put(key, Profile(LastWrite(""), before.created_by, before.created_at, deleted=stamp))
+    contacts = book.members(key)
+    for contact in contacts:
+        # As if the contact had never been attached after the deletion: an attachment to another profile that was
+        # issued since then still wins when it arrives late.
+        written = book.memberships[contact].written
+        book.join(contact, LastWrite(None, stamp if written is None else min(written, stamp)))
+    return Done({"profile_id": command.profile_id, "contacts_detached": len(contacts)})
+
+
+def _set_status(book: ProfileBook, command: SetProfileStatus, stamp: WriteStamp, before: Profile) -> Result:
+    key = (command.workspace_id, command.profile_id)
+    if command.status is not None and (command.workspace_id, command.status) not in book.statuses:
+        return Refused("not_found", "`status`: no status of this name is defined; give `define_status` first")
     after = book.profiles[key] = replace(before, status=before.status.write(command.status, stamp))
     return Done() if after.status.value == before.status.value else Done({"status": after.status.value})
 
 
-def _set_companies(book: Book, command: SetProfileCompanies, stamp: Stamp) -> Result:
-    key = (command.workspace_id, command.profile_id)
-    before = book.profiles.get(key)
+def _set_companies(book: ProfileBook, command: SetProfileCompanies, stamp: WriteStamp, before: Profile) -> Result:
     wanted = sorted(set(command.company_ids))
-    if before is None or any((command.workspace_id, company_id) not in book.companies for company_id in wanted):
-        return Refused("not_found")
+    known = [(command.workspace_id, company_id) in book.companies for company_id in wanted]
+    if not all(known):
+        return Refused(
+            "not_found",
+            f"`company_ids`: {known.count(False)} of {len(known)} are no companies of this workspace; "
+            "give `define_company` first",
+        )
     since = {company_id: before.companies.value.get(company_id, stamp.at) for company_id in wanted}
-    after = book.profiles[key] = replace(before, companies=before.companies.write(since, stamp))
+    after = replace(before, companies=before.companies.write(since, stamp))
+    book.profiles[command.workspace_id, command.profile_id] = after
     same = after.companies.value.keys() == before.companies.value.keys()
     return Done() if same else Done({"company_ids": wanted})
 
 
-def _attach(book: Book, command: AttachContact, stamp: Stamp, contact: ContactKey | None) -> Result:
+def _attach(book: ProfileBook, command: AttachContact, stamp: WriteStamp, contact: ContactKey | None) -> Result:
     if contact is None:
-        return Refused("not_found")
+        return nobody(command)
     found = _existing(book, command)
     if isinstance(found, Refused):
         return found
     before = book.memberships[contact]
-    # An older command that loses to a later one makes no profile: nobody would belong to it.
+    # An older command that loses to a later one creates no profile: no contact would belong to it.
     if not stamp.beats(before.written):
         return Done()
-    profile_id = found or made_id(command)
+    key = (command.workspace_id, found or made_id(command))
     if found is None:
-        name = (command.profile_name or "").strip()
-        _add(book, command, profile_id, Profile(name, command.actor.id, stamp.at))
-    book.memberships[contact] = before.write(profile_id, stamp)
-    if profile_id == before.value:
+        name = LastWrite((command.profile_name or "").strip(), stamp)
+        book.put(key, Profile(name, command.actor.id, stamp.at))
+    elif found != before.value and book.contacts.get(key, 0) >= limits.CONTACTS_PER_PROFILE:
+        return _FULL
+    book.join(contact, before.write(key[1], stamp))
+    if key[1] == before.value:
         return Done()
-    return Done({"profile_id": profile_id, "profile_created": found is None})
+    return Done({"profile_id": key[1], "profile_created": found is None})
 
 
-def _existing(book: Book, command: AttachContact) -> str | Refused | None:
-    """The profile a command names; None if it is to be made."""
+def _existing(book: ProfileBook, command: AttachContact) -> str | Refused | None:
+    """The profile that a command names; None if it is to be created."""
     if command.profile_id is not None:
-        known = (command.workspace_id, command.profile_id) in book.profiles
-        return command.profile_id if known else Refused("not_found")
+        known = book.profile((command.workspace_id, command.profile_id)) is not None
+        return command.profile_id if known else NO_PROFILE
     key = name_key(command.profile_name or "")
     named = book.named.get((command.workspace_id, key), frozenset())
     if len(named) == 1:
         return next(iter(named))
-    makeable = key and not named and (command.workspace_id, made_id(command)) not in book.profiles
-    return None if makeable else Refused("invalid")
+    if not key:
+        return Refused("invalid", "`profile_name`: expected a text with at least one visible character")
+    if named:
+        return Refused("invalid", f"`profile_name`: {len(named)} profiles have this name; name one by `profile_id`")
+    if (command.workspace_id, made_id(command)) in book.profiles:
+        return Refused("invalid", "`command_id`: a profile has the id that this command would give its new profile")
+    return None
 
 
-def _detach(book: Book, stamp: Stamp, contact: ContactKey | None) -> Result:
+def _detach(book: ProfileBook, command: DetachContact, stamp: WriteStamp, contact: ContactKey | None) -> Result:
     if contact is None:
-        return Refused("not_found")
+        return nobody(command)
     before = book.memberships[contact]
-    after = book.memberships[contact] = before.write(None, stamp)
+    after = before.write(None, stamp)
+    book.join(contact, after)
     return Done() if after.value == before.value else Done({"profile_id": None})

@@ -1,4 +1,4 @@
-"""What protects a person from being written to unasked, and what a confirmation covers (contract 4.2, 4.4)."""
+"""What protects a contact from unsolicited sends, and what a confirmation covers (contract 4.2, 4.4)."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ UNKNOWN: Final = "protection_unknown"
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """One reason to hold. `code` is what is shown, `key` tells one status or company from another.
+    """One reason to hold. `code` is shown, `key` distinguishes one status or company from another.
 
-    `since` is when it began for this person; None where that is not known, so that no confirmation can precede it.
+    `since` is when it began for this contact; None if unknown, so that no confirmation can precede it.
     """
 
     code: str
@@ -22,29 +22,31 @@ class Ground:
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """What was confirmed: these keys, and whatever began before `before` (an answer that came with the request)."""
+    """What was confirmed: these keys, and every ground that began before `before` (an answer that came with the
+    request).
+    """
 
     keys: frozenset[str] = frozenset()
     before: datetime | None = None
 
 
 def uncovered(grounds: Iterable[Ground], cover: Cover) -> tuple[Ground, ...]:
-    """The grounds nobody has answered for yet, one per key, sorted by key."""
+    """The grounds without a confirmation, one per key, sorted by key."""
     return tuple({g.key: g for g in sorted(grounds, key=lambda g: g.key) if not _covers(cover, g)}.values())
 
 
 def codes(grounds: Iterable[Ground]) -> tuple[str, ...]:
-    """What a hold shows: codes, sorted, each once."""
+    """The reasons that a hold shows: codes, sorted, each once."""
     return tuple(sorted({g.code for g in grounds}))
 
 
 def keys(grounds: Iterable[Ground]) -> tuple[str, ...]:
-    """What a confirmation of the hold will cover, sorted, each once."""
+    """The keys that a confirmation of the hold will cover, sorted, each once."""
     return tuple(sorted({g.key for g in grounds}))
 
 
 def with_confirmed(cover: Cover, shown: Collection[str]) -> Cover:
-    """The cover once a person has confirmed what was shown."""
+    """The cover after a user has confirmed the shown reasons."""
     return Cover(cover.keys | frozenset(shown), cover.before)
 
 

@@ -1,4 +1,4 @@
-"""One run of a workflow: its state follows from its facts and its contact's block history (contract 6)."""
+"""One run of a workflow: its state follows from its events and its contact's block history (contract 6)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -6,17 +6,17 @@ from datetime import datetime
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
+from schemas.workflow_events import Trigger
 from workers.rules.blocks import Interval, covering
 
 RunKey = tuple[str, str]  # workspace_id, run_id
-Trigger = Literal["automatic", "shortcut"]
-State = Literal["running", "halted", "refused", "finished"]
+RunState = Literal["running", "halted", "refused", "finished"]
 Control = Literal["step_granted", "run_halted", "run_refused"]
 
 CONTACT_STEPS: Final = frozenset(
     {"send_message", "ask_question", "open_conversation", "close_conversation", "snooze_conversation"}
 )
-"""Actions that reach the contact or move its conversation: a shortcut's run ends at its first one inside a block."""
+"""Actions that reach the contact or change its conversation: a shortcut's run ends at its first one inside a block."""
 
 
 class ContactStep(NamedTuple):
@@ -26,24 +26,24 @@ class ContactStep(NamedTuple):
     step_id: str
 
 
-class Cut(NamedTuple):
+class ContactGone(NamedTuple):
     """The end of a run whose contact went away; `reason` is `contact_merged` or `contact_deleted`."""
 
     at: datetime
     reason: str
 
 
-class Verdict(NamedTuple):
+class RunVerdict(NamedTuple):
     """`at`: when the run ended, None while it runs. `step_id`: the step that halted it, if one did."""
 
-    state: State
+    state: RunState
     reason: str | None = None
     at: datetime | None = None
     step_id: str | None = None
 
 
 class ControlFact(NamedTuple):
-    """What the engine is told of a run. `revision` grows with every fact of one run."""
+    """What the engine hears of a run. `revision` is that of the run's state."""
 
     control: Control
     reason: str | None
@@ -52,16 +52,19 @@ class ControlFact(NamedTuple):
     revision: int
 
 
-RUNNING: Final = Verdict("running")
+RUNNING: Final = RunVerdict("running")
+UNKNOWN_REVISION: Final = 1
+"""The revision of a run that was not started: lower than every other one if it starts later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run as far as it is known. `contact_id` is None if the contact was unknown when the start was applied.
+    """The known state of a run. `contact_id` is None if the contact was unknown when the start was applied.
 
     `trigger` is the root's once the parent is known. Of all contact steps only the earliest is kept: if it is not in
-    the block that the run was started in, all are past that block, where only the next block's begin matters. `told` is
-    the last fact that ended the run: from then on nothing is granted, whatever is learned later.
+    the block in which the run was started, all are after that block, and there only the start of the next block
+    matters. `published` is the last published event that ended the run: after it nothing is granted, whatever arrives
+    later. `revision` counts the changes of the verdict.
     """
 
     workspace_id: str
@@ -74,10 +77,10 @@ class Run:
     finished_at: datetime | None = None
     outcome: str | None = None
     contact_step: ContactStep | None = None
-    cut: Cut | None = None
-    verdict: Verdict = RUNNING
-    told: ControlFact | None = None
-    revision: int = 1
+    cut: ContactGone | None = None
+    verdict: RunVerdict = RUNNING
+    published: ControlFact | None = None
+    revision: int = UNKNOWN_REVISION + 1
 
     @property
     def key(self) -> RunKey:
@@ -85,7 +88,7 @@ class Run:
 
 
 def with_step(run: Run, step_id: str, action: str, at: datetime) -> Run:
-    """`run`, knowing that it asked for a step. A step dated before the start counts as at the start."""
+    """`run` after it requested a step. A step dated before the start counts as at the start."""
     if action not in CONTACT_STEPS:
         return run
     step = ContactStep(max(at, run.started_at), step_id)
@@ -93,7 +96,7 @@ def with_step(run: Run, step_id: str, action: str, at: datetime) -> Run:
 
 
 def with_finish(run: Run, at: datetime, outcome: str) -> Run:
-    """`run`, knowing that its engine ended it. Of several finishes the earliest holds, in any order of arrival."""
+    """`run` after its engine ended it. Of several finishes the earliest holds, in any order of arrival."""
     finish = max(at, run.started_at), outcome
     if run.finished_at is not None and (run.finished_at, run.outcome or "") <= finish:
         return run
@@ -101,7 +104,7 @@ def with_finish(run: Run, at: datetime, outcome: str) -> Run:
 
 
 def judge(run: Run, intervals: Sequence[Interval] | None, parent: Run | None) -> Run:
-    """`run` with the verdict its facts give it.
+    """`run` with the verdict of its events.
 
     `intervals` is the contact's block history, None if there is no such contact any more: then a run that ended stays
     as it is. `parent` has been judged; None if it is unknown: the run is judged alone.
@@ -110,36 +113,36 @@ def judge(run: Run, intervals: Sequence[Interval] | None, parent: Run | None) ->
     if intervals is None and run.contact_id is not None and run.verdict.state != "running":
         verdict = run.verdict
     else:
-        verdict = _verdict(run, trigger, intervals or (), _stopped(parent))
+        verdict = _verdict(run, trigger, intervals or (), stopped(parent))
     if (trigger, verdict) == (run.trigger, run.verdict):
         return run
-    return replace(run, trigger=trigger, verdict=verdict)
+    return replace(run, trigger=trigger, verdict=verdict, revision=run.revision + (verdict != run.verdict))
 
 
-def _verdict(run: Run, trigger: Trigger, intervals: Sequence[Interval], parent_end: Cut | None) -> Verdict:
+def _verdict(run: Run, trigger: Trigger, intervals: Sequence[Interval], parent_end: ContactGone | None) -> RunVerdict:
     if run.contact_id is None:
-        return Verdict("refused", "unknown_contact", run.started_at)
+        return RunVerdict("refused", "unknown_contact", run.started_at)
     if trigger == "automatic" and covering(intervals, run.started_at) is not None:
-        return Verdict("refused", "contact_blocked", run.started_at)
+        return RunVerdict("refused", "contact_blocked", run.started_at)
     if parent_end is not None and parent_end.at <= run.started_at:
-        return Verdict("refused", parent_end.reason, run.started_at)
+        return RunVerdict("refused", parent_end.reason, run.started_at)
     halts = list(_halts(run, intervals, parent_end))
     if halts:
         return min(halts, key=_time_of)
-    return RUNNING if run.finished_at is None else Verdict("finished", None, run.finished_at)
+    return RUNNING if run.finished_at is None else RunVerdict("finished", None, run.finished_at)
 
 
-def _halts(run: Run, intervals: Sequence[Interval], parent_end: Cut | None) -> Iterator[Verdict]:
-    """Everything that would halt the run while it is alive; of equal times the first one yielded gives the reason."""
+def _halts(run: Run, intervals: Sequence[Interval], parent_end: ContactGone | None) -> Iterator[RunVerdict]:
+    """Everything that would halt the run while it runs; of equal times the first one yielded gives the reason."""
     begin = next((i.start for i in intervals if i.start > run.started_at), None)
     if begin is not None and _alive_before(run, begin):
-        yield Verdict("halted", "contact_blocked", begin)
+        yield RunVerdict("halted", "contact_blocked", begin)
     step = run.contact_step
     if step is not None and _asks(run, step.at) and _both_blocked(intervals, run.started_at, step.at):
-        yield Verdict("halted", "blocked_contact_step", step.at, step.step_id)
+        yield RunVerdict("halted", "blocked_contact_step", step.at, step.step_id)
     for end in (parent_end, run.cut):
         if end is not None and _alive_before(run, max(end.at, run.started_at)):
-            yield Verdict("halted", end.reason, max(end.at, run.started_at))
+            yield RunVerdict("halted", end.reason, max(end.at, run.started_at))
 
 
 def _alive_before(run: Run, instant: datetime) -> bool:
@@ -147,7 +150,7 @@ def _alive_before(run: Run, instant: datetime) -> bool:
 
 
 def _asks(run: Run, instant: datetime) -> bool:
-    # a run that asks for a step has not finished yet, also where both carry one time
+    # a run that requests a step has not finished yet, also if both have one time
     return run.finished_at is None or instant <= run.finished_at
 
 
@@ -155,42 +158,40 @@ def _both_blocked(intervals: Sequence[Interval], start: datetime, step: datetime
     return covering(intervals, start) is not None and covering(intervals, step) is not None
 
 
-def _time_of(verdict: Verdict) -> datetime:
+def _time_of(verdict: RunVerdict) -> datetime:
     assert verdict.at is not None  # noqa: S101 - only ends are compared
     return verdict.at
 
 
-def _stopped(parent: Run | None) -> Cut | None:
+def stopped(parent: Run | None) -> ContactGone | None:
+    """How the end of a parent ends its children; None: it does not."""
     if parent is None or parent.verdict.state not in ("halted", "refused"):
         return None
-    return Cut(_time_of(parent.verdict), parent.verdict.reason or "")
+    return ContactGone(_time_of(parent.verdict), parent.verdict.reason or "")
 
 
 def tell(run: Run) -> tuple[Run, ControlFact | None]:
-    """The fact that its engine must hear if the verdict ended the run and it has not been said; `run` remembers it."""
+    """The event for its engine if the verdict ended the run and that is not published yet; `run` remembers it."""
     state, reason, at, step_id = run.verdict
     if at is None or state not in ("halted", "refused"):
         return run, None
     control: Control = "run_halted" if state == "halted" else "run_refused"
-    if run.told is not None and (run.told.control, run.told.reason) == (control, reason):
+    if run.published is not None and (run.published.control, run.published.reason) == (control, reason):
         return run, None
-    fact = ControlFact(control, reason, step_id, at, run.revision + 1)
-    return replace(run, told=fact, revision=fact.revision), fact
+    fact = ControlFact(control, reason, step_id, at, run.revision)
+    return replace(run, published=fact), fact
 
 
-def answer(run: Run, step_id: str, at: datetime) -> tuple[Run, ControlFact]:
-    """What the engine hears about a step of a judged run; `run` remembers it."""
-    if run.told is not None:
-        return run, run.told
+def answer_step(run: Run, step_id: str, at: datetime) -> ControlFact:
+    """The answer to a step of a judged run: always the same as long as the state is the same."""
+    if run.published is not None:
+        return run.published
     at = max(at, run.started_at)
-    fact = (
-        ControlFact("step_granted", None, step_id, at, run.revision + 1)
-        if _asks(run, at)
-        else ControlFact("run_refused", "run_finished", step_id, at, run.revision + 1)
-    )
-    return replace(run, revision=fact.revision), fact
+    if _asks(run, at):
+        return ControlFact("step_granted", None, step_id, at, run.revision)
+    return ControlFact("run_refused", "run_finished", step_id, at, run.revision)
 
 
 def unknown(step_id: str, at: datetime) -> ControlFact:
-    """What the engine hears about a step of a run nobody started: older than every fact of the run, should it start."""
-    return ControlFact("run_refused", "unknown_run", step_id, at, 1)
+    """The answer to a step of a run that was not started."""
+    return ControlFact("run_refused", "unknown_run", step_id, at, UNKNOWN_REVISION)

@@ -1,4 +1,4 @@
-"""The settings of a workspace that hold at once (contract 2, configure_workspace)."""
+"""The settings of a workspace that take effect at once, not with the next cycle (contract 2, configure_workspace)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
@@ -8,8 +8,10 @@ from workers.rules.cycles import Setting
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """Values with their defaults; hours and days are whole numbers."""
+    """The settings with their defaults. None means not set."""
 
+    close_grace_hours: int = 72
+    mac_limit: int | None = None
     default_region: str | None = None
     quarantine_days: int = 7
     hold_ttl_hours: int = 72
@@ -21,6 +23,16 @@ NAMES = frozenset(f.name for f in fields(Policies))
 
 
 def policies_of(settings: Iterable[Setting]) -> Policies:
-    """Of each name the value that was issued last."""
-    ordered = sorted(settings, key=lambda s: (s.issued_at, s.command_id.bytes))
-    return replace(Policies(), **{s.name: s.value for s in ordered if not s.channel_id and s.name in NAMES})
+    """Returns the latest issued value of each setting, or its default."""
+    return replace(
+        Policies(), **{s.name: s.value for s in _by_time_of_issue(settings) if not s.channel_id and s.name in NAMES}
+    )
+
+
+def regions_of(settings: Iterable[Setting]) -> dict[str, str | None]:
+    """Returns the latest issued default region of each channel that has its own."""
+    return {s.channel_id: s.value for s in _by_time_of_issue(settings) if s.channel_id and s.name == "default_region"}
+
+
+def _by_time_of_issue(settings: Iterable[Setting]) -> list[Setting]:
+    return sorted(settings, key=lambda s: (s.issued_at, s.command_id.bytes))

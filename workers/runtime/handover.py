@@ -1,6 +1,6 @@
-"""What an owner does before partitions leave it, or before it ends: publish what is owed, give the leases back.
+"""Hands partitions over before they are revoked or the process ends: publishes the outbox and releases the leases.
 
-Bounded: whoever comes next does not depend on it, it only has less to repeat.
+It takes a bounded time. The next owner does not depend on it; it only has less to repeat.
 """
 
 import asyncio
@@ -8,8 +8,8 @@ from typing import Final
 
 import structlog
 
-from workers.runtime.outlet import Outlet
 from workers.runtime.ports import Ledger, Probe
+from workers.runtime.publishing import Outlet
 from workers.store.failures import Conflict, ConnectionLost
 
 DRAIN_S: Final = 20.0
@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 class HandOver:
-    """Hands everything over that one worker holds."""
+    """Hands over all partitions of one worker."""
 
     def __init__(self, outlet: Outlet, ledger: Ledger, probe: Probe) -> None:
         self._outlet = outlet
@@ -26,15 +26,15 @@ class HandOver:
         self._probe = probe
 
     async def __call__(self) -> bool:
-        """True if everything owed was published in time."""
+        """True if the whole outbox was published in time."""
         await self._probe("handing_over")
         drained = await self._drained()
         self._outlet.forget()
         try:
-            await self._ledger.settle(self._outlet.settled())
+            await self._ledger.forget_published(self._outlet.published())
             await self._ledger.release()
         except (ConnectionLost, Conflict):
-            log.warning("The leases could not be given back; the next owner takes them.", action="not_released")
+            log.info("The leases could not be released; the next owner takes them.", action="not_released")
         await self._probe("handed_over")
         return drained
 
@@ -43,6 +43,6 @@ class HandOver:
             async with asyncio.timeout(DRAIN_S):
                 await self._outlet.drained()
         except TimeoutError:
-            log.warning("Not everything owed could be published in time.", action="drain_incomplete")
+            log.warning("Not all outputs could be published in time.", action="drain_incomplete")
             return False
         return True

@@ -1,7 +1,7 @@
-"""What the engine's loop needs from the world, and nothing more: records in, records out, one transactional store.
+"""The ports of the engine's loop: records in, records out, one transactional store.
 
-The loop knows only these protocols, so the same loop runs over Kafka and PostgreSQL and over a simulation of them.
-Time is the event loop's own (`asyncio.get_running_loop().time()`), which a simulation can bend as well.
+The loop knows only these protocols, so the same loop runs over Kafka and PostgreSQL and over a simulation of them. Time
+is the event loop's own (`asyncio.get_running_loop().time()`), which a simulation can control as well.
 """
 
 import asyncio
@@ -10,148 +10,111 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from workers.runtime.batch import Connection, Fact, RawRecord, Source
-
-
-class OwedKey(NamedTuple):
-    """A row of the batch outbox: what the poll that ended before `next_offset` owes for one partition."""
-
-    source: Source
-    next_offset: int
-
-
-class Owed(NamedTuple):
-    """A row of the batch outbox with its content, in the order to publish."""
-
-    key: OwedKey
-    facts: Sequence[Fact]
-
-
-class Fingerprint(NamedTuple):
-    """Tells a record from another at the same offset of a topic made anew. Milliseconds; CRC-32 of key and value."""
-
-    timestamp: int
-    crc: int
-
-
-class Step(NamedTuple):
-    """One partition's part of a transaction: from `first` (None: nothing applied before) to before `end`."""
-
-    source: Source
-    first: int | None
-    end: int
-    last: Fingerprint
-
-
-class DeadLetter(NamedTuple):
-    """A record that could not be understood, as it came."""
-
-    source: Source
-    raw: RawRecord
-    error: str
-
-
-TopicKey = tuple[str, bytes]
-
-
-class Earlier(NamedTuple):
-    """A fact that is owed already. `source` is the partition whose row holds it, None for a job's."""
-
-    source: Source | None
-    fact: Fact
+from workers.records import (
+    DeadLetter,
+    Event,
+    Lease,
+    OutboxKey,
+    OutboxRow,
+    Partition,
+    PartitionStep,
+    Slice,
+    TopicKey,
+    Trial,
+    UnpublishedEvent,
+)
+from workers.store.connection import Connection
 
 
 class Effects(NamedTuple):
-    """What one transaction owes, by input partition, and what it could not understand."""
+    """The outbox rows of one transaction, by input partition, and its dead letters."""
 
-    owed: Sequence[Owed]
+    outbox: Sequence[OutboxRow]
     dead: Sequence[DeadLetter]
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A lease on a partition. `next_offset` is None where nothing was applied yet; `bad` are the dead letters' offsets
-    among the last records before it."""
-
-    source: Source
-    next_offset: int | None
-    last: Fingerprint | None
-    bad: tuple[int, ...]
-
-
-# What the input tells the loop, one event at a time.
+# The events of the input, one at a time.
 
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """The group gave us these partitions. Nothing is read from them before `seek`."""
+    """The group assigned these partitions. Nothing is read from them before `seek`."""
 
     assignment: int
     generation: int
-    sources: frozenset[Source]
+    sources: frozenset[Partition]
 
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """Every partition is being taken away; the group waits, within a bound, until `handed_over` is set."""
+    """The group revokes every partition. It waits, within a bound, until `handed_over` is set."""
 
     handed_over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """One poll, in offset order within each partition."""
+    """The records of one poll."""
 
     assignment: int
-    slices: Mapping[Source, Sequence[RawRecord]]
+    slices: Mapping[Partition, Slice]
 
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """The poll brought nothing."""
+    """The poll returned nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stopping:
-    """We were asked to stop."""
+    """The process was asked to stop."""
 
 
-Event = Assigned | Revoked | Records | Idle | Stopping
+InputEvent = Assigned | Revoked | Records | Idle | Stopping
 
 
-class Input(Protocol):
+class InputTopics(Protocol):
     """Input topics as a member of a consumer group."""
 
-    async def next(self) -> Event:
-        """The next event. Never cancelled by the caller; returns within the poll's time-out, or one rebalance."""
+    async def next(self) -> InputEvent:
+        """The next event. The caller never cancels it. Returns within the poll's time-out, or one rebalance."""
         ...
 
     def stop_polling(self) -> None:
-        """From now on the next event is `Stopping`."""
+        """Makes `Stopping` the next event from now on."""
+        ...
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker was asked to stop."""
         ...
 
     def is_current(self, assignment: int) -> bool:
-        """Whether this assignment still stands: nothing of it has been taken away since."""
+        """Whether nothing of this assignment was revoked since."""
         ...
 
-    async def bounds(self, sources: Sequence[Source]) -> Mapping[Source, tuple[int, int]]:
-        """First offset kept, and the offset the next record will get, of each partition."""
+    async def bounds(self, sources: Sequence[Partition]) -> Mapping[Partition, tuple[int, int]]:
+        """The first offset kept, and the offset of the next record, of each partition. Records that an open transaction
+        holds back lie between them.
+        """
         ...
 
-    def seek(self, source: Source, offset: int) -> None:
-        """Reads on from `offset`; nothing happens for a partition that is not ours any more."""
+    def seek(self, source: Partition, offset: int) -> None:
+        """Reads from `offset` on. Does nothing for a partition that is no longer ours. Before it, nothing is read of a
+        partition.
+        """
         ...
 
-    async def commit(self, offsets: Mapping[Source, int]) -> None:
-        """Tells the group how far everything is published; partitions that are not ours any more are passed over."""
+    async def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Commits in Kafka how far everything is published. Skips partitions that are no longer ours."""
         ...
 
 
-class Output(Protocol):
+class OutputTopics(Protocol):
     """Output topics."""
 
-    async def publish(self, facts: Sequence[Fact]) -> None:
-        """Returns once all are acknowledged; messages of one topic and key arrive in list order, perhaps twice."""
+    async def publish(self, events: Sequence[Event]) -> None:
+        """Returns once all events are acknowledged. Events of one topic and key arrive in list order, perhaps twice."""
         ...
 
 
@@ -159,52 +122,60 @@ Body = Callable[[Connection, datetime], Awaitable[Effects]]
 
 
 class Ledger(Protocol):
-    """The transactional store: who owns a partition, how far it got, what it owes."""
+    """The transactional store: who owns a partition, how far it is applied, and its outbox."""
 
-    async def take(self, generation: int, source: Source) -> Taken | None:
-        """Takes the lease; None where a newer generation of the group has it."""
+    async def take(self, generation: int, source: Partition) -> Lease | None:
+        """Takes the lease. None if a newer generation of the group has it."""
         ...
 
-    async def owed(self, source: Source) -> Sequence[Owed]:
-        """What is owed for a partition, in offset order."""
+    async def outbox(self, source: Partition) -> Sequence[OutboxRow]:
+        """The outbox rows of a partition, in offset order."""
         ...
 
-    async def transact(self, steps: Sequence[Step], body: Body, settled: Sequence[OwedKey]) -> Effects:
-        """Fences and advances, runs `body`, owes its effects, forgets `settled`, commits.
+    async def transact(self, steps: Sequence[PartitionStep], body: Body, published: Sequence[OutboxKey]) -> Effects:
+        """Fences and advances, runs `body`, stores its effects in the outbox, deletes `published`, commits.
 
         Raises:
-            Fenced, Conflict, BadData, ConnectionLost: see `workers.store.failures`; nothing was committed, except
-                perhaps after ConnectionLost.
+            Fenced, Conflict, BadData, ConnectionLost, TooMuch: see `workers.store.failures`; nothing was committed,
+                except perhaps after a ConnectionLost that is no Interrupted.
         """
         ...
 
-    async def earlier(self, keys: Collection[TopicKey]) -> Sequence[Earlier]:
-        """What is owed about these keys, by whomever, and perhaps not published yet; oldest first.
+    async def tries(self, source: Partition, tried: Trial | None) -> None:
+        """Writes down what this owner is about to try, for the next owner to read; None: deletes it."""
+        ...
 
-        Only within the body of `transact`, and for keys whose rows it has locked.
+    async def sound(self) -> bool:
+        """Whether the server has time and memory for an ordinary transaction."""
+        ...
+
+    async def earlier(self, keys: Collection[TopicKey]) -> Sequence[UnpublishedEvent]:
+        """Events about these keys that may be unpublished, of any partition or job; oldest first.
+
+        Call it only within the body of `transact`, and for keys whose rows it has locked.
         """
         ...
 
-    async def settle(self, keys: Sequence[OwedKey]) -> None:
-        """Forgets what is published."""
+    async def forget_published(self, keys: Sequence[OutboxKey]) -> None:
+        """Deletes published outbox rows."""
         ...
 
     async def release(self) -> None:
-        """Gives every lease back."""
+        """Releases every lease."""
         ...
 
     async def reconnect(self) -> None:
-        """A new connection after ConnectionLost; the leases stay.
+        """Opens a new connection after ConnectionLost; the leases stay.
 
         Raises:
-            Unreachable: none could be had within the bound.
+            Unreachable: no connection within the bound.
         """
         ...
 
 
 Probe = Callable[[str], Awaitable[None]]
-"""Called at every named point of the commit order; tests stop, crash or hold the worker there."""
+"""Called at every named point of the commit order. Tests stop, crash or hold the worker there."""
 
 
 async def no_probe(_point: str) -> None:
-    """The probe of production: nothing."""
+    """The probe of production: does nothing."""

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: whoever asks a process to stop is heard once; asking again does not change how it ends."""
+"""SIGTERM and Ctrl-C: the first one asks the process to stop; further ones change nothing."""
 
 import asyncio
 import signal
@@ -9,37 +9,37 @@ from typing import Final
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
-class Asked:
-    """Whether somebody asked to stop."""
+class StopSignal:
+    """Whether a stop was requested."""
 
     def __init__(self) -> None:
         self._came = False
         self._told: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     def event(self) -> asyncio.Event:
-        """Set once somebody asks, or has asked; for the running loop."""
+        """An event of the running loop that is set once a stop is requested, also if that was earlier."""
         event = asyncio.Event()
-        # In this order: a signal in between is seen by one of the two.
+        # Keep this order: one of the two sees a signal that arrives in between.
         self._told = asyncio.get_running_loop(), event
         if self._came:
             event.set()
         return event
 
     def note(self, _number: int, _frame: object) -> None:
-        """A signal handler."""
+        """Handles a signal."""
         again, self._came = self._came, True
         if not again and self._told is not None and not self._told[0].is_closed():
             self._told[0].call_soon_threadsafe(self._told[1].set)
 
 
 @contextmanager
-def remembered() -> Iterator[Asked]:
-    """For what a whole process does: inside, nothing is ended by a signal; afterwards signals are ignored.
+def remembered() -> Iterator[StopSignal]:
+    """Handles signals for a whole process: inside, no signal ends it; afterwards signals are ignored.
 
-    The handlers of an event loop would not do: it leaves the default ones behind, and by these whoever asks once more
-    ends the process before it has said how it ended.
+    The handlers of an event loop are not enough. When the loop closes it restores the default handlers, and a second
+    signal would end the process before it has logged how it ended.
     """
-    asked = Asked()
+    asked = StopSignal()
     for number in _SIGNALS:
         signal.signal(number, asked.note)
     try:

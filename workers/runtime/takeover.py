@@ -1,16 +1,18 @@
-"""What a new owner does before it polls: take the leases, publish what is owed, and stand where the rows say.
+"""Takes partitions over before polling: takes the leases, publishes the outbox, and seeks to the offsets of the rows.
 
 Kafka's committed offsets play no part: they say what is published, the rows say what is applied.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import structlog
 
 from workers.errors import PositionLost
-from workers.runtime.batch import Source
-from workers.runtime.intake import Position
-from workers.runtime.ports import Assigned, Input, Ledger, Output, Probe, Taken
+from workers.records import Lease, Partition
+from workers.runtime.decoding import Position
+from workers.runtime.portions import pace_after_crash
+from workers.runtime.ports import Assigned, InputTopics, Ledger, OutputTopics, Probe
+from workers.runtime.telemetry import LAG
 
 log = structlog.get_logger()
 
@@ -18,38 +20,49 @@ log = structlog.get_logger()
 class TakeOver:
     """Takes partitions over for one worker."""
 
-    def __init__(self, input_: Input, output: Output, ledger: Ledger, probe: Probe) -> None:
+    def __init__(self, input_: InputTopics, output: OutputTopics, ledger: Ledger, probe: Probe) -> None:
         self._input = input_
         self._output = output
         self._ledger = ledger
         self._probe = probe
 
-    async def __call__(self, assigned: Assigned) -> dict[Source, Position]:
+    async def __call__(self, assigned: Assigned) -> dict[Partition, Position]:
         """The positions of the partitions that are ours now.
 
         Raises:
-            PositionLost: the next record to apply is not there any more.
+            PositionLost: the next record to apply is no longer there.
             Unreachable, SetupError, ConnectionLost: as the ports say.
         """
         taken = await self._leases(assigned)
         await self._probe("leases_taken")
         for lease in taken:
-            await self._publish_owed(lease.source)
-        await self._probe("owed_published")
+            await self._publish_outbox(lease.source)
+        await self._probe("outbox_published")
         bounds = await self._input.bounds([lease.source for lease in taken])
         positions = {lease.source: self._stand(lease, bounds) for lease in taken}
+        for source, position in positions.items():
+            begin, end = bounds[source]
+            applied = begin if position.next_offset is None else position.next_offset
+            LAG.labels(source.topic, source.partition).set(end - applied)
         published = {s: p.next_offset for s, p in positions.items() if p.next_offset is not None}
         if published:
             await self._input.commit(published)
         if not assigned.sources:
             log.warning(
-                "There are more workers than partitions: this one has nothing to do until another one leaves.",
+                "There are more workers than partitions: this one waits until another one leaves.",
                 action="no_partitions",
             )
-        log.info("Partitions taken over.", action="taken_over", partitions=len(positions))
+        if positions:
+            log.info("Partitions taken over.", action="taken_over", partitions=_by_topic(positions))
+        if orphans := [lease.source for lease in taken if lease.orphaned]:
+            log.info(
+                "The last owner did not release these partitions; they begin with small transactions.",
+                action="orphans",
+                partitions=_by_topic(orphans),
+            )
         return positions
 
-    async def _leases(self, assigned: Assigned) -> list[Taken]:
+    async def _leases(self, assigned: Assigned) -> list[Lease]:
         taken = []
         for source in sorted(assigned.sources):
             if not self._input.is_current(assigned.assignment):
@@ -66,24 +79,32 @@ class TakeOver:
                 taken.append(lease)
         return taken
 
-    async def _publish_owed(self, source: Source) -> None:
-        for owed in await self._ledger.owed(source):
-            await self._output.publish(owed.facts)
+    async def _publish_outbox(self, source: Partition) -> None:
+        for row in await self._ledger.outbox(source):
+            await self._output.publish(row.events)
             await self._probe("repeated")
-            await self._ledger.settle([owed.key])
+            await self._ledger.forget_published([row.key])
 
-    def _stand(self, lease: Taken, bounds: Mapping[Source, tuple[int, int]]) -> Position:
+    def _stand(self, lease: Lease, bounds: Mapping[Partition, tuple[int, int]]) -> Position:
         begin, end = bounds[lease.source]
+        pace = pace_after_crash(lease.tried) if lease.orphaned else None
         if lease.next_offset is None:
             self._input.seek(lease.source, begin)
-            return Position(None)
+            return Position(None, pace=pace)
         if not begin <= lease.next_offset <= end:
             raise PositionLost(
                 f"{lease.source.topic}[{lease.source.partition}]: the next record to apply is {lease.next_offset}, "
-                f"but the topic holds {begin} to {end}: records were lost to retention, or the topic was made anew. "
+                f"but the topic holds {begin} to {end}: retention deleted records, or the topic was created again. "
                 "Decide with `sluice progress`"
             )
-        # The record before the next one is read again where it is still kept, to see that the topic is the same.
-        verifiable = lease.last is not None and lease.next_offset > begin
-        self._input.seek(lease.source, lease.next_offset - 1 if verifiable else lease.next_offset)
-        return Position(lease.next_offset, lease.last if verifiable else None, lease.bad)
+        # Reads the last applied record again, if it is still kept, to check that the topic is the same.
+        known = lease.last if lease.last is not None and lease.last.offset >= begin else None
+        self._input.seek(lease.source, lease.next_offset if known is None else known.offset)
+        return Position(lease.next_offset, known, lease.bad, pace)
+
+
+def _by_topic(sources: Iterable[Partition]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for topic, partition in sorted(sources):
+        found.setdefault(topic, []).append(partition)
+    return found

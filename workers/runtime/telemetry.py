@@ -1,18 +1,24 @@
-"""Logs and metrics. Every log line is one sentence for people and a stable `action` for machines; every metric's name
-stands in this file. An address of a person is shown in neither.
+"""Logs and metrics. A log line is one sentence for people and a stable `action` for machines.
+
+This file has the names of all metrics. Neither logs nor metrics show the address of a person.
 """
 
+import io
+import json
 import logging
 import sys
-from typing import Any, Final
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, Final, TextIO
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from schemas.topics import TOPICS
 from workers.errors import SettingsError
+from workers.terminal_text import visible, visible_json, visible_lines
 
 RECORDS: Final = Counter("sluice_records_applied_total", "Records applied.", ["worker", "topic"])
-DEAD: Final = Counter("sluice_dead_letters_total", "Records that could not be understood.", ["worker", "topic"])
+DEAD: Final = Counter("sluice_dead_letters_total", "Records that became dead letters.", ["worker", "topic"])
 KEYLESS: Final = Counter("sluice_records_without_key_total", "Records that came without a key.", ["worker", "topic"])
 MISROUTED: Final = Counter(
     "sluice_records_with_unexpected_key_total",
@@ -35,14 +41,59 @@ PUBLICATION: Final = Histogram(
     ["worker"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
-LAG: Final = Gauge("sluice_lag_records", "Records not yet applied, as of the last poll.", ["topic", "partition"])
+LAG: Final = Gauge(
+    "sluice_lag_records", "Records not yet applied, as of the last poll, of partitions held.", ["topic", "partition"]
+)
 REPAIRED: Final = Counter(
-    "sluice_tail_repairs_total", "Keys whose last record on a compacted topic was older than their row.", ["topic"]
+    "sluice_compaction_repairs_total",
+    "Keys whose last record on a compacted topic was older than their row.",
+    ["topic"],
+)
+LOOP_BLOCKED: Final = Histogram(
+    "sluice_loop_blocked_seconds",
+    "How much too late the event loop came back, where that was 50 ms or more.",
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+SERVICE_RUNNING: Final = Gauge(
+    "sluice_service_running", "1 while a part of the process is at work, else 0.", ["service"]
+)
+FAILURES: Final = Counter(
+    "sluice_service_failures_total", "Parts of the process that ended by themselves.", ["service"]
 )
 JOBS: Final = Counter("sluice_job_rounds_total", "Rounds of timed jobs.", ["job"])
 
-# Tracebacks never show variables: they hold passwords and people's messages.
-_CONSOLE: Final = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+REASONS: Final = ("Conflict", "RetryBatch", "Exhausted", "ConnectionLost", "TooMuch")
+"""Why a transaction runs again."""
+
+
+def from_zero(
+    workers: Mapping[str, Collection[str]], publishers: Collection[str], jobs: Iterable[str], compacted: Iterable[str]
+) -> None:
+    """Sets every counter to 0: an alert on an absent counter does not fire the first time.
+
+    `workers` maps names to the topics that they consume; they publish as well, as `publishers` do.
+    """
+    for worker, topics in workers.items():
+        for counter in (RECORDS, DEAD, KEYLESS, MISROUTED):
+            for topic in topics:
+                counter.labels(worker, topic)
+        for reason in REASONS:
+            RETRIES.labels(worker, reason)
+        FENCED.labels(worker)
+        TRANSACTION.labels(worker)
+    for publisher in (*workers, *publishers):
+        REBUILT.labels(publisher)
+        PUBLICATION.labels(publisher)
+    for topic, spec in TOPICS.items():
+        if spec.direction == "out":
+            PUBLISHED.labels(topic)
+    for job in jobs:
+        JOBS.labels(job)
+    for topic in compacted:
+        REPAIRED.labels(topic)
+
+
+# Tracebacks never show variables, because those hold passwords and messages.
 _TRACEBACKS: Final = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 )
@@ -52,49 +103,50 @@ _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": loggi
 
 
 def configure_logging(log_format: str = "auto", level: str = "info") -> None:
-    """Logs go to standard error: for people on a terminal, as JSON lines otherwise. Libraries log there as well."""
+    """Logs go to standard error: formatted on a terminal, JSON lines otherwise. Logs of libraries go there as well."""
     console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: Any = _CONSOLE if console else structlog.processors.JSONRenderer()
+    rendering = _for_people() if console else [_TRACEBACKS, structlog.processors.JSONRenderer(_json)]
     structlog.configure(
-        processors=[*shared, *_errors(console), renderer],
+        processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(_News())
+    handler.addFilter(_LibraryLogs(level))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, _library],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_errors(console),
-                renderer,
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    # What it warns of, a retried request or a rebalance, is its everyday life; the engine says what matters of it.
-    logging.getLogger("aiokafka").setLevel(logging.ERROR if level != "debug" else logging.WARNING)
 
 
-class _News(logging.Filter):
-    """What a library complains of passes once in a while: with Kafka away, aiokafka says the same for every request."""
+class _LibraryLogs(logging.Filter):
+    """Limits each message of a library to one in a time span.
 
-    def __init__(self) -> None:
+    The clients of both servers log normal events as errors: a request that is sent again, a rebalance, a server that is
+    away. The engine logs what matters, so these appear at `debug` only. An exception that aiokafka did not expect
+    appears at any level.
+    """
+
+    def __init__(self, level: str) -> None:
         super().__init__()
+        self._routine_too = level == "debug"
         self._passed: dict[tuple[str, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        sentence = record.name, str(record.msg)
-        # No broker to begin with: aiokafka raises as well, and whoever waits for it tells it in one line.
-        if record.name.startswith("aiokafka") and sentence[1].startswith('Unable connect to "'):
+        library = record.name.partition(".")[0]
+        routine = library == "asyncpg" or (library == "aiokafka" and not record.exc_info)
+        if routine and not self._routine_too:
             return False
+        sentence = record.name, str(record.msg)
         if record.created < self._passed.get(sentence, 0.0) + _ONCE_IN_S:
             return False
         if len(self._passed) >= _MOST_SENTENCES:
@@ -103,8 +155,33 @@ class _News(logging.Filter):
         return True
 
 
-def _errors(console: bool) -> list[Any]:  # noqa: FBT001 - a value of one decision, not a mode
-    return [] if console else [_TRACEBACKS]
+def _for_people() -> list[Any]:
+    """Renders for a terminal, and escapes everything that could control it: keys, values, events, tracebacks."""
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=_traceback)
+    for column in renderer.columns:
+        if isinstance(column.formatter, structlog.dev.KeyValueColumnFormatter):
+            column.formatter.value_repr = _visibly(column.formatter.value_repr)
+    return [_visible_names, renderer]
+
+
+def _visibly(shown: Callable[[object], str]) -> Callable[[object], str]:
+    return lambda value: visible(shown(value))
+
+
+def _visible_names(_logger: Any, _method: str, event: Any) -> Any:
+    shown = {visible(name): value for name, value in event.items()}
+    # These two are not escaped.
+    return shown | {n: "  " + visible_lines(str(shown[n])) for n in ("stack", "exception") if n in shown}
+
+
+def _traceback(stream: TextIO, raised: Any) -> None:
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, raised)
+    stream.write(visible_lines(text.getvalue()))
+
+
+def _json(event: Any, **options: Any) -> str:
+    return visible_json(json.dumps(event, **options))
 
 
 def _library(_logger: Any, _method: str, event: Any) -> Any:
@@ -114,14 +191,14 @@ def _library(_logger: Any, _method: str, event: Any) -> Any:
 
 
 def serve_metrics(host: str, port: int) -> None:
-    """Serves the metrics over HTTP, in a thread of its own, as long as the process lives.
+    """Serves the metrics over HTTP, in a thread, until the process ends.
 
     Raises:
-        SettingsError: the address cannot be had.
+        SettingsError: the address is not available.
     """
     try:
         start_http_server(port, addr=host)
     except OSError as error:
         raise SettingsError(
-            f"SLUICE_METRICS_HOST and _PORT: {host}:{port} cannot be had: {error.strerror or error}"
+            f"SLUICE_METRICS_HOST and _PORT: {host}:{port} is not available: {error.strerror or error}"
         ) from error

@@ -1,24 +1,24 @@
-"""Arrays as parameters: many rows in one statement."""
+"""Passes many rows to one statement as arrays."""
 
 from collections.abc import Sequence
 from typing import Any
 
 
 def columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
-    """Rows as the column arrays that `unnest` takes; `width` empty columns where there are no rows."""
+    """The columns of the rows as arrays for `unnest`; `width` empty columns if there are no rows."""
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
 
 
 def texts_first(rows: Sequence[Sequence[Any]], texts: int, width: int) -> list[Any]:
-    """`columns`, of which the first ones are texts, each as a `literal`."""
+    """As `columns`; each of the first ones is an array of texts as a `literal`."""
     found = columns(rows, width)
     return [*map(literal, found[:texts]), *found[texts:]]
 
 
 def literal(texts: Sequence[str | None]) -> str:
-    """An array of texts as PostgreSQL writes one, for a `text` that becomes a `text[]` there.
+    """An array of texts in PostgreSQL's own notation, for a `text` parameter that is cast to `text[]`.
 
-    asyncpg asks of each element of a list whether it is a list itself, which takes ten times as long.
+    asyncpg checks of each element of a list whether it is a list itself, which takes ten times as long.
     """
     return "{" + ",".join(["NULL" if text is None else _quoted(text) for text in texts]) + "}"
 

@@ -1,4 +1,4 @@
-"""What people asked for and what became of it: once per command, whichever partitions it came on."""
+"""Commands and their results: one row for each command, whichever partitions it came on."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -10,8 +10,8 @@ import msgspec
 
 from workers.errors import RetryBatch
 from workers.rules.results import Done, Refused, Result
-from workers.runtime.batch import Connection
 from workers.store.arrays import columns
+from workers.store.connection import Connection
 from workers.store.queries import load
 
 _SQL = load("commands")
@@ -47,13 +47,13 @@ _HEAD = tuple(f.name for f in fields(CommandRow) if f.name != "result")
 
 
 async def find(tx: Connection, keys: Iterable[CommandKey]) -> dict[CommandKey, Answered]:
-    """The commands among `keys` that were applied before."""
+    """The commands among `keys` that were already applied."""
     rows = await tx.fetch(_SQL["find"], *columns(sorted(set(keys)), 2))
     return {(row["workspace_id"], row["command_id"]): _answered(row) for row in rows}
 
 
 async def add(tx: Connection, rows: Iterable[CommandRow], now: datetime) -> None:
-    """Keep the results of commands applied at `now`.
+    """Stores the results of commands that were applied at `now`.
 
     Raises:
         RetryBatch: another transaction applied one of them meanwhile.
@@ -61,12 +61,12 @@ async def add(tx: Connection, rows: Iterable[CommandRow], now: datetime) -> None
     ordered = sorted(rows, key=lambda r: (r.workspace_id, r.command_id))
     values = [(*(getattr(r, name) for name in _HEAD), *_outcome(r.result)) for r in ordered]
     if values:
-        status = await tx.execute(_SQL["add"], *columns(values, 10), now)
+        status = await tx.execute(_SQL["add"], *columns(values, 11), now)
         require_all(status, len(values))
 
 
 def require_all(status: str, expected: int) -> None:
-    """`status` is what PostgreSQL answered to an INSERT … ON CONFLICT DO NOTHING.
+    """Checks that an INSERT … ON CONFLICT DO NOTHING stored all rows; `status` is PostgreSQL's answer.
 
     Raises:
         RetryBatch: another transaction stored one of the rows first.
@@ -75,15 +75,16 @@ def require_all(status: str, expected: int) -> None:
         raise RetryBatch("a row of this batch was stored by another transaction")
 
 
-def _outcome(result: Result) -> tuple[str, str | None, str]:
+def _outcome(result: Result) -> tuple[str, str | None, str | None, str]:
     match result:
         case Done(changed):
-            return "done", None, msgspec.json.encode(changed).decode()
-        case Refused(reason):
-            return "refused", reason, "{}"
+            return "done", None, None, msgspec.json.encode(changed).decode()
+        case Refused(reason, detail):
+            return "refused", reason, detail, "{}"
 
 
 def _answered(row: Any) -> Answered:
     refused = row["outcome"] == "refused"
-    result = Refused(row["reason"]) if refused else Done(msgspec.json.decode(row["changed"]))
+    # Refusals of earlier versions have no detail.
+    result = Refused(row["reason"], row["detail"] or "") if refused else Done(msgspec.json.decode(row["changed"]))
     return Answered(row["command"], result, row["applied_at"])

@@ -1,29 +1,31 @@
-"""Contacts and their identities: found, made, and locked.
+"""Contacts and their identities: finds, inserts and locks them.
 
-Who reads a block history to judge a message holds the contact's row of `contact_locks` (`workers.store.senders`); who
-judges anything else by it holds the contact itself for KEY SHARE; who changes it holds both for UPDATE, the lock first.
-A history is read by a statement that began after the wait for the lock, or from the locked row itself: what was read
-before may be too old. Rows are sorted by the statements themselves: Python would compare ids far more slowly.
+Code that judges a message by a block history locks the contact's row of `contact_locks` (`workers.store.senders`). Code
+that judges anything else by it locks the contact itself for KEY SHARE. Code that changes a history locks both for
+UPDATE, `contact_locks` first. A history must be read by a statement that began after the wait for the lock, or from the
+locked row itself. The statements sort the rows: Python would compare ids far more slowly.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
 from workers.rules.blocks import Interval, blocked_now
-from workers.rules.contact import Contact
-from workers.rules.identities import Identity
-from workers.runtime.batch import Connection
+from workers.rules.contact import Contact, ContactKey
+from workers.rules.identities import ResolvedIdentity
 from workers.store.arrays import columns, texts_first
+from workers.store.connection import Connection
 from workers.store.queries import load
 
 _SQL = load("contacts")
 
-ContactKey = tuple[str, UUID]
+Said = tuple[str, UUID, str]
+"""A value that messages have for their sender: workspace, contact, and `name`, `language` or `avatar_url`."""
 
 
 class IdentityKey(NamedTuple):
@@ -36,14 +38,14 @@ class IdentityKey(NamedTuple):
 
 
 class Owned(Struct, frozen=True, gc=False):
-    """A stored identity and the contact it belongs to."""
+    """A stored identity and its contact."""
 
     identity_id: int
     contact_id: UUID
     connected_at: datetime | None
 
 
-def key_of(workspace_id: str, identity: Identity) -> IdentityKey:
+def key_of(workspace_id: str, identity: ResolvedIdentity) -> IdentityKey:
     return IdentityKey(workspace_id, identity.channel, identity.scope, identity.lookup)
 
 
@@ -61,31 +63,11 @@ async def find(tx: Connection, keys: Collection[IdentityKey]) -> dict[IdentityKe
     }
 
 
-async def find_or_add(
-    tx: Connection, wanted: Mapping[IdentityKey, tuple[Identity, str | None]]
-) -> tuple[dict[IdentityKey, Owned], set[ContactKey]]:
-    """The identities of `wanted` (key -> identity, channel_id of the interaction), and the contacts made for new ones.
-
-    A contact made here has its phone, e-mail and country from the address. Two transactions that meet one new address
-    at once agree on one contact: the second waits and takes the first one's.
+async def read(tx: Connection, keys: Iterable[ContactKey]) -> dict[ContactKey, Contact]:
+    """Contacts without locking them: to foresee a result, or of contacts that are locked and may have changed since.
+    Unknown ones are left out.
     """
-    owned = await find(tx, wanted.keys())
-    missing = sorted(wanted.keys() - owned.keys())
-    if not missing:
-        return owned, set()
-    rows = [(*key, wanted[key][0].address, wanted[key][1], uuid4(), None) for key in missing]
-    won = await add_identities(tx, rows)
-    made = {key: Owned(won[row[6]], row[6], None) for key, row in zip(missing, rows, strict=True) if row[6] in won}
-    fresh = [(key.workspace_id, owner.contact_id, *_reach(wanted[key][0])) for key, owner in made.items()]
-    await tx.execute(_SQL["add_contacts"], *columns(fresh, 5))
-    owned |= made
-    if lost := [key for key in missing if key not in made]:
-        owned |= await find(tx, lost)
-    return owned, {(key.workspace_id, owner.contact_id) for key, owner in made.items()}
-
-
-def _reach(identity: Identity) -> tuple[str | None, str | None, str | None]:
-    return identity.phone, identity.email, identity.country
+    return _contacts(await tx.fetch(_SQL["read_contacts"], *columns(list(set(keys)), 2)))
 
 
 async def lock_shared(tx: Connection, keys: Iterable[ContactKey]) -> dict[ContactKey, Contact]:
@@ -94,38 +76,48 @@ async def lock_shared(tx: Connection, keys: Iterable[ContactKey]) -> dict[Contac
 
 
 async def lock_for_update(tx: Connection, keys: Iterable[ContactKey]) -> dict[ContactKey, Contact]:
-    """Contacts nobody else may judge a message for until the transaction ends. Unknown ones are left out."""
+    """Contacts, locked so that no other transaction can judge a message for them. Unknown ones are left out."""
     rows = columns(list(set(keys)), 2)
     await tx.execute(_SQL["lock_buckets"], rows[1])
     return _contacts(await tx.fetch(_SQL["lock_for_update"], *rows))
 
 
 async def lock_for_change(tx: Connection, keys: Collection[ContactKey]) -> None:
-    """Contacts nobody else may change until the transaction ends; messages may still be judged by their histories."""
+    """Contacts, locked so that no other transaction can change them; messages may still be judged by their histories.
+    Unknown ones are left out.
+    """
     if keys:
         await tx.execute(_SQL["lock_for_change"], *columns(list(keys), 2))
 
 
-async def mark_dirty(tx: Connection, keys: Iterable[ContactKey]) -> None:
-    """What contacts.changes says of these contacts may be older than their rows."""
+async def mark_unpublished(tx: Connection, keys: Iterable[ContactKey]) -> None:
+    """Marks contacts whose record on contacts.changes may be older than their row."""
     if unique := list(set(keys)):
-        await tx.execute(_SQL["mark_dirty"], *columns(unique, 2))
+        await tx.execute(_SQL["mark_unpublished"], *columns(unique, 2))
 
 
-async def save_blocks(tx: Connection, histories: Mapping[ContactKey, Sequence[Interval]]) -> None:
-    """Replace the block histories of contacts locked for update."""
+async def save_blocks(
+    tx: Connection,
+    histories: Mapping[ContactKey, Sequence[Interval]],
+    known_since: Mapping[ContactKey, datetime | None] = MappingProxyType({}),
+) -> None:
+    """Replaces the intervals of contacts that are locked for update; `known_since` is for those whose row has not all
+    of them.
+    """
     rows: list[tuple[Any, ...]] = []
     for (workspace_id, contact_id), intervals in sorted(histories.items()):
         current = blocked_now(intervals)
         ranges = msgspec.json.encode([(i.start, i.end) for i in intervals]).decode()
         start, by = (current.start, current.blocked_by) if current else (None, None)
-        rows.append((workspace_id, contact_id, start, by, ranges))
+        rows.append((workspace_id, contact_id, start, by, ranges, known_since.get((workspace_id, contact_id))))
     if rows:
-        await tx.execute(_SQL["save_blocks"], *columns(rows, 5))
+        await tx.execute(_SQL["save_blocks"], *columns(rows, 6))
 
 
 async def open_conversations(tx: Connection, opened: Mapping[ContactKey, datetime | None]) -> None:
-    """Conversations that a message opened, with its event time; None: what had opened it lies in a block."""
+    """Sets the event time of the message that opened a conversation; None: the message that had opened it is now
+    dropped.
+    """
     if opened:
         await tx.execute(_SQL["open_conversations"], *columns([(*k, at) for k, at in opened.items()], 3))
 
@@ -137,21 +129,43 @@ async def connect(tx: Connection, connected: Mapping[tuple[str, int], tuple[date
 
 
 async def opt(tx: Connection, opted: Mapping[tuple[str, int], tuple[datetime, UUID, bool]]) -> None:
-    """Opt-outs and opt-ins: (workspace_id, identity_id) -> event time, message id, opted out. The later one wins."""
+    """Opt-outs and opt-ins: (workspace_id, identity_id) -> event time, message id, opted out. The last write wins."""
     if opted:
         rows = [(*key, out, at, by) for key, (at, by, out) in opted.items()]
         await tx.execute(_SQL["opt"], *columns(rows, 5))
 
 
-async def rename(tx: Connection, names: Mapping[ContactKey, tuple[str | None, str | None, str | None]]) -> None:
-    """Display name, language and avatar as channels tell them; None leaves what is there."""
-    if names:
-        await tx.execute(_SQL["rename"], *columns([(*k, *v) for k, v in names.items()], 5))
+async def respell(tx: Connection, spelled: Mapping[tuple[str, int], tuple[datetime, UUID, str]]) -> set[ContactKey]:
+    """Spellings of identities: (workspace_id, identity_id) -> event time, message id, address. Returns the contacts
+    whose spelling changed.
+
+    Stored later messages decide the present spelling. Of two at the same time the later transaction decides.
+    """
+    if not spelled:
+        return set()
+    await tx.execute(_SQL["lock_identities"], *columns(list(spelled), 2))
+    rows = [(*key, *value) for key, value in spelled.items()]
+    return {
+        (workspace_id, contact_id) for workspace_id, contact_id in await tx.fetch(_SQL["respell"], *columns(rows, 5))
+    }
 
 
-async def dirty(tx: Connection, limit: int) -> list[Mapping[str, Any]]:
-    """Contacts that changed since contacts.changes was last written, as they are now; `revision` None: gone."""
-    return list(await tx.fetch(_SQL["dirty"], limit))
+async def raise_revisions(tx: Connection, keys: Collection[ContactKey]) -> None:
+    """Raises the revision of contacts that changed outside of their row."""
+    if keys:
+        await tx.execute(_SQL["raise_revisions"], *columns(list(keys), 2))
+
+
+async def rename(tx: Connection, said: Mapping[Said, str | None]) -> set[ContactKey]:
+    """Saves name, language or picture of locked contacts; None clears the value. Returns the contacts concerned."""
+    if said:
+        await tx.execute(_SQL["rename"], *columns([(*what, value) for what, value in said.items()], 4))
+    return {(workspace_id, contact_id) for workspace_id, contact_id, _ in said}
+
+
+async def unpublished(tx: Connection, limit: int) -> list[Mapping[str, Any]]:
+    """The present rows of contacts with unpublished changes. `revision` None: deleted."""
+    return list(await tx.fetch(_SQL["unpublished"], limit))
 
 
 async def revisions(tx: Connection, keys: Collection[ContactKey]) -> dict[ContactKey, int]:
@@ -162,19 +176,19 @@ async def revisions(tx: Connection, keys: Collection[ContactKey]) -> dict[Contac
 
 
 async def mark_for_repair(tx: Connection, keys: Collection[ContactKey]) -> None:
-    """What contacts.changes says of these keys is not so, also where there is no such contact."""
+    """Marks keys whose record on contacts.changes is wrong, also if there is no such contact."""
     await tx.execute(_SQL["mark_for_repair"], *columns(list(keys), 2))
 
 
-async def clear_dirty(tx: Connection, marks: Sequence[tuple[str, UUID, int]]) -> None:
-    """Forget these marks, unless the contact changed again meanwhile."""
-    await tx.execute(_SQL["clear_dirty"], *columns(marks, 3))
+async def clear_unpublished(tx: Connection, marks: Sequence[tuple[str, UUID, int]]) -> None:
+    """Deletes these marks, unless the contact changed again meanwhile."""
+    await tx.execute(_SQL["clear_unpublished"], *columns(marks, 3))
 
 
 async def add_identities(tx: Connection, rows: Sequence[Sequence[Any]]) -> dict[UUID, int]:
-    """Store identities, each a key, then address, channel_id, contact_id and since when it is connected.
+    """Stores identities: each a key, then address, channel_id, contact_id and the time of the connection.
 
-    Their ids by contact, of those that nobody had. Whoever is storing the same one is waited for.
+    Returns the ids by contact of those that were new. Waits for a transaction that stores the same one.
     """
     return dict(await tx.fetch(_SQL["add_identities"], *texts_first(rows, 6, 8)))
 
@@ -191,12 +205,13 @@ def contact_of(
     profile_id: str | None,
     profile_at: datetime | None,
     blocks: Sequence[Any] | None,
+    blocks_since: datetime | None,
     blocked_by: str | None,
     *others: Any,
 ) -> Contact:
-    """A contact from a row of the statements that lock: unpacking is the fastest way to read one."""
+    """A contact from a row of the locking statements. Unpacking is the fastest way to read one."""
     intervals = _intervals(blocks, blocked_by) if blocks else ()
-    return Contact(workspace_id, contact_id, conversation_id, profile_id, profile_at, intervals, *others)
+    return Contact(workspace_id, contact_id, conversation_id, profile_id, profile_at, intervals, blocks_since, *others)
 
 
 def _intervals(blocks: Sequence[Any], blocked_by: str | None) -> tuple[Interval, ...]:

@@ -1,4 +1,4 @@
-"""Records that could not be understood, kept as they came until they are erased."""
+"""Dead letters: poison records as they came, until they are erased."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from typing import Any, Final
 import msgspec
 
 from schemas.limits import MAX_DEAD_LETTER_BYTES
-from workers.runtime.batch import Connection, Source
-from workers.runtime.ports import DeadLetter
+from workers.records import DeadLetter, Partition
+from workers.store.connection import Connection
 from workers.store.queries import load
 
 _QUERIES: Final = load("dead_letters")
@@ -19,12 +19,12 @@ _DECODER: Final = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]])
 NEW: Final = "new"
 STATUSES: Final = (NEW, "replayed", "dismissed")
 REPLAY_HEADER: Final = "sluice_dead_letter_id"
-"""On a replayed record: the row it came from, so that failing again counts there."""
+"""Header of a replayed record: the id of its row, so that another failure counts there."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which letters: None leaves a condition out. `reason` is a part of the error; `limit` takes the oldest."""
+class LetterFilter:
+    """Which dead letters: None leaves a condition out. `reason` is a part of the error; `limit` takes the oldest."""
 
     status: str | None = NEW
     reason: str | None = None
@@ -35,10 +35,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class StoredLetter:
-    """A row with its content; `value` is None where it was null, too large to keep, or erased."""
+    """A row with its content. `value` is None if it was null, too large to keep, or is erased."""
 
     id: int
-    source: Source
+    source: Partition
     offset: int
     error: str
     first_seen: datetime
@@ -51,18 +51,26 @@ class StoredLetter:
 
 
 async def record(connection: Connection, letters: Sequence[DeadLetter]) -> None:
-    """Stores records that were just found bad; a replayed one counts on the row it came from."""
-    fresh = [letter for letter in letters if _replayed_from(letter) is None]
-    again = {replayed: letter for letter in letters if (replayed := _replayed_from(letter)) is not None}
-    if again:
-        rows = await connection.fetch(
-            _QUERIES["failed_again"], sorted(again), [again[identity].error for identity in sorted(again)]
-        )
-        # The header may name a row that never was: then the record is a letter of its own.
-        known = {row["id"] for row in rows}
-        fresh += [again[identity] for identity in sorted(again.keys() - known)]
+    """Stores new dead letters. A replayed record that failed again counts on its old row."""
+    replayed = await _failed_again(connection, letters)
+    fresh = [letter for number, letter in enumerate(letters) if number not in replayed]
     if fresh:
         await connection.execute(_QUERIES["record"], *_columns(fresh))
+
+
+async def _failed_again(connection: Connection, letters: Sequence[DeadLetter]) -> set[int]:
+    """Counts replayed records on their rows. Returns which of `letters` they are.
+
+    Any producer may write the header. It counts only on the record of that row, by topic, partition, key and value. Any
+    other record makes a dead letter of its own.
+    """
+    claims = [(n, identity, letter) for n, letter in enumerate(letters) if (identity := _claimed(letter)) is not None]
+    if not claims:
+        return set()
+    topics, partitions, _, errors, keys, values, _ = _columns([letter for _, _, letter in claims])
+    identities = [identity for _, identity, _ in claims]
+    counted = await connection.fetch(_QUERIES["failed_again"], identities, topics, partitions, keys, values, errors)
+    return {claims[row["number"] - 1][0] for row in counted}
 
 
 def _columns(letters: Sequence[DeadLetter]) -> tuple[list[object], ...]:
@@ -81,23 +89,26 @@ def _kept(value: bytes | None) -> bytes | None:
     return value if value is not None and len(value) <= MAX_DEAD_LETTER_BYTES else None
 
 
-def _replayed_from(letter: DeadLetter) -> int | None:
-    for name, value in letter.raw.headers:
-        # Anybody may write a header: what is no row's id is an ordinary header.
+def _claimed(letter: DeadLetter) -> int | None:
+    """The row that the record's header names. Of several headers the last one counts, because replay adds its own at
+    the end.
+    """
+    for name, value in reversed(letter.raw.headers):
+        # A value that is no row's id is an ordinary header.
         if name == REPLAY_HEADER and value and value.isdigit() and len(value) <= 18:
             return int(value)
     return None
 
 
-async def listed(connection: Connection, wanted: Wanted) -> list[Mapping[str, Any]]:
-    """The letters' rows without key, value and headers, oldest first; `content` tells whether that is still kept."""
+async def listed(connection: Connection, wanted: LetterFilter) -> list[Mapping[str, Any]]:
+    """Dead letters without key, value and headers, oldest first; `content` says whether those are still kept."""
     conditions = (wanted.status, wanted.reason, wanted.topic, wanted.since)
     return list(await connection.fetch(_QUERIES["list"], *conditions, wanted.limit))
 
 
 async def locked(connection: Connection, identity: int) -> StoredLetter | None:
-    """As `read`, and nobody changes the row until the transaction ends: a worker that finds the replayed record bad
-    again has to wait for our `mark_replayed`.
+    """As `read`, but locks the row until the transaction ends: a worker that finds the replayed record bad again waits
+    for `mark_replayed`.
     """
     await connection.execute(_QUERIES["lock"], identity)
     return await read(connection, identity)
@@ -110,7 +121,7 @@ async def read(connection: Connection, identity: int) -> StoredLetter | None:
         return None
     return StoredLetter(
         id=row["id"],
-        source=Source(row["source_topic"], row["source_partition"]),
+        source=Partition(row["source_topic"], row["source_partition"]),
         offset=row["source_offset"],
         error=row["error"],
         first_seen=row["first_seen"],
@@ -124,21 +135,27 @@ async def read(connection: Connection, identity: int) -> StoredLetter | None:
 
 
 async def mark_replayed(connection: Connection, identity: int) -> None:
-    """The record was produced again."""
+    """Marks that the record was produced again."""
     await connection.execute(_QUERIES["mark"], identity, "replayed")
 
 
 async def mark_dismissed(connection: Connection, identity: int) -> None:
-    """A person decided that the record may be left alone."""
+    """Marks that an operator dismissed the record."""
     await connection.execute(_QUERIES["mark"], identity, "dismissed")
 
 
-async def detach(connection: Connection, sources: Sequence[Source]) -> None:
-    """Makes way for partitions whose offsets begin again: letters of before keep everything but their offset (-id)."""
+async def detach(connection: Connection, sources: Sequence[Partition]) -> None:
+    """For partitions whose offsets start again: earlier dead letters keep everything except their offset (-id)."""
     await connection.execute(_QUERIES["detach"], [s.topic for s in sources], [s.partition for s in sources])
 
 
 async def erase(connection: Connection, older_than_days: int, limit: int = 1000) -> int:
-    """Erases the content of old rows, `limit` at a time; returns how many. The rows stay as a record."""
+    """Erases the content of old rows, at most `limit`. Returns how many. The rows stay."""
     status: str = await connection.execute(_QUERIES["erase"], older_than_days, limit)
+    return int(status.removeprefix("UPDATE "))
+
+
+async def forget(connection: Connection, erased_for_days: int, limit: int = 1000) -> int:
+    """Deletes the digests of rows that were erased before that time, at most `limit`. Returns how many."""
+    status: str = await connection.execute(_QUERIES["forget"], erased_for_days, limit)
     return int(status.removeprefix("UPDATE "))

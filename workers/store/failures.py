@@ -1,17 +1,20 @@
-"""What went wrong in PostgreSQL, named by what the engine does about it. Driver errors are wrapped here, once."""
+"""Failures of PostgreSQL, named by what the engine does about them. Wraps all errors of the driver."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
 from asyncpg import exceptions as pg
 
-from workers.errors import SetupError
-from workers.runtime.batch import Connection, Source
+from workers.errors import ApplyFailed, SetupError
+from workers.records import Partition
+from workers.store.connection import Connection, is_gone
 
 
 class StoreFailure(Exception):  # noqa: N818 - each subclass says what to do
-    """Nothing was committed."""
+    """A failure of PostgreSQL. Nothing was committed."""
 
 
 class BadData(StoreFailure):
@@ -19,21 +22,29 @@ class BadData(StoreFailure):
 
 
 class Conflict(StoreFailure):
-    """Another transaction was in the way (40P01, 40001, 55P03): run the batch again."""
+    """Another transaction is in conflict (40P01, 40001, 55P03): run the batch again."""
 
 
 class ConnectionLost(StoreFailure):
-    """The connection is gone, perhaps during COMMIT: connect again and ask what holds."""
+    """The connection is lost, perhaps during COMMIT: connect again and read what was committed."""
+
+
+class Interrupted(ConnectionLost):
+    """The connection was lost before COMMIT was sent: connect again. Nothing was committed."""
 
 
 class Exhausted(ConnectionLost):
-    """The server lacks space, memory or connections (class 53): somebody must make room; until then, try again."""
+    """The server lacks space, memory or connections (class 53): retry until an operator has added some."""
+
+
+class TooMuch(StoreFailure):
+    """The transaction exceeded its time or a limit of the server: apply fewer records."""
 
 
 class Fenced(StoreFailure):
-    """Some partitions are not ours any more, or had already been committed by an attempt whose end was not seen."""
+    """Some partitions are no longer ours, or an earlier attempt without an answer has committed them already."""
 
-    def __init__(self, lost: Sequence[Source], committed: Sequence[Source]) -> None:
+    def __init__(self, lost: Sequence[Partition], committed: Sequence[Partition]) -> None:
         super().__init__(f"lost {lost}, committed {committed}")
         self.lost = frozenset(lost)
         self.committed = frozenset(committed)
@@ -51,15 +62,34 @@ _GONE: Final = (
     OSError,
     TimeoutError,
 )
+_TOO_MUCH: Final = (
+    pg.QueryCanceledError,
+    pg.TransactionTimeoutError,
+    pg.OutOfMemoryError,
+    pg.ConfigurationLimitExceededError,
+    pg.ProgramLimitExceededError,
+)
+_REFUSED: Final = (pg.InvalidAuthorizationSpecificationError, pg.InvalidCatalogNameError)
+
+
+def login_refusal(error: BaseException) -> str | None:
+    """Why waiting would not help: the server refuses the login, its certificate is not valid, or it has no TLS."""
+    if isinstance(error, _REFUSED):
+        return str(error)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):
+        return "it does not speak TLS, which `sslmode` asks for"
+    return None
 
 
 @asynccontextmanager
 async def translated(connection: Connection | None = None) -> AsyncIterator[None]:
-    """Wraps what the driver raises. Errors with no known remedy pass unchanged: they are bugs.
+    """Wraps what the driver raises. Errors without a known remedy pass unchanged: they are bugs.
 
     Raises:
         BadData, Conflict, ConnectionLost, Exhausted: as above.
-        SetupError: the database's user lacks a right.
+        SetupError: the database's user lacks a right or cannot log in.
     """
     try:
         yield
@@ -69,22 +99,66 @@ async def translated(connection: Connection | None = None) -> AsyncIterator[None
         raise Conflict(str(error)) from error
     except pg.InsufficientResourcesError as error:
         raise Exhausted(str(error)) from error
-    except _GONE as error:
+    except (*_REFUSED, *_GONE) as error:
+        if (reason := login_refusal(error)) is not None:
+            raise SetupError(f"PostgreSQL refuses the connection of SLUICE_DATABASE_URL: {reason}") from error
         raise ConnectionLost(str(error) or type(error).__name__) from error
     except pg.InsufficientPrivilegeError as error:
         raise SetupError(f"the database's user lacks a right: {error}") from error
     except pg.InterfaceError as error:
-        if connection is None or _is_gone(connection):
+        if connection is None or is_gone(connection):
             raise ConnectionLost(str(error)) from error
         raise
 
 
-def _is_gone(connection: Connection) -> bool:
-    try:
-        return bool(connection.is_closed())
-    except pg.InterfaceError:
-        # A pooled connection that ended under us has gone back to the pool, and does not answer at all.
-        return True
+class TransactionWork:
+    """The work of a transaction between the fence and COMMIT. If it fails, nothing was committed. `gone` tells whether
+    the connection has ended.
+    """
+
+    def __init__(self, gone: Callable[[], bool]) -> None:
+        self._gone = gone
+        self._under_way = False
+
+    @asynccontextmanager
+    async def interruptible(self) -> AsyncIterator[None]:
+        """Wraps the whole transaction.
+
+        Raises:
+            Interrupted: in place of ConnectionLost, if the connection was lost during the work.
+        """
+        try:
+            yield
+        except Exhausted:
+            raise
+        except ConnectionLost as lost:
+            if self._under_way:
+                raise Interrupted(str(lost)) from lost
+            raise
+
+    @asynccontextmanager
+    async def at_most(self, seconds: float) -> AsyncIterator[None]:
+        """Wraps the work. Other errors pass unchanged.
+
+        Raises:
+            TooMuch: it took longer, or exceeded a limit of the server.
+            ConnectionLost: the connection ended before the time was over.
+        """
+        self._under_way = True
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError as late:
+            if self._gone():
+                raise ConnectionLost("the connection has ended") from late
+            raise TooMuch(f"it took longer than {seconds:g} s") from late
+        except (StoreFailure, ApplyFailed, *_TOO_MUCH) as error:
+            # A worker's error was wrapped on its way here, or named as a bug.
+            cause = error.__cause__ or error
+            if isinstance(cause, _TOO_MUCH):
+                raise TooMuch(f"{type(cause).__name__} (SQLSTATE {cause.sqlstate})") from cause
+            raise
+        self._under_way = False
 
 
 @asynccontextmanager
@@ -95,7 +169,7 @@ async def savepoint(connection: Connection) -> AsyncIterator[None]:
 
 
 def _without_content(error: Exception) -> str:
-    # The server's own message quotes the value it refuses; this text travels in headers and logs.
+    # The server's own message quotes the refused value; this text goes into headers and logs.
     where = getattr(error, "constraint_name", None) or getattr(error, "column_name", None)
     reason = f"the database refuses it: {type(error).__name__} (SQLSTATE {getattr(error, 'sqlstate', None)})"
     return f"{reason}, {where}" if where else reason

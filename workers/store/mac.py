@@ -1,28 +1,27 @@
-"""Monthly active contacts: one row per (workspace, cycle, contact) with its proof, and the count kept in shards.
+"""Monthly active contacts: one row per (workspace, cycle, contact) with its proof, and the count in shards.
 
-A shard belongs to one input partition, so no two workers write the same row; a count is the sum of its few shards.
+A shard belongs to one input partition, so no two workers write the same row. A count is the sum of its few shards.
 """
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-import msgspec
 from msgspec import Struct
 
-from workers.rules.cycles import Cycle, CycleSettings
-from workers.runtime.batch import Connection
+from workers.rules.cycles import Cycle
+from workers.rules.mac import Evidence, proof_now
 from workers.store.arrays import columns
-from workers.store.long_work import WITHIN_ONE_POLL_S
+from workers.store.connection import Connection
 from workers.store.queries import load
 
 _SQL = load("mac")
 
 
 class Proof(Struct, frozen=True, gc=False):
-    """A counted message. `shard` names the input partition that learned of it."""
+    """A counted message. `shard` names the input partition that it came from."""
 
     workspace_id: str
     cycle: Cycle
@@ -33,15 +32,25 @@ class Proof(Struct, frozen=True, gc=False):
 
 
 class Active(NamedTuple):
-    """What one count is about: was this contact active in this cycle?"""
+    """The key of one count: was this contact active in this cycle?"""
 
     workspace_id: str
     cycle: Cycle
     contact_id: UUID
 
 
+class Change(NamedTuple):
+    """A change of the counted messages of a contact in a cycle: the earliest one that began to count, and the ids of
+    those that ceased to. `shard` is where the change is counted.
+    """
+
+    shard: str
+    began: Evidence | None
+    ceased: set[UUID]
+
+
 class CycleMark(NamedTuple):
-    """A shard of a count that changed, and at which revision."""
+    """A shard of a count that changed, and its revision at that time."""
 
     workspace_id: str
     cycle_start: datetime
@@ -49,13 +58,19 @@ class CycleMark(NamedTuple):
     revision: int
 
 
+LOOK: Final = 200
+"""Number of messages to search for the next one that counts."""
+
+RECOUNTED: Final = "recount"
+"""The shard for recounted messages, which came from no input partition."""
+
 _Key = tuple[str, datetime, UUID]
 
 
 async def add(tx: Connection, proofs: Iterable[Proof], cycles: Iterable[tuple[str, Cycle]] = ()) -> None:
-    """Count messages. Of several for one contact and cycle the earliest is kept, of equal times the smaller id.
+    """Counts messages. Of several for one contact and cycle it keeps the earliest; of equal times the smaller id.
 
-    `cycles` have a row from now on, also with nobody active.
+    Also inserts rows for `cycles`, even without activity.
     """
     added = await _save_better(tx, proofs)
     await _count(tx, [(p.workspace_id, p.cycle, p.shard, 1) for p in added], cycles)
@@ -74,89 +89,116 @@ async def _save_better(tx: Connection, proofs: Iterable[Proof]) -> list[Proof]:
     return [earliest[tuple(key)] for key in await tx.fetch(_SQL["save_better_proofs"], *columns(rows, 5))]
 
 
-async def prove_again(tx: Connection, changed: Mapping[Active, str]) -> None:
-    """After messages began or ceased to count: find each proof again, or that there is none. Values are shards.
+async def prove_again(tx: Connection, changed: Mapping[Active, Change]) -> set[Active]:
+    """Finds each proof again, or that there is none, after messages began or ceased to count. Returns those whose next
+    counted message is not among the first ones: their proofs stay as they are, and a step has to find them.
 
-    The contacts must be locked for update: who judges a message meanwhile may rely on a proof that goes.
+    The contacts must be locked for update: a transaction that judges a message could rely on a proof that is deleted.
     """
     keys = list(changed)
     if not keys:
-        return
-    await tx.execute(_SQL["forget_counted"], *columns([(k.workspace_id, k.contact_id) for k in keys], 2))
-    wanted = [(k.workspace_id, k.cycle.start, k.cycle.end, k.contact_id) for k in keys]
-    found = {keys[row["position"] - 1]: row for row in await tx.fetch(_SQL["earliest_counted"], *columns(wanted, 4))}
-    triples = [(k.workspace_id, k.cycle.start, k.contact_id) for k in keys]
-    before = {
-        (row["workspace_id"], row["cycle_start"], row["contact_id"])
-        for row in await tx.fetch(_SQL["proofs"], *columns(triples, 3))
-    }
-    gone = [t for k, t in zip(keys, triples, strict=True) if t in before and k not in found]
-    kept = [
-        (*t, found[k]["event_time"], found[k]["message_id"]) for k, t in zip(keys, triples, strict=True) if k in found
-    ]
+        return set()
+    await forget_counted(tx, [(k.workspace_id, k.contact_id) for k in keys])
+    before = await proofs(tx, [(k.workspace_id, k.cycle.start, k.contact_id) for k in keys])
+    now: dict[Active, Evidence | None] = {}
+    gone: dict[Active, Evidence] = {}
+    for key, change in changed.items():
+        stored = before.get((key.workspace_id, key.cycle.start, key.contact_id))
+        seen = stored is not None and stored.message_id in change.ceased
+        # No counted message is earlier than the stored proof. Without a stored proof no message counts.
+        proof = proof_now(stored, change.began, seen=seen)
+        if seen and stored is not None and (proof is None or proof > stored):
+            gone[key] = stored
+        elif proof != stored:
+            now[key] = proof
+    following, undecided = await _following(tx, gone)
+    now |= following
+    saved = {(k.workspace_id, k.cycle, k.contact_id): (proof, changed[k].shard) for k, proof in now.items()}
+    await _replace(tx, saved, before)
+    return undecided
+
+
+async def _following(
+    tx: Connection, gone: Mapping[Active, Evidence]
+) -> tuple[dict[Active, Evidence | None], set[Active]]:
+    """The next counted message after each lost proof, and the keys for which it is not among the first messages."""
+    keys, found, undecided = list(gone), dict[Active, Evidence | None](), set[Active]()
+    wanted = [(k.workspace_id, k.contact_id, *gone[k], k.cycle.end) for k in keys]
+    for row in await tx.fetch(_SQL["earliest_counted"], *columns(wanted, 5), LOOK) if wanted else ():
+        key = keys[row["position"] - 1]
+        if row["more"]:
+            undecided.add(key)
+        else:
+            found[key] = Evidence(row["event_time"], row["message_id"]) if row["event_time"] is not None else None
+    return found, undecided
+
+
+async def proofs(
+    tx: Connection, active: Collection[tuple[str, datetime, UUID]]
+) -> dict[tuple[str, datetime, UUID], Evidence]:
+    """The stored proofs, by workspace, cycle start and contact."""
+    rows = await tx.fetch(_SQL["proofs"], *columns(list(active), 3))
+    return {(w, start, contact_id): Evidence(*proof) for w, start, contact_id, *proof in rows}
+
+
+async def replace_proofs(
+    tx: Connection,
+    now: Mapping[tuple[str, Cycle, UUID], Evidence | None],
+    before: Collection[_Key],
+) -> None:
+    """Replaces proofs; None: there is none any more. `before`: the stored ones.
+
+    The contacts must be locked for update, or the workspace, as in `prove_again`.
+    """
+    await _replace(tx, {key: (proof, RECOUNTED) for key, proof in now.items()}, before)
+
+
+async def _replace(
+    tx: Connection, now: Mapping[tuple[str, Cycle, UUID], tuple[Evidence | None, str]], before: Collection[_Key]
+) -> None:
+    keys = {(w, cycle.start, contact_id): (cycle, *proof) for (w, cycle, contact_id), proof in now.items()}
+    gone = [k for k, (_, proof, _) in keys.items() if proof is None and k in before]
     await tx.execute(_SQL["remove_proofs"], *columns(gone, 3))
-    await tx.execute(_SQL["replace_proofs"], *columns(kept, 5))
-    differences = [
-        (k.workspace_id, k.cycle, changed[k], 1 if k in found else -1)
-        for k, t in zip(keys, triples, strict=True)
-        if (k in found) != (t in before)
-    ]
-    await _count(tx, differences)
+    await tx.execute(_SQL["replace_proofs"], *columns([(*k, *p) for k, (_, p, _) in keys.items() if p is not None], 5))
+    await _count(
+        tx,
+        [
+            (key[0], cycle, shard, 1 if proof is not None else -1)
+            for key, (cycle, proof, shard) in keys.items()
+            if (proof is not None) != (key in before)
+        ],
+    )
+
+
+async def forget_counted(tx: Connection, contacts: Collection[tuple[str, UUID]]) -> None:
+    """Clears the note that these contacts are counted, so that the next message looks for their proofs again."""
+    await tx.execute(_SQL["forget_counted"], *columns(list(contacts), 2))
 
 
 async def add_cycles(tx: Connection, cycles: Iterable[tuple[str, Cycle]]) -> None:
-    """Cycles that have a row from now on, also with nobody active."""
+    """Inserts rows for cycles, also without activity."""
     await _count(tx, (), cycles)
 
 
 async def without_current_cycle(tx: Connection, now: datetime, limit: int) -> list[tuple[str, datetime]]:
-    """Workspaces (with their first message's event time) whose newest cycle is over."""
+    """Workspaces whose newest cycle is over, with its end."""
     return [tuple(row) for row in await tx.fetch(_SQL["without_current_cycle"], now, limit)]
 
 
-async def recount(tx: Connection, workspace_id: str, cycles: Sequence[tuple[Cycle, CycleSettings]]) -> None:
-    """Count a whole workspace again from its messages, under other cycles or settings.
-
-    The workspace's row must be locked for update. The cost grows with the workspace's messages.
-    """
-    starts, ends = [c.start for c, _ in cycles], [c.end for c, _ in cycles]
-    settings = [s for _, s in cycles]
-    await tx.execute(
-        _SQL["recount_messages"],
-        workspace_id,
-        starts,
-        ends,
-        [s.mac_block_effect for s in settings],
-        [s.count_reactions for s in settings],
-        [s.count_broadcasts for s in settings],
-        [msgspec.json.encode(sorted(s.uncounted_channels)).decode() for s in settings],
-        timeout=WITHIN_ONE_POLL_S,
-    )
-    await tx.execute(_SQL["forget_all_counted"], workspace_id, timeout=WITHIN_ONE_POLL_S)
-    forgotten = await tx.fetch(_SQL["forget_counts"], workspace_id, timeout=WITHIN_ONE_POLL_S)
-    revisions = {r["cycle_start"]: int(r["revision"]) for r in forgotten}
-    await tx.execute(_SQL["recount_contacts"], workspace_id, starts, ends, timeout=WITHIN_ONE_POLL_S)
-    following = [revisions.get(start, 0) + 1 for start in starts]
-    await tx.execute(_SQL["recount_cycles"], workspace_id, starts, ends, following)
-    await tx.execute(_SQL["recount_shards"], workspace_id)
-    await tx.execute(_SQL["mark_cycles_dirty"], workspace_id, sorted({*starts, *revisions}))
+async def has_cycles_since(tx: Connection, workspace_id: str, since: datetime) -> bool:
+    """Whether a contact was active, or a cycle began, since then."""
+    return bool(await tx.fetchval(_SQL["has_cycles_since"], workspace_id, since))
 
 
-async def span_of_messages(tx: Connection, workspace_id: str) -> tuple[datetime, datetime] | None:
-    """Event times of a workspace's first and last message."""
-    row = await tx.fetchrow(_SQL["span_of_messages"], workspace_id, timeout=WITHIN_ONE_POLL_S)
-    return (row["first"], row["last"]) if row and row["first"] else None
-
-
-async def dirty(tx: Connection, limit: int) -> list[CycleMark]:
-    """What changed since billing.mac was last written."""
-    return [CycleMark(*row) for row in await tx.fetch(_SQL["dirty_cycles"], limit)]
+async def unpublished(tx: Connection, limit: int) -> list[CycleMark]:
+    """Counts with unpublished changes."""
+    return [CycleMark(*row) for row in await tx.fetch(_SQL["unpublished"], limit)]
 
 
 async def counts(
     tx: Connection, cycles: Iterable[tuple[str, datetime]]
 ) -> dict[tuple[str, datetime], Mapping[str, Any]]:
-    """The rows of the view `mac_counts`; a cycle that is no more is left out."""
+    """The rows of the view `mac_counts`. Deleted cycles are left out."""
     rows = await tx.fetch(_SQL["counts"], *columns(list(set(cycles)), 2))
     return {(row["workspace_id"], row["cycle_start"]): row for row in rows}
 
@@ -167,13 +209,13 @@ async def revisions(tx: Connection, cycles: Collection[tuple[str, datetime]]) ->
 
 
 async def mark_for_repair(tx: Connection, cycles: Collection[tuple[str, datetime]]) -> None:
-    """What billing.mac says of these cycles is not so, also where there is no such cycle."""
+    """Marks cycles whose record on billing.mac is wrong, also if there is no such cycle."""
     await tx.execute(_SQL["mark_for_repair"], *columns(list(cycles), 2))
 
 
-async def clear_dirty(tx: Connection, marks: Sequence[CycleMark]) -> None:
-    """Forget these marks, unless the count changed again meanwhile."""
-    await tx.execute(_SQL["clear_dirty_cycles"], *columns(marks, 4))
+async def clear_unpublished(tx: Connection, marks: Sequence[CycleMark]) -> None:
+    """Deletes these marks, unless the count changed again meanwhile."""
+    await tx.execute(_SQL["clear_unpublished"], *columns(marks, 4))
 
 
 async def _count(

@@ -4,29 +4,40 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
 from msgspec import Struct, structs
 
 from workers.errors import RetryBatch
-from workers.runtime.batch import Connection
-from workers.store.arrays import columns
-from workers.store.contacts import ContactKey
+from workers.rules.blocks import BlockChange, Interval
+from workers.rules.contact import ContactKey
+from workers.store.arrays import columns, literal
+from workers.store.connection import Connection
+from workers.store.contacts import Said
 from workers.store.queries import load
 
 _SQL = load("messages")
 
 MessageKey = tuple[str, UUID]
-Said = tuple[str, UUID, str]
-"""Something that messages say of their sender: workspace, contact, and `name`, `language` or `avatar_url`."""
+Span = tuple[datetime, datetime | None]
+"""Event times [from, to); None: without end."""
+
+NAMING: Final = 1_000
+"""Number of messages to search for one with the name of its sender."""
+
+OPENING: Final = 200
+"""Number of messages to search for one that opens the conversation."""
+
+_CONTENT_BYTES: Final = 32 * 1024 * 1024
+"""Maximum content that is read at once to be judged again."""
 
 
 class MessageRow(Struct, frozen=True, gc=False):
-    """A new message. `drop_reason` None: accepted. `body` is JSON text, None where the content is not kept.
+    """A new message. `drop_reason` None: accepted. `body` is JSON text, None if the content is not kept.
 
-    `generation` is what `look_up` told in the same transaction. The moment of the decision is the transaction's.
+    `generation` is what `look_up` returned in the same transaction. The time of the decision is the transaction's.
     """
 
     generation: int
@@ -48,7 +59,7 @@ class MessageRow(Struct, frozen=True, gc=False):
 
 
 class LookedUp(NamedTuple):
-    """The open generation, and the content digests of what is stored already."""
+    """The open generation, and the content digests of messages that are already stored."""
 
     generation: int
     digests: dict[UUID, int]
@@ -56,7 +67,7 @@ class LookedUp(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A message as it stands, read to be judged again; `address` is its identity's."""
+    """A stored message, read to be judged again; `address` is its identity's."""
 
     generation: int
     workspace_id: str
@@ -77,7 +88,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Revised:
-    """What a message becomes. A `revision` that did not rise means that only its bookkeeping changed."""
+    """The new state of a message. If `revision` did not rise, only internal columns changed."""
 
     generation: int
     workspace_id: str
@@ -91,17 +102,26 @@ class Revised:
     erase_at: datetime | None
 
 
+class DroppedSelection(NamedTuple):
+    """Which dropped messages of a contact: by event time in [since, until), or by id."""
+
+    contact: ContactKey
+    since: datetime | None = None
+    until: datetime | None = None
+    message_ids: frozenset[UUID] = frozenset()
+
+
 async def look_up(tx: Connection, ids: Sequence[UUID]) -> LookedUp:
-    """Which of these messages are stored, and the generation to store the others into in this transaction."""
+    """Which of these messages are stored, and the generation for the others in this transaction."""
     [(generation, *_), *found] = await tx.fetch(_SQL["look_up"], ids)
     return LookedUp(generation, {message_id: digest for _, message_id, digest in found})
 
 
 async def add(tx: Connection, rows: Sequence[MessageRow]) -> None:
-    """Store new messages. COPY, because it takes a third of the time of an INSERT from arrays.
+    """Stores new messages, with COPY, because it takes a third of the time of an INSERT from arrays.
 
     Raises:
-        RetryBatch: one of them was stored meanwhile by another transaction.
+        RetryBatch: another transaction stored one of them meanwhile.
     """
     try:
         await tx.copy_records_to_table(
@@ -115,71 +135,98 @@ async def add(tx: Connection, rows: Sequence[MessageRow]) -> None:
 
 
 async def count_conflicts(tx: Connection, conflicts: Counter[MessageKey], now: datetime) -> None:
-    """Note how often an id came again with another content."""
+    """Counts how often an id came again with other content."""
     rows = [(*key, times) for key, times in conflicts.items()]
     if rows:
         await tx.execute(_SQL["count_conflicts"], *columns(rows, 3), now)
 
 
-async def latest_of_sender(tx: Connection, wanted: Mapping[Said, datetime]) -> dict[Said, str]:
-    """What the newest accepted message says of each; the value is when one that is stored did."""
+async def latest_of_sender(tx: Connection, wanted: Mapping[Said, datetime]) -> dict[Said, str | None]:
+    """The value that the newest accepted message has, at the given time or later; None: no message has one.
+
+    Leaves out contacts whose newest `NAMING` messages have no value and that may have more messages.
+    """
     since = columns([(*said, at) for said, at in wanted.items()], 4)
-    rows = await tx.fetch(_SQL["latest_of_sender"], *since) if wanted else ()
+    rows = await tx.fetch(_SQL["latest_of_sender"], *since, NAMING) if wanted else ()
     return {(workspace_id, contact_id, attribute): said for workspace_id, contact_id, attribute, said in rows}
 
 
-async def opening_messages(tx: Connection, closed: Mapping[ContactKey, datetime | None]) -> dict[ContactKey, datetime]:
-    """Event time of the newest accepted message after each contact's last closing, where there is one."""
-    rows = await tx.fetch(_SQL["opening_messages"], *columns([(*k, at) for k, at in closed.items()], 3))
-    return {(workspace_id, contact_id): at for workspace_id, contact_id, at in rows}
+async def opening_messages(
+    tx: Connection, closed: Mapping[ContactKey, datetime | None]
+) -> tuple[dict[ContactKey, datetime], set[ContactKey]]:
+    """Event time of the newest accepted message after each contact's last closing, if there is one. Also the contacts
+    for which the newest `OPENING` accepted messages do not tell and there may be more.
+    """
+    rows = await tx.fetch(_SQL["opening_messages"], *columns([(*k, at) for k, at in closed.items()], 3), OPENING)
+    found = {(workspace_id, contact_id): at for workspace_id, contact_id, at in rows}
+    return {key: at for key, at in found.items() if at is not None}, {key for key, at in found.items() if at is None}
 
 
-async def stale(tx: Connection, since: Mapping[ContactKey, datetime], limit: int) -> list[Stored]:
-    """Messages at or after `since` that were judged by another history than the contact has now, oldest first."""
-    rows = await tx.fetch(_SQL["stale"], *columns([(*k, at) for k, at in since.items()], 3), limit)
-    return [_stored(row) for row in rows]
+async def stale(tx: Connection, spans: Mapping[ContactKey, Span], limit: int) -> tuple[list[Stored], bool]:
+    """Stored messages of these times whose verdict used another history than the contact has now, oldest first within a
+    contact; and whether these are all. Returns fewer than `limit` if they have much content, but at least one.
+    """
+    rows = await tx.fetch(_SQL["stale"], *_columns(spans), limit, _CONTENT_BYTES)
+    return [_stored(row) for row in rows], not rows or len(rows) == rows[0]["found"] < limit
 
 
-async def count_flips(tx: Connection, since: Mapping[ContactKey, datetime]) -> Counter[ContactKey]:
-    """How many messages at or after `since` the contact's history accepts and the table drops, or the other way."""
-    rows = await tx.fetch(_SQL["count_flips"], *columns([(*k, at) for k, at in since.items()], 3))
+async def count_flips(tx: Connection, spans: Mapping[ContactKey, Span]) -> Counter[ContactKey]:
+    """The number of messages of these times whose verdict changes with the contact's present history."""
+    rows = await tx.fetch(_SQL["count_flips"], *_columns(spans))
     return Counter({(workspace_id, contact_id): flips for workspace_id, contact_id, flips in rows})
 
 
+async def count_changed(
+    tx: Connection, spans: Mapping[ContactKey, Span], changes: Mapping[ContactKey, BlockChange]
+) -> dict[ContactKey, int]:
+    """The number of messages of these times whose verdict differs before and after a change, whatever is stored yet."""
+    rows = [(*key, *span, _ranges(changes[key].before), _ranges(changes[key].after)) for key, span in spans.items()]
+    found = await tx.fetch(_SQL["count_changed"], *columns(rows, 6))
+    return dict.fromkeys(spans, 0) | {(workspace_id, contact_id): flips for workspace_id, contact_id, flips in found}
+
+
+def _ranges(intervals: Sequence[Interval]) -> str:
+    """An array of ranges in PostgreSQL's notation."""
+    ends = ((i.start.isoformat(), i.end.isoformat() if i.end is not None else "") for i in intervals)
+    return literal([f"[{start},{end})" for start, end in ends])
+
+
+def _columns(spans: Mapping[ContactKey, Span]) -> list[list[Any]]:
+    return columns([(*key, *span) for key, span in sorted(spans.items())], 4)
+
+
 async def revise(tx: Connection, revised: Sequence[Revised], now: datetime) -> None:
-    """Save new verdicts; content is erased where `erase_at` is not later than `now`."""
+    """Saves new verdicts. Erases content if `erase_at` is not later than `now`."""
     rows = [astuple(r) for r in revised]
     if rows:
         await tx.execute(_SQL["revise"], *columns(rows, 10), now)
 
 
-async def add_revisions_due(tx: Connection, keys: Mapping[ContactKey, UUID]) -> None:
-    """Leave the rest of a large revision to upkeep; the value is the command that caused it."""
-    await tx.execute(_SQL["add_revisions_due"], *columns([(*k, c) for k, c in keys.items()], 3))
-
-
-async def revisions_due(tx: Connection, limit: int) -> list[tuple[ContactKey, UUID]]:
-    """Contacts with messages still to be judged again, longest waiting first, with the command that caused it."""
-    rows = await tx.fetch(_SQL["revisions_due"], limit)
-    return [((workspace_id, contact_id), command_id) for workspace_id, contact_id, command_id in rows]
-
-
-async def revision_done(tx: Connection, key: ContactKey) -> None:
-    await tx.execute(_SQL["revision_done"], *key)
-
-
 async def releasable(
-    tx: Connection,
-    spans: Sequence[tuple[int, str, UUID, datetime, datetime]],
-    picked: Sequence[tuple[int, str, UUID, UUID]],
-) -> list[tuple[int, Stored]]:
-    """Dropped messages with content: by [from, to) of event time, or by id. Each comes with its request's number."""
-    rows = await tx.fetch(_SQL["releasable"], *columns(spans, 5), *columns(picked, 4))
-    return [(row["position"], _stored(row)) for row in rows]
+    tx: Connection, wanted: Sequence[DroppedSelection], limit: int, work: int | None = None
+) -> tuple[list[tuple[int, Stored]], bool]:
+    """Dropped messages with content that are not released, or that the `work` of this number releases; and whether
+    these are all. Each has the index in `wanted` it was found for, in that order, oldest first.
+
+    Returns fewer than `limit` if they have much content, but at least one.
+    """
+    rows = await tx.fetch(_SQL["releasable"], *_dropped(wanted), work, limit, _CONTENT_BYTES)
+    return [(row["position"], _stored(row)) for row in rows], not rows or len(rows) == rows[0]["found"] < limit
+
+
+async def count_releasable(tx: Connection, wanted: Sequence[DroppedSelection]) -> Counter[int]:
+    """The number of dropped messages with content that are not released, by index in `wanted`."""
+    return Counter(dict(await tx.fetch(_SQL["count_releasable"], *_dropped(wanted))))
+
+
+def _dropped(wanted: Sequence[DroppedSelection]) -> list[list[Any]]:
+    spans = [(n, *d.contact, d.since, d.until) for n, d in enumerate(wanted) if d.since is not None]
+    picked = [(n, *d.contact, message_id) for n, d in enumerate(wanted) for message_id in d.message_ids]
+    return [*columns(spans, 5), *columns(picked, 4)]
 
 
 async def erase(tx: Connection, now: datetime, limit: int) -> int:
-    """Forget the content of dropped messages whose quarantine is over; how many."""
+    """Erases the content of dropped messages whose quarantine is over. Returns how many."""
     return int((await tx.execute(_SQL["erase"], now, limit)).rsplit(" ", 1)[1])
 
 

@@ -1,8 +1,14 @@
-"""Brings the schema up to date: numbered plain SQL files, each in a transaction of its own, under one advisory lock."""
+"""Brings the schema up to date from plain SQL files, in one transaction under one advisory lock.
+
+Numbered files (`NNNN_name.sql`) make tables and change them: each is applied once and never edited. Repeatable files
+(`repeatable/NN_name.sql`) have the views and functions: when one changes, all are dropped and made again, in the order
+of their names.
+"""
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib import resources
 from typing import Any, Final, NamedTuple
 
@@ -10,108 +16,221 @@ import asyncpg
 from asyncpg.exceptions import PostgresError
 
 from workers.errors import SetupError
+from workers.store.pool import APPLICATION_NAME, connected
 from workers.store.queries import load
 
 _QUERIES: Final = load("migrate")
-_FILE: Final = re.compile(r"^(\d{4})_([a-z0-9_]+)\.sql$")
+ROLES: Final = ("sluice_worker", "sluice_reader", "sluice_billing")
+"""Roles without logins. They belong to the whole server, not to a database, so they are created before any
+migration.
+"""
+
+_REPEATABLE: Final = "repeatable/"
+_FILE: Final = re.compile(rf"^(\d{{4}}|{_REPEATABLE}\d\d)_[a-z0-9_]+\.sql$")
 
 
 class Migration(NamedTuple):
-    """One file; `checksum` is the SHA-256 of its text, hexadecimal."""
+    """One file; `name` is its path below `migrations`, `checksum` the SHA-256 of its text, hexadecimal."""
 
-    number: int
     name: str
     sql: str
     checksum: str
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether it is applied again when it changes."""
+        return self.name.startswith(_REPEATABLE)
+
 
 def migrations() -> list[Migration]:
-    """All migrations of this version, in order.
+    """All files of this version: the numbered ones in order, then the repeatable ones in order.
 
     Raises:
-        ValueError: a file's name is not NNNN_name.sql, or two share a number.
+        ValueError: a file's name is not NNNN_name.sql or repeatable/NN_name.sql, or two share a number.
     """
-    found = sorted(_read(entry.name, entry.read_text(encoding="utf-8")) for entry in _folder() if entry.is_file())
-    if len({m.number for m in found}) != len(found):
+    folder = resources.files("workers.store").joinpath("migrations")
+    found = [_read(file.name, file) for file in folder.iterdir() if file.name.endswith(".sql")]
+    found += [_read(_REPEATABLE + file.name, file) for file in folder.joinpath(_REPEATABLE).iterdir()]
+    if len({m.name.partition("_")[0] for m in found}) != len(found):
         raise ValueError("two migrations share a number")
-    return found
+    return sorted(found)  # digits are before letters
 
 
-def _folder() -> list[Any]:
-    return [f for f in resources.files("workers.store").joinpath("migrations").iterdir() if f.name.endswith(".sql")]
+def _read(name: str, file: Any) -> Migration:
+    if _FILE.match(name) is None:
+        raise ValueError(f"migrations/{name}: the name must be NNNN_name.sql or {_REPEATABLE}NN_name.sql")
+    sql = file.read_text(encoding="utf-8")
+    return Migration(name, sql, hashlib.sha256(sql.encode()).hexdigest())
 
 
-def _read(file: str, sql: str) -> Migration:
-    match = _FILE.match(file)
-    if match is None:
-        raise ValueError(f"migrations/{file}: the name must be NNNN_name.sql")
-    return Migration(int(match[1]), match[2], sql, hashlib.sha256(sql.encode()).hexdigest())
-
-
-def pending(known: Sequence[Migration], applied: Sequence[tuple[int, str, str]]) -> list[Migration]:
-    """The migrations still to apply.
+def pending(known: Sequence[Migration], applied: Mapping[str, str]) -> list[Migration]:
+    """The files still to apply: new ones, and repeatable ones that changed. `applied`: names with checksums.
 
     Raises:
-        SetupError: an applied file was edited since, or the database is newer than this version.
+        SetupError: an applied numbered file was edited, or the database is newer than this version.
     """
-    by_number = {m.number: m for m in known}
-    for number, name, checksum in applied:
-        mine = by_number.get(number)
+    by_name = {m.name: m for m in known}
+    for name, checksum in applied.items():
+        if name.startswith(_REPEATABLE):
+            continue
+        mine = by_name.get(name)
         if mine is None:
-            raise SetupError(f"the database has migration {number:04}_{name}, unknown to this version: update Sluice")
+            raise SetupError(f"the database has migration {name}, unknown to this version: update Sluice")
         if mine.checksum != checksum:
             raise SetupError(
-                f"migration {number:04}_{mine.name}.sql was edited after it had been applied: "
+                f"migration {name} was edited after it had been applied: "
                 "restore the file and put the change into a new migration"
             )
-    done = {number for number, _, _ in applied}
-    return [m for m in known if m.number not in done]
+    return [m for m in known if applied.get(m.name) != m.checksum]
+
+
+def _removed(known: Sequence[Migration], applied: Iterable[str]) -> list[str]:
+    """Applied repeatable files that this version does not have: their views and functions are dropped."""
+    return sorted({name for name in applied if name.startswith(_REPEATABLE)} - {m.name for m in known})
 
 
 async def migrate(url: str) -> list[str]:
-    """Applies what is pending and returns the names of what was applied. Safe to run from several places at once.
+    """Applies pending files and returns their names. Safe to run from several places at once; after an error everything
+    is as before.
 
     Raises:
-        SetupError: see `pending`; also when the database's user may not do what a migration asks.
+        SetupError: see `pending`; also if the database's user lacks a right, or a file fails.
     """
-    connection = await asyncpg.connect(url, server_settings={"application_name": "sluice/migrate"})
+    connection = await connected(url, f"{APPLICATION_NAME}/migrate")
     try:
         await connection.execute(_QUERIES["lock"])
-        await connection.execute(_QUERIES["prepare"])
-        todo = pending(migrations(), await _applied(connection))
-        for migration in todo:
-            await _apply(connection, migration)
-        return [f"{m.number:04}_{m.name}" for m in todo]
+        await _make_roles(connection)
+        await _become_owner(connection)
+        async with connection.transaction():
+            await connection.execute(_QUERIES["prepare"])
+            known, applied = migrations(), await _checksums(connection, "applied")
+            todo, removed = pending(known, applied), _removed(known, applied)
+            if todo or removed:
+                await _apply_all(connection, known, todo, removed)
+        return [m.name for m in todo]
     except asyncpg.InsufficientPrivilegeError as error:
-        raise SetupError(f"the database's user lacks a right: {error}") from error
+        raise SetupError(
+            f"the database's user lacks a right: {error}. Run `sluice migrate` as the database's owner or a superuser"
+        ) from error
     finally:
         await connection.close()
 
 
-async def _applied(connection: Any) -> list[tuple[int, str, str]]:
-    return [(r["number"], r["name"], r["checksum"]) for r in await connection.fetch(_QUERIES["applied"])]
+async def _checksums(connection: Any, query: str) -> dict[str, str]:
+    return {row["name"]: row["checksum"] for row in await connection.fetch(_QUERIES[query])}
+
+
+async def _apply_all(
+    connection: Any, known: Sequence[Migration], todo: Sequence[Migration], removed: Sequence[str]
+) -> None:
+    """Drops views and functions first: they would keep tables from being changed."""
+    await connection.execute("SET LOCAL search_path = pg_catalog")  # so that names have their schemas
+    await _drop_repeatable(connection)
+    await connection.execute("SET LOCAL search_path = sluice_core, sluice")
+    for migration in (m for m in todo if not m.repeatable):
+        await _apply(connection, migration)
+    for migration in (m for m in known if m.repeatable):
+        await _apply(connection, migration)
+    await connection.execute("SET LOCAL search_path = pg_catalog")
+    await connection.execute(_QUERIES["note_made"])
+    await connection.executemany(_QUERIES["record"], [(m.name, m.checksum) for m in todo])
+    await connection.execute(_QUERIES["forget"], removed)
+
+
+async def _drop_repeatable(connection: Any) -> None:
+    """Drops what the repeatable files made.
+
+    Raises:
+        SetupError: a view or function that is not Sluice's depends on one of them.
+    """
+    made = await connection.fetch(_QUERIES["made"])
+    for kind, query in (("VIEW", "drop_views"), ("FUNCTION", "drop_functions")):
+        names = ", ".join(row["name"] for row in made if row["kind"] == kind)
+        try:
+            if names:
+                await connection.execute(_QUERIES[query].format(names=names))
+        except asyncpg.DependentObjectsStillExistError as error:
+            others = error.as_dict().get("detail")
+            raise SetupError(
+                f"views and functions of Sluice are made again, and others depend on them: {others}. "
+                "Drop those, run `sluice migrate` again, and create them again"
+            ) from error
 
 
 async def _apply(connection: Any, migration: Migration) -> None:
-    async with connection.transaction():
-        await connection.execute("SET LOCAL search_path = sluice_core, sluice")
-        try:
-            await connection.execute(migration.sql)
-        except asyncpg.InsufficientPrivilegeError:
-            raise
-        except PostgresError as error:
-            raise SetupError(f"migration {migration.number:04}_{migration.name}.sql failed: {error}") from error
-        await connection.execute(_QUERIES["record"], migration.number, migration.name, migration.checksum)
+    try:
+        await connection.execute(migration.sql)
+    except asyncpg.InsufficientPrivilegeError:
+        raise
+    except PostgresError as error:
+        raise SetupError(f"migration {migration.name} failed: {error}") from error
+
+
+async def _make_roles(connection: Any) -> None:
+    """Creates the roles that migrations grant rights to, if this login may. Another database of the same server may
+    have created them.
+
+    Raises:
+        SetupError: some are missing, and this login may not create them.
+    """
+    missing = [row["name"] for row in await connection.fetch(_QUERIES["missing_roles"], ROLES)]
+    if missing and not await connection.fetchval(_QUERIES["may_make_roles"]):
+        statements = " ".join(f"CREATE ROLE {name} NOLOGIN;" for name in missing)
+        raise SetupError(
+            "roles are missing, and the database's user may not make them: it lacks the right CREATEROLE. An "
+            f"administrator of the server runs, once: {statements} Then run `sluice migrate` again"
+        )
+    for name in missing:
+        with suppress(
+            asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError
+        ):  # another process created it meanwhile
+            await connection.execute(f"CREATE ROLE {name} NOLOGIN")
+
+
+async def _become_owner(connection: Any) -> None:
+    """Switches to the role that created the schema, so that it owns everything new: default privileges belong to the
+    owner.
+
+    Raises:
+        SetupError: this login may not become the owner.
+    """
+    owner = await connection.fetchval(_QUERIES["owner"])
+    if owner is None:
+        return
+    try:
+        await connection.execute(f"SET ROLE {owner}")
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise SetupError(
+            f"the database's user lacks a right: the schema sluice_core belongs to {owner}. Run `sluice migrate` as "
+            "that role, as a member of it, or as a superuser"
+        ) from error
 
 
 async def check(connection: Any) -> None:
-    """Refuses to go on with a database that is not up to date.
+    """Refuses a database whose schema is not up to date. Works for any login that may read something.
 
     Raises:
         SetupError: migrations are missing, edited or newer than this version.
     """
-    applied = await _applied(connection) if await connection.fetchval(_QUERIES["exists"]) else []
-    missing = pending(migrations(), applied)
-    if missing:
-        names = ", ".join(f"{m.number:04}_{m.name}" for m in missing)
-        raise SetupError(f"the database lacks migrations ({names}): run `sluice migrate`")
+    if not await connection.fetchval(_QUERIES["exists"]):
+        raise SetupError("the database's schema is not up to date: run `sluice migrate`")
+    known, applied = migrations(), await _checksums(connection, "known")
+    differing = [*(m.name for m in pending(known, applied)), *_removed(known, applied)]
+    if differing:
+        raise SetupError(
+            f"the database is of another version of Sluice ({', '.join(differing)}): "
+            "run `sluice migrate` of the newest version"
+        )
+
+
+async def check_worker(connection: Any) -> None:
+    """As `check`, and refuses a login that may only read, which cannot see most tables.
+
+    Raises:
+        SetupError: see `check`; or the login may only read.
+    """
+    await check(connection)
+    if not await connection.fetchval(_QUERIES["works"]):
+        raise SetupError(
+            "the database's user lacks a right: it may only read, and this needs a login of the role sluice_worker"
+        )

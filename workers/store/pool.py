@@ -1,44 +1,55 @@
-"""Connections to PostgreSQL. Everything that must hold for every connection of a worker is set here, once."""
+"""Connections to PostgreSQL. All settings for connections of a worker are made here."""
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 from asyncpg import Pool
-from asyncpg.pool import PoolConnectionProxy
+from asyncpg import exceptions as pg
 
-Connection = PoolConnectionProxy
+from workers.errors import SetupError
+from workers.store.connection import Connection
+from workers.store.failures import ConnectionLost, Exhausted, translated
 
 APPLICATION_NAME: Final = "sluice"
 MINIMUM_VERSION: Final = 15
 
-# A zombie must not hold rows for longer than its heir waits: the server ends what stands still.
+# A paused worker must not hold rows for longer than the next owner waits: the server ends idle transactions.
 _SERVER_SETTINGS: Final = {
     "search_path": "sluice_core, sluice",
     "timezone": "UTC",
-    # Statements take milliseconds; to compile one, as its estimated cost may suggest, takes longer than to run it.
+    # Statements take milliseconds; JIT compilation, which a high cost estimate triggers, takes longer than that.
     "jit": "off",
     "idle_in_transaction_session_timeout": "10s",
+    # A long wait for a lock says nothing about the cost of the waiting transaction.
+    "lock_timeout": "15s",
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
+# The same on our side, if the operating system supports it: a firewall drops idle connections silently.
+_KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 25_000}
 _SINCE_17: Final = {"transaction_timeout": "30s"}
 
-# Whoever is not answered at all must learn of it: later than the server would have ended a transaction, but in time to
-# tell within `SLUICE_UNREACHABLE_AFTER_S` of that.
+# The time-out of a statement without an answer: later than the server's limits for a transaction, but early enough for
+# `SLUICE_UNREACHABLE_AFTER_S`.
 _ANSWER_S: Final = 40.0
 _CONNECT_S: Final = 10.0
 
+# Other URL parameters are server settings: the server may not know the name or the value, or may not allow to set it.
+_OF_THE_URL: Final = (pg.UndefinedObjectError, pg.InvalidParameterValueError, pg.CantChangeRuntimeParamError)
 
-async def open_pool(url: str, *, name: str = "worker", min_size: int = 1, max_size: int = 10) -> Pool:
-    """A pool for `url` (libpq URL) whose connections see `sluice_core` and `sluice` and give up on time.
+
+async def open_pool(url: str, *, name: str = "worker", max_size: int = 10) -> Pool:
+    """A pool for `url` (libpq URL) whose connections see `sluice_core` and `sluice` and have time limits.
 
     `name` becomes part of `application_name`. json and jsonb stay text in both directions.
 
     Raises:
-        OSError, asyncpg.PostgresError: the server cannot be reached or refuses.
+        OSError, asyncpg.PostgresError: the server does not answer or refuses.
+        SetupError: it refuses a parameter of the URL.
         ValueError: the server is older than PostgreSQL 15.
     """
     settings = {**_SERVER_SETTINGS, "application_name": f"{APPLICATION_NAME}/{name}"}
@@ -46,18 +57,80 @@ async def open_pool(url: str, *, name: str = "worker", min_size: int = 1, max_si
         settings |= _SINCE_17
     pool: Pool = await asyncpg.create_pool(
         url,
-        min_size=min_size,
+        min_size=1,
         max_size=max_size,
         server_settings=settings,
         command_timeout=_ANSWER_S,
         timeout=_CONNECT_S,
         reset=_nothing_to_reset,
+        connect=_connect,
     )
     return pool
 
 
 async def _nothing_to_reset(_connection: Connection) -> None:
-    """What is set here is set for one transaction: asking the server to reset it would be a round trip for nothing."""
+    """Sluice sets values for one transaction only, so a reset by the server would be a needless round trip."""
+
+
+class Server:
+    """A separate connection beside the pool: finds out whether the server answers."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: asyncpg.Connection | None = None
+
+    async def ask(self) -> None:
+        """Returns once the server has answered, even if it accepts no more connections or not this login.
+
+        Raises:
+            ConnectionLost: it does not answer, or is starting or stopping.
+        """
+        kept = self._connection is not None
+        try:
+            await self._ask()
+        except ConnectionLost:
+            if not kept:
+                raise
+            # A connection that ended while it was idle does not mean that the server is away.
+            await self._ask()
+
+    async def _ask(self) -> None:
+        try:
+            async with translated():
+                if self._connection is None or self._connection.is_closed():
+                    self._connection = await connected(self._url, f"{APPLICATION_NAME}/liveness")
+                await self._connection.execute("SELECT 1")
+        except (Exhausted, SetupError):
+            self.close()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Closes the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+
+async def connected(url: str, application_name: str) -> asyncpg.Connection:
+    """A single connection. Raises as `open_pool`, but for the version."""
+    return await _connect(url, timeout=_CONNECT_S, server_settings={"application_name": application_name})
+
+
+async def _connect(*arguments: Any, **settings: Any) -> asyncpg.Connection:
+    """A connection that detects a dead peer, also while it is idle."""
+    try:
+        connection: asyncpg.Connection = await asyncpg.connect(*arguments, **settings)
+    except _OF_THE_URL as error:
+        raise SetupError(f"PostgreSQL refuses a parameter of SLUICE_DATABASE_URL: {error}") from error
+    peer = connection._transport.get_extra_info("socket")  # noqa: SLF001 - asyncpg has no option for it
+    if peer.family in (socket.AF_INET, socket.AF_INET6):
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _KEEP_ALIVE.items():
+            if hasattr(socket, option):
+                peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return connection
 
 
 async def server_version(url: str) -> int:
@@ -66,7 +139,7 @@ async def server_version(url: str) -> int:
     Raises:
         ValueError: it is older than Sluice needs.
     """
-    connection = await asyncpg.connect(url, server_settings={"application_name": APPLICATION_NAME})
+    connection = await connected(url, APPLICATION_NAME)
     try:
         major = int(connection.get_server_version().major)
     finally:

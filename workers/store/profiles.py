@@ -1,58 +1,114 @@
-"""Customers: a `Book` of what some commands name is loaded under locks, and saved by what became different in it."""
+"""Customers: loads a `ProfileBook` with what commands name, under locks, and saves the differences."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
-from uuid import UUID
 
 import msgspec
 
-from workers.rules.profiles import Book, Company, Key, Profile, name_key
-from workers.rules.registers import Flag, Register, Stamp
-from workers.runtime.batch import Connection
+from schemas.fields import FieldValue
+from workers.errors import RetryBatch
+from workers.rules.contact import ContactKey
+from workers.rules.last_write_wins import Flag, LastWrite, WriteStamp
+from workers.rules.profile_book import Company, Key, NoteKey, Profile, ProfileBook, name_key
+from workers.store import profile_notes
 from workers.store.arrays import columns
 from workers.store.commands import require_all
-from workers.store.contacts import ContactKey, mark_dirty
+from workers.store.connection import Connection
+from workers.store.contacts import mark_unpublished
 from workers.store.queries import load
+from workers.store.write_stamps import columns_of, stamp_of
+from workers.tasks import paced
 
 _SQL = load("profiles")
+_AT_A_TIME = 5_000  # rows of one statement
 
-K = TypeVar("K", bound=tuple[str, Any])
+_STAMPS = msgspec.json.Decoder(dict[str, WriteStamp])
+
+K = TypeVar("K", bound=tuple[Any, ...])
 V = TypeVar("V")
 
 
 @dataclass(slots=True)
-class Wanted:
-    """What to put into a book. The contacts are locked already; `names` are `name_key`s."""
+class ProfileBookKeys:
+    """What to load into a book. The contacts are locked already; `names` are `name_key`s.
+
+    `joined` are profiles that a contact may join, `noted` those that may get a note. `ended` are profiles that may be
+    deleted: all of their contacts are among `contacts`.
+    """
 
     statuses: set[Key] = field(default_factory=set)
     companies: set[Key] = field(default_factory=set)
     profiles: set[Key] = field(default_factory=set)
     names: set[Key] = field(default_factory=set)
     contacts: set[ContactKey] = field(default_factory=set)
+    joined: set[Key] = field(default_factory=set)
+    noted: set[Key] = field(default_factory=set)
+    notes: set[NoteKey] = field(default_factory=set)
+    ended: set[Key] = field(default_factory=set)
 
 
-async def load_book(tx: Connection, wanted: Wanted) -> Book:
-    """What exists of `wanted`: until the transaction ends nobody else changes it, or attaches to a wanted name."""
+async def members(tx: Connection, profiles: Iterable[Key]) -> set[ContactKey]:
+    """The contacts of profiles. Without a lock: others may join meanwhile."""
+    if not (ordered := sorted(profiles)):
+        return set()
+    return {
+        (workspace_id, contact_id)
+        for workspace_id, contact_id, _ in await tx.fetch(_SQL["members"], *columns(ordered, 2))
+    }
+
+
+async def load_book(tx: Connection, wanted: ProfileBookKeys) -> ProfileBook:
+    """The existing parts of `wanted`. Until the transaction ends no other transaction changes them, attaches to a
+    wanted name, or to a profile that may be deleted.
+
+    Raises:
+        RetryBatch: a contact joined one of the profiles that may be deleted, before they were locked.
+    """
     named = await _named(tx, wanted.names) if wanted.names else {}
-    return Book(
-        profiles=await _profiles(tx, wanted.profiles) if wanted.profiles else {},
+    by_name = {(workspace_id, profile_id) for (workspace_id, _), ids in named.items() for profile_id in ids}
+    profiles = await _profiles(tx, wanted.profiles | by_name) if wanted.profiles or by_name else {}
+    if not await members(tx, wanted.ended) <= wanted.contacts:
+        raise RetryBatch("a contact joined a profile that is being deleted")
+    joined = (wanted.joined | by_name) & profiles.keys()
+    return ProfileBook(
+        profiles=profiles,
         statuses=await _statuses(tx, wanted.statuses) if wanted.statuses else {},
         companies=await _companies(tx, wanted.companies) if wanted.companies else {},
-        named=named,
+        named=_still_named(named, profiles),
         memberships=await _memberships(tx, wanted.contacts) if wanted.contacts else {},
+        contacts=await _sizes(tx, joined) if joined else {},
+        notes=await profile_notes.read(tx, wanted.notes),
+        note_counts=await profile_notes.count(tx, wanted.noted & profiles.keys()),
     )
 
 
-async def _named(tx: Connection, names: set[Key]) -> dict[Key, frozenset[str]]:
-    # A name has no row to lock before its first profile: two attachments to one new name must not make two profiles.
+async def _named(tx: Connection, names: set[Key]) -> dict[Key, set[str]]:
+    # A new name has no row to lock: two attachments to one new name must not create two profiles.
     await tx.execute(_SQL["lock_names"], *columns(sorted(names), 2))
     found: dict[Key, set[str]] = defaultdict(set)
     for workspace_id, key, profile_id in await tx.fetch(_SQL["named"], *columns(sorted(names), 2)):
         found[workspace_id, key].add(profile_id)
-    return {key: frozenset(ids) for key, ids in found.items()}
+    return found
+
+
+def _still_named(named: Mapping[Key, set[str]], profiles: Mapping[Key, Profile]) -> dict[Key, frozenset[str]]:
+    """Without those that were renamed or deleted before they were locked."""
+    return {
+        (workspace_id, key): frozenset(
+            profile_id
+            for profile_id in ids
+            if (profile := profiles[workspace_id, profile_id]).deleted is None and name_key(profile.name.value) == key
+        )
+        for (workspace_id, key), ids in named.items()
+    }
+
+
+async def _sizes(tx: Connection, profiles: set[Key]) -> dict[Key, int]:
+    rows = await tx.fetch(_SQL["sizes"], *columns(sorted(profiles), 2))
+    return {(workspace_id, profile_id): number for workspace_id, profile_id, number in rows}
 
 
 async def _profiles(tx: Connection, keys: set[Key]) -> dict[Key, Profile]:
@@ -65,45 +121,55 @@ async def _profiles(tx: Connection, keys: set[Key]) -> dict[Key, Profile]:
     for row in rows:
         key = (row["workspace_id"], row["profile_id"])
         found[key] = Profile(
-            name=row["name"],
+            name=LastWrite(row["name"], stamp_of(row["named_at"], row["named_by"])),
             created_by=row["created_by"],
             created_at=row["created_at"],
-            fields=msgspec.json.decode(row["fields"]),
-            status=Register(row["status"], _stamp(row["status_at"], row["status_by"])),
-            companies=Register(belongs[key], _stamp(row["companies_at"], row["companies_by"])),
+            fields=_fields(row["fields"], row["written"]),
+            status=LastWrite(row["status"], stamp_of(row["status_at"], row["status_by"])),
+            companies=LastWrite(belongs[key], stamp_of(row["companies_at"], row["companies_by"])),
+            deleted=stamp_of(row["deleted_at"], row["deleted_by"]),
         )
     return found
 
 
+def _fields(values: str, written: str) -> dict[str, LastWrite[FieldValue]]:
+    stamps = _STAMPS.decode(written)
+    given: dict[str, FieldValue] = msgspec.json.decode(values)
+    return {name: LastWrite(given.get(name), stamps.get(name)) for name in sorted(given.keys() | stamps.keys())}
+
+
 async def _statuses(tx: Connection, keys: set[Key]) -> dict[Key, Flag]:
     rows = await tx.fetch(_SQL["lock_statuses"], *columns(sorted(keys), 2))
-    return {(w, name): Flag(on, since, _stamp(at, by)) for w, name, on, since, at, by in rows}
+    return {(w, name): Flag(on, since, stamp_of(at, by)) for w, name, on, since, at, by in rows}
 
 
 async def _companies(tx: Connection, keys: set[Key]) -> dict[Key, Company]:
     rows = await tx.fetch(_SQL["lock_companies"], *columns(sorted(keys), 2))
     return {
         (r["workspace_id"], r["company_id"]): Company(
-            Register(r["name"], _stamp(r["named_at"], r["named_by"])),
-            Flag(r["protected"], r["protected_since"], _stamp(r["protected_at"], r["protected_by"])),
+            LastWrite(r["name"], stamp_of(r["named_at"], r["named_by"])),
+            Flag(r["protected"], r["protected_since"], stamp_of(r["protected_at"], r["protected_by"])),
         )
         for r in rows
     }
 
 
-async def _memberships(tx: Connection, contacts: set[ContactKey]) -> dict[ContactKey, Register[str | None]]:
+async def _memberships(tx: Connection, contacts: set[ContactKey]) -> dict[ContactKey, LastWrite[str | None]]:
     rows = await tx.fetch(_SQL["memberships"], *columns(sorted(contacts), 2))
-    return {(w, contact_id): Register(profile_id, _stamp(at, by)) for w, contact_id, profile_id, at, by in rows}
+    return {(w, contact_id): LastWrite(profile_id, stamp_of(at, by)) for w, contact_id, profile_id, at, by in rows}
 
 
-async def save_book(tx: Connection, before: Book, after: Book) -> None:
-    """Store what is different in `after`; contacts whose profile changed are due on contacts.changes.
+async def save_book(tx: Connection, before: ProfileBook, after: ProfileBook) -> None:
+    """Stores the differences in `after`. Marks contacts whose profile changed for contacts.changes.
 
     Raises:
-        RetryBatch: another transaction made one of the new profiles, statuses or companies meanwhile.
+        RetryBatch: another transaction created one of the new profiles, statuses or companies meanwhile.
     """
-    await _save_profiles(tx, before.profiles, _different(before.profiles, after.profiles))
-    await _save_companies_of_profiles(tx, before.profiles, _different(before.profiles, after.profiles))
+    profiles = _different(before.profiles, after.profiles)
+    await _save_profiles(tx, before.profiles, profiles)
+    await _save_companies_of_profiles(tx, before.profiles, profiles)
+    await profile_notes.save(tx, _different(before.notes, after.notes))
+    await profile_notes.erase(tx, (key for key, profile in profiles.items() if profile.deleted))
     await _save_flags(tx, before.statuses, _different(before.statuses, after.statuses))
     await _save_companies(tx, before.companies, _different(before.companies, after.companies))
     await _save_memberships(tx, before.memberships, _different(before.memberships, after.memberships))
@@ -114,19 +180,24 @@ def _different(before: Mapping[K, V], after: Mapping[K, V]) -> dict[K, V]:
 
 
 async def _save_profiles(tx: Connection, before: Mapping[Key, Profile], different: Mapping[Key, Profile]) -> None:
+    rows = {key: _profile_columns(key, profile) async for key, profile in paced(different.items())}
     new = [
-        (*key, p.name, name_key(p.name), p.created_by, p.created_at, msgspec.json.encode(p.fields).decode())
-        for key, p in different.items()
-        if key not in before
+        (*row, different[key].created_by, different[key].created_at) for key, row in rows.items() if key not in before
     ]
-    await _add(tx, "add_profiles", new, 7)
-    written = [
-        (*key, p.status.value, *_columns(p.status.written), *_columns(p.companies.written))
-        for key, p in different.items()
-        if p.status.written or p.companies.written
-    ]
-    if written:
-        await tx.execute(_SQL["save_profiles"], *columns(written, 7))
+    await _add(tx, "add_profiles", new, 17)
+    if changed := [row for key, row in rows.items() if key in before]:
+        await tx.execute(_SQL["save_profiles"], *columns(changed, 15))
+
+
+def _profile_columns(key: Key, profile: Profile) -> tuple[Any, ...]:
+    fields = {name: field.value for name, field in profile.fields.items() if field.value is not None}
+    written = {name: field.written for name, field in profile.fields.items() if field.written is not None}
+    return (
+        *(*key, profile.name.value, name_key(profile.name.value), *columns_of(profile.name.written)),
+        *(msgspec.json.encode(fields).decode(), msgspec.json.encode(written).decode()),
+        *(profile.status.value, *columns_of(profile.status.written), *columns_of(profile.companies.written)),
+        *columns_of(profile.deleted),
+    )
 
 
 async def _save_companies_of_profiles(
@@ -134,19 +205,20 @@ async def _save_companies_of_profiles(
 ) -> None:
     left: list[tuple[str, str, str]] = []
     joined: list[tuple[str, str, str, datetime]] = []
-    for key, profile in different.items():
+    async for key, profile in paced(different.items()):
         old = before[key].companies.value if key in before else {}
         new = profile.companies.value
         left += [(*key, company_id) for company_id in sorted(old.keys() - new.keys())]
         joined += [(*key, company_id, new[company_id]) for company_id in sorted(new.keys() - old.keys())]
-    if left:
-        await tx.execute(_SQL["leave_companies"], *columns(left, 3))
-    if joined:
-        await tx.execute(_SQL["join_companies"], *columns(joined, 4))
+    # One profile may name thousands, and a poll thousands of those.
+    for start in range(0, len(left), _AT_A_TIME):
+        await tx.execute(_SQL["leave_companies"], *columns(left[start : start + _AT_A_TIME], 3))
+    for start in range(0, len(joined), _AT_A_TIME):
+        await tx.execute(_SQL["join_companies"], *columns(joined[start : start + _AT_A_TIME], 4))
 
 
 async def _save_flags(tx: Connection, before: Mapping[Key, Flag], different: Mapping[Key, Flag]) -> None:
-    rows = {key: (*key, flag.on, flag.since, *_columns(flag.written)) for key, flag in different.items()}
+    rows = {key: (*key, flag.on, flag.since, *columns_of(flag.written)) for key, flag in different.items()}
     await _add(tx, "add_statuses", [row for key, row in rows.items() if key not in before], 6)
     if changed := [row for key, row in rows.items() if key in before]:
         await tx.execute(_SQL["save_statuses"], *columns(changed, 6))
@@ -161,14 +233,23 @@ async def _save_companies(tx: Connection, before: Mapping[Key, Company], differe
 
 async def _save_memberships(
     tx: Connection,
-    before: Mapping[ContactKey, Register[str | None]],
-    different: Mapping[ContactKey, Register[str | None]],
+    before: Mapping[ContactKey, LastWrite[str | None]],
+    different: Mapping[ContactKey, LastWrite[str | None]],
 ) -> None:
     if not different:
         return
-    rows = [(*key, register.value, *_columns(register.written)) for key, register in different.items()]
+    rows = [(*key, register.value, *columns_of(register.written)) for key, register in different.items()]
     await tx.execute(_SQL["save_memberships"], *columns(rows, 5))
-    await mark_dirty(tx, (key for key, register in different.items() if register.value != before[key].value))
+    moved = [key for key, register in different.items() if register.value != before[key].value]
+    changes: Counter[Key] = Counter()
+    for key in moved:
+        workspace_id, _ = key
+        for profile_id, change in ((before[key].value, -1), (different[key].value, 1)):
+            if profile_id is not None:
+                changes[workspace_id, profile_id] += change
+    if resized := [(*key, change) for key, change in sorted(changes.items()) if change]:
+        await tx.execute(_SQL["resize"], *columns(resized, 3))
+    await mark_unpublished(tx, moved)
 
 
 async def _add(tx: Connection, query: str, rows: list[tuple[Any, ...]], width: int) -> None:
@@ -178,12 +259,4 @@ async def _add(tx: Connection, query: str, rows: list[tuple[Any, ...]], width: i
 
 def _company_columns(company: Company) -> Iterable[Any]:
     flag = company.protection
-    return company.name.value, *_columns(company.name.written), flag.on, flag.since, *_columns(flag.written)
-
-
-def _stamp(at: datetime | None, by: UUID | None) -> Stamp | None:
-    return Stamp(at, by) if at is not None and by is not None else None
-
-
-def _columns(stamp: Stamp | None) -> tuple[datetime | None, UUID | None]:
-    return (stamp.at, stamp.by) if stamp is not None else (None, None)
+    return company.name.value, *columns_of(company.name.written), flag.on, flag.since, *columns_of(flag.written)

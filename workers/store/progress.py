@@ -1,34 +1,31 @@
-"""One row per input partition: whose it is, and how far it got."""
+"""Progress: one row per input partition, with its owner and its next offset."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from workers.errors import SetupError
-from workers.runtime.batch import Connection, Source
-from workers.runtime.ports import Fingerprint, Step, Taken
+from workers.records import Fingerprint, Lease, Partition, PartitionStep, Trial
+from workers.store import group_binding
+from workers.store.connection import Connection
 from workers.store.failures import Fenced
 from workers.store.queries import load
 
 _QUERIES: Final = load("progress")
 
-BAD_WINDOW: Final = 400
-"""How many records before the next one the line looks back on."""
 
-
-class Owner(NamedTuple):
-    """Who takes a lease. `lease` is random and fresh for each assignment."""
+class LeaseOwner(NamedTuple):
+    """Who takes a lease. `lease` is random and new for each assignment."""
 
     lease: UUID
     consumer_group: str
     name: str
 
 
-class Standing(NamedTuple):
-    """A partition's row. `next_offset` is None where nothing was applied; `working`: its owner is connected."""
+class PartitionProgress(NamedTuple):
+    """A partition's row. `next_offset` is None if nothing was applied; `working`: its owner is connected."""
 
-    source: Source
+    source: Partition
     next_offset: int | None
     owner: str | None
     working: bool
@@ -36,63 +33,55 @@ class Standing(NamedTuple):
 
 
 class Move(NamedTuple):
-    """A partition that shall go on at `next_offset`, decided when it stood at `known`."""
+    """A partition that is to continue at `next_offset`; `known` is its offset at the time of that decision."""
 
-    source: Source
+    source: Partition
     known: int | None
     next_offset: int
 
 
-async def take(connection: Connection, owner: Owner, generation: int, source: Source) -> Taken | None:
-    """Takes the lease on a partition; None where a living member of a newer generation has it. Needs a transaction.
+async def take(connection: Connection, owner: LeaseOwner, generation: int, source: Partition) -> Lease | None:
+    """Takes the lease on a partition, without its bad records. None if a living member of a newer generation has it.
+    Needs a transaction.
 
     Raises:
-        asyncpg.LockNotAvailableError: somebody holds the row for longer than a second.
-        SetupError: the partition's progress belongs to another consumer group.
+        asyncpg.LockNotAvailableError: another transaction holds the row for longer than a second.
+        SetupError: the database is bound to another group prefix.
     """
-    await connection.execute(_QUERIES["wait_a_second"])
+    await connection.execute(_QUERIES["set_lock_timeout"])
     row = await connection.fetchrow(
         _QUERIES["take"], *source, owner.consumer_group, owner.lease, owner.name, generation
     )
     if row is None:
-        await _refuse_foreign_group(connection, owner, source)
+        await group_binding.check(connection, [source.topic], owner.consumer_group)
         return None
+    tried = None if row["tried_until"] is None else Trial(row["tried_until"], row["tried_times"])
     next_offset = row["next_offset"]
     if next_offset is None:
-        return Taken(source, None, None, ())
-    bad = await connection.fetch(_QUERIES["recent_bad"], *source, next_offset - BAD_WINDOW, next_offset)
-    return Taken(source, next_offset, _fingerprint(row["last_timestamp"], row["last_crc"]), tuple(r[0] for r in bad))
+        await group_binding.check(connection, [source.topic], owner.consumer_group)
+        return Lease(source, None, None, (), row["orphaned"], tried)
+    last = row["last_offset"], row["last_timestamp"], row["last_crc"]
+    known = None if None in last else Fingerprint(*last)
+    return Lease(source, next_offset, known, (), row["orphaned"], tried)
 
 
-def _fingerprint(timestamp: int | None, crc: int | None) -> Fingerprint | None:
-    return None if timestamp is None or crc is None else Fingerprint(timestamp, crc)
+async def dead_between(connection: Connection, source: Partition, first: int, end: int) -> list[tuple[int, str]]:
+    """Offset and error of the partition's dead letters from `first` on and before `end`."""
+    return [tuple(row) for row in await connection.fetch(_QUERIES["recent_dead_letters"], *source, first, end)]
 
 
-async def _refuse_foreign_group(connection: Connection, owner: Owner, source: Source) -> None:
-    group = await connection.fetchval(_QUERIES["group_of"], *source)
-    if group is not None and group != owner.consumer_group:
-        raise SetupError(_foreign(source.topic, group, owner.consumer_group))
+async def tries(connection: Connection, lease: UUID, source: Partition, tried: Trial | None) -> None:
+    """Writes down what the owner is about to try of a partition; None: deletes it."""
+    await connection.execute(_QUERIES["save_trial"], lease, *source, *(tried or (None, 0)))
 
 
-def _foreign(topic: str, theirs: str, mine: str) -> str:
-    return (
-        f"the progress of {topic} in this database belongs to consumer group {theirs}, not {mine}: "
-        "set SLUICE_GROUP_PREFIX back, or use another database"
-    )
+async def rehearse(connection: Connection, lease: UUID) -> None:
+    """Costs about as much as applying a record: writes, and computes in some memory. Needs a transaction."""
+    await connection.execute(_QUERIES["rehearse_write"], lease)
+    await connection.execute(_QUERIES["rehearse_sort"])
 
 
-async def check_groups(connection: Connection, topics: Sequence[str], consumer_group: str) -> None:
-    """Refuses a database whose progress on these topics belongs to another consumer group.
-
-    Raises:
-        SetupError: it does.
-    """
-    rows = await connection.fetch(_QUERIES["foreign_groups"], list(topics), consumer_group)
-    if rows:
-        raise SetupError(_foreign(rows[0]["topic"], rows[0]["consumer_group"], consumer_group))
-
-
-async def end_holder(connection: Connection, source: Source) -> bool:
+async def end_holder(connection: Connection, source: Partition) -> bool:
     """Ends the connection of the partition's recorded owner, if it is still there. True if it was."""
     return bool(await connection.fetchval(_QUERIES["end_holder"], *source))
 
@@ -103,80 +92,88 @@ async def adopt(connection: Connection, lease: UUID) -> None:
 
 
 async def forget_plans(connection: Connection) -> None:
-    """Every statement of this connection is planned anew at its next use."""
-    await connection.execute(_QUERIES["forget_plans"])
+    """Discards the plans of this connection: every statement is planned again at its next use."""
+    await connection.execute(_QUERIES["discard_plans"])
 
 
-async def advance(connection: Connection, lease: UUID, steps: Sequence[Step]) -> datetime:
-    """The compare-and-set that every transaction begins with; returns the transaction's time.
+async def advance(connection: Connection, owner: LeaseOwner, steps: Sequence[PartitionStep]) -> datetime:
+    """The compare-and-set at the begin of every transaction. Returns the transaction's time.
 
     Raises:
-        Fenced: at least one partition is not ours any more, or had already been committed.
+        Fenced: at least one partition is no longer ours, or was already committed.
+        SetupError: the database is bound to another group prefix, or workers of two prefixes use it.
     """
     ordered = sorted(steps)
     rows = await connection.fetch(
         _QUERIES["advance"],
-        lease,
+        owner.lease,
         [step.source.topic for step in ordered],
         [step.source.partition for step in ordered],
         [step.first for step in ordered],
         [step.end for step in ordered],
-        [step.last.timestamp for step in ordered],
-        [step.last.crc for step in ordered],
+        *([getattr(step.last, name, None) for step in ordered] for name in Fingerprint._fields),
     )
     if len(rows) < len(ordered):
-        raise await _why(connection, lease, ordered)
+        raise await _why(connection, owner, ordered)
+    begun = {step.source for step in ordered if step.first is None}
+    if begun:
+        await group_binding.bind(connection, begun, owner.consumer_group)
     now: datetime = rows[0][0]
     return now
 
 
-async def _why(connection: Connection, lease: UUID, steps: Sequence[Step]) -> Fenced:
+async def _why(connection: Connection, owner: LeaseOwner, steps: Sequence[PartitionStep]) -> Fenced:
     rows = await connection.fetch(
-        _QUERIES["standing"], lease, [s.source.topic for s in steps], [s.source.partition for s in steps]
+        _QUERIES["compare"], owner.lease, [s.source.topic for s in steps], [s.source.partition for s in steps]
     )
-    mine = {Source(r["topic"], r["partition"]): r["next_offset"] for r in rows if r["mine"]}
+    mine = {Partition(r["topic"], r["partition"]): r["next_offset"] for r in rows if r["mine"]}
     lost = [s.source for s in steps if s.source not in mine or mine[s.source] not in (s.first, s.end)]
+    await group_binding.refuse_rivals(connection, lost, owner.consumer_group)
     committed = [s.source for s in steps if s.source not in lost and mine[s.source] == s.end]
     return Fenced(lost, committed)
 
 
 async def release(connection: Connection, lease: UUID) -> None:
-    """Gives back what is held under the lease."""
+    """Releases what is held under the lease."""
     await connection.execute(_QUERIES["release"], lease)
 
 
-async def forget(connection: Connection, sources: Sequence[Source]) -> None:
-    """Drops the progress of partitions whose topic will begin anew."""
+async def forget(connection: Connection, sources: Sequence[Partition]) -> None:
+    """Deletes the progress of partitions whose topic will be created again."""
     await connection.execute(_QUERIES["forget"], [s.topic for s in sources], [s.partition for s in sources])
 
 
-async def listed(connection: Connection) -> list[Standing]:
+async def listed(connection: Connection) -> list[PartitionProgress]:
     """Every partition's row."""
     return [
-        Standing(Source(r["topic"], r["partition"]), r["next_offset"], r["owner"], r["working"], r["updated_at"])
+        PartitionProgress(
+            Partition(r["topic"], r["partition"]), r["next_offset"], r["owner"], r["working"], r["updated_at"]
+        )
         for r in await connection.fetch(_QUERIES["list"])
     ]
 
 
-async def place(connection: Connection, moves: Sequence[Move]) -> None:
-    """Lets partitions go on elsewhere. Nobody owns them then: a worker at work is fenced at its next transaction, and
-    no record is compared with the one applied last. Needs a transaction.
+async def move(connection: Connection, moves: Sequence[Move], group_prefix: str) -> None:
+    """Moves partitions to other offsets.
+
+    They have no owner then: a running worker is fenced at its next transaction, and no record is compared with the last
+    applied one. Binds an unbound database to `group_prefix`, whoever had the partitions. Needs a transaction.
 
     Raises:
-        Fenced: a partition has moved on since `known` was read.
+        Fenced: a partition has advanced since `known` was read.
     """
     ordered = sorted(moves)
     where = [move.source.topic for move in ordered], [move.source.partition for move in ordered]
     await connection.execute(_QUERIES["lock"], *where)
-    rows = await connection.fetch(
-        _QUERIES["place"], *where, [move.known for move in ordered], [move.next_offset for move in ordered]
-    )
-    placed = {Source(r["topic"], r["partition"]) for r in rows}
+    prefix = await group_binding.settled(connection, group_prefix)
+    places = [move.known for move in ordered], [move.next_offset for move in ordered]
+    rows = await connection.fetch(_QUERIES["set_offsets"], *where, *places, prefix)
+    placed = {Partition(r["topic"], r["partition"]) for r in rows}
     if len(placed) < len(ordered):
         raise Fenced([move.source for move in ordered if move.source not in placed], [])
 
 
-async def sources(connection: Connection) -> dict[Source, int | None]:
+async def sources(connection: Connection) -> dict[Partition, int | None]:
     """Every partition with a row, and its next offset."""
     rows = await connection.fetch(_QUERIES["sources"])
-    return {Source(r["topic"], r["partition"]): r["next_offset"] for r in rows}
+    return {Partition(r["topic"], r["partition"]): r["next_offset"] for r in rows}

@@ -1,11 +1,11 @@
-"""What an operator asks: read-only, from the public views where there is one."""
+"""Queries for operators: read-only, from the public views if there is one."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from workers.runtime.batch import Connection
+from workers.store.connection import Connection
 from workers.store.queries import load
 
 _SQL = load("reports")
@@ -13,14 +13,37 @@ _SQL = load("reports")
 Row = Mapping[str, Any]
 
 
-async def mac(tx: Connection, workspace_id: str | None, since: datetime | None, limit: int) -> list[Row]:
-    """Counts of cycles that end after `since`, newest first within a workspace."""
-    return list(await tx.fetch(_SQL["mac"], workspace_id, since, limit))
+async def mac(
+    tx: Connection, workspace_id: str | None, cycle_start: datetime | None, since: datetime | None, limit: int
+) -> list[Row]:
+    """Counts of cycles that begin at `cycle_start` and end after `since`, newest first within a workspace."""
+    return list(await tx.fetch(_SQL["mac"], workspace_id, cycle_start, since, limit))
 
 
-async def explain_mac(tx: Connection, workspace_id: str, cycle_start: datetime, contact_id: UUID) -> list[Row]:
+async def explain_mac(
+    tx: Connection, workspace_id: str, cycle_start: datetime, contact_id: UUID, limit: int
+) -> list[Row]:
     """A contact's messages in a cycle, the proof first."""
-    return list(await tx.fetch(_SQL["explain_mac"], workspace_id, cycle_start, contact_id))
+    return list(await tx.fetch(_SQL["explain_mac"], workspace_id, cycle_start, contact_id, limit))
+
+
+async def has_workspace(tx: Connection, workspace_id: str) -> bool:
+    return bool(await tx.fetchval(_SQL["has_workspace"], workspace_id))
+
+
+async def has_cycle(tx: Connection, workspace_id: str | None, cycle_start: datetime) -> bool:
+    """Whether that workspace has such a cycle, or any workspace."""
+    return bool(await tx.fetchval(_SQL["has_cycle"], workspace_id, cycle_start))
+
+
+async def cycle_around(tx: Connection, workspace_id: str, at: datetime) -> datetime | None:
+    """The start of the cycle that contains this time."""
+    start: datetime | None = await tx.fetchval(_SQL["cycle_around"], workspace_id, at)
+    return start
+
+
+async def has_messages(tx: Connection, workspace_id: str, contact_id: UUID) -> bool:
+    return bool(await tx.fetchval(_SQL["has_messages"], workspace_id, contact_id))
 
 
 async def holds(tx: Connection, workspace_id: str | None, limit: int) -> list[Row]:
@@ -29,7 +52,7 @@ async def holds(tx: Connection, workspace_id: str | None, limit: int) -> list[Ro
 
 
 async def progress(tx: Connection) -> list[Row]:
-    """How far each input partition is applied, and by whom."""
+    """How far each input partition is applied, and its owner."""
     return list(await tx.fetch(_SQL["progress"]))
 
 
@@ -39,6 +62,41 @@ async def dead_letters(tx: Connection) -> list[Row]:
 
 
 async def backlog(tx: Connection) -> Row:
-    """What is stored but not yet published or worked off."""
+    """What is stored but not yet published or done."""
     row: Row = await tx.fetchrow(_SQL["backlog"])
     return row
+
+
+async def pending_work(tx: Connection, limit: int) -> list[Row]:
+    """Work in steps, oldest first, and its progress."""
+    return list(await tx.fetch(_SQL["pending_work"], limit))
+
+
+async def search_profiles(tx: Connection, workspace_id: str, query: str, limit: int) -> list[Row]:
+    """Profiles with the query, a `name_key`, in their name."""
+    return list(await tx.fetch(_SQL["search_profiles"], workspace_id, query, limit))
+
+
+async def profile(tx: Connection, workspace_id: str, profile_id: str) -> Row | None:
+    """A profile; its fields and notes are JSON."""
+    row: Row | None = await tx.fetchrow(_SQL["profile"], workspace_id, profile_id)
+    return row
+
+
+async def contacts_of_profile(tx: Connection, workspace_id: str, profile_id: str, limit: int) -> list[Row]:
+    return list(await tx.fetch(_SQL["contacts_of_profile"], workspace_id, profile_id, limit))
+
+
+async def search_contacts(tx: Connection, workspace_id: str, query: str, limit: int) -> list[Row]:
+    """Contacts with this address, or with the query in a name, number or e-mail address."""
+    return list(await tx.fetch(_SQL["search_contacts"], workspace_id, query, limit))
+
+
+async def contact(tx: Connection, workspace_id: str, contact_id: UUID) -> Row | None:
+    """A contact; its custom fields are JSON."""
+    row: Row | None = await tx.fetchrow(_SQL["contact"], workspace_id, contact_id)
+    return row
+
+
+async def channels_of_contact(tx: Connection, workspace_id: str, contact_id: UUID) -> list[Row]:
+    return list(await tx.fetch(_SQL["channels_of_contact"], workspace_id, contact_id))

@@ -1,6 +1,6 @@
-"""Who wrote the messages of a poll: found and locked in one round trip, and made where nobody had the address.
+"""The senders of a poll's messages: finds and locks them in one round trip. Inserts contacts for new addresses.
 
-Histories cannot change until the transaction ends: as in `workers.store.contacts`, but by the locks of contacts alone.
+Histories cannot change until the transaction ends: as in `workers.store.contacts`, but by `contact_locks` alone.
 """
 
 import os
@@ -14,49 +14,52 @@ from uuid import UUID
 from msgspec import Struct
 
 from schemas.ids import random_ids
-from workers.rules.contact import Contact
-from workers.rules.identities import Identity
-from workers.runtime.batch import Connection
+from workers.rules.contact import Contact, ContactKey
+from workers.rules.identities import ResolvedIdentity
+from workers.store import contacts
 from workers.store.arrays import columns, literal, texts_first
-from workers.store.contacts import ContactKey, IdentityKey, add_identities, contact_key, contact_of
+from workers.store.connection import Connection
+from workers.store.contacts import IdentityKey, Owned, add_identities, contact_key, contact_of
 from workers.store.queries import load
 
 _SQL = load("contacts")
-_OPENED_AT: Final = 6  # in the row of a contact
+_OPENED_AT: Final = 7  # in the row of a contact
 
 
 class Interaction(NamedTuple):
-    """The earliest one of an address in a poll."""
+    """The earliest interaction of an address in a poll."""
 
-    identity: Identity
+    identity: ResolvedIdentity
     channel_id: str
     at: datetime
 
 
-class Sender(Struct, frozen=True, gc=False):
+class SenderState(Struct, frozen=True, gc=False):
     """An address and its contact, which is counted in the cycle of `counted_at` by a message no later than that.
 
-    `stranger`: nobody had the address, and all that the table will know of the contact is what this poll says.
+    `address`: its spelling. `is_new_contact`: the address is new, and the table will have only what this poll says of
+    the contact.
     """
 
     identity_id: int
+    address: str
     connected_at: datetime | None
     counted_at: datetime | None
     contact: Contact
-    stranger: bool = False
+    is_new_contact: bool = False
 
 
-class Stranger(NamedTuple):
-    """A contact made for an address that nobody had, and the country that the address says."""
+class NewContact(NamedTuple):
+    """A contact for a new address, and the country of the address."""
 
     contact: Contact
     country: str | None
 
 
-class Introduction(NamedTuple):
-    """A stranger, and what a poll says of them."""
+class NewContactRow(NamedTuple):
+    """A new contact with the values of this poll."""
 
-    stranger: Stranger
+    person: NewContact
     opened_at: datetime | None
     display_name: str | None
     language: str | None
@@ -64,11 +67,10 @@ class Introduction(NamedTuple):
     counted_at: datetime | None
 
 
-async def find(tx: Connection, keys: Collection[IdentityKey], earliest: datetime) -> dict[IdentityKey, Sender]:
-    """The senders of addresses that somebody had before; their block histories cannot change any more.
+async def find(tx: Connection, keys: Collection[IdentityKey], earliest: datetime) -> dict[IdentityKey, SenderState]:
+    """The senders of known addresses. Their block histories cannot change any more.
 
-    Nothing they are asked about is before `earliest`. So what a sender is connected or open since is told as that where
-    it is earlier.
+    No message of the poll is before `earliest`. Times before `earliest` are returned as `earliest`.
     """
     groups: dict[tuple[str, str, str], list[IdentityKey]] = defaultdict(list)
     for key in keys:
@@ -77,52 +79,83 @@ async def find(tx: Connection, keys: Collection[IdentityKey], earliest: datetime
     lookups = [literal([key.lookup for key in group]) for group in groups.values()]
     rows = await tx.fetch(_SQL["find_senders"], *columns(list(groups), 3), list(starts)[:-1], lookups, earliest)
     ordered = [*chain.from_iterable(groups.values())]
-    met: dict[IdentityKey, Sender] = {}
-    for wanted, identity_id, connected, connected_at, counted_at, is_open, *contact in rows:
+    met: dict[IdentityKey, SenderState] = {}
+    for wanted, identity_id, connected, connected_at, counted_at, is_open, spelled, *contact in rows:
         key = ordered[wanted - 1]
         if is_open:
             contact[_OPENED_AT] = earliest
         since = earliest if connected else connected_at
-        met[key] = Sender(identity_id, since, counted_at, contact_of(key.workspace_id, *contact))
+        met[key] = SenderState(
+            identity_id, spelled or key.lookup, since, counted_at, contact_of(key.workspace_id, *contact)
+        )
     return met
 
 
 async def add(
     tx: Connection, new: Mapping[IdentityKey, Interaction]
-) -> tuple[dict[IdentityKey, Sender], dict[ContactKey, Stranger]]:
-    """The senders of addresses that nobody had, and the contacts made for them: those are the caller's to `introduce`.
+) -> tuple[dict[IdentityKey, SenderState], dict[ContactKey, NewContact]]:
+    """The senders of new addresses, and their new contacts, which the caller passes to `insert_new_contacts`.
 
-    Two transactions that meet one new address at once agree on one contact: the second waits and takes the first one's.
+    If two transactions find one new address at once, the second one waits and takes the contact of the first one.
+    """
+    added = await _add(tx, new)
+    won = {
+        key: SenderState(identity_id, new[key].identity.address, new[key].at, None, c, is_new_contact=True)
+        for key, (identity_id, (c, _)) in added.items()
+    }
+    lost = await find(tx, new.keys() - won.keys(), min(n.at for n in new.values())) if len(won) < len(new) else {}
+    return won | lost, {contact_key(person.contact): person for _, person in added.values()}
+
+
+async def find_or_add(
+    tx: Connection, wanted: Mapping[IdentityKey, tuple[ResolvedIdentity, str | None]]
+) -> tuple[dict[IdentityKey, Owned], Collection[IdentityKey]]:
+    """The identities of addresses that a user named, perhaps on a channel, and which of them are new. Inserts contacts
+    for those, without an interaction, and marks them for contacts.changes.
+    """
+    owned = await contacts.find(tx, wanted.keys())
+    if not (missing := {key: (*named, None) for key, named in wanted.items() if key not in owned}):
+        return owned, ()
+    added = await _add(tx, missing)
+    await insert_new_contacts(tx, (NewContactRow(person, *[None] * 5) for _, person in added.values()))
+    owned |= {key: Owned(identity_id, person.contact.contact_id, None) for key, (identity_id, person) in added.items()}
+    owned |= await contacts.find(tx, missing.keys() - added.keys()) if len(added) < len(missing) else {}
+    return owned, added.keys()
+
+
+async def _add(
+    tx: Connection, new: Mapping[IdentityKey, tuple[ResolvedIdentity, str | None, datetime | None]]
+) -> dict[IdentityKey, tuple[int, NewContact]]:
+    """Stores the identities that no other transaction stored meanwhile. Returns their ids and contacts. A contact has
+    phone, e-mail and country of its address, and is not inserted yet.
     """
     ids = iter(random_ids(os.urandom(16 * 2 * len(new))))
-    made = {
+    people = {
         key: Contact(key.workspace_id, next(ids), next(ids), phone=identity.phone, email=identity.email)
         for key, (identity, _, _) in new.items()
     }
     rows = [
-        (*key, new[key].identity.address, new[key].channel_id, c.contact_id, new[key].at) for key, c in made.items()
+        (*key, identity.address, channel_id, people[key].contact_id, at)
+        for key, (identity, channel_id, at) in new.items()
     ]
     added = await add_identities(tx, rows)
-    won = {
-        key: Sender(added[c.contact_id], new[key].at, None, c, stranger=True)
-        for key, c in made.items()
+    return {
+        key: (added[c.contact_id], NewContact(c, new[key][0].country))
+        for key, c in people.items()
         if c.contact_id in added
     }
-    lost = await find(tx, made.keys() - won.keys(), min(n.at for n in new.values())) if len(won) < len(made) else {}
-    strangers = {contact_key(s.contact): Stranger(s.contact, new[key].identity.country) for key, s in won.items()}
-    return won | lost, strangers
 
 
-async def introduce(tx: Connection, new: Iterable[Introduction]) -> None:
-    """Store the contacts of new addresses, to be told in contacts.changes."""
+async def insert_new_contacts(tx: Connection, new: Iterable[NewContactRow]) -> None:
+    """Inserts the contacts of new addresses and marks them for contacts.changes."""
     rows = [
         (c.workspace_id, c.phone, c.email, country, *names, c.contact_id, c.conversation_id, opened_at, counted_at)
         for (c, country), opened_at, *names, counted_at in new
     ]
-    await tx.execute(_SQL["introduce"], *texts_first(rows, 7, 11))
+    await tx.execute(_SQL["insert_new"], *texts_first(rows, 7, 11))
 
 
 async def note_counted(tx: Connection, counted: Mapping[tuple[str, UUID], datetime]) -> None:
-    """Contacts that are counted now, with the event time of a counted message in the newest cycle known."""
+    """Notes that contacts are counted, with the event time of a counted message in the newest known cycle."""
     if counted:
         await tx.execute(_SQL["note_counted"], *columns([(*key, at) for key, at in counted.items()], 3))

@@ -1,6 +1,6 @@
-"""Sends, and what they are judged by."""
+"""Sends, and the rows that they are judged by."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -10,20 +10,22 @@ import msgspec
 from msgspec import Raw, Struct
 
 from workers.rules.channels import Known
-from workers.rules.protection import Cover
-from workers.runtime.batch import Connection
+from workers.rules.contact import ContactKey
+from workers.rules.protection import Cover, Ground
+from workers.rules.workflows import RunKey
 from workers.store.arrays import columns
-from workers.store.contacts import ContactKey, IdentityKey
+from workers.store.connection import Connection
+from workers.store.contacts import IdentityKey, raise_revisions
 from workers.store.queries import load
 
 _SQL = load("sends")
+_PROTECTIONS = load("protections")
 
 SendKey = tuple[str, UUID]
-RunKey = tuple[str, str]
 
 
 class Send(Struct, frozen=True, kw_only=True):
-    """A row of `sends`, field by field (the table tells what they mean). `content` is the request's JSON."""
+    """A row of `sends`, field by field (the table explains them). `content` is the request's JSON."""
 
     workspace_id: str
     send_id: UUID
@@ -34,6 +36,7 @@ class Send(Struct, frozen=True, kw_only=True):
     scope: str | None
     lookup: str | None
     address: str | None
+    understood: bool
     content: Raw
     source: str
     run_id: str | None
@@ -50,6 +53,7 @@ class Send(Struct, frozen=True, kw_only=True):
     confirmed_by: str | None = None
     confirmed_at: datetime | None = None
     confirmed_before: datetime | None = None
+    first_dispatched_at: datetime | None = None
     attempt: int = 0
     best_attempt: int = 0
     revision: int = 0
@@ -78,11 +82,12 @@ class Send(Struct, frozen=True, kw_only=True):
         return IdentityKey(self.workspace_id, self.channel, self.scope, self.lookup)
 
 
-class Owner(NamedTuple):
-    """A stored identity: whose it is, and what is known of it."""
+class AddressOwner(NamedTuple):
+    """A stored identity: its contact, and its state."""
 
     identity_id: int
     contact_id: UUID
+    address: str
     connected_at: datetime | None
     opted_out: bool
 
@@ -99,55 +104,46 @@ async def known(tx: Connection, keys: Collection[SendKey]) -> set[SendKey]:
 
 
 async def add(tx: Connection, new: Collection[Send]) -> set[SendKey]:
-    """Store new sends; returns those that were not stored by somebody else meanwhile."""
+    """Stores new sends. Returns those that no other transaction stored meanwhile."""
     if not new:
         return set()
     return {tuple(row) for row in await tx.fetch(_SQL["add"], as_json(new))}
 
 
 async def save(tx: Connection, changed: Collection[Send]) -> None:
-    """Write back sends that were read under their lock."""
+    """Saves sends that were read under their lock."""
     if changed:
         await tx.execute(_SQL["save"], as_json(changed))
 
 
 async def read(tx: Connection, keys: Collection[SendKey]) -> dict[SendKey, Send]:
-    """Without a lock: only to learn what to lock."""
+    """Sends without a lock: only to find out what to lock."""
     return _sends(await tx.fetch(_SQL["read"], *columns(sorted(keys), 2)))
 
 
 async def lock(tx: Connection, keys: Collection[SendKey]) -> dict[SendKey, Send]:
-    """For update. Whoever judges them holds their contacts' rows first."""
+    """Locks and reads sends for update. Code that judges them locks their contacts first."""
     return _sends(await tx.fetch(_SQL["lock"], *columns(sorted(keys), 2))) if keys else {}
 
 
-async def of_groups(tx: Connection, groups: Collection[tuple[str, str]]) -> dict[tuple[str, str], list[SendKey]]:
-    """All sends of each (workspace_id, group_id), in the order they were asked for."""
-    found: defaultdict[tuple[str, str], list[SendKey]] = defaultdict(list)
-    if groups:
-        for workspace_id, group_id, send_id in await tx.fetch(_SQL["of_groups"], *columns(sorted(groups), 2)):
-            found[workspace_id, group_id].append((workspace_id, send_id))
-    return dict(found)
+async def lock_rows(tx: Connection, keys: Collection[SendKey]) -> None:
+    """As `lock`, without reading them."""
+    if keys:
+        await tx.execute(_SQL["lock_rows"], *columns(sorted(keys), 2))
 
 
-async def held_to(tx: Connection, keys: Collection[ContactKey]) -> list[tuple[SendKey, ContactKey]]:
-    """Holds to these contacts, or to an address of theirs."""
-    rows = await tx.fetch(_SQL["held_to"], *columns(sorted(keys), 2))
-    return sorted(((w, send_id), (w, contact_id)) for w, send_id, contact_id in rows)
+async def lock_expired(tx: Connection, now: datetime, limit: int) -> list[SendKey]:
+    """Holds that have expired, oldest expiry first. Leaves out those that are answered, or that another transaction
+    answers now.
+    """
+    return [tuple(row) for row in await tx.fetch(_SQL["lock_expired"], now, limit)]
 
 
-async def held_by_runs(tx: Connection, runs: Collection[RunKey]) -> set[SendKey]:
-    return {tuple(row) for row in await tx.fetch(_SQL["held_by_runs"], *columns(sorted(runs), 2))}
-
-
-async def lock_expired(tx: Connection, now: datetime, limit: int) -> list[Send]:
-    """Holds whose time is over, longest over first; those that somebody is answering right now are left out."""
-    return [_send(row) for row in await tx.fetch(_SQL["lock_expired"], now, limit)]
-
-
-async def due(tx: Connection, now: datetime, limit: int) -> set[SendKey]:
-    """Sends to be judged again: the next attempt is due, or a claim was denied."""
-    return {tuple(row) for row in await tx.fetch(_SQL["due"], now, limit)}
+async def due(tx: Connection, now: datetime, limit: int, content: int) -> set[SendKey]:
+    """Sends to judge again: the next attempt is due, or a claim was denied. At most `limit` of each kind, and of
+    limited content, but at least one.
+    """
+    return {tuple(row) for row in await tx.fetch(_SQL["due"], now, limit, content)}
 
 
 async def on_file(tx: Connection, keys: Collection[ContactKey]) -> dict[ContactKey, OnFile]:
@@ -163,38 +159,50 @@ async def identities_of(tx: Connection, keys: Collection[ContactKey]) -> dict[Co
     return dict(found)
 
 
-async def owners(tx: Connection, keys: Collection[IdentityKey]) -> dict[IdentityKey, Owner]:
-    """The identities that exist."""
+async def owners(tx: Connection, keys: Collection[IdentityKey]) -> dict[IdentityKey, AddressOwner]:
+    """The identities that exist, with their contacts."""
     ordered = sorted(keys)
     rows = await tx.fetch(_SQL["owners"], *columns(ordered, 4)) if ordered else []
-    return {ordered[position - 1]: Owner(*owner) for position, *owner in rows}
+    return {ordered[position - 1]: AddressOwner(*owner) for position, *owner in rows}
 
 
 async def halted_runs(tx: Connection, runs: Collection[RunKey]) -> set[RunKey]:
-    """Those that were halted or refused, or whose engine was told so once; an unknown run is none of them."""
+    """The runs that are halted or refused, or whose engine was once told so. Unknown runs are left out."""
     return {tuple(row) for row in await tx.fetch(_SQL["halted_runs"], *columns(sorted(runs), 2))} if runs else set()
 
 
-async def raise_run_revisions(tx: Connection, facts: Counter[RunKey]) -> dict[RunKey, int]:
-    """Make room for that many facts about each run; returns the revision of the last one. Unknown runs are left out."""
-    rows = [(*run, count) for run, count in sorted(facts.items())]
-    return {(w, run): revision for w, run, revision in await tx.fetch(_SQL["raise_run_revisions"], *columns(rows, 3))}
+async def lock_run_revisions(tx: Connection, runs: Collection[RunKey]) -> dict[RunKey, int]:
+    """The revision of each run, locked until the transaction ends. Unknown runs are left out."""
+    rows = await tx.fetch(_SQL["lock_run_revisions"], *columns(sorted(runs), 2))
+    return {(w, run): revision for w, run, revision in rows}
 
 
 async def link_identities(tx: Connection, links: Mapping[IdentityKey, tuple[str, UUID]]) -> None:
-    """Give contacts addresses (key -> address, contact_id); one that belongs to somebody stays theirs."""
+    """Gives contacts addresses (key -> address, contact_id). An address that belongs to another contact stays there."""
     rows = [(*key, *link) for key, link in sorted(links.items())]
     await tx.execute(_SQL["link_identities"], *columns(rows, 6))
-    contacts = sorted({(key.workspace_id, contact_id) for key, (_, contact_id) in links.items()})
-    await tx.execute(_SQL["raise_contact_revisions"], *columns(contacts, 2))
+    await raise_revisions(tx, {(key.workspace_id, contact_id) for key, (_, contact_id) in links.items()})
 
 
 async def move_messages(
     tx: Connection, moved: Iterable[tuple[str, UUID, UUID, datetime, bool, datetime | None]]
 ) -> None:
-    """Of messages of sends: workspace_id, message_id, send_id, event time, counted, start of the covering block."""
+    """Moves messages of sends: workspace_id, message_id, send_id, event time, counted, start of the covering block."""
     if rows := sorted(moved, key=lambda r: r[:2]):
         await tx.execute(_SQL["move_messages"], *columns(rows, 6))
+
+
+async def grounds(tx: Connection, keys: Collection[ContactKey]) -> dict[ContactKey, tuple[Ground, ...]]:
+    """What protects each contact now; a profile that cannot be read is a ground of its own. `claim_send` reads the same
+    view.
+    """
+    found: defaultdict[ContactKey, list[Ground]] = defaultdict(list)
+    if keys:
+        for workspace_id, contact_id, code, key, since in await tx.fetch(
+            _PROTECTIONS["grounds"], *columns(sorted(keys), 2)
+        ):
+            found[workspace_id, contact_id].append(Ground(code, key, since))
+    return {key: tuple(grounds) for key, grounds in found.items()}
 
 
 def as_json(rows: Collection[Struct]) -> str:

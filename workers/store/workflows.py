@@ -1,45 +1,138 @@
 """Workflow runs: found with their families, locked, and saved."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
+from asyncpg import Range
 
 from workers.errors import RetryBatch
-from workers.rules.workflows import ContactStep, ControlFact, Cut, Run, RunKey, Verdict
-from workers.runtime.batch import Connection
+from workers.rules.blocks import BlockChange, Interval
+from workers.rules.contact import ContactKey
+from workers.rules.workflows import ContactGone, ContactStep, ControlFact, Run, RunKey, RunVerdict
 from workers.store.arrays import columns
-from workers.store.contacts import ContactKey
+from workers.store.connection import Connection
 from workers.store.queries import load
 
 _SQL = load("workflows")
 
-Found = dict[RunKey, UUID | None]
-"""Runs that exist, with the contact of each."""
+StepKey = tuple[str, str, str]
+"""(workspace_id, run_id, step_id)."""
+
+Span = tuple[datetime, datetime | None]
+"""From when and until when a contact's history changed; None: without end."""
+
+After = tuple[RunKey, str]
+"""A run, and the id of the last of its children that is done; '': none."""
 
 
-async def find_families(tx: Connection, wanted: Collection[RunKey], parents: Collection[RunKey] = ()) -> Found:
-    """What exists of `wanted`, with everything below and their parents, and what exists of `parents`. Locks nothing."""
-    arguments = *columns(sorted(wanted), 2), *columns(sorted(parents), 2)
-    return _found(await tx.fetch(_SQL["find_families"], *arguments))
+class FoundRuns(NamedTuple):
+    """Runs that exist, with their contacts. `behind`: workspaces in which an end may not have reached all
+    children yet.
+    """
+
+    runs: dict[RunKey, UUID | None]
+    behind: set[str]
 
 
-async def of_contacts(tx: Connection, since: Mapping[ContactKey, datetime]) -> Found:
-    """The runs of contacts that had not ended before the time given for each. Locks nothing."""
-    rows = [(*contact, at) for contact, at in sorted(since.items())]
-    return _found(await tx.fetch(_SQL["runs_of_contacts"], *columns(rows, 3)))
+class Ending(NamedTuple):
+    """The position of a run among those of its contact: by its end, None while it runs, then by its id."""
+
+    at: datetime | None
+    run_id: str
+
+
+async def find(tx: Connection, wanted: Collection[RunKey], parents: Collection[RunKey] = ()) -> FoundRuns:
+    """The existing runs of `wanted`, their parents, and `parents`. Locks nothing.
+
+    In a workspace that is behind, all ancestors as well.
+    """
+    rows = await tx.fetch(_SQL["find"], *columns(sorted(wanted), 2), *columns(sorted(parents), 2))
+    runs = {(workspace_id, run_id): contact_id for workspace_id, run_id, contact_id, _ in rows}
+    return FoundRuns(runs, {workspace_id for workspace_id, *_, behind in rows if behind})
+
+
+async def of_contact(
+    tx: Connection,
+    contact: ContactKey,
+    span: Span,
+    after: Ending | None,
+    limit: int,
+    known_before: datetime | None = None,
+) -> list[tuple[RunKey, Ending]]:
+    """Runs of a contact that had not ended when its history changed, in the order of their ends. Locks nothing.
+
+    `known_before`: only those that were learned of before this; None: all.
+    """
+    since, until = span
+    place = after or Ending(since, "")
+    rows = await tx.fetch(_SQL["of_contact"], *contact, *place, until, limit, known_before)
+    return [((contact[0], run_id), Ending(at, run_id)) for run_id, at in rows]
+
+
+async def of_contacts(tx: Connection, spans: Mapping[ContactKey, Span], limit: int) -> dict[ContactKey, list[RunKey]]:
+    """As `of_contact`, at most `limit` of each contact."""
+    rows = await tx.fetch(
+        _SQL["of_contacts"], *columns([(*key, *span) for key, span in sorted(spans.items())], 4), limit
+    )
+    found: dict[ContactKey, list[RunKey]] = {contact: [] for contact in sorted(spans)}
+    for workspace_id, contact_id, run_id in rows:
+        found[workspace_id, contact_id].append((workspace_id, run_id))
+    return found
+
+
+async def judged_before(tx: Connection, runs: Collection[RunKey]) -> dict[RunKey, BlockChange]:
+    """Those of these runs, not yet told of an end, that the steps of an earlier change of their contact's history still
+    have to reach, and the change since then that those steps ignore.
+    """
+    rows = await tx.fetch(_SQL["judged_before"], *columns(sorted(runs), 2))
+    return {(w, run_id): msgspec.json.decode(change, type=BlockChange) for w, run_id, change in rows}
+
+
+async def children(tx: Connection, parents: Sequence[After], limit: int) -> list[tuple[RunKey, RunKey, UUID | None]]:
+    """Children of runs, in this order and then by id: the child, its parent and contact. Locks nothing."""
+    rows = await tx.fetch(_SQL["children"], *columns([(*run, after) for run, after in parents], 3), limit)
+    return [((w, run_id), (w, parent), contact_id) for w, run_id, parent, contact_id in rows]
+
+
+async def running_below(tx: Connection, runs: Collection[RunKey], limit: int) -> dict[RunKey, UUID | None]:
+    """These runs and running descendants that are connected to them by running ones: mostly what their end will reach.
+    Locks nothing.
+    """
+    rows = await tx.fetch(_SQL["running_below"], *columns(sorted(runs), 2), limit)
+    return {(workspace_id, run_id): contact_id for workspace_id, run_id, contact_id in rows}
+
+
+async def count_halts(tx: Connection, contact: ContactKey, span: Span, before: Sequence[Interval] | None = None) -> int:
+    """The number of runs that the changed history of a contact, which must have been saved, halts: its own that had not
+    ended by then, and those below them. Locks nothing.
+
+    `before`: its history before this change, where an earlier one has not reached all runs yet.
+    """
+    ranges = None if before is None else [Range(interval.start, interval.end) for interval in before]
+    # First from those at the top. Runs that are in a circle of parents have none.
+    for from_all in (False, True):
+        halts, judged, runs = await tx.fetchrow(_SQL["count_halts"], *contact, *span, ranges, from_all)
+        if judged == runs:
+            break
+    return int(halts)
+
+
+async def count_children(tx: Connection, parents: Sequence[After]) -> int:
+    """The number of children of these runs still to do."""
+    return int(await tx.fetchval(_SQL["count_children"], *columns([(*run, after) for run, after in parents], 3)))
 
 
 async def lock(tx: Connection, keys: Iterable[RunKey]) -> dict[RunKey, Run]:
-    """Runs nobody else may judge until the transaction ends. Unknown ones are left out."""
+    """Runs, locked until the transaction ends. Unknown ones are left out."""
     rows = await tx.fetch(_SQL["lock_runs"], *columns(sorted(set(keys)), 2))
     return {run.key: run for run in map(_run, rows)}
 
 
 async def add(tx: Connection, runs: Collection[Run]) -> None:
-    """Store runs that were unknown when their families were found.
+    """Stores runs that were unknown when their families were found.
 
     Raises:
         RetryBatch: another transaction started one of them meanwhile; the first start of an id stays.
@@ -49,17 +142,25 @@ async def add(tx: Connection, runs: Collection[Run]) -> None:
 
 
 async def save(tx: Connection, runs: Collection[Run]) -> None:
-    """Replace what is known of locked runs."""
+    """Saves locked runs."""
     if runs:
-        await tx.execute(_SQL["save_runs"], _rows(runs))
+        await tx.execute(_SQL["save_runs"], _rows(runs), len(runs))
 
 
-def _found(rows: Iterable[tuple[str, str, UUID | None]]) -> Found:
-    return {(workspace_id, run_id): contact_id for workspace_id, run_id, contact_id in rows}
+async def first_asked(tx: Connection, asked: Mapping[StepKey, datetime]) -> dict[StepKey, datetime]:
+    """When each step of locked runs was requested first, now or before."""
+    if not asked:
+        return {}
+    rows = [(*step, at) for step, at in sorted(asked.items())]
+    status = await tx.execute(_SQL["note_steps"], *columns(rows, 4))
+    if status == f"INSERT 0 {len(rows)}":
+        return dict(asked)
+    known = await tx.fetch(_SQL["steps_asked"], *columns(sorted(asked), 3))
+    return {(workspace_id, run_id, step_id): at for workspace_id, run_id, step_id, at in known}
 
 
 def _run(row: Mapping[str, Any]) -> Run:
-    step, cut, told = row["contact_step_at"], row["cut_at"], row["told"]
+    step, cut, published = row["contact_step_at"], row["cut_at"], row["published"]
     ended_at = row["finished_at"] if row["state"] == "finished" else row["halted_at"]
     return Run(
         workspace_id=row["workspace_id"],
@@ -72,15 +173,21 @@ def _run(row: Mapping[str, Any]) -> Run:
         finished_at=row["finished_at"],
         outcome=row["outcome"],
         contact_step=ContactStep(step, row["contact_step_id"]) if step is not None else None,
-        cut=Cut(cut, row["cut_reason"]) if cut is not None else None,
-        verdict=Verdict(row["state"], row["reason"], ended_at, row["halted_by"]),
-        told=_fact(row) if told is not None else None,
+        cut=ContactGone(cut, row["cut_reason"]) if cut is not None else None,
+        verdict=RunVerdict(row["state"], row["reason"], ended_at, row["halted_by"]),
+        published=_event(row) if published is not None else None,
         revision=row["revision"],
     )
 
 
-def _fact(row: Mapping[str, Any]) -> ControlFact:
-    return ControlFact(row["told"], row["told_reason"], row["told_step_id"], row["told_at"], row["told_revision"])
+def _event(row: Mapping[str, Any]) -> ControlFact:
+    return ControlFact(
+        row["published"],
+        row["published_reason"],
+        row["published_step_id"],
+        row["published_at"],
+        row["published_revision"],
+    )
 
 
 def _rows(runs: Iterable[Run]) -> str:
@@ -88,7 +195,7 @@ def _rows(runs: Iterable[Run]) -> str:
 
 
 def _row(run: Run) -> dict[str, Any]:
-    step, cut, told = run.contact_step, run.cut, run.told
+    step, cut, published = run.contact_step, run.cut, run.published
     state, reason, ended_at, halted_by = run.verdict
     return {
         "workspace_id": run.workspace_id,
@@ -108,10 +215,10 @@ def _row(run: Run) -> dict[str, Any]:
         "reason": reason,
         "halted_at": ended_at if state in ("halted", "refused") else None,
         "halted_by": halted_by,
-        "told": told and told.control,
-        "told_reason": told and told.reason,
-        "told_step_id": told and told.step_id,
-        "told_at": told and told.at,
-        "told_revision": told and told.revision,
+        "published": published and published.control,
+        "published_reason": published and published.reason,
+        "published_step_id": published and published.step_id,
+        "published_at": published and published.at,
+        "published_revision": published and published.revision,
         "revision": run.revision,
     }

@@ -1,32 +1,70 @@
-"""Tenants, their channels and their settings. Both exist from their first record on."""
+"""Tenants, their channels and their settings. A workspace and a channel exist from their first record on."""
 
+import sys
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
+import structlog
 
-from workers.rules.cycles import BY_CYCLE, Calendar, Setting, calendar_of
-from workers.rules.workspace import Policies, policies_of
-from workers.runtime.batch import Connection
+from schemas import limits
+from workers.records import Record, SetAside
+from workers.rules.cycles import Calendar, Setting, calendar_of
+from workers.rules.settings import EVER, Held, default_of, goes_by_cycle, held, held_at_once, readable
+from workers.rules.workspace import Policies, policies_of, regions_of
 from workers.store.arrays import columns
+from workers.store.cache import Recent
+from workers.store.connection import Connection
 from workers.store.queries import load
 
 _SQL = load("workspaces")
-_MOST_RECENT: Final = 4_096
+_BYTES_EACH: Final = 500  # bytes of a channel or a setting without its texts, and what is derived from it
+
+T = TypeVar("T")
+
+SettingName = tuple[str, str, str]
+"""(workspace_id, channel_id or '', name of a setting)."""
+
+log = structlog.get_logger()
+
+
+TOO_MANY_CHANNELS: Final = (
+    f"too_many_channels: a workspace has at most {limits.CHANNELS_PER_WORKSPACE:,} channels, "
+    "and `channel_id` names one more"
+)
+
+
+class TooManyChannels(Exception):  # noqa: N818 - an answer, not a mistake
+    """These channels exceed the limit of their workspace, by workspace_id and channel_id."""
+
+    def __init__(self, channels: frozenset[tuple[str, str]]) -> None:
+        super().__init__(f"{len(channels)} channels are too many")
+        self.channels = channels
 
 
 class _Contents(NamedTuple):
     settings: tuple[Setting, ...]
     channels: Mapping[str, str]
+    policies: Policies
+    regions: Mapping[str, str | None]
+    calendar: Calendar
 
 
-# By version, which no two states of any workspace share: not even one that was rolled back.
-_RECENT: Final[dict[UUID, _Contents]] = {}
+_RECENT: Final = Recent[_Contents](32 * 1024 * 1024)
+
+
+class Beginning(NamedTuple):
+    """The first message of a workspace, if it is earlier than the known one. Every cycle from then to `until` has a row
+    now; None: unknown.
+    """
+
+    workspace_id: str
+    at: datetime
+    until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +82,37 @@ class Workspace:
     def region(self, channel_id: str) -> str | None:
         return self.regions.get(channel_id) or self.policies.default_region
 
+    def region_of(self, channel: str, channel_id: str | None) -> str | None:
+        """The region of a channel. Without an id: the workspace's, else that of its only channel of that kind."""
+        if channel_id is not None:
+            return self.region(channel_id)
+        own = {region for id_, region in self.regions.items() if region and self.channels.get(id_) == channel}
+        return self.policies.default_region or (own.pop() if len(own) == 1 else None)
+
+
+async def share_for(
+    tx: Connection, records: Sequence[Record[T]], channel_of: Callable[[T], tuple[str, str, str]]
+) -> dict[str, Workspace]:
+    """As `share`, for what each record names. Creates new channels up to the limit.
+
+    Raises:
+        SetAside: these records exceed the limit.
+    """
+    used = dict.fromkeys(channel_of(record.value) for record in records)
+    try:
+        return await share(tx, used)
+    except TooManyChannels as found:
+        full = found.channels
+    raise SetAside({(r.source, r.offset): TOO_MANY_CHANNELS for r in records if channel_of(r.value)[:2] in full})
+
 
 async def share(tx: Connection, used_channels: Collection[tuple[str, str, str]]) -> dict[str, Workspace]:
-    """The workspaces of (workspace_id, channel_id, channel) triples, both made where they are new; '' is no channel.
+    """The workspaces of (workspace_id, channel_id, channel) triples. Creates new ones and their channels; '' is none.
 
     Settings cannot change until the transaction ends: their writers wait for it.
+
+    Raises:
+        TooManyChannels: some of the new channels exceed the limit.
     """
     ids = sorted({workspace_id for workspace_id, _, _ in used_channels})
     rows = await tx.fetch(_SQL["lock_workspaces_shared"], ids)
@@ -56,44 +120,104 @@ async def share(tx: Connection, used_channels: Collection[tuple[str, str, str]])
         await tx.execute(_SQL["add_workspaces"], ids)
         rows = await tx.fetch(_SQL["lock_workspaces_shared"], ids)
     tenants = await _tenants(tx, rows)
-    await add_channels(tx, {u for u in used_channels if u[1] and u[1] not in tenants[u[0]].channels})
+    await add_channels(tx, (u for u in used_channels if u[1] and u[1] not in tenants[u[0]].channels))
     return tenants
 
 
 async def lock(tx: Connection, workspace_ids: Iterable[str]) -> dict[str, Workspace]:
-    """The workspaces for a change of their settings: ingest of these waits until the transaction ends."""
+    """Locks workspaces to change their settings: ingest of these waits until the transaction ends."""
     ids = sorted(set(workspace_ids))
-    await tx.execute(_SQL["close_gates"], ids)
+    await tx.execute(_SQL["lock_settings"], ids)
     await tx.execute(_SQL["add_workspaces"], ids)
     return await _tenants(tx, await tx.fetch(_SQL["lock_workspaces"], ids))
 
 
-async def add_settings(tx: Connection, new: Iterable[tuple[str, Setting]]) -> None:
-    """Append (workspace_id, setting) pairs to the log."""
-    rows = [(w, s.channel_id, s.name, s.issued_at, s.command_id, msgspec.json.encode(s.value).decode()) for w, s in new]
+async def add_settings(
+    tx: Connection, new: Iterable[tuple[str, Setting]], superseded: Iterable[tuple[str, Setting]] = ()
+) -> None:
+    """Appends (workspace_id, setting) pairs to the log. Superseded values, old or new, are not read any more."""
+    rows = [(*_key(w, s), msgspec.json.encode(s.value).decode()) for w, s in new]
+    if not rows:
+        return
     await tx.execute(_SQL["add_settings"], *columns(rows, 6))
+    if gone := [_key(w, s) for w, s in superseded]:
+        await tx.execute(_SQL["supersede_settings"], *columns(gone, 5))
+
+
+def _key(workspace_id: str, setting: Setting) -> tuple[str, str, str, datetime, UUID]:
+    return workspace_id, setting.channel_id, setting.name, setting.issued_at, setting.command_id
+
+
+async def hold_settings(tx: Connection, settings: Mapping[str, Iterable[Setting]]) -> None:
+    """Writes from when on each setting that goes by cycle holds, of all relevant values of these workspaces, which are
+    locked.
+    """
+    values = [(workspace_id, h) for workspace_id, log in settings.items() for h in held(log)]
+    await _hold(tx, {(workspace_id, h.channel_id, h.name): EVER for workspace_id, h in values}, values)
+
+
+async def hold_at_once(tx: Connection, since: Mapping[SettingName, datetime]) -> None:
+    """Writes from when on settings that hold at once do so, for values set since then; the log has them."""
+    if not since:
+        return
+    last = {
+        (w, channel_id, name): Held(channel_id, name, holds_from, msgspec.json.decode(value))
+        for w, channel_id, name, holds_from, value in await tx.fetch(_SQL["in_effect_before"], *_since(since))
+    }
+    # Of a name that was never set the default holds.
+    since = {name: at if name in last else EVER for name, at in since.items()}
+    last = {name: last.get(name, default_of(*name[1:])) for name in since}
+    settings: dict[SettingName, list[Setting]] = {name: [] for name in since}
+    for workspace_id, *stored in await tx.fetch(_SQL["set_since"], *_since(since)):
+        setting = _setting(*stored)
+        if setting is not None:
+            settings[workspace_id, setting.channel_id, setting.name].append(setting)
+    values = [(name[0], h) for name, log in settings.items() for h in held_at_once(last[name], log)]
+    await _hold(tx, {name: last[name].holds_from for name in since}, values)
+
+
+async def _hold(tx: Connection, since: Mapping[SettingName, datetime], values: Sequence[tuple[str, Held]]) -> None:
+    if since:
+        rows = [(w, h.channel_id, h.name, h.holds_from, msgspec.json.encode(h.value).decode()) for w, h in values]
+        await tx.execute(_SQL["save_in_effect"], *_since(since), *columns(rows, 5))
+
+
+def _since(since: Mapping[SettingName, datetime]) -> list[list[Any]]:
+    return columns([(*name, at) for name, at in since.items()], 4)
 
 
 async def add_channels(tx: Connection, channels: Iterable[tuple[str, str, str]]) -> None:
-    """Channels as (workspace_id, channel_id, channel); one that exists keeps its kind."""
-    if new := sorted(set(channels)):
-        await tx.execute(_SQL["add_channels"], *columns(new, 3))
+    """Adds channels (workspace_id, channel_id, channel). An existing one keeps its kind; of two the first one stays.
+
+    Raises:
+        TooManyChannels: a workspace exceeds its limit. Roll back then.
+    """
+    kinds: dict[tuple[str, str], str] = {}
+    for workspace_id, channel_id, channel in channels:
+        kinds.setdefault((workspace_id, channel_id), channel)
+    if not kinds:
+        return
+    await tx.execute(_SQL["lock_for_channels"], sorted({workspace_id for workspace_id, _ in kinds}))
+    new = [(*key, channel) for key, channel in kinds.items()]
+    full = await tx.fetch(_SQL["add_channels"], *columns(new, 3), limits.CHANNELS_PER_WORKSPACE)
+    if full:
+        raise TooManyChannels(frozenset(map(tuple, full)))
 
 
-def earlier_than_known(seen: Iterable[tuple[str, datetime]], tenants: Mapping[str, Workspace]) -> dict[str, datetime]:
-    """Of (workspace_id, event time) pairs the earliest of each workspace, where its first message is later."""
-    earliest: dict[str, datetime] = {}
-    for workspace_id, at in seen:
-        first = earliest.get(workspace_id) or tenants[workspace_id].first_message_at
-        if first is None or at < first:
-            earliest[workspace_id] = at
-    return earliest
+async def note_first_messages(tx: Connection, beginnings: Iterable[Beginning], now: datetime) -> None:
+    """Saves each workspace's earliest event time, and whether its cycles have rows."""
+    if rows := list(beginnings):
+        await tx.execute(_SQL["note_first_messages"], *columns(rows, 3), now)
 
 
-async def note_first_messages(tx: Connection, earliest: Mapping[str, datetime]) -> None:
-    """Remember each workspace's earliest event time: every cycle since then has a row."""
-    if earliest:
-        await tx.execute(_SQL["note_first_messages"], list(earliest), list(earliest.values()))
+async def without_cycles(tx: Connection, limit: int) -> list[tuple[str, datetime, datetime | None]]:
+    """Workspaces that lack rows of cycles since their first message: its time, and from when on all have a row."""
+    return [tuple(row) for row in await tx.fetch(_SQL["without_cycles"], limit)]
+
+
+async def note_cycles(tx: Connection, since: Mapping[str, datetime]) -> None:
+    """Notes that from then on every cycle of the workspace has a row."""
+    await tx.execute(_SQL["note_cycles"], list(since), list(since.values()))
 
 
 async def _tenants(tx: Connection, rows: Sequence[tuple[str, datetime | None, UUID]]) -> dict[str, Workspace]:
@@ -102,14 +226,14 @@ async def _tenants(tx: Connection, rows: Sequence[tuple[str, datetime | None, UU
 
 
 async def _contents(tx: Connection, versions: Mapping[str, UUID]) -> dict[str, _Contents]:
-    """Settings and channels by workspace; what this process has read of the same version before is not read again."""
-    unread = [workspace_id for workspace_id, version in versions.items() if version not in _RECENT]
-    found = {workspace_id: _RECENT[version] for workspace_id, version in versions.items() if version in _RECENT}
-    if unread:
-        found |= await _read(tx, unread)
-        _RECENT.update({versions[workspace_id]: found[workspace_id] for workspace_id in unread})
-        for version in list(_RECENT)[: max(0, len(_RECENT) - _MOST_RECENT)]:
-            del _RECENT[version]
+    """Settings and channels by workspace. Takes a version that this process has read before from the cache."""
+    known = {workspace_id: _RECENT.get(workspace_id, version) for workspace_id, version in versions.items()}
+    found = {workspace_id: contents for workspace_id, contents in known.items() if contents is not None}
+    if len(found) < len(known):
+        read = await _read(tx, [workspace_id for workspace_id in known if workspace_id not in found])
+        for workspace_id, contents in read.items():
+            _RECENT.put(workspace_id, versions[workspace_id], contents, _weight(contents))
+        found |= read
     return found
 
 
@@ -122,17 +246,43 @@ async def _read(tx: Connection, ids: Sequence[str]) -> dict[str, _Contents]:
         if issued_at is None:
             channels[workspace_id][channel_id] = name
         else:
-            settings[workspace_id].append(Setting(issued_at, command_id, channel_id, name, msgspec.json.decode(value)))
-    return {i: _Contents(tuple(settings[i]), channels[i]) for i in ids}
+            setting = _setting(issued_at, command_id, channel_id, name, value)
+            if setting is not None:
+                settings[workspace_id].append(setting)
+            else:
+                _warn(workspace_id, channel_id, name)
+    return {i: _understood(settings[i], channels[i]) for i in ids}
+
+
+def _understood(settings: Sequence[Setting], channels: Mapping[str, str]) -> _Contents:
+    calendar = calendar_of(s for s in settings if goes_by_cycle(s))
+    return _Contents(tuple(settings), channels, policies_of(settings), regions_of(settings), calendar)
+
+
+def _weight(contents: _Contents) -> int:
+    texts = sum(map(sys.getsizeof, contents.channels)) + sum(sys.getsizeof(s.value) for s in contents.settings)
+    return _BYTES_EACH * (1 + len(contents.channels) + len(contents.settings)) + texts
+
+
+def _setting(issued_at: datetime, command_id: UUID, channel_id: str, name: str, value: str) -> Setting | None:
+    """None if this release cannot read the value: it counts as never set, and stops no worker."""
+    try:
+        setting = Setting(issued_at, command_id, channel_id, name, msgspec.json.decode(value))
+    except msgspec.MsgspecError:
+        return None
+    return setting if readable(setting) else None
+
+
+def _warn(workspace_id: str, channel_id: str, name: str) -> None:
+    log.warning(
+        "A stored setting cannot be read by this release and counts as not set: set it again.",
+        action="setting_unreadable",
+        workspace_id=workspace_id,
+        channel_id=channel_id or None,
+        name=name,
+    )
 
 
 def _workspace(workspace_id: str, first: datetime | None, contents: _Contents) -> Workspace:
-    policies, regions, calendar = _meaning(contents.settings)
-    return Workspace(workspace_id, first, contents.settings, policies, calendar, regions, contents.channels)
-
-
-@lru_cache(maxsize=4_096)
-def _meaning(settings: tuple[Setting, ...]) -> tuple[Policies, Mapping[str, str | None], Calendar]:
-    by_cycle = (s for s in settings if s.name == "count" or (not s.channel_id and s.name in BY_CYCLE))
-    regions = {s.channel_id: s.value for s in settings if s.channel_id and s.name == "default_region"}
-    return policies_of(settings), regions, calendar_of(by_cycle)
+    settings, channels, policies, regions, calendar = contents
+    return Workspace(workspace_id, first, settings, policies, calendar, regions, channels)

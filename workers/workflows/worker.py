@@ -1,52 +1,84 @@
-"""workflows.events: which steps an engine may take, and which runs are over. A handful of statements per poll."""
+"""The worker of workflows.events: which steps an engine may take, and which runs have ended."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import assert_never
+from uuid import uuid4
 
 from schemas.decoding import decode_workflow_event
 from schemas.routing import key_begins
 from schemas.workflow_events import RunFinished, RunStarted, StepRequested, WorkflowEvent
+from workers.records import Batch, Output, Record
+from workers.rules.contact import ContactKey
 from workers.rules.event_time import trusted
 from workers.rules.identities import identify
-from workers.rules.workflow_families import Families, Telling
-from workers.rules.workflows import Run
-from workers.runtime.batch import Batch, Connection, Output, Record, WorkerSpec
-from workers.store import contacts, workspaces
-from workers.store.contacts import ContactKey, IdentityKey
+from workers.rules.workflow_families import Families, RunEvent
+from workers.rules.workflows import Run, RunKey
+from workers.runtime.worker_spec import WorkerSpec
+from workers.store import contacts, pending_work, workflows, workspaces
+from workers.store.connection import Connection
+from workers.store.contacts import IdentityKey
+from workers.store.workflows import After
 from workers.store.workspaces import Workspace
-from workers.workflows.loading import Histories, lock_contacts, lock_families
-from workers.workflows.telling import save_and_tell
+from workers.tasks import paced
+from workers.workflows.context import People, RunRequest, lock_contacts, lock_families
+from workers.workflows.ending_children import Spread
+from workers.workflows.events import save_and_tell
+from workers.workflows.halting import work_below
 
 
 async def apply(tx: Connection, batch: Batch[WorkflowEvent]) -> list[Output]:
-    """Apply one poll of events; returns the answers in the order of the events, then those of stopped runs' sends."""
+    """Applies one poll of events. Returns the answers in the order of the events, then those of stopped runs' sends."""
     events = [record.value for record in batch.records]
     tenants = await workspaces.share(tx, {(event.workspace_id, "", "") for event in events})
     starts = [event for event in events if isinstance(event, RunStarted)]
     meant = await _contacts_meant(tx, starts, tenants)
 
-    histories: Histories = {}
-    await lock_contacts(tx, meant.values(), histories)
+    people: People = {}
+    await lock_contacts(tx, meant.values(), people)
     wanted = {(event.workspace_id, event.run_id) for event in events}
     parents = {(start.workspace_id, start.parent_run_id) for start in starts if start.parent_run_id is not None}
-    families = await lock_families(tx, wanted, parents, histories)
+    known = {start: contact for start, contact in meant.items() if contact in people}
+    asked = [_asked(record, known) for record in batch.records]
+    families, caught_up = await lock_families(tx, wanted, parents, people, asked)
 
-    known = {run: contact for run, contact in meant.items() if contact in histories}
-    told = [(telling, record) for record in batch.records for telling in _decide(families, record, known)]
-    return await save_and_tell(tx, families, told, batch.now)
+    about = {key: record for (key, *_), record in zip(reversed(asked), reversed(batch.records), strict=True)}
+    run_events = [(run_event, about[run]) for run, run_event in caught_up]
+    cause = {run: about.get(run, batch.records[0]) for run in families.due()}
+    async for record in paced(batch.records):
+        run_events += ((run_event, record) for run_event in _decide(families, record, known))
+        for run in families.due():
+            cause.setdefault(run, record)
+    run_events += await _events_below(tx, families, people, cause)
+    return await save_and_tell(tx, families, run_events, batch.now)
 
 
 SPEC = WorkerSpec("workflows", {"workflows.events": decode_workflow_event}, apply, key_begins=key_begins)
 
 
+async def _events_below(
+    tx: Connection, families: Families, people: People, cause: dict[RunKey, Record[WorkflowEvent]]
+) -> list[tuple[RunEvent, Record[WorkflowEvent]]]:
+    """What children hear of the changes above them. Leaves to steps what is too much for a transaction."""
+    spread = Spread(tx, families, people, dict(cause))
+    await spread.run([(run, "") for run in cause], pending_work.ROWS_AT_ONCE)
+    left: dict[str, list[After]] = {}
+    for run, after in spread.due:
+        left.setdefault(run[0], []).append((run, after))
+    for below in left.values():
+        await pending_work.add(tx, [work_below(below, uuid4(), await workflows.count_children(tx, below))])
+    return [(run_event, spread.cause[run_event.run]) for run_event in spread.run_events]
+
+
 Meant = Mapping[RunStarted, ContactKey]
-"""The contact each start names; a start whose identity nobody has is left out."""
+"""The contact that each start names. A start with an unknown identity is left out."""
 
 
 async def _contacts_meant(tx: Connection, starts: Sequence[RunStarted], tenants: Mapping[str, Workspace]) -> Meant:
     by_identity = {
-        start: key for start in starts if (key := _identity_key(start, tenants[start.workspace_id])) is not None
+        start: key
+        async for start in paced(starts)
+        if (key := _identity_key(start, tenants[start.workspace_id])) is not None
     }
     owners = await contacts.find(tx, set(by_identity.values())) if by_identity else {}
     meant = {start: (start.workspace_id, owners[key].contact_id) for start, key in by_identity.items() if key in owners}
@@ -57,12 +89,18 @@ def _identity_key(start: RunStarted, tenant: Workspace) -> IdentityKey | None:
     given = start.identity
     if given is None:
         return None
-    channel_id = given.channel_id or ""
-    understood = identify(given.channel, channel_id, given.address, tenant.region(channel_id))
-    return contacts.key_of(start.workspace_id, understood)
+    region = tenant.region_of(given.channel, given.channel_id)
+    identity = identify(given.channel, given.channel_id or "", given.address, region)
+    return contacts.key_of(start.workspace_id, identity)
 
 
-def _decide(families: Families, record: Record[WorkflowEvent], known: Meant) -> list[Telling]:
+def _asked(record: Record[WorkflowEvent], known: Meant) -> RunRequest:
+    event = record.value
+    contact = known.get(event) if isinstance(event, RunStarted) else None
+    return (event.workspace_id, event.run_id), trusted(event.at, record.timestamp), contact
+
+
+def _decide(families: Families, record: Record[WorkflowEvent], known: Meant) -> list[RunEvent]:
     event = record.value
     key, at = (event.workspace_id, event.run_id), trusted(event.at, record.timestamp)
     match event:

@@ -10,6 +10,7 @@ CREATE TABLE sluice_core.commands (
     issued_at timestamptz,
     outcome text NOT NULL CHECK (outcome IN ('done', 'refused')),
     reason text,
+    detail text,                    -- why it was refused, in words for people
     changed json NOT NULL,
     applied_at timestamptz NOT NULL,
     PRIMARY KEY (workspace_id, command_id)

@@ -1,4 +1,5 @@
--- Outbound messages from request to receipt.
+-- Outbound messages from request to receipt. A request of which only the ids could be read is a refused send; its row
+-- has '' for the rest.
 
 CREATE TABLE sluice_core.sends (
     workspace_id text NOT NULL,
@@ -7,11 +8,13 @@ CREATE TABLE sluice_core.sends (
     contact_id uuid,
     channel text NOT NULL,
     channel_id text NOT NULL,
-    -- with the channel what makes the address an identity: whose it is, is asked anew at each judgement
+    -- with the channel the identity of the address; its owner is looked up at each judgement
     scope text,
     lookup text,
-    -- as it will be dispatched (E.164 for phone numbers); NULL if it could not be found
+    -- as it will be dispatched (E.164 for phone numbers); null if it could not be found
     address text,
+    -- the address could be written to before anything was heard from it, as judged when the send was requested
+    understood boolean NOT NULL DEFAULT true,
     content json NOT NULL,
     source text NOT NULL,
     run_id text,
@@ -48,9 +51,11 @@ CREATE TABLE sluice_core.sends (
 );
 CREATE INDEX sends_group ON sluice_core.sends (workspace_id, group_id) WHERE group_id IS NOT NULL;
 CREATE INDEX sends_contact ON sluice_core.sends (workspace_id, contact_id);
-CREATE INDEX sends_held_contact ON sluice_core.sends (workspace_id, contact_id) WHERE status = 'held';
-CREATE INDEX sends_held_to ON sluice_core.sends (workspace_id, channel, scope, lookup) WHERE status = 'held';
-CREATE INDEX sends_held_by_run ON sluice_core.sends (workspace_id, run_id) WHERE status = 'held' AND run_id IS NOT NULL;
+-- Steps go through the holds of a group, a contact, an address or a run in the order of their ids.
+CREATE INDEX sends_held_group ON sluice_core.sends (workspace_id, group_id, send_id) WHERE status = 'held' AND group_id IS NOT NULL;
+CREATE INDEX sends_held_contact ON sluice_core.sends (workspace_id, contact_id, send_id) WHERE status = 'held';
+CREATE INDEX sends_held_to ON sluice_core.sends (workspace_id, channel, scope, lookup, send_id) WHERE status = 'held';
+CREATE INDEX sends_held_by_run ON sluice_core.sends (workspace_id, run_id, send_id) WHERE status = 'held' AND run_id IS NOT NULL;
 CREATE INDEX sends_expiring ON sluice_core.sends (expires_at) WHERE status = 'held';
 CREATE INDEX sends_retrying ON sluice_core.sends (retry_at) WHERE retry_at IS NOT NULL;
 CREATE INDEX sends_rechecking ON sluice_core.sends (recheck_at) WHERE recheck_at IS NOT NULL;
@@ -72,7 +77,7 @@ CREATE TABLE sluice_core.send_attempts (
 CREATE INDEX send_attempts_provider ON sluice_core.send_attempts (workspace_id, channel_id, provider_message_id)
     WHERE provider_message_id IS NOT NULL;
 
--- Receipts that came before their send was dispatched.
+-- Receipts that came before the dispatch of their send.
 CREATE TABLE sluice_core.parked_receipts (
     workspace_id text NOT NULL,
     topic text NOT NULL,
@@ -82,8 +87,10 @@ CREATE TABLE sluice_core.parked_receipts (
     channel_id text NOT NULL,
     provider_message_id text,
     attempt integer,
-    key text,
-    receipt json NOT NULL,
+    -- the record, byte for byte: it becomes a dead letter if nobody claims it
+    key bytea,
+    value bytea NOT NULL,
+    headers bytea,                  -- MessagePack: [[name, value], …]; null: none
     record_at timestamptz NOT NULL,
     parked_at timestamptz NOT NULL,
     PRIMARY KEY (workspace_id, topic, partition, "offset")
@@ -91,4 +98,5 @@ CREATE TABLE sluice_core.parked_receipts (
 CREATE INDEX parked_receipts_send ON sluice_core.parked_receipts (workspace_id, send_id) WHERE send_id IS NOT NULL;
 CREATE INDEX parked_receipts_provider ON sluice_core.parked_receipts (workspace_id, channel_id, provider_message_id)
     WHERE provider_message_id IS NOT NULL;
-CREATE INDEX parked_receipts_age ON sluice_core.parked_receipts (parked_at);
+-- A job looks them over some at a time, oldest first.
+CREATE INDEX parked_receipts_age ON sluice_core.parked_receipts (parked_at, topic, partition, "offset");

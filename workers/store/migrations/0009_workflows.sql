@@ -1,12 +1,12 @@
--- Workflow runs: what is known of each (start, earliest contact step, finish), what follows from it, and what was told.
+-- Workflow runs: the events of each, the state that follows, and what was published to the engine about its end.
 
 CREATE TABLE sluice_core.workflow_runs (
     workspace_id text NOT NULL,
     run_id text NOT NULL,
     workflow_id text NOT NULL,
-    -- NULL if the contact was unknown when the start was applied
+    -- null if the contact was unknown when the start was applied
     contact_id uuid,
-    -- the root's, once the parent is known
+    -- the topmost run's, once the parent is known
     trigger text NOT NULL CHECK (trigger IN ('automatic', 'shortcut')),
     parent_run_id text,
     started_at timestamptz NOT NULL,
@@ -23,17 +23,30 @@ CREATE TABLE sluice_core.workflow_runs (
     reason text,
     halted_at timestamptz,
     halted_by text,
-    -- run_halted or run_refused once told to the engine: nothing is granted afterwards, and the same is said again
-    told text CHECK (told IN ('run_halted', 'run_refused')),
-    told_reason text,
-    told_step_id text,
-    told_at timestamptz,
-    told_revision integer,
-    -- of the last fact told
+    -- run_halted or run_refused once it was published: nothing is granted afterwards, and the same event is published
+    -- again
+    published text CHECK (published IN ('run_halted', 'run_refused')),
+    published_reason text,
+    published_step_id text,
+    published_at timestamptz,
+    published_revision integer,
+    -- Counts the changes of the state, from 2; 1 is what was published about the run before its start.
     revision integer NOT NULL,
+    -- When Sluice learned of the run. A block that halts runs in steps leaves out the runs that came after it.
+    known_at timestamptz,           -- null: unknown, treated as before
     PRIMARY KEY (workspace_id, run_id)
 );
--- With the end of each run: a change of a contact's block history concerns only the runs that had not ended by then.
+-- With the end of each run: a change of a block history concerns only runs that had not ended by then. Steps go in this
+-- order.
 CREATE INDEX workflow_runs_contact
-    ON sluice_core.workflow_runs (workspace_id, contact_id, coalesce(halted_at, finished_at, 'infinity'));
-CREATE INDEX workflow_runs_parent ON sluice_core.workflow_runs (workspace_id, parent_run_id) WHERE parent_run_id IS NOT NULL;
+    ON sluice_core.workflow_runs (workspace_id, contact_id, coalesce(halted_at, finished_at, 'infinity'), run_id);
+CREATE INDEX workflow_runs_parent ON sluice_core.workflow_runs (workspace_id, parent_run_id, run_id) WHERE parent_run_id IS NOT NULL;
+
+-- When each step was requested first: an engine that asks again, by a later clock, gets the same answer.
+CREATE TABLE sluice_core.workflow_steps (
+    workspace_id text NOT NULL,
+    run_id text NOT NULL,
+    step_id text NOT NULL,
+    asked_at timestamptz NOT NULL,
+    PRIMARY KEY (workspace_id, run_id, step_id)
+);

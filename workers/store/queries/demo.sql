@@ -30,7 +30,7 @@ SELECT array_to_string(reasons, ' + ') AS reasons, count(*) AS sends FROM sends 
 SELECT state, reason, count(*) AS runs FROM sluice.workflow_runs GROUP BY state, reason ORDER BY state, reason
 
 -- name: commands
-SELECT outcome, count(*) AS commands FROM sluice.audit_log GROUP BY outcome ORDER BY outcome
+SELECT outcome, reason, count(*) AS commands FROM sluice.audit_log GROUP BY outcome, reason ORDER BY outcome, reason
 
 -- name: dead_letters
 SELECT source_topic, count(*) AS letters FROM sluice.dead_letters GROUP BY source_topic ORDER BY source_topic
@@ -40,7 +40,7 @@ SELECT workspace_id, cycle_start, cycle_end, active_contacts, adjustments FROM s
 ORDER BY workspace_id, cycle_start
 
 -- name: counted_messages
--- What a recount from the messages rests on: every message with its contact.
+-- The data of a recount: every message with its contact.
 SELECT m.workspace_id, i.contact_id, m.channel_id, m.kind, m.event_time, m.released, m.drop_reason IS NOT NULL AS dropped,
     c.blocks
 FROM messages m

@@ -7,11 +7,14 @@ FROM (
 ) AS names
 
 -- name: lock_profiles
-SELECT workspace_id, profile_id, name, created_by, created_at, fields, status, status_at, status_by, companies_at,
-    companies_by
-FROM profiles
-WHERE (workspace_id, profile_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
-ORDER BY workspace_id, profile_id FOR UPDATE
+-- The keys come sorted, and each is one look-up: a join could read all profiles.
+SELECT p.* FROM unnest($1::text[], $2::text[]) AS wanted (workspace_id, profile_id)
+CROSS JOIN LATERAL (
+    SELECT p.workspace_id, p.profile_id, p.name, p.named_at, p.named_by, p.created_by, p.created_at, p.fields,
+        p.written, p.status, p.status_at, p.status_by, p.companies_at, p.companies_by, p.deleted_at, p.deleted_by
+    FROM profiles p
+    WHERE p.workspace_id = wanted.workspace_id AND p.profile_id = wanted.profile_id LIMIT 1 FOR UPDATE
+) AS p
 
 -- name: profile_companies
 SELECT workspace_id, profile_id, company_id, since
@@ -21,7 +24,23 @@ WHERE (workspace_id, profile_id) IN (SELECT * FROM unnest($1::text[], $2::text[]
 -- name: named
 SELECT workspace_id, name_key, profile_id
 FROM profiles
-WHERE (workspace_id, name_key) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+WHERE (workspace_id, name_key) IN (SELECT * FROM unnest($1::text[], $2::text[])) AND deleted_at IS NULL
+
+-- name: members
+SELECT workspace_id, contact_id, profile_id
+FROM contacts
+WHERE (workspace_id, profile_id) IN (SELECT * FROM unnest($1::text[], $2::text[])) AND profile_id IS NOT NULL
+
+-- name: sizes
+SELECT workspace_id, profile_id, contacts
+FROM profiles
+WHERE (workspace_id, profile_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+
+-- name: resize
+UPDATE profiles p SET contacts = p.contacts + new.change
+FROM (SELECT * FROM unnest($1::text[], $2::text[], $3::integer[]) AS new (workspace_id, profile_id, change)
+    ORDER BY workspace_id, profile_id) AS new
+WHERE p.workspace_id = new.workspace_id AND p.profile_id = new.profile_id
 
 -- name: lock_statuses
 SELECT workspace_id, name, protected, protected_since, written_at, written_by
@@ -41,18 +60,31 @@ FROM contacts
 WHERE (workspace_id, contact_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
 
 -- name: add_profiles
-INSERT INTO profiles (workspace_id, profile_id, name, name_key, created_by, created_at, fields)
-SELECT workspace_id, profile_id, name, name_key, created_by, created_at, fields::json
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
-    AS new (workspace_id, profile_id, name, name_key, created_by, created_at, fields)
+INSERT INTO profiles (workspace_id, profile_id, created_by, created_at, name, name_key, name_grams, named_at, named_by,
+    fields, written, status, status_at, status_by, companies_at, companies_by, deleted_at, deleted_by)
+SELECT workspace_id, profile_id, created_by, created_at, name, name_key, name_grams(workspace_id, name_key), named_at,
+    named_by, fields::json, written::json, status, status_at, status_by, companies_at, companies_by, deleted_at,
+    deleted_by
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::uuid[], $7::text[], $8::text[],
+        $9::text[], $10::timestamptz[], $11::uuid[], $12::timestamptz[], $13::uuid[], $14::timestamptz[], $15::uuid[],
+        $16::text[], $17::timestamptz[])
+    AS new (workspace_id, profile_id, name, name_key, named_at, named_by, fields, written, status, status_at,
+        status_by, companies_at, companies_by, deleted_at, deleted_by, created_by, created_at)
 ORDER BY workspace_id, profile_id
 ON CONFLICT DO NOTHING
 
 -- name: save_profiles
-UPDATE profiles p SET status = new.status, status_at = new.status_at, status_by = new.status_by,
-    companies_at = new.companies_at, companies_by = new.companies_by
-FROM (SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::uuid[], $6::timestamptz[], $7::uuid[])
-    AS new (workspace_id, profile_id, status, status_at, status_by, companies_at, companies_by)
+UPDATE profiles p SET name = new.name, name_key = new.name_key, name_grams = CASE
+        WHEN p.name_key = new.name_key THEN p.name_grams ELSE name_grams(new.workspace_id, new.name_key)
+    END,
+    named_at = new.named_at, named_by = new.named_by, fields = new.fields::json, written = new.written::json,
+    status = new.status, status_at = new.status_at, status_by = new.status_by, companies_at = new.companies_at,
+    companies_by = new.companies_by, deleted_at = new.deleted_at, deleted_by = new.deleted_by
+FROM (SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::uuid[], $7::text[],
+        $8::text[], $9::text[], $10::timestamptz[], $11::uuid[], $12::timestamptz[], $13::uuid[], $14::timestamptz[],
+        $15::uuid[])
+    AS new (workspace_id, profile_id, name, name_key, named_at, named_by, fields, written, status, status_at,
+        status_by, companies_at, companies_by, deleted_at, deleted_by)
     ORDER BY workspace_id, profile_id) AS new
 WHERE p.workspace_id = new.workspace_id AND p.profile_id = new.profile_id
 

@@ -1,5 +1,5 @@
 -- name: grounds
--- OFFSET 0 keeps the view from being computed for everybody and joined afterwards.
+-- OFFSET 0 prevents PostgreSQL from computing the view for all contacts before the join.
 SELECT p.workspace_id, p.contact_id, p.code, p.key, p.since
 FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, contact_id)
 CROSS JOIN LATERAL (

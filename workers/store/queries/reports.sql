@@ -1,11 +1,24 @@
 -- name: mac
 SELECT workspace_id, cycle_start, cycle_end, active_contacts, adjustments, status, closed_at, revision
 FROM sluice.mac_counts
-WHERE ($1::text IS NULL OR workspace_id = $1) AND ($2::timestamptz IS NULL OR cycle_end > $2)
-ORDER BY workspace_id, cycle_start DESC LIMIT $3
+WHERE ($1::text IS NULL OR workspace_id = $1) AND ($2::timestamptz IS NULL OR cycle_start = $2)
+    AND ($3::timestamptz IS NULL OR cycle_end > $3)
+ORDER BY workspace_id, cycle_start DESC LIMIT $4
 
 -- name: explain_mac
-SELECT message_id, channel, kind, event_time, counted, explanation FROM sluice.explain_mac($1, $2, $3)
+SELECT message_id, channel, kind, event_time, counted, explanation FROM sluice.explain_mac($1, $2, $3) LIMIT $4
+
+-- name: has_workspace
+SELECT EXISTS (SELECT FROM sluice.settings_in_effect WHERE workspace_id = $1)
+
+-- name: has_cycle
+SELECT EXISTS (SELECT FROM sluice.mac_counts WHERE ($1::text IS NULL OR workspace_id = $1) AND cycle_start = $2)
+
+-- name: cycle_around
+SELECT cycle_start FROM sluice.mac_counts WHERE workspace_id = $1 AND cycle_start <= $2 AND cycle_end > $2
+
+-- name: has_messages
+SELECT EXISTS (SELECT FROM sluice.mac_proofs WHERE workspace_id = $1 AND contact_id = $2)
 
 -- name: holds
 SELECT workspace_id, send_id, group_id, contact_id, profile_id, channel, reasons, releasable, requested_by, requested_at,
@@ -22,11 +35,28 @@ ORDER BY topic, partition
 SELECT status, count(*) AS letters, max(first_seen) AS newest FROM sluice.dead_letters GROUP BY status ORDER BY status
 
 -- name: backlog
-SELECT
-    (SELECT count(*) FROM owed) AS owed_batches,
-    (SELECT count(*) FROM outbox) AS outbox_facts,
-    (SELECT count(*) FROM dirty_contacts) AS contacts_to_publish,
-    (SELECT count(*) FROM dirty_cycles) AS counts_to_publish,
-    (SELECT count(*) FROM revisions_due) AS revisions_due,
-    (SELECT count(*) FROM parked_receipts) AS parked_receipts,
-    (SELECT count(*) FROM sluice.held_sends) AS holds
+SELECT unpublished_batches, unpublished_events, contacts_to_publish, counts_to_publish, pending_work, parked_receipts, holds
+FROM sluice.backlog
+
+-- name: pending_work
+SELECT workspace_id, kind, subject, done, total, asked_at FROM sluice.pending_work ORDER BY asked_at LIMIT $1
+
+-- name: search_profiles
+SELECT * FROM sluice.search_profiles($1, $2, $3)
+
+-- name: profile
+SELECT * FROM sluice.profile_overview WHERE workspace_id = $1 AND profile_id = $2
+
+-- name: contacts_of_profile
+SELECT contact_id, display_name, phone, email, conversation_status FROM sluice.contact_overview
+WHERE workspace_id = $1 AND profile_id = $2 ORDER BY lower(display_name), contact_id LIMIT $3
+
+-- name: search_contacts
+SELECT * FROM sluice.search_contacts($1, $2, $3)
+
+-- name: contact
+SELECT * FROM sluice.contact_overview WHERE workspace_id = $1 AND contact_id = $2
+
+-- name: channels_of_contact
+SELECT channel, channel_id, address, state, connected_at, opted_out FROM sluice.contact_channels
+WHERE workspace_id = $1 AND contact_id = $2 ORDER BY channel, channel_id, address

@@ -1,4 +1,4 @@
--- Sends travel between the workers and the table as one JSON text: their rows are wide and hold arrays.
+-- Workers read and write sends as one JSON text, because the rows are wide and hold arrays.
 
 -- name: known
 SELECT s.workspace_id, s.send_id FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, send_id)
@@ -12,9 +12,9 @@ RETURNING workspace_id, send_id
 -- name: save
 UPDATE sends s SET status = new.status, reason = new.reason, reasons = new.reasons, reason_keys = new.reason_keys,
     confirmed_keys = new.confirmed_keys, confirmed_by = new.confirmed_by, confirmed_at = new.confirmed_at,
-    attempt = new.attempt, best_attempt = new.best_attempt, revision = new.revision, held_at = new.held_at,
-    expires_at = new.expires_at, retry_at = new.retry_at, recheck_at = new.recheck_at, message_id = new.message_id,
-    accepted_at = new.accepted_at, updated_at = new.updated_at
+    first_dispatched_at = new.first_dispatched_at, attempt = new.attempt, best_attempt = new.best_attempt,
+    revision = new.revision, held_at = new.held_at, expires_at = new.expires_at, retry_at = new.retry_at,
+    recheck_at = new.recheck_at, message_id = new.message_id, accepted_at = new.accepted_at, updated_at = new.updated_at
 FROM (SELECT * FROM json_populate_recordset(NULL::sends, $1::json) ORDER BY workspace_id, send_id) AS new
 WHERE s.workspace_id = new.workspace_id AND s.send_id = new.send_id
 
@@ -27,42 +27,36 @@ SELECT * FROM sends
 WHERE (workspace_id, send_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
 ORDER BY workspace_id, send_id FOR UPDATE
 
--- name: of_groups
-SELECT s.workspace_id, s.group_id, s.send_id FROM unnest($1::text[], $2::text[]) AS wanted (workspace_id, group_id)
-JOIN sends s USING (workspace_id, group_id)
-ORDER BY s.workspace_id, s.requested_at, s.send_id
-
--- name: held_to
--- Holds to these contacts, and holds to an address that is theirs.
-SELECT s.workspace_id, s.send_id, wanted.contact_id
-FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, contact_id)
-JOIN sends s USING (workspace_id, contact_id)
-WHERE s.status = 'held'
-UNION
-SELECT s.workspace_id, s.send_id, wanted.contact_id
-FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, contact_id)
-JOIN identities i USING (workspace_id, contact_id)
-JOIN sends s USING (workspace_id, channel, scope, lookup)
-WHERE s.status = 'held'
-
--- name: held_by_runs
-SELECT s.workspace_id, s.send_id FROM unnest($1::text[], $2::text[]) AS wanted (workspace_id, run_id)
-JOIN sends s USING (workspace_id, run_id)
-WHERE s.status = 'held'
+-- name: lock_rows
+SELECT FROM sends
+WHERE (workspace_id, send_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
+ORDER BY workspace_id, send_id FOR UPDATE
 
 -- name: lock_expired
-SELECT * FROM sends
-WHERE status = 'held' AND expires_at <= $1
-ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+SELECT s.workspace_id, s.send_id FROM holds h JOIN sends s USING (workspace_id, send_id)
+WHERE h.expires_at <= $1 AND h.answered_by IS NULL
+ORDER BY h.expires_at LIMIT $2 FOR UPDATE OF s SKIP LOCKED
 
 -- name: due
--- Sends whose next attempt is due, and sends whose claim was denied for a reason nobody has told yet.
-(SELECT workspace_id, send_id FROM sends WHERE retry_at <= $1 ORDER BY retry_at LIMIT $2)
+-- Sends whose next attempt is due, and sends with a denied claim that is not published yet.
+SELECT workspace_id, send_id FROM (
+    SELECT workspace_id, send_id, sum(bytes) OVER (ORDER BY retry_at, send_id) - bytes AS before FROM (
+        SELECT workspace_id, send_id, retry_at, octet_length(content::text) AS bytes FROM sends
+        WHERE retry_at <= $1 ORDER BY retry_at LIMIT $2
+    ) AS s
+) AS s
+WHERE before < $3
 UNION
-(SELECT workspace_id, send_id FROM sends WHERE recheck_at IS NOT NULL ORDER BY recheck_at LIMIT $2)
+SELECT workspace_id, send_id FROM (
+    SELECT workspace_id, send_id, sum(bytes) OVER (ORDER BY recheck_at, send_id) - bytes AS before FROM (
+        SELECT workspace_id, send_id, recheck_at, octet_length(content::text) AS bytes FROM sends
+        WHERE recheck_at IS NOT NULL ORDER BY recheck_at LIMIT $2
+    ) AS s
+) AS s
+WHERE before < $3
 
 -- name: contacts_on_file
-SELECT c.workspace_id, c.contact_id, c.phone, c.email
+SELECT c.workspace_id, c.contact_id, shown(c.edited, 'phone', c.phone) AS phone, shown(c.edited, 'email', c.email) AS email
 FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, contact_id)
 JOIN contacts c USING (workspace_id, contact_id)
 
@@ -72,28 +66,20 @@ FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, contact_id)
 JOIN identities i USING (workspace_id, contact_id)
 
 -- name: owners
-SELECT wanted.position, i.identity_id, i.contact_id, i.connected_at, i.opted_out
+SELECT wanted.position, i.identity_id, i.contact_id, i.address, i.connected_at, i.opted_out
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
     AS wanted (workspace_id, channel, scope, lookup, position)
 JOIN identities i USING (workspace_id, channel, scope, lookup)
 
 -- name: halted_runs
 SELECT r.workspace_id, r.run_id FROM unnest($1::text[], $2::text[]) AS wanted (workspace_id, run_id)
-JOIN workflow_runs r USING (workspace_id, run_id)
-WHERE r.state IN ('halted', 'refused') OR r.told IS NOT NULL
+JOIN stopped_runs r USING (workspace_id, run_id)
 
--- name: raise_run_revisions
--- An UPDATE locks rows in the order its join meets them: they are locked in the order of their keys before.
-WITH locked AS MATERIALIZED (
-    SELECT r.workspace_id, r.run_id, new.facts
-    FROM unnest($1::text[], $2::text[], $3::integer[]) AS new (workspace_id, run_id, facts)
-    JOIN workflow_runs r USING (workspace_id, run_id)
-    ORDER BY r.workspace_id, r.run_id FOR UPDATE OF r
-)
-UPDATE workflow_runs r SET revision = r.revision + locked.facts
-FROM locked
-WHERE r.workspace_id = locked.workspace_id AND r.run_id = locked.run_id
-RETURNING r.workspace_id, r.run_id, r.revision
+-- name: lock_run_revisions
+SELECT r.workspace_id, r.run_id, r.revision
+FROM unnest($1::text[], $2::text[]) AS wanted (workspace_id, run_id)
+JOIN workflow_runs r USING (workspace_id, run_id)
+ORDER BY r.workspace_id, r.run_id FOR UPDATE OF r
 
 -- name: link_identities
 INSERT INTO identities (workspace_id, channel, scope, lookup, address, contact_id)
@@ -103,13 +89,8 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::uuid
 ORDER BY workspace_id, channel, scope, lookup
 ON CONFLICT DO NOTHING
 
--- name: raise_contact_revisions
-UPDATE contacts c SET revision = c.revision + 1
-FROM (SELECT * FROM unnest($1::text[], $2::uuid[]) AS new (workspace_id, contact_id) ORDER BY workspace_id, contact_id) AS new
-WHERE c.workspace_id = new.workspace_id AND c.contact_id = new.contact_id
-
 -- name: move_messages
--- A send that moves is rare: it is looked for in every generation.
+-- A send rarely moves, so this searches every generation.
 UPDATE messages m SET event_time = new.event_time, counted = new.counted, block_start = new.block_start
 FROM (SELECT new.*, g.generation FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::boolean[], $6::timestamptz[])
     AS new (workspace_id, message_id, send_id, event_time, counted, block_start) CROSS JOIN generations g

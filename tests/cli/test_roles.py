@@ -1,0 +1,165 @@
+"""Each role with a login of its own: what only reads, readers can use; what bills, billing can; the rest is refused in
+one clear line."""
+
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+import typer
+from asyncpg import Pool
+
+from schemas.topics import TOPICS
+from tests.cli.commands import Ended
+from tests.support.brokers import Broker
+from tests.workers.asking import ask, give
+from tests.workers.ingesting import ingest
+from tests.workers.records import message
+from workers.cli import main
+from workers.errors import ExitCode
+
+CONTACT: Final = "0e37df36-f698-11e6-8dd4-cb9ced3df976"
+WORKSPACE: Final = ("--workspace", "acme")
+EXPLAINING: Final = (*WORKSPACE, "--cycle", "2026-03-01T00:00:00Z", "--contact", CONTACT)
+
+BILLING: Final = [["mac"], ["mac", *EXPLAINING]]
+READING: Final = [
+    *BILLING,
+    ["status"],
+    ["holds"],
+    ["profiles", "find", "a", *WORKSPACE],
+    ["profiles", "show", "p-1", *WORKSPACE],
+    ["contacts", "find", "a", *WORKSPACE],
+    ["contacts", "show", CONTACT, *WORKSPACE],
+    ["progress"],
+    ["progress", "show"],
+    ["dead-letters"],
+    ["dead-letters", "list", "--status", "any"],
+    ["dead-letters", "show", "1"],
+    ["dead-letters", "show", "1", "--content"],
+    ["dead-letters", "replay", "1", "--dry-run"],
+    ["dead-letters", "dismiss", "--topic", "messages.inbound", "--dry-run"],
+]
+CHANGING: Final = [
+    ["dead-letters", "replay", "1"],
+    ["dead-letters", "dismiss", "1"],
+    ["progress", "rewind", "--topic", "messages.inbound", "--to", "beginning", "--yes"],
+    ["progress", "skip", "--topic", "messages.inbound", "--to", "end", "--yes"],
+    ["progress", "rebind", "--yes"],
+    ["worker", "inbound"],
+    ["worker", "upkeep"],
+    ["migrate"],
+]
+NO_DATABASE: Final = {"demo", "dev", "topics"}
+REFUSED: Final = [*(command for command in READING if command not in BILLING), *CHANGING]
+
+
+@pytest.fixture
+async def world(pool: Pool, broker: Broker) -> AsyncIterator[Broker]:
+    """A database with something of everything that is shown, and one login for each role."""
+    await broker.create(*TOPICS)
+    await broker.produce("messages.inbound", [(b"k", b"v"), (b"k", b"v")], partition=0)
+    await pool.execute(
+        """
+        INSERT INTO sluice_core.dead_letters (id, source_topic, source_partition, source_offset, error, key, value)
+        OVERRIDING SYSTEM VALUE VALUES (1, 'messages.inbound', 0, 7, 'value: not JSON', 'k', 'v');
+        INSERT INTO sluice_core.progress
+            (topic, partition, consumer_group, lease, owner, generation, backend_pid, backend_start, next_offset)
+        SELECT 'messages.inbound', 0, 'other-inbound', gen_random_uuid(), 'host/1', 1, pid, backend_start, 1
+        FROM pg_stat_activity WHERE pid = pg_backend_pid();
+        """
+    )
+    await ingest(pool, message())
+    await pool.execute("UPDATE contacts SET contact_id = $1", CONTACT)
+    await pool.execute("UPDATE identities SET contact_id = $1", CONTACT)
+    await give(pool, ask("create_profile", profile_id="p-1", name="Ada"))
+    for role in ("reader", "billing"):
+        await pool.execute(f"CREATE ROLE test_{role}_{os.getpid()} LOGIN IN ROLE sluice_{role}")
+    yield broker
+    for role in ("reader", "billing"):
+        await pool.execute(f"DROP ROLE test_{role}_{os.getpid()}")
+
+
+@pytest.fixture
+def run_as(
+    world: Broker, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ended]:
+    """Runs a command in this process, as a login of that role."""
+    for name in [name for name in os.environ if name.startswith("SLUICE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("SLUICE_KAFKA_BOOTSTRAP", world.bootstrap)
+    monkeypatch.chdir(tmp_path)
+
+    def run(role: str, *arguments: str) -> Ended:
+        login = urlsplit(database)._replace(netloc=f"test_{role}_{os.getpid()}:@")
+        monkeypatch.setenv("SLUICE_DATABASE_URL", urlunsplit(login))
+        monkeypatch.setattr(sys, "argv", ["sluice", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main.main()
+        told = capsys.readouterr()
+        return Ended(int(end.value.code or 0), told.out, told.err, 0)
+
+    return run
+
+
+def _paths(group: typer.Typer, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for command in group.registered_commands:
+        assert command.callback is not None
+        yield (*before, command.name or command.callback.__name__)
+    for inner in group.registered_groups:
+        assert inner.typer_instance is not None
+        yield from _paths(inner.typer_instance, (*before, str(inner.name)))
+
+
+def test_every_command_is_tried_or_asks_no_database() -> None:
+    tried = {tuple(command) for command in (*READING, *CHANGING)}
+    untried = [
+        path
+        for path in _paths(main.app)
+        if path[0] not in NO_DATABASE and not any(command[: len(path)] == path for command in tried)
+    ]
+    assert untried == []
+
+
+@pytest.mark.parametrize("command", READING, ids=" ".join)
+def test_a_reader_can_use_what_only_reads(command: list[str], run_as: Callable[..., Ended]) -> None:
+    ended = run_as("reader", *command, "--json")
+
+    assert (ended.code, ended.err) == (ExitCode.CLEAN, "")
+    json.loads(ended.out)
+
+
+@pytest.mark.parametrize("command", BILLING, ids=" ".join)
+def test_billing_can_use_what_bills(command: list[str], run_as: Callable[..., Ended]) -> None:
+    ended = run_as("billing", *command, "--json")
+
+    assert (ended.code, ended.err) == (ExitCode.CLEAN, "")
+    json.loads(ended.out)
+
+
+@pytest.mark.parametrize(
+    ("role", "command"),
+    [*(("reader", command) for command in CHANGING), *(("billing", command) for command in REFUSED)],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_what_a_role_may_not_do_is_refused_in_one_line(
+    role: str, command: list[str], run_as: Callable[..., Ended]
+) -> None:
+    ended = run_as(role, *command)
+
+    assert ended.code == ExitCode.SETUP, ended.err
+    [told] = [line for line in ended.err.splitlines() if "lacks a right" in line]
+    assert "sluice_" in told
+    assert "Traceback" not in ended.err
+
+
+def test_a_reader_sees_who_is_at_work_and_what_came(run_as: Callable[..., Ended]) -> None:
+    [row] = [r for r in json.loads(run_as("reader", "progress", "show", "--json").out) if r["next_offset"] == 1]
+    assert (row["owner"], row["at_work"]) == ("host/1", True)
+    assert json.loads(run_as("reader", "dead-letters", "show", "1", "--content", "--json").out)["value"] == "v"
+    [letter] = json.loads(run_as("reader", "dead-letters", "--json").out)
+    assert letter["content"] == "kept"

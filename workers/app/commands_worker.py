@@ -1,0 +1,115 @@
+"""The worker of contacts.commands: applies each command once, by families of commands that belong together.
+
+Commands of different targets have no order between them, so the families run one after the other: settings, custom
+fields, details of contacts, customers, blocks, conversations, answers. So an answer sees the protections of its batch.
+Within a family the order of the records holds.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from schemas.commands import Command, InvalidCommand
+from schemas.decoding import decode_command
+from schemas.routing import key_begins
+from workers.commands import audit
+from workers.commands.command_record import CommandRecord
+from workers.commands.refusals import (
+    ANSWERING,
+    AUDITED,
+    BLOCKING,
+    CONFIGURING,
+    CUSTOMERS,
+    DETAILS,
+    TALKING,
+    WRITING,
+    refusal,
+)
+from workers.commands.targets import Targets, resolve
+from workers.contacts import blocking, conversations, details, fitting, profiles
+from workers.records import Batch, Output
+from workers.rules.results import Done, Result
+from workers.runtime.worker_spec import WorkerSpec
+from workers.sends import hold_answers
+from workers.store import commands, workspaces
+from workers.store.commands import Answered, CommandKey
+from workers.store.connection import Connection
+from workers.store.workspaces import Workspace
+from workers.tasks import paced
+from workers.workspaces import configuring
+
+
+async def apply(tx: Connection, batch: Batch[Command | InvalidCommand]) -> list[Output]:
+    """Applies one poll of commands. Returns their events, then every command's result, in the order of the records.
+
+    Raises:
+        RetryBatch: another transaction applied one of the commands, or created the same row, meanwhile.
+    """
+    asked = [CommandRecord(position, record) for position, record in enumerate(batch.records)]
+    answered = await commands.find(tx, {a.key for a in asked})
+    first: dict[CommandKey, CommandRecord[Any]] = {}
+    for a in asked:
+        if a.key not in answered:
+            first.setdefault(a.key, a)
+    outputs: list[Output] = []
+    if first:
+        new = list(first.values())
+        results, targets, outputs = await _carry_out(tx, new, batch.now)
+        rows = [audit.row(a, targets, results[a.key]) async for a in paced(new)]
+        await commands.add(tx, rows, batch.now)
+        answered |= {a.key: Answered(a.name, results[a.key], batch.now) for a in new}
+    return outputs + [audit.event(a, answered[a.key]) async for a in paced(asked)]
+
+
+SPEC = WorkerSpec("commands", {"contacts.commands": decode_command}, apply, key_begins=key_begins)
+
+
+async def _carry_out(
+    tx: Connection, new: Sequence[CommandRecord[Any]], now: datetime
+) -> tuple[dict[CommandKey, Result], Targets, list[Output]]:
+    results: dict[CommandKey, Result] = {a.key: refused for a in new if (refused := refusal(a)) is not None}
+    due = [a for a in new if a.key not in results]
+    configured = _among(due, CONFIGURING)
+    tenants = await _tenants(tx, new, configured)
+    if configured:
+        results |= await configuring.carry_out(tx, configured, tenants, now)
+        tenants = await workspaces.lock(tx, tenants)
+    results |= {a.key: Done() for a in _among(due, AUDITED)}
+    # Before the contacts: a command that does not fit makes none.
+    fitted = await fitting.fit(tx, _among(due, WRITING), tenants)
+    results |= fitted.results
+    due = [a for a in due if a.key not in results]
+
+    docket = await hold_answers.load_subjects(tx, _among(due, ANSWERING))
+    leaving = await profiles.contacts_to_detach(tx, due)
+    targets = await resolve(tx, new, {a.key for a in due}, tenants, leaving, docket.people)
+    results = {**targets.refused, **results}
+    due = [a for a in due if a.key not in results]
+    outputs: list[Output] = []
+    if asked := _among(due, DETAILS):
+        results |= await details.carry_out(tx, asked, targets, fitted)
+    if asked := _among(due, CUSTOMERS):
+        stored = [fitted.profiles.get(a.key, a) for a in asked]
+        results |= await profiles.carry_out(tx, stored, targets, leaving)
+    if blocked := _among(due, BLOCKING):
+        carried, outputs = await blocking.carry_out(tx, blocked, targets, now)
+        results |= carried
+    if asked := _among(due, TALKING):
+        results |= await conversations.carry_out(tx, asked, targets, now)
+    if docket.answers:
+        carried, events = await hold_answers.carry_out(tx, docket, now)
+        results |= carried
+        outputs += events
+    return results, targets, outputs
+
+
+async def _tenants(
+    tx: Connection, new: Sequence[CommandRecord[Any]], configured: Sequence[CommandRecord[Any]]
+) -> Mapping[str, Workspace]:
+    ids = {a.command.workspace_id for a in new}
+    # All in one statement with one lock strength: sharing some and then locking others deadlocks with another batch.
+    return await workspaces.lock(tx, ids) if configured else await workspaces.share(tx, {(i, "", "") for i in ids})
+
+
+def _among(asked: Sequence[CommandRecord[Any]], kinds: tuple[type, ...]) -> list[CommandRecord[Any]]:
+    return [a for a in asked if isinstance(a.command, kinds)]

@@ -1,0 +1,284 @@
+"""Settings: environment variables `SLUICE_…`, or the same lines in `.env` of the working folder; checked at start.
+
+An error is one line that names the variable and never its value, because a value may be a secret.
+"""
+
+import os
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings.sources import DotEnvSettingsSource
+
+from workers.errors import SettingsError
+from workers.kafka.connection import Kafka, PollLimits, UnusableFile, security
+
+PREFIX: Final = "SLUICE_"
+
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$", max_length=64)]
+_MEBIBYTE: Final = 1024 * 1024
+# Checked here, because a driver's error about a malformed URL may quote the password.
+_HOST: Final = r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/@?#,\[\]]+)(?::\d{1,5})?"
+_URL: Final = re.compile(
+    rf"postgres(?:ql)?://(?:[^\s:/@?#]*(?::[^\s/@?#]*)?@)?(?:{_HOST}(?:,{_HOST})*)?(?:/[^\s/?#]*)?(?:\?(?:[\w.]+=[^\s&#]*&?)*)?"
+)
+_FILES_OF_URL: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+_BROKER: Final = re.compile(_HOST)
+
+# What a value must be; never the value itself.
+_REASONS: Final = {
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be more than {gt}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must be at most {max_length} characters",
+    "string_pattern_mismatch": "may hold letters, digits and . _ - only",
+}
+
+
+class Settings(BaseSettings):
+    """All settings of a worker process. Sizes are in bytes, times in the unit the name ends with."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    database_url: SecretStr | None = Field(
+        default=None, description="libpq URL of the database: postgresql://user:password@host:5432/name"
+    )
+    kafka_bootstrap: str | None = Field(
+        default=None, min_length=1, description="Kafka brokers, host:port, separated by commas"
+    )
+    topic_prefix: _Name = Field(default="", description="prefix of every topic name")
+    group_prefix: _Name = Field(default="sluice", min_length=1, description="prefix of every consumer group name")
+    hash_key: SecretStr | None = Field(
+        default=None, description="key of the hashes that stay after deletion: 32 bytes, 64 hexadecimal digits"
+    )
+
+    session_timeout_ms: int = Field(
+        default=30_000,
+        ge=6_000,
+        le=45_000,
+        description="Kafka removes a worker from its group after this time without a heartbeat",
+    )
+    poll_records: int = Field(
+        default=2_000, ge=1, le=20_000, description="maximum number of records of one poll and transaction"
+    )
+    poll_bytes: int = Field(
+        default=2 * _MEBIBYTE,
+        ge=_MEBIBYTE,
+        le=64 * _MEBIBYTE,
+        description="maximum number of bytes of one poll and transaction",
+    )
+    fetch_min_bytes: int = Field(
+        default=1, ge=1, le=_MEBIBYTE, description="Kafka answers a fetch once it has this many bytes"
+    )
+    fetch_max_wait_ms: int = Field(default=250, ge=1, le=5_000, description="… or after this time")
+    database_connections: int = Field(
+        default=10, ge=2, le=100, description="maximum number of connections of one process; `all` needs at least 7"
+    )
+    unreachable_after_s: float = Field(
+        default=60.0, gt=0, le=600, description="a process ends when a server has not answered for this time"
+    )
+
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="protocol for connections to Kafka"
+    )
+    kafka_ca_file: Path | None = Field(
+        default=None,
+        description="certificates of the authorities that sign the certificate of Kafka; default: the system's",
+    )
+    kafka_certificate_file: Path | None = Field(default=None, description="client certificate, if Kafka asks for one")
+    kafka_key_file: Path | None = Field(default=None, description="private key of the client certificate")
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        default=None, description="SASL mechanism of the login to Kafka"
+    )
+    kafka_username: str | None = Field(default=None, description="user name of the login to Kafka")
+    kafka_password: SecretStr | None = Field(default=None, description="password of the login to Kafka")
+
+    log_format: Literal["auto", "console", "json"] = Field(
+        default="auto", description="auto: for people on a terminal, JSON lines otherwise"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="lowest level that is logged"
+    )
+    metrics_port: int | None = Field(
+        default=None, ge=1, le=65_535, description="serves Prometheus metrics on this port; default: not at all"
+    )
+    metrics_host: str = Field(default="127.0.0.1", description="address of the metrics server")
+
+    @field_validator("hash_key")
+    @classmethod
+    def _thirty_two_bytes(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        try:
+            key = bytes.fromhex(value.get_secret_value())
+        except ValueError:
+            key = b""
+        if len(key) != 32:
+            raise ValueError("must be 64 hexadecimal digits (make one: openssl rand -hex 32)")
+        if len(set(key)) == 1:
+            raise ValueError("is no random key (make one: openssl rand -hex 32)")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _URL.fullmatch(value.get_secret_value()):
+            raise ValueError(
+                "must be a libpq URL, postgresql://user:password@host:5432/name, with special characters of the "
+                "password percent-encoded"
+            )
+        return value
+
+    @field_validator("kafka_bootstrap")
+    @classmethod
+    def _brokers(cls, value: str | None) -> str | None:
+        if value is not None and not all(_BROKER.fullmatch(broker.strip()) for broker in value.split(",")):
+            raise ValueError("must be host:port, separated by commas")
+        return value
+
+    @model_validator(mode="after")
+    def _safe_together(self) -> Self:
+        sasl = self.kafka_security_protocol.startswith("SASL")
+        complete = self.kafka_sasl_mechanism and self.kafka_username and self.kafka_password
+        if sasl and not complete:
+            raise ValueError(
+                "SLUICE_KAFKA_SECURITY_PROTOCOL asks for a login: SLUICE_KAFKA_SASL_MECHANISM, "
+                "SLUICE_KAFKA_USERNAME and SLUICE_KAFKA_PASSWORD must be set"
+            )
+        if not sasl and (self.kafka_username or self.kafka_password):
+            raise ValueError("SLUICE_KAFKA_PASSWORD is set, but SLUICE_KAFKA_SECURITY_PROTOCOL does not log in")
+        if self.kafka_security_protocol == "SASL_PLAINTEXT" and self.kafka_sasl_mechanism == "PLAIN":
+            raise ValueError(
+                "SLUICE_KAFKA_SASL_MECHANISM PLAIN would send the password in clear: use SASL_SSL or SCRAM"
+            )
+        if (self.kafka_certificate_file is None) != (self.kafka_key_file is None):
+            raise ValueError("SLUICE_KAFKA_CERTIFICATE_FILE and SLUICE_KAFKA_KEY_FILE must be set together")
+        files = self.kafka_ca_file or self.kafka_certificate_file
+        if files is not None and not self.kafka_security_protocol.endswith("SSL"):
+            raise ValueError(
+                "SLUICE_KAFKA_CA_FILE or SLUICE_KAFKA_CERTIFICATE_FILE is set, but SLUICE_KAFKA_SECURITY_PROTOCOL does "
+                "not speak TLS: use SSL or SASL_SSL"
+            )
+        if self.fetch_max_wait_ms * 4 > self.session_timeout_ms:
+            raise ValueError("SLUICE_FETCH_MAX_WAIT_MS must be at most a quarter of SLUICE_SESSION_TIMEOUT_MS")
+        return self
+
+    def required_database_url(self) -> str:
+        """The database's libpq URL.
+
+        Raises:
+            SettingsError: it is not set, or names a file that cannot be read.
+        """
+        if self.database_url is None:
+            raise SettingsError(f"{PREFIX}DATABASE_URL is not set (postgresql://user:password@host:5432/name)")
+        url = self.database_url.get_secret_value()
+        for name, values in parse_qs(urlsplit(url).query).items():
+            if name in _FILES_OF_URL and not os.access(values[-1], os.R_OK):
+                raise SettingsError(f"{PREFIX}DATABASE_URL: the file of `{name}` cannot be read")
+        return url
+
+    def database_place(self) -> str:
+        """Where the database is: hosts, ports and name, without user name or password; empty if it is not set."""
+        if self.database_url is None:
+            return ""
+        url = urlsplit(self.database_url.get_secret_value())
+        socket = parse_qs(url.query).get("host", [""])[-1]
+        return f"{url.netloc.rpartition('@')[2] or socket}{url.path}"
+
+    def kafka(self) -> Kafka:
+        """How to reach Kafka.
+
+        Raises:
+            SettingsError: the brokers are not set, or a certificate cannot be read.
+        """
+        if self.kafka_bootstrap is None:
+            raise SettingsError(f"{PREFIX}KAFKA_BOOTSTRAP is not set (host:port, separated by commas)")
+        try:
+            arguments = security(
+                self.kafka_security_protocol,
+                ca_file=_text(self.kafka_ca_file),
+                certificate_file=_text(self.kafka_certificate_file),
+                key_file=_text(self.kafka_key_file),
+                mechanism=self.kafka_sasl_mechanism,
+                username=self.kafka_username,
+                password=self.kafka_password.get_secret_value() if self.kafka_password else None,
+            )
+        except UnusableFile as error:
+            raise SettingsError(f"{PREFIX}KAFKA_{error.argument.upper()} {error}") from error
+        return Kafka(self.kafka_bootstrap, self.topic_prefix, self.session_timeout_ms, arguments)
+
+    def limits(self) -> PollLimits:
+        """The bounds of one poll."""
+        return PollLimits(
+            records=self.poll_records,
+            bytes=self.poll_bytes,
+            fetch_min_bytes=self.fetch_min_bytes,
+            fetch_max_wait_ms=self.fetch_max_wait_ms,
+        )
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings of this process. `overrides` (field names) win; `sluice dev` uses them for the servers that it starts.
+
+    Raises:
+        SettingsError: a variable is unknown, missing, malformed, or unsafe in combination.
+    """
+    _refuse_unknown()
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError("; ".join(_line(found) for found in error.errors(include_input=False))) from None
+
+
+def _refuse_unknown() -> None:
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    given = {name.upper() for name in (*os.environ, *DotEnvSettingsSource(Settings)._read_env_files())}  # noqa: SLF001
+    for name in sorted(given):
+        if name.startswith(PREFIX) and name not in known:
+            nearest = get_close_matches(name.removeprefix(PREFIX), [other.removeprefix(PREFIX) for other in known], 1)
+            advice = f"is {PREFIX}{nearest[0]} meant?" if nearest else "see docs/settings.md"
+            raise SettingsError(f"{name} is no setting of Sluice: {advice}")
+
+
+def _line(error: Any) -> str:
+    if not error["loc"]:
+        return str(error["msg"]).removeprefix("Value error, ")
+    return f"{PREFIX}{error['loc'][0]}".upper() + f": {_reason(error)}"
+
+
+def _reason(error: Any) -> str:
+    template = _REASONS.get(error["type"])
+    return template.format(**error.get("ctx", {})) if template else str(error["msg"]).removeprefix("Value error, ")
+
+
+def described() -> list[tuple[str, str, str]]:
+    """Every variable with its default and meaning, for the documentation."""
+    return [
+        (f"{PREFIX}{name}".upper(), _default(field), field.description or "")
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _default(field: Any) -> str:
+    if field.is_required():
+        return "(required)"
+    return "(none)" if field.default is None or field.default == "" else str(field.default)

@@ -1,0 +1,106 @@
+"""Checks before consuming: the servers answer, the schema is up to date, the topics exist."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+from asyncpg import Pool
+
+from workers.errors import SettingsError, SetupError
+from workers.kafka.connection import Kafka
+from workers.kafka.failures import AWAY
+from workers.kafka.operator_queries import bounds
+from workers.kafka.topics import topics_at_start
+from workers.runtime.bad_record_limit import OPTION, AcceptedBad
+from workers.services.liveness import LivenessProbe
+from workers.store import group_binding as bindings
+from workers.store import migrate
+from workers.store.failures import ConnectionLost, translated
+from workers.store.pool import open_pool
+
+POSTGRESQL: Final = "PostgreSQL"
+KAFKA: Final = "Kafka"
+
+log = structlog.get_logger()
+
+
+async def database(url: str, name: str, connections: int, unreachable_after_s: float) -> Pool:
+    """A pool on a database that is up to date.
+
+    Raises:
+        Unreachable: PostgreSQL did not answer within the bound.
+        SetupError: it refuses the login, is too old, lacks migrations, or lets the login only read.
+    """
+
+    async def connect() -> Pool:
+        try:
+            async with translated():
+                pool = await open_pool(url, name=name, max_size=connections)
+        except ValueError as error:
+            raise SetupError(f"PostgreSQL refuses the connection of SLUICE_DATABASE_URL: {error}") from error
+        try:
+            async with translated(), pool.acquire() as connection:
+                await migrate.check_worker(connection)
+        except BaseException:
+            pool.terminate()
+            raise
+        return pool
+
+    return await LivenessProbe(POSTGRESQL, (ConnectionLost,), unreachable_after_s).answer(connect)
+
+
+async def groups(pool: Pool, owned: Sequence[tuple[str, Sequence[str]]], unreachable_after_s: float) -> None:
+    """Refuses a database that is bound to another group prefix. `owned` are our groups with their topics.
+
+    Raises:
+        Unreachable: PostgreSQL did not answer within the bound.
+        SetupError: the database is bound to another prefix.
+    """
+
+    async def check() -> None:
+        async with translated(), pool.acquire() as connection:
+            for group, topics in owned:
+                await bindings.check(connection, topics, group)
+
+    await LivenessProbe(POSTGRESQL, (ConnectionLost,), unreachable_after_s).answer(check)
+
+
+async def check_topics(cluster: Kafka, names: Sequence[str], unreachable_after_s: float) -> None:
+    """Refuses to start without the topics (names without prefix). Warns of inputs to which the broker does not write
+    its time.
+
+    Raises:
+        Unreachable: Kafka did not answer within the bound.
+        SetupError: topics are missing, or Kafka refuses.
+    """
+    found, by_producers = await LivenessProbe(KAFKA, AWAY, unreachable_after_s).answer(
+        lambda: topics_at_start(cluster, names)
+    )
+    missing = sorted({cluster.topic(name) for name in names} - found)
+    if missing:
+        raise SetupError(f"Kafka lacks topics ({', '.join(missing)}): run `sluice topics`")
+    for topic in by_producers:
+        log.warning(
+            "The records of an input topic carry their producers' time, which may be anything: set its "
+            "message.timestamp.type to LogAppendTime, as `sluice topics` does with those that it makes.",
+            action="create_time",
+            topic=topic,
+        )
+
+
+async def accepted(cluster: Kafka, until: AcceptedBad) -> None:
+    """Refuses offsets that match no partition: with a typing error the worker would only halt again.
+
+    Raises:
+        SettingsError: the partition does not exist, or does not reach that offset.
+        Unreachable, SetupError: Kafka does not answer, or refuses.
+    """
+    held = await bounds(cluster, sorted({source.topic for source in until})) if until else {}
+    for source, offset in until.items():
+        where = f"{OPTION}: {source.topic}[{source.partition}]"
+        if source not in held:
+            last = max((one.partition for one in held if one.topic == source.topic), default=0)
+            raise SettingsError(f"{where} does not exist: the topic has partitions 0 to {last}")
+        begin, end = held[source]
+        if not begin <= offset <= end:
+            raise SettingsError(f"{where} holds offsets {begin} to {end}: {offset} is outside of that")

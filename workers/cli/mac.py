@@ -1,0 +1,75 @@
+"""`sluice mac`: present counts, and why a contact is in one. Says what does not exist instead of an empty table."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from workers.app.database_failures import reading
+from workers.app.settings import Settings
+from workers.cli.reports import Report, require_workspace
+from workers.errors import NotFound
+from workers.store import reports
+from workers.store.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class CountFilter:
+    """Which counts: of a workspace, of the cycle that begins at `cycle`, of cycles that end after `since`."""
+
+    workspace: str | None
+    cycle: datetime | None
+    since: datetime | None
+    limit: int
+
+
+async def mac(settings: Settings, wanted: CountFilter) -> Report:
+    """Counts by workspace and cycle.
+
+    Raises:
+        NotFound: there is no such workspace or cycle.
+    """
+    async with reading(settings) as tx:
+        rows = await reports.mac(tx, wanted.workspace, wanted.cycle, wanted.since, wanted.limit)
+        if rows:
+            return Report({"mac": rows}, details=("cycle_end", "closed_at", "revision"), limit=wanted.limit)
+        await _require(tx, wanted.workspace, wanted.cycle)
+        return Report({"mac": rows}, hint=_why_none(wanted))
+
+
+async def explain(settings: Settings, workspace: str, cycle: datetime, contact: UUID, limit: int) -> Report:
+    """A contact's messages in a cycle and the effect of each on the count.
+
+    Raises:
+        NotFound: there is no such workspace or cycle, or the contact is unknown.
+    """
+    async with reading(settings) as tx:
+        rows = await reports.explain_mac(tx, workspace, cycle, contact, limit)
+        if not rows:
+            await _require(tx, workspace, cycle)
+            if not await reports.has_messages(tx, workspace, contact):
+                raise NotFound(f"workspace {workspace!r} has no message of a contact {contact}")
+        hint = "That contact has no message in that cycle."
+        return Report({"explanation": rows}, hint=hint, details=("channel", "kind"), limit=limit)
+
+
+async def _require(tx: Connection, workspace: str | None, cycle: datetime | None) -> None:
+    if workspace is not None:
+        await require_workspace(tx, workspace)
+    if cycle is None or await reports.has_cycle(tx, workspace, cycle):
+        return
+    whose = "no workspace has a cycle" if workspace is None else f"workspace {workspace!r} has no cycle"
+    around = None if workspace is None else await reports.cycle_around(tx, workspace, cycle)
+    hint = "" if around is None else f"; the one that contains that time begins at {_shown(around)}"
+    raise NotFound(f"{whose} that begins at {_shown(cycle)}{hint}")
+
+
+def _why_none(wanted: CountFilter) -> str:
+    if wanted.since is not None:
+        return f"No cycle ends after {_shown(wanted.since)}."
+    if wanted.workspace is not None:
+        return "That workspace has no message yet: its first one begins its first cycle."
+    return "No workspace has a message yet."
+
+
+def _shown(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}Z"

@@ -1,0 +1,236 @@
+"""The `sluice` command.
+
+Exit codes: 0 clean, 1 fault, 2 settings, rights, migrations or topics, 3 bad-record limit, 4 fenced. Each command
+imports what it needs when it runs: help is quick, and only what the command uses must be installed.
+"""
+
+import sys
+from pathlib import Path
+from traceback import format_exception
+from typing import Annotated, Final
+from uuid import UUID
+
+import typer
+from typer.main import get_command
+
+from workers.cli import customer_commands, dead_letter_commands, progress_commands
+from workers.cli.terminal import AsJson, Limit, Wide, console, moment, run_to_end, settings, show
+from workers.errors import ExitCode, SettingsError, SluiceError
+from workers.terminal_text import visible_lines
+
+WORKER_NAMES: Final = ("inbound", "outbound", "commands", "workflows", "billing", "upkeep", "all")
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Message-ingestion workers: they read Kafka, decide exactly once in PostgreSQL, and publish to Kafka.\n\n"
+    "Settings are environment variables SLUICE_…, or lines of .env in the working folder; see docs/settings.md.",
+)
+
+app.add_typer(dead_letter_commands.app, name="dead-letters")
+app.add_typer(progress_commands.app, name="progress")
+app.add_typer(customer_commands.profiles, name="profiles")
+app.add_typer(customer_commands.contacts, name="contacts")
+
+OfWorkspace = Annotated[str | None, typer.Option("--workspace", help="Only this workspace.")]
+
+
+def main() -> None:
+    """Entry point. Prints errors that an operator can repair to standard error, and returns their exit code."""
+    sys.excepthook = _fault
+    try:
+        _refuse_what_is_no_text(sys.argv)
+        get_command(app)()
+    except SluiceError as error:
+        print(visible_lines(f"sluice: {error}"), file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def _refuse_what_is_no_text(arguments: list[str]) -> None:
+    for number, argument in enumerate(arguments):
+        if not argument.isascii() and any("\ud800" <= character <= "\udfff" for character in argument):
+            raise SettingsError(f"argument {number} is no UTF-8 text: {argument!r}")
+
+
+def _fault(_kind: type[BaseException], error: BaseException, _trace: object) -> None:
+    print(visible_lines("".join(format_exception(error))), file=sys.stderr)
+
+
+@app.command()
+def demo() -> None:
+    """Play a recorded day through every worker; check the figures.
+
+    PostgreSQL and a broker run embedded, in a temporary folder. Prints what was accepted, dropped, held, halted and
+    counted, and why. Exit code 0 only if the figures reconcile.
+    """
+    from workers.dev.demo import demo as play
+
+    raise typer.Exit(play())
+
+
+@app.command()
+def dev(
+    data_dir: Annotated[Path, typer.Option(help="Where the embedded PostgreSQL keeps its data.")] = Path(".sluice/dev"),
+    env_file: Annotated[
+        Path | None,
+        typer.Option(help="Write the addresses into this file, as SLUICE_… lines, once all workers consume."),
+    ] = None,
+    kafka_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="On 127.0.0.1. Default: 9092, or a free port if that is in use."),
+    ] = None,
+    postgres_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="On 127.0.0.1. Default: 5432, or a free port if that is in use."),
+    ] = None,
+    external: Annotated[
+        bool, typer.Option("--external", help="Use SLUICE_DATABASE_URL and SLUICE_KAFKA_BOOTSTRAP instead.")
+    ] = False,
+) -> None:
+    """Run servers and every worker here until Ctrl-C or SIGTERM.
+
+    PostgreSQL keeps its data. The broker lives in memory and starts empty each time, with four partitions a topic.
+    Other programs reach both on 127.0.0.1, at the printed addresses. Topics that are not Sluice's are refused. Migrates
+    the schema and creates the topics first, also with --external.
+    """
+    from workers.dev import standalone
+
+    if external:
+        if kafka_port is not None or postgres_port is not None:
+            raise SettingsError("--kafka-port and --postgres-port are for the embedded servers, not for --external")
+        raise typer.Exit(standalone.external(env_file))
+    raise typer.Exit(standalone.embedded(data_dir.resolve(), env_file, kafka_port, postgres_port))
+
+
+@app.command()
+def worker(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help=f"Any of {', '.join(WORKER_NAMES)}.")],
+    accept_bad_until: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TOPIC/PARTITION/OFFSET",
+            help="Bad records before this offset become dead letters and do not halt the worker. May be repeated.",
+        ),
+    ] = None,
+) -> None:
+    """Run workers against the configured servers, until SIGTERM.
+
+    They share this process. More processes share the work, up to one for each partition. Exit codes: 0 clean stop; 1
+    fault, also when a server is unreachable for a minute; 2 settings, rights, missing migration or topics; 3 bad-record
+    limit: the worker halted; 4 a batch in flight was fenced.
+    """
+    unknown = sorted(set(names) - set(WORKER_NAMES))
+    if unknown:
+        raise SettingsError(f"no worker is called {unknown[0]!r}; expected any of {', '.join(WORKER_NAMES)}")
+    from workers.app import write_commands
+
+    raise typer.Exit(write_commands.work(names, accept_bad_until or ()))
+
+
+@app.command()
+def migrate(
+    worker_env: Annotated[
+        Path | None,
+        typer.Option(help="Create a login for the workers as well; store it, and a key for hashes, in this file."),
+    ] = None,
+) -> None:
+    """Bring the database's schema up to date. Safe to run again and from several places at once.
+
+    With --worker-env the workers get a login with the rights of a worker and nothing more. The file holds
+    SLUICE_DATABASE_URL and SLUICE_HASH_KEY for them, random values that are created once: it is their .env. Keep it as
+    you keep the database.
+    """
+    from workers.app import write_commands
+    from workers.cli import login
+
+    configured = settings()
+    applied = run_to_end(write_commands.migrated(configured))
+    print("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
+    if worker_env is not None:
+        print(f"workers log in as {run_to_end(login.keep(configured, worker_env.resolve()))}: see {worker_env}")
+
+
+@app.command()
+def topics(
+    partitions: Annotated[
+        int | None,
+        typer.Option(min=1, max=10_000, help="Of new topics: 12 unless given. Existing topics are compared."),
+    ] = None,
+    replication: Annotated[
+        int | None,
+        typer.Option(min=1, max=9, help="Replicas of new topics: 1 unless given. Existing topics are compared."),
+    ] = None,
+    describe: Annotated[
+        bool, typer.Option("--describe", help="Print the registry of topics, and change nothing.")
+    ] = False,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """Create missing topics, check the others.
+
+    Topics have LogAppendTime; content is kept for 7 days. Exit code 2 if an existing topic has other settings, or
+    another number of partitions or replicas than you give.
+    """
+    from workers.app import write_commands
+    from workers.cli import reports
+
+    if describe:
+        reports.describe_topics(console(), as_json=as_json, wide=wide)
+        return
+    checked = run_to_end(write_commands.ensure_topics(settings(), partitions, replication))
+    reports.checked_topics(console(), checked, as_json=as_json)
+    if checked.wrong:
+        raise typer.Exit(ExitCode.SETUP)
+
+
+@app.command()
+def status(wide: Wide = False, as_json: AsJson = False) -> None:
+    """Show what to look at first: progress, what waits, dead letters.
+
+    Progress by partition is what is applied; Kafka's committed offsets are what is published.
+    """
+    from workers.cli import reports
+
+    show(reports.status(settings()), as_json=as_json, wide=wide)
+
+
+@app.command()
+def holds(workspace: OfWorkspace = None, limit: Limit = 100, wide: Wide = False, as_json: AsJson = False) -> None:
+    """Show sends that wait for a person.
+
+    Those that expire first are on top. Texts are not shown here; the view sluice.held_sends has them. Exit code 1:
+    there is no such workspace.
+    """
+    from workers.cli import reports
+
+    show(reports.holds(settings(), workspace, limit), as_json=as_json, wide=wide)
+
+
+@app.command()
+def mac(
+    workspace: OfWorkspace = None,
+    since: Annotated[str | None, typer.Option(help="Only cycles that end after this time (RFC 3339).")] = None,
+    contact: Annotated[UUID | None, typer.Option(help="Explain this contact; needs --workspace and --cycle.")] = None,
+    cycle: Annotated[str | None, typer.Option(help="Only the cycle that begins at this time, as listed.")] = None,
+    limit: Limit = 100,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show monthly active contacts, or why one contact counts.
+
+    Counts by workspace and cycle, the newest cycle first; adjustments are changes after a cycle was closed. Exit code
+    1: there is no such workspace, cycle or contact.
+    """
+    from workers.cli import mac
+
+    start, after = moment(cycle, "--cycle"), moment(since, "--since")
+    if contact is None:
+        show(mac.mac(settings(), mac.CountFilter(workspace, start, after, limit)), as_json=as_json, wide=wide)
+        return
+    if workspace is None or start is None:
+        raise SettingsError("--contact needs --workspace and --cycle: a contact counts in a cycle of a workspace")
+    if after is not None:
+        raise SettingsError("--since selects cycles, and --contact explains one: leave one of them out")
+    show(mac.explain(settings(), workspace, start, contact, limit), as_json=as_json, wide=wide)

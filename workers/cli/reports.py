@@ -1,0 +1,119 @@
+"""Output of the commands that read: tables for people, one JSON document for machines."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from rich.console import Console
+
+from schemas.topics import TOPICS
+from workers.app.database_failures import reading
+from workers.app.settings import Settings
+from workers.cli import tables
+from workers.cli.tables import Rows
+from workers.errors import NotFound
+from workers.kafka.topics import TopicReport
+from workers.store import reports
+from workers.store.connection import Connection
+from workers.terminal_text import visible_json
+
+_WORKS_SHOWN: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Named tables; in JSON an object of arrays, or one array if there is one table only. `details` are columns that
+    the terminal shows only with --wide. `limit`: the maximum number of rows of a table, though there may be more.
+    """
+
+    tables: Mapping[str, Rows]
+    hint: str = ""
+    details: Sequence[str] = ()
+    limit: int | None = None
+
+
+async def status(settings: Settings) -> Report:
+    """Progress by partition, what waits, pending work, dead letters."""
+    async with reading(settings) as tx:
+        backlog = await reports.backlog(tx)
+        return Report(
+            {
+                "progress": await reports.progress(tx),
+                "waiting": [{"what": name.replace("_", " "), "count": count} for name, count in dict(backlog).items()],
+                "in steps": await reports.pending_work(tx, _WORKS_SHOWN),
+                "dead letters": await reports.dead_letters(tx),
+            },
+            hint="No record has been applied yet.",
+            details=("consumer_group", "owner"),
+        )
+
+
+async def holds(settings: Settings, workspace: str | None, limit: int) -> Report:
+    """Sends that wait for a person.
+
+    Raises:
+        NotFound: there is no such workspace.
+    """
+    async with reading(settings) as tx:
+        details = ("group_id", "contact_id", "profile_id", "channel", "releasable", "requested_by", "requested_at")
+        rows = await reports.holds(tx, workspace, limit)
+        if workspace is not None and not rows:
+            await require_workspace(tx, workspace)
+        return Report({"holds": rows}, hint="Nothing is held.", details=(*details, "held_at"), limit=limit)
+
+
+async def require_workspace(tx: Connection, workspace: str) -> None:
+    """Raises NotFound if there is no such workspace."""
+    if not await reports.has_workspace(tx, workspace):
+        raise NotFound(f"there is no workspace {workspace!r}")
+
+
+def show(console: Console, report: Report, *, as_json: bool, wide: bool = False) -> None:
+    """Prints a report."""
+    documents = {name: [dict(row) for row in rows] for name, rows in report.tables.items()}
+    if as_json:
+        as_document(next(iter(documents.values())) if len(documents) == 1 else documents)
+        return
+    if not any(documents.values()):
+        console.print(report.hint)
+    for number, (name, rows) in enumerate((name, rows) for name, rows in documents.items() if rows):
+        if number:
+            console.print()
+        tables.show(console, name, rows, () if wide else report.details)
+
+
+def describe_topics(console: Console, *, as_json: bool, wide: bool) -> None:
+    """The registry of topics, without asking Kafka."""
+    rows = [
+        {
+            "topic": spec.name,
+            "direction": spec.direction,
+            "key": spec.key,
+            "about": spec.about,
+            "settings": ", ".join(f"{name}={value}" for name, value in spec.config().items()),
+        }
+        for spec in TOPICS.values()
+    ]
+    show(console, Report({"topics": rows}, details=("key", "settings")), as_json=as_json, wide=wide)
+
+
+def checked_topics(console: Console, checked: TopicReport, *, as_json: bool) -> None:
+    """Topics that were created, and settings that differ from the registry."""
+    if as_json:
+        as_document({"created": checked.created, "wrong": checked.wrong})
+        return
+    for name in checked.created:
+        console.print(f"created {name}")
+    for name, settings in checked.wrong.items():
+        for setting, (expected, found) in settings.items():
+            console.print(f"{name}: {setting} is {found or 'not set'}, expected {expected}")
+    if not checked.created and not checked.wrong:
+        console.print("all topics exist, with the right settings")
+
+
+def as_document(document: object) -> None:
+    """Prints one JSON document."""
+    text = msgspec.json.format(msgspec.json.encode(document, enc_hook=str), indent=2).decode()
+    sys.stdout.write(visible_json(text) + "\n")

@@ -1,0 +1,107 @@
+"""release_dropped: a user accepts dropped messages after a mistaken block.
+
+Messages that one transaction cannot accept are released in steps, from the first message on. All of them are released
+from then on as well: they keep their content, no other command releases them, and they appear when their step runs.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from workers.messages import reevaluation
+from workers.messages.reevaluation import ReevaluationCause, released
+from workers.records import Output, Record
+from workers.rules.contact import Contact, ContactKey
+from workers.store import contacts, messages, pending_work, workspaces
+from workers.store.connection import Connection
+from workers.store.messages import DroppedSelection
+from workers.store.pending_work import Stepped, Work
+
+RELEASE: Final = "release messages"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Which dropped messages of a contact: by id, or by event time in [from_, to)."""
+
+    command_id: UUID
+    contact: Contact
+    origin: Record[Any]
+    message_ids: Sequence[UUID] = ()
+    from_: datetime | None = None
+    to: datetime | None = None
+
+    @property
+    def key(self) -> ContactKey:
+        return self.contact.workspace_id, self.contact.contact_id
+
+    @property
+    def dropped(self) -> DroppedSelection:
+        return DroppedSelection(self.key, self.from_, self.to, frozenset(self.message_ids))
+
+
+class _Rest(Struct, frozen=True, omit_defaults=True):
+    """What the steps of a release need; the view `releasable` reads it. Only messages dropped at `at` or before."""
+
+    at: datetime
+    since: datetime | None = None
+    until: datetime | None = None
+    message_ids: Sequence[UUID] = ()
+
+
+async def release_dropped(
+    tx: Connection, releases: Sequence[Release], now: datetime
+) -> tuple[dict[UUID, int], list[Output]]:
+    """Accepts dropped messages whose content is still kept. Returns the number per command, and the events.
+
+    The contacts are of one workspace, each once, locked for update and not blocked now. The first command about a
+    message releases it. The events of what is left to steps follow with the steps.
+    """
+    wanted = [r.dropped for r in releases]
+    found, complete = await messages.releasable(tx, wanted, pending_work.ROWS_AT_ONCE)
+    causes = {r.key: ReevaluationCause(r.contact, str(r.command_id), r.origin) for r in releases}
+    counts = Counter(position for position, _ in found)
+    if not complete:
+        wholly = await messages.count_releasable(tx, wanted)
+        rest = {n: count for n, count in sorted(wholly.items()) if count > counts[n]}
+        await pending_work.add(tx, [_work(releases[n], now, count) for n, count in rest.items()])
+        found = [(position, message) for position, message in found if position not in rest]
+        counts.update(wholly - counts)
+    _, outputs = await reevaluation.judge_again(tx, [released(message) for _, message in found], causes, now)
+    return {r.command_id: counts[n] for n, r in enumerate(releases)}, outputs
+
+
+async def run_step(tx: Connection, work: Work, now: datetime) -> Stepped:
+    """The next step of a release that was too large for one transaction."""
+    key = work.workspace_id, UUID(work.subject)
+    rest = msgspec.convert(work.details, _Rest)
+    # Before the contact, in lock order: a change of settings holds the workspace and may wait for the contact.
+    await workspaces.share(tx, {(work.workspace_id, "", "")})
+    current = await contacts.lock_for_update(tx, [key])
+    if key not in current:
+        return Stepped((), 0, more=False)
+    since = datetime.fromisoformat(work.cursor) if work.cursor is not None else rest.since
+    wanted = DroppedSelection(key, since, rest.until, frozenset(rest.message_ids))
+    found, complete = await messages.releasable(tx, [wanted], pending_work.STEP, work.number)
+    causes = {key: ReevaluationCause(current[key], str(work.command_id), pending_work.origin(now))}
+    _, outputs = await reevaluation.judge_again(tx, [released(message) for _, message in found], causes, now)
+    cursor = found[-1][1].event_time.isoformat() if found and since is not None else None
+    return Stepped(outputs, len(found), more=not complete, cursor=cursor)
+
+
+def _work(release: Release, now: datetime, total: int) -> Work:
+    workspace_id, contact_id = release.key
+    return Work(
+        workspace_id=workspace_id,
+        kind=RELEASE,
+        subject=str(contact_id),
+        command_id=release.command_id,
+        details=msgspec.to_builtins(_Rest(now, release.from_, release.to, list(release.dropped.message_ids))),
+        total=total,
+    )

@@ -1,0 +1,132 @@
+"""The worker of messages.inbound: loads what a poll needs, judges its messages, saves the results."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from operator import attrgetter
+from typing import Final
+
+import structlog
+from msgspec.structs import replace
+
+from schemas.decoding import decode_inbound
+from schemas.inbound import InboundMessage
+from schemas.routing import key_begins
+from workers.billing.cycles import beginnings
+from workers.messages.arrivals import Arrival, arrivals_of, without_repeats
+from workers.messages.decide import Judged, MessageChanges, decide, interactions, message_row, new_contact_rows
+from workers.messages.events import verdict_event, verdict_ids
+from workers.records import Batch, Output
+from workers.rules.contact import ContactKey
+from workers.runtime.worker_spec import WorkerSpec
+from workers.store import blocks, contacts, mac, messages, senders, workspaces
+from workers.store.connection import Connection
+from workers.store.contacts import IdentityKey, contact_key
+from workers.store.senders import Interaction, NewContact, SenderState
+from workers.tasks import both, growing_slices
+
+log = structlog.get_logger()
+
+_KEPT: Final = "Some addresses could not be parsed: they are stored as they came. "
+_GIVE_BARE: Final = "Give each e-mail address alone: no display name, no `mailto:`."
+_GIVE_A_REGION: Final = (
+    "If they are telephone numbers in national form, set their region: `default_region` of `configure_channel`, or of "
+    "`configure_workspace` for all."
+)
+
+
+async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
+    """Applies one poll of messages. Returns their verdicts in the order of the messages.
+
+    Raises:
+        SetAside: messages that exceed the limit of channels of a workspace.
+    """
+    records = batch.records
+    tenants = await workspaces.share_for(tx, records, _channel)
+    arrivals = [arrival async for some in growing_slices(records) for arrival in arrivals_of(some, tenants)]
+
+    known = await messages.look_up(tx, [a.message_id for a in arrivals])
+    new, conflicts = without_repeats(arrivals, known.digests)
+    earliest = min((a.event_time for a in new), default=batch.now)
+    found = await senders.find(tx, {a.identity_key for a in new}, earliest)
+    new_contacts: dict[ContactKey, NewContact] = {}
+    if unknown := [a for a in new if a.identity_key not in found]:
+        first = interactions(unknown)
+        _warn_of(first)
+        made, new_contacts = await senders.add(tx, first)
+        found |= made
+
+    changes, known_senders = MessageChanges(), await _knowing_older_blocks(tx, found, new)
+    async for some in growing_slices(new):
+        decide(changes, some, tenants, known_senders)
+
+    rows = [message_row(j, tenants[j.contact.workspace_id], known.generation, batch.now) for j in changes.judged]
+    # The longest statement: the worker computes while PostgreSQL runs it.
+    _, events = await both(messages.add(tx, rows), _verdict_events(changes.judged, batch.now))
+    await messages.count_conflicts(tx, conflicts, batch.now)
+    if new_contacts:
+        await senders.insert_new_contacts(tx, new_contact_rows(changes, new_contacts))
+    await _save_contacts(tx, changes, new_contacts)
+    seen: list[tuple[str, datetime]] = []
+    if any(t.first_message_at is None or earliest < t.first_message_at for t in tenants.values()):
+        seen = [(a.record.value.workspace_id, a.event_time) for a in new]
+    begun, cycles = beginnings(seen, tenants, batch.now)
+    await mac.add(tx, changes.proofs, cycles)
+    # Last, because a poll that waits for this lock may hold rows that this one still needs.
+    await workspaces.note_first_messages(tx, begun, batch.now)
+    return events
+
+
+SPEC = WorkerSpec("inbound", {"messages.inbound": decode_inbound}, apply, lanes=2, key_begins=key_begins)
+
+
+_channel: Final[Callable[[InboundMessage], tuple[str, str, str]]] = attrgetter("workspace_id", "channel_id", "channel")
+
+
+async def _knowing_older_blocks(
+    tx: Connection, found: dict[IdentityKey, SenderState], arrivals: Sequence[Arrival]
+) -> Mapping[IdentityKey, SenderState]:
+    """Loads older block intervals of the few contacts whose row has not all of them."""
+    known = {contact_key(s.contact): s.contact for s in found.values() if s.contact.known_since is not None}
+    if not known:
+        return found
+    moments = ((contact_key(found[a.identity_key].contact), a.event_time) for a in arrivals)
+    known = await blocks.reaching(tx, known, moments)
+    return {i: replace(s, contact=known.get(contact_key(s.contact), s.contact)) for i, s in found.items()}
+
+
+def _warn_of(first: Mapping[IdentityKey, Interaction]) -> None:
+    """Warns once for each address, because afterwards it is known. Logs never show the address itself."""
+    strange = ((k.workspace_id, i.channel_id, i.identity) for k, i in first.items() if not i.identity.understood)
+    channels = Counter((workspace_id, channel_id, who.channel) for workspace_id, channel_id, who in strange)
+    for (workspace_id, channel_id, channel), count in channels.items():
+        log.warning(
+            _KEPT + (_GIVE_BARE if channel == "email" else _GIVE_A_REGION),
+            action="address_not_understood",
+            workspace_id=workspace_id,
+            channel_id=channel_id,
+            count=count,
+        )
+
+
+async def _verdict_events(judged: Sequence[Judged], now: datetime) -> list[Output]:
+    together = list(zip(judged, verdict_ids(judged), strict=True))
+    return [verdict_event(j, ce_id, now) async for some in growing_slices(together) for j, ce_id in some]
+
+
+async def _save_contacts(tx: Connection, changes: MessageChanges, inserted: Collection[ContactKey]) -> None:
+    await contacts.connect(tx, changes.connected)
+    await contacts.opt(tx, changes.opted)
+    respelled = await contacts.respell(tx, changes.respelled)
+    counted = {key: at for key, at in changes.counted.items() if key not in inserted}
+    opened = {key: at for key, at in changes.opened.items() if key not in inserted}
+    named = {(workspace_id, contact_id) for workspace_id, contact_id, _ in changes.said}
+    # All at once: each statement below locks in order, but two statements one after the other do not.
+    await contacts.lock_for_change(tx, counted.keys() | opened.keys() | named | respelled)
+    await senders.note_counted(tx, counted)
+    await contacts.open_conversations(tx, opened)
+    # A contact has the name of its newest message, so a late message may change nothing. Read the table now that other
+    # transactions that rename these contacts have committed.
+    renamed = await contacts.rename(tx, await messages.latest_of_sender(tx, changes.said))
+    await contacts.raise_revisions(tx, respelled)
+    await contacts.mark_unpublished(tx, opened.keys() | renamed | respelled)

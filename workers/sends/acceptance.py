@@ -1,0 +1,232 @@
+"""Effects of an accepted send: it joins the conversation, connects the channel, counts (contract 4.5, 5.2)."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+
+from schemas.ids import content_digest, is_repeat, whom
+from schemas.inbound import Content
+from workers.billing.cycles import beginnings
+from workers.messages import recounting
+from workers.rules.contact import Contact, ContactKey
+from workers.rules.cycles import Cycle
+from workers.rules.inbound import Facts, MessageVerdict, judge
+from workers.rules.mac import Evidence
+from workers.sends.context import Locked
+from workers.store import blocks, contacts, mac, messages, sends, workspaces
+from workers.store.connection import Connection
+from workers.store.contacts import IdentityKey
+from workers.store.mac import Active, Change, Proof
+from workers.store.messages import MessageKey, MessageRow
+from workers.store.sends import AddressOwner, Send
+from workers.store.workspaces import Workspace
+from workers.tasks import paced
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What receipts of one transaction change of a send besides its status.
+
+    `accepted_at` None: the time of the first acceptance did not change. `stopped_at`: the contact opted out.
+    """
+
+    send: Send
+    accepted_before: datetime | None = None
+    accepted_at: datetime | None = None
+    stopped_at: datetime | None = None
+    shard: str = ""
+
+    def having(self, **changed: Any) -> "Acceptance":
+        return replace(self, **changed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """An accepted send as a message of the owner of its address."""
+
+    acceptance: Acceptance
+    send: Send
+    message_id: UUID
+    at: datetime
+    kind: str
+    owner: AddressOwner
+    verdict: MessageVerdict
+
+    @property
+    def key(self) -> MessageKey:
+        return self.send.workspace_id, self.message_id
+
+    @property
+    def content(self) -> Content:
+        return msgspec.json.decode(self.send.content, type=Content)
+
+    @property
+    def digest(self) -> int:
+        """The digest of the same message as an echo: an echo with the same content is a repeat and no conflict."""
+        known = self.send.identity_key
+        return content_digest("echo", self.content, whom(known) if known is not None else b"")
+
+
+async def accept(
+    tx: Connection,
+    acceptances: Sequence[Acceptance],
+    people: Locked,
+    tenants: Mapping[str, Workspace],
+    now: datetime,
+) -> None:
+    """Saves what follows from acceptances. The rows of the sends are saved already."""
+    if not acceptances:
+        return
+    owners = await _link(tx, acceptances, people.owners)
+    await contacts.opt(tx, _stops(acceptances, owners))
+    moments = (
+        ((a.send.workspace_id, owners[key].contact_id), a.accepted_at)
+        for a in acceptances
+        if a.accepted_at is not None and (key := a.send.identity_key) is not None and key in owners
+    )
+    known = await blocks.reaching(tx, people.contacts, moments)
+    accepted = [m async for a in paced(acceptances) if (m := _message(a, owners, known, tenants)) is not None]
+    if not accepted:
+        return
+    accepted.sort(key=lambda m: m.at, reverse=True)  # of several sends to one address the earliest one stays
+    connected = {(m.send.workspace_id, m.owner.identity_id): (m.at, m.send.channel_id) for m in accepted}
+    await contacts.connect(tx, connected)
+    begun, cycles = beginnings(((m.send.workspace_id, m.at) for m in accepted), tenants, now)
+    await _store(tx, accepted, tenants, cycles, now)
+    # Last, because a poll that waits for this lock may hold rows that this one still needs.
+    await workspaces.note_first_messages(tx, begun, now)
+
+
+async def _link(
+    tx: Connection, acceptances: Sequence[Acceptance], owners: Mapping[IdentityKey, AddressOwner]
+) -> dict[IdentityKey, AddressOwner]:
+    """Owners of the addresses. A number or e-mail address in a contact's fields becomes an identity of the
+    contact now.
+    """
+    links = {
+        key: (a.send.address, a.send.contact_id)
+        for a in acceptances
+        if (key := a.send.identity_key) is not None
+        and key not in owners
+        and a.send.address is not None
+        and a.send.contact_id is not None
+    }
+    if not links:
+        return dict(owners)
+    await sends.link_identities(tx, links)
+    await contacts.mark_unpublished(tx, {(key.workspace_id, contact_id) for key, (_, contact_id) in links.items()})
+    return {**owners, **await sends.owners(tx, links.keys())}
+
+
+def _stops(
+    acceptances: Sequence[Acceptance], owners: Mapping[IdentityKey, AddressOwner]
+) -> dict[tuple[str, int], tuple[datetime, UUID, bool]]:
+    stops: dict[tuple[str, int], tuple[datetime, UUID, bool]] = {}
+    for a in acceptances:
+        key = a.send.identity_key
+        if a.stopped_at is not None and key is not None and key in owners:
+            identity = key.workspace_id, owners[key].identity_id
+            stop = a.stopped_at, a.send.send_id, True
+            stops[identity] = max(stops.get(identity, stop), stop)
+    return stops
+
+
+def _message(
+    acceptance: Acceptance,
+    owners: Mapping[IdentityKey, AddressOwner],
+    people: Mapping[ContactKey, Contact],
+    tenants: Mapping[str, Workspace],
+) -> _Message | None:
+    send, at, key = acceptance.send, acceptance.accepted_at, acceptance.send.identity_key
+    if at is None or send.message_id is None or key is None or key not in owners:
+        return None
+    owner = owners[key]
+    contact = people.get((send.workspace_id, owner.contact_id))
+    kind = "broadcast" if send.source == "broadcast" else "send"
+    intervals = contact.intervals if contact is not None else ()
+    verdict = judge(Facts(kind, send.channel_id, at), intervals, tenants[send.workspace_id].calendar)
+    return _Message(acceptance, send, send.message_id, at, kind, owner, verdict)
+
+
+async def _store(
+    tx: Connection,
+    accepted: Sequence[_Message],
+    tenants: Mapping[str, Workspace],
+    cycles: Iterable[tuple[str, Cycle]],
+    now: datetime,
+) -> None:
+    first = [m for m in reversed(accepted) if m.acceptance.accepted_before is None]
+    known = await messages.look_up(tx, [m.message_id for m in first])
+    digests, new, conflicts = dict(known.digests), [], Counter[MessageKey]()
+    async for message in paced(first):
+        if message.message_id not in digests:
+            digests[message.message_id] = message.digest
+            new.append(message)
+        # An earlier echo with the provider's id is the same message, and counts by itself.
+        elif not is_repeat(digests[message.message_id], message.digest, "echo", message.content):
+            conflicts[message.key] += 1
+    rows = [_row(m, known.generation) async for m in paced(sorted(new, key=lambda m: m.key))]
+    await messages.add(tx, rows)
+    await messages.count_conflicts(tx, conflicts, now)
+    await mac.add(tx, [_proof(m) for m in new if m.verdict.counted], cycles)
+    moved = [m for m in accepted if m.acceptance.accepted_before is not None]
+    if moved:
+        await contacts.lock_for_update(tx, {(m.send.workspace_id, m.owner.contact_id) for m in moved})
+        await sends.move_messages(tx, [_move(m) for m in moved])
+        for active in await mac.prove_again(tx, _changes(moved, tenants)):
+            await recounting.leave(tx, (active.workspace_id, active.contact_id), active.cycle.start, uuid4())
+
+
+def _row(message: _Message, generation: int) -> MessageRow:
+    send = message.send
+    return MessageRow(
+        generation=generation,
+        workspace_id=send.workspace_id,
+        message_id=message.message_id,
+        identity_id=message.owner.identity_id,
+        channel_id=send.channel_id,
+        channel=send.channel,
+        kind=message.kind,
+        event_time=message.at,
+        drop_reason=None,
+        mac_rule=None,
+        block_start=message.verdict.block_start,
+        counted=message.verdict.counted,
+        content_digest=message.digest,
+        body=msgspec.json.encode({"source": send.source, "content": send.content}).decode(),
+        send_id=send.send_id,
+    )
+
+
+def _proof(message: _Message) -> Proof:
+    send = message.send
+    cycle = message.verdict.cycle
+    return Proof(
+        send.workspace_id, cycle, message.owner.contact_id, message.at, message.message_id, message.acceptance.shard
+    )
+
+
+def _move(message: _Message) -> tuple[str, UUID, UUID, datetime, bool, datetime | None]:
+    send, verdict = message.send, message.verdict
+    return send.workspace_id, message.message_id, send.send_id, message.at, verdict.counted, verdict.block_start
+
+
+def _changes(moved: Sequence[_Message], tenants: Mapping[str, Workspace]) -> dict[Active, Change]:
+    """What ceased to count at one time and counts at another, if at all."""
+    changes: dict[Active, Change] = {}
+    for m in moved:
+        calendar, before = tenants[m.send.workspace_id].calendar, m.acceptance.accepted_before
+        for at in {m.at, before or m.at}:
+            active = Active(m.send.workspace_id, calendar.at(at)[0], m.owner.contact_id)
+            known = changes.get(active, Change(m.acceptance.shard, None, set()))
+            known.ceased.add(m.message_id)
+            if at == m.at and m.verdict.counted:
+                found = Evidence(m.at, m.message_id)
+                known = known._replace(began=found if known.began is None else min(known.began, found))
+            changes[active] = known
+    return changes

@@ -1,0 +1,128 @@
+"""The context of sends: what they are judged by, loaded set by set under the locks of their contacts."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from workers.errors import RetryBatch
+from workers.rules.channels import Aim, Nowhere, SendTarget, obstacle
+from workers.rules.contact import Contact, ContactKey
+from workers.rules.protection import Ground
+from workers.rules.sends import Case, Person
+from workers.rules.workflows import RunKey
+from workers.store import blocks, contacts, sends
+from workers.store.connection import Connection
+from workers.store.contacts import IdentityKey
+from workers.store.sends import AddressOwner, Send, SendKey
+from workers.tasks import paced
+
+
+@dataclass(frozen=True, slots=True)
+class SendSubject:
+    """A send with the fields that it is judged by. `contact_id` None: no contact matches."""
+
+    workspace_id: str
+    contact_id: UUID | None
+    channel: str
+    aim: Aim
+    run_id: str | None
+    requested_at: datetime
+
+    @property
+    def contact_key(self) -> ContactKey | None:
+        return (self.workspace_id, self.contact_id) if self.contact_id is not None else None
+
+    @property
+    def identity_key(self) -> IdentityKey | None:
+        if isinstance(self.aim, Nowhere):
+            return None
+        return IdentityKey(self.workspace_id, self.channel, self.aim.scope, self.aim.lookup)
+
+    @property
+    def run_key(self) -> RunKey | None:
+        return (self.workspace_id, self.run_id) if self.run_id is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """Contacts whose block history cannot change until the transaction ends, and the owners of addresses."""
+
+    contacts: Mapping[ContactKey, Contact]
+    owners: Mapping[IdentityKey, AddressOwner]
+
+
+async def lock_people(tx: Connection, keys: Collection[ContactKey], addresses: Collection[IdentityKey]) -> Locked:
+    """Locks contacts and the owners of addresses, in one sorted statement.
+
+    Raises:
+        RetryBatch: an address moved to another contact while this transaction waited for its owner.
+    """
+    seen = await sends.owners(tx, addresses)
+    wanted = {*keys, *((key.workspace_id, owner.contact_id) for key, owner in seen.items())}
+    locked = await contacts.lock_shared(tx, wanted)
+    owners = await sends.owners(tx, addresses)
+    if any((key.workspace_id, owner.contact_id) not in locked for key, owner in owners.items()):
+        raise RetryBatch("an address moved to another contact while its owner was being locked")
+    return Locked(locked, owners)
+
+
+async def load(tx: Connection, subjects: Mapping[SendKey, SendSubject]) -> dict[SendKey, Case]:
+    """The context of each send."""
+    people = await lock_people(
+        tx,
+        {k for s in subjects.values() if (k := s.contact_key) is not None},
+        {i for s in subjects.values() if (i := s.identity_key) is not None},
+    )
+    known = await blocks.reaching(tx, people.contacts, _moments(subjects.values(), people.owners))
+    people = Locked(known, people.owners)
+    attached = {key for key, contact in people.contacts.items() if contact.profile_id is not None}
+    grounds = await sends.grounds(tx, attached)
+    runs = {r for s in subjects.values() if (r := s.run_key) is not None}
+    halted = await sends.halted_runs(tx, runs)
+    return {key: _case(subject, people, grounds, halted) async for key, subject in paced(subjects.items())}
+
+
+def _moments(
+    subjects: Iterable[SendSubject], owners: Mapping[IdentityKey, AddressOwner]
+) -> Iterator[tuple[ContactKey, datetime]]:
+    for s in subjects:
+        if s.contact_key is not None:
+            yield s.contact_key, s.requested_at
+        if s.identity_key is not None and s.identity_key in owners:
+            yield (s.workspace_id, owners[s.identity_key].contact_id), s.requested_at
+
+
+def subject_of(send: Send) -> SendSubject:
+    """A stored send, to be judged again."""
+    if send.scope is None or send.lookup is None or send.address is None:
+        aim: Aim = Nowhere("contact_must_initiate")
+    else:
+        aim = SendTarget(send.scope, send.lookup, send.address, send.understood)
+    return SendSubject(send.workspace_id, send.contact_id, send.channel, aim, send.run_id, send.requested_at)
+
+
+def _case(
+    subject: SendSubject,
+    people: Locked,
+    grounds: Mapping[ContactKey, tuple[Ground, ...]],
+    halted: Collection[RunKey],
+) -> Case:
+    identity_key, contact_key = subject.identity_key, subject.contact_key
+    owner = people.owners.get(identity_key) if identity_key is not None else None
+    concerned = {contact_key} if contact_key is not None else set()
+    if owner is not None:
+        concerned.add((subject.workspace_id, owner.contact_id))
+    return Case(
+        requested_at=subject.requested_at,
+        obstacle=obstacle(subject.channel, subject.aim, owner.connected_at if owner is not None else None),
+        people=tuple(_person(people.contacts.get(key), grounds.get(key, ())) for key in sorted(concerned)),
+        opted_out=owner is not None and owner.opted_out,
+        run_halted=subject.run_key in halted,
+    )
+
+
+def _person(contact: Contact | None, grounds: tuple[Ground, ...]) -> Person:
+    if contact is None:
+        return Person(deleted=True)
+    return Person(contact.intervals, grounds)

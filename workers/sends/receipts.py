@@ -1,0 +1,214 @@
+"""The topic messages.receipts: receipts of providers advance attempts, in any order of arrival (contract 4.6)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from schemas.ids import message_id
+from schemas.receipts import DeliveryReceipt
+from workers.errors import RetryBatch
+from workers.records import Output
+from workers.rules.attempts import ACCEPTED, best, later, pause_before_next
+from workers.rules.event_time import trusted
+from workers.rules.holds import RELEASED
+from workers.sends import acceptance, context, transitions
+from workers.sends.acceptance import Acceptance
+from workers.sends.events import Origin, SendCause
+from workers.sends.transitions import SendTransitions
+from workers.store import send_attempts, sends, workspaces
+from workers.store.connection import Connection
+from workers.store.send_attempts import Attempt, ProviderKey
+from workers.store.sends import Send, SendKey
+from workers.tasks import paced
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptArrival:
+    """A receipt. `record_at` is Kafka's time."""
+
+    receipt: DeliveryReceipt
+    record_at: datetime
+    cause: SendCause
+
+    @property
+    def at(self) -> datetime:
+        return trusted(self.receipt.at, self.record_at)
+
+    @property
+    def provider_key(self) -> ProviderKey | None:
+        given = self.receipt.provider_message_id
+        return (self.receipt.workspace_id, self.receipt.channel_id, given) if given is not None else None
+
+
+AttemptKey = tuple[SendKey, int | None]
+
+
+@dataclass(slots=True)
+class _Account:
+    """A send with its attempts while receipts are applied to it."""
+
+    send: Send
+    attempts: dict[int, Attempt]
+    acceptance: Acceptance | None = None
+
+
+@dataclass(slots=True)
+class Received:
+    """The result of some receipts: events, receipts whose attempt does not exist yet, and ids that are known now."""
+
+    outputs: list[Output] = field(default_factory=list)
+    early: list[ReceiptArrival] = field(default_factory=list)
+    learned: dict[ProviderKey, Origin] = field(default_factory=dict)
+
+
+def cause_of(origin: Origin) -> SendCause:
+    return SendCause("receipt", origin)
+
+
+async def receive(tx: Connection, arrivals: Sequence[ReceiptArrival], now: datetime) -> Received:
+    """Applies receipts to their attempts.
+
+    Raises:
+        RetryBatch: a send moved to another contact while this transaction waited for it.
+    """
+    places = await _locate(tx, arrivals)
+    seen = await sends.read(tx, {place[0] for place in places if place is not None})
+    used = {(s.workspace_id, s.channel_id, s.channel) for s in seen.values()}
+    tenants = await workspaces.share(tx, used | {(a.receipt.workspace_id, "", "") for a in arrivals})
+    people = await context.lock_people(
+        tx,
+        {(s.workspace_id, s.contact_id) for s in seen.values() if s.contact_id is not None},
+        {key for s in seen.values() if (key := s.identity_key) is not None},
+    )
+    accounts = await _open(tx, seen)
+    made = SendTransitions(now)
+    received = Received()
+    async for arrival, place in paced(zip(arrivals, places, strict=True)):
+        number = _attempt(accounts, place)
+        if place is None or number is None:
+            received.early.append(arrival)
+        else:
+            _apply(accounts[place[0]], number, arrival, made)
+            if arrival.provider_key is not None:
+                received.learned[arrival.provider_key] = arrival.cause.origin
+    found = [a.acceptance for _, a in sorted(accounts.items()) if a.acceptance is not None]
+    received.outputs = await transitions.save(tx, made)
+    await acceptance.accept(tx, found, people, tenants, now)
+    return received
+
+
+async def _locate(tx: Connection, arrivals: Sequence[ReceiptArrival]) -> list[AttemptKey | None]:
+    """The send and attempt of each receipt. The provider's id determines the attempt if none is named."""
+    asked = {key for a in arrivals if (key := a.provider_key) is not None}
+    by_id: dict[ProviderKey, AttemptKey] = {
+        key: ((key[0], send_id), number)
+        for key, (send_id, number) in (await send_attempts.by_provider_id(tx, asked)).items()
+    }
+    for arrival in arrivals:
+        key, send_id = arrival.provider_key, arrival.receipt.send_id
+        if key is not None and send_id is not None:
+            by_id.setdefault(key, ((arrival.receipt.workspace_id, send_id), arrival.receipt.attempt))
+    return [_place(arrival, by_id) for arrival in arrivals]
+
+
+def _place(arrival: ReceiptArrival, by_id: Mapping[ProviderKey, AttemptKey]) -> AttemptKey | None:
+    receipt = arrival.receipt
+    known = by_id.get(arrival.provider_key) if arrival.provider_key is not None else None
+    if receipt.send_id is None:
+        return known
+    key = receipt.workspace_id, receipt.send_id
+    if receipt.attempt is not None or known is None or known[0] != key:
+        return key, receipt.attempt
+    return known
+
+
+async def _open(tx: Connection, seen: Mapping[SendKey, Send]) -> dict[SendKey, _Account]:
+    locked = await sends.lock(tx, seen.keys())
+    if any(locked[key].contact_id != send.contact_id for key, send in seen.items()):
+        raise RetryBatch("a send moved to another contact while it was being locked")
+    made = await send_attempts.of_sends(tx, locked.keys())
+    return {key: _Account(send, made.get(key, {})) for key, send in locked.items()}
+
+
+def _attempt(accounts: Mapping[SendKey, _Account], place: AttemptKey | None) -> int | None:
+    account = accounts.get(place[0]) if place is not None else None
+    if place is None or account is None:
+        return None
+    number = place[1] if place[1] is not None else account.send.attempt
+    return number if number in account.attempts else None
+
+
+def _apply(account: _Account, number: int, arrival: ReceiptArrival, made: SendTransitions) -> None:
+    before, attempt = account.send, account.attempts[number]
+    after = _forward(attempt, arrival)
+    if after != attempt:
+        account.attempts[number] = after
+        made.attempts[before.key, number] = after
+    _accept(account, number, arrival)
+    shown = _shown(account, number, made.now)
+    if (shown.status, shown.best_attempt) != (before.status, before.best_attempt):
+        account.send = made.tell(before, shown, arrival.cause, arrival.at)
+    elif shown != before:
+        account.send = made.sends[shown.key] = shown
+
+
+def _forward(attempt: Attempt, arrival: ReceiptArrival) -> Attempt:
+    receipt = arrival.receipt
+    status = later(attempt.status, receipt.status)
+    error = receipt.error if receipt.status == "failed" else None
+    final = receipt.status == "failed" and bool(receipt.contact_stopped or (error is not None and error.permanent))
+    return replace(
+        attempt,
+        status=status,
+        status_at=arrival.at if status != attempt.status else attempt.status_at,
+        permanent=attempt.permanent or final,
+        error_code=error.code if error is not None and isinstance(error.code, str) else attempt.error_code,
+        provider_message_id=attempt.provider_message_id or receipt.provider_message_id,
+    )
+
+
+def _shown(account: _Account, number: int, now: datetime) -> Send:
+    """The send with the status of its best attempt. An undispatched send stays as it is unless a receipt shows that it
+    left.
+    """
+    send, statuses = account.send, {n: a.status for n, a in account.attempts.items()}
+    shown = best(statuses)
+    status = statuses[shown]
+    if send.status not in RELEASED and status not in ACCEPTED and status != "ambiguous":
+        return send
+    if status != "failed":
+        return replace(
+            send,
+            status=status,
+            best_attempt=shown,
+            reason=None,
+            retry_at=None,
+            recheck_at=send.recheck_at if status == "dispatched" else None,
+        )
+    retry_at = send.retry_at
+    if send.status != "failed" or (number == send.attempt and account.attempts[number].permanent):
+        pause = pause_before_next(statuses, permanent=account.attempts[send.attempt].permanent)
+        retry_at = now + pause if pause is not None else None
+    reason = account.attempts[shown].error_code
+    return replace(send, status=status, best_attempt=shown, reason=reason, retry_at=retry_at, recheck_at=None)
+
+
+def _accept(account: _Account, number: int, arrival: ReceiptArrival) -> None:
+    send, receipt = account.send, arrival.receipt
+    acceptance = account.acceptance or Acceptance(send, accepted_before=send.accepted_at)
+    if receipt.contact_stopped:
+        stopped_at = max(arrival.at, acceptance.stopped_at or arrival.at)
+        acceptance = account.acceptance = acceptance.having(stopped_at=stopped_at)
+    at = max(arrival.at, send.requested_at)
+    if receipt.status not in ACCEPTED or (send.accepted_at is not None and send.accepted_at <= at):
+        return
+    provider_id = account.attempts[number].provider_message_id
+    stored_as = send.message_id
+    if provider_id is not None and send.accepted_at is None:
+        stored_as = message_id(send.workspace_id, send.channel_id, "out", provider_id)
+    account.send = replace(send, message_id=stored_as, accepted_at=at)
+    account.acceptance = acceptance.having(
+        send=account.send, shard="/".join(map(str, arrival.cause.origin.source)), accepted_at=at
+    )

@@ -1,0 +1,160 @@
+"""Transitions of sends in one transaction: collected in memory, saved set by set, published in order.
+
+The only place where a verdict becomes a status. Every status event of a send raises its revision by one.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from schemas.ids import message_id, provider_id_of_send
+from workers.records import Output
+from workers.rules.sends import Dispatch, Hold, Refuse, SendVerdict
+from workers.rules.workflows import UNKNOWN_REVISION
+from workers.sends.events import (
+    OUTCOMES,
+    Origin,
+    Resolution,
+    SendCause,
+    dispatch_event,
+    resolution_events,
+    status_event,
+)
+from workers.store import send_attempts, sends
+from workers.store.connection import Connection
+from workers.store.send_attempts import Attempt
+from workers.store.sends import Send, SendKey
+
+
+@dataclass(slots=True)
+class SendTransitions:
+    """Of several changes to one send it saves the last one and publishes all."""
+
+    now: datetime
+    sends: dict[SendKey, Send] = field(default_factory=dict)
+    attempts: dict[tuple[SendKey, int], Attempt] = field(default_factory=dict)
+    dispatched: dict[SendKey, Origin] = field(default_factory=dict)
+    outputs: list[tuple[SendKey, Output]] = field(default_factory=list)
+    resolved: list[Resolution] = field(default_factory=list)
+
+    def decide(self, send: Send, verdict: SendVerdict, cause: SendCause, hold_for: timedelta) -> Send:
+        """Applies a verdict to a send. A hold lasts `hold_for`."""
+        match verdict:
+            case Refuse(reason):
+                return self.end(send, "refused", cause, reason)
+            case Hold(reasons, keys):
+                return self.hold(send, reasons, keys, cause, hold_for)
+            case Dispatch():
+                return self.dispatch(send, cause)
+
+    def hold(
+        self, send: Send, reasons: tuple[str, ...], keys: tuple[str, ...], cause: SendCause, hold_for: timedelta
+    ) -> Send:
+        held = replace(
+            send,
+            status="held",
+            reason=None,
+            reasons=reasons,
+            reason_keys=keys,
+            held_at=self.now,
+            expires_at=self.now + hold_for,
+            retry_at=None,
+            recheck_at=None,
+        )
+        return self.tell(send, held, cause)
+
+    def end(self, send: Send, status: str, cause: SendCause, reason: str | None = None) -> Send:
+        """Ends a send that will never leave: `refused`, `rejected`, `expired`, `cancelled`."""
+        return self.tell(send, replace(send, status=status, reason=reason, retry_at=None, recheck_at=None), cause)
+
+    def release(self, send: Send, cause: SendCause, confirmed_at: datetime) -> Send:
+        """Releases a confirmed hold: its reasons are covered from now on, and the next attempt is dispatched."""
+        released = replace(_confirmed(send, cause, confirmed_at), status="released")
+        return self.dispatch(self.tell(send, released, cause), cause)
+
+    def hold_again(
+        self, send: Send, verdict: Hold, cause: SendCause, confirmed_at: datetime, hold_for: timedelta
+    ) -> Send:
+        """Holds a confirmed send again, because there are new reasons."""
+        return self.hold(_confirmed(send, cause, confirmed_at), verdict.reasons, verdict.keys, cause, hold_for)
+
+    def dispatch(self, send: Send, cause: SendCause) -> Send:
+        number = send.attempt + 1
+        attempt = Attempt(
+            workspace_id=send.workspace_id,
+            send_id=send.send_id,
+            attempt=number,
+            channel_id=send.channel_id,
+            status="dispatched",
+            dispatched_at=self.now,
+        )
+        self.attempts[send.key, number] = attempt
+        self.dispatched[send.key] = cause.origin
+        sent = replace(
+            send,
+            status="dispatched",
+            reason=None,
+            first_dispatched_at=send.first_dispatched_at or self.now,
+            attempt=number,
+            best_attempt=number,
+            retry_at=None,
+            recheck_at=None,
+            message_id=send.message_id or _unnamed(send),
+        )
+        sent = self.tell(send, sent, cause)
+        self.outputs.append((send.key, dispatch_event(sent, cause)))
+        return sent
+
+    def dispatch_again(self, send: Send, cause: SendCause) -> Send:
+        """Publishes the latest attempt once more: the claim was denied for a reason that is gone."""
+        again = replace(send, recheck_at=None)
+        self.sends[send.key] = again
+        self.outputs.append((send.key, dispatch_event(again, cause)))
+        return again
+
+    def tell(self, before: Send, after: Send, cause: SendCause, at: datetime | None = None) -> Send:
+        """Sets a new status: saves it, publishes it, and resolves the waiting step. `at` is the time of the change, if
+        not now.
+        """
+        changed = replace(after, revision=before.revision + 1, updated_at=self.now)
+        self.sends[changed.key] = changed
+        self.outputs.append((changed.key, status_event(changed, cause, at or self.now, self.now)))
+        waits = before.status == "held" and before.run_id is not None and before.step_id is not None
+        if waits and changed.status in OUTCOMES:
+            self.resolved.append(Resolution(changed, OUTCOMES[changed.status], cause, self.now))
+        return changed
+
+
+async def save(tx: Connection, changes: SendTransitions) -> list[Output]:
+    """Saves changes of locked sends. Returns what to publish."""
+    await sends.save(tx, [send for _, send in sorted(changes.sends.items())])
+    await send_attempts.save(tx, list(changes.attempts.values()))
+    return [output for _, output in changes.outputs] + await _resolve(tx, changes)
+
+
+async def add(tx: Connection, changes: SendTransitions) -> list[Output]:
+    """Stores new sends. Publishes nothing of those that another transaction stored first."""
+    won = await sends.add(tx, list(changes.sends.values()))
+    changes.dispatched = {key: origin for key, origin in changes.dispatched.items() if key in won}
+    await send_attempts.save(tx, [a for (key, _), a in changes.attempts.items() if key in won])
+    return [output for key, output in changes.outputs if key in won]
+
+
+async def _resolve(tx: Connection, changes: SendTransitions) -> list[Output]:
+    if not changes.resolved:
+        return []
+    # Locked: otherwise a run's end with a higher revision could come first. A step's result does not change its run.
+    revisions = await sends.lock_run_revisions(tx, {r.run_key for r in changes.resolved})
+    return resolution_events(((r, revisions.get(r.run_key, UNKNOWN_REVISION)) for r in changes.resolved), changes.now)
+
+
+def _confirmed(send: Send, cause: SendCause, confirmed_at: datetime) -> Send:
+    covered = {*send.confirmed_keys, *send.reason_keys}
+    return replace(send, confirmed_keys=tuple(sorted(covered)), confirmed_by=cause.actor, confirmed_at=confirmed_at)
+
+
+def _unnamed(send: Send) -> UUID:
+    """The id of a message that has no provider id yet."""
+    return message_id(send.workspace_id, send.channel_id, "out", provider_id_of_send(send.send_id))

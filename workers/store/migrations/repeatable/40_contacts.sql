@@ -1,0 +1,152 @@
+-- Contacts and their addresses.
+
+-- What is shown of a field: what a person wrote, else what the channel says. The indexes of contacts have the same
+-- expression.
+CREATE FUNCTION sluice_core.shown(edited jsonb, field text, said text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN coalesce(edited ->> field, said);
+
+-- The status of a conversation now, by columns of the contact; `block` is its last one. The same as `status` in
+-- workers/rules/conversations.py.
+CREATE FUNCTION sluice_core.conversation_status(
+    blocked_at timestamptz, block tstzrange, opened_at timestamptz, closed_at timestamptz, user_opened_at timestamptz,
+    snoozed_at timestamptz, snoozed_until timestamptz
+) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN CASE
+        WHEN blocked_at IS NOT NULL THEN 'blocked'
+        WHEN NOT coalesce(opened_at > coalesce(greatest(closed_at, lower(block)), '-infinity'), false)
+            AND NOT coalesce(user_opened_at >= coalesce(upper(block), '-infinity'), false) THEN 'closed'
+        WHEN snoozed_until > now() AND snoozed_at >= coalesce(upper(block), '-infinity')
+            AND NOT coalesce(opened_at > snoozed_at, false) THEN 'snoozed'
+        ELSE 'open'
+    END;
+
+CREATE VIEW sluice.contact_overview AS
+SELECT c.workspace_id, c.contact_id, c.display_name, c.avatar_url,
+    sluice_core.shown(c.edited, 'first_name', c.first_name) AS first_name,
+    sluice_core.shown(c.edited, 'last_name', c.last_name) AS last_name,
+    sluice_core.shown(c.edited, 'country', c.country) AS country,
+    sluice_core.shown(c.edited, 'language', c.language) AS language,
+    sluice_core.shown(c.edited, 'email', c.email) AS email,
+    sluice_core.shown(c.edited, 'phone', c.phone) AS phone,
+    c.assignee,
+    sluice_core.conversation_status(
+        c.blocked_at, c.blocks[cardinality(c.blocks)], c.opened_at, c.closed_at, c.user_opened_at, c.snoozed_at, c.snoozed_until
+    ) AS conversation_status,
+    c.profile_id,
+    ARRAY(
+        SELECT t.tag FROM sluice_core.contact_tags t
+        WHERE t.workspace_id = c.workspace_id AND t.contact_id = c.contact_id AND t.present ORDER BY t.tag
+    ) AS tags,
+    c.custom, c.blocked_at IS NOT NULL AS blocked
+FROM sluice_core.contacts c;
+
+CREATE VIEW sluice.contact_list AS
+SELECT * FROM sluice.contact_overview WHERE NOT blocked;
+
+CREATE VIEW sluice.blocked_contacts AS
+SELECT workspace_id, contact_id, blocked_at, blocked_by FROM sluice_core.contacts WHERE blocked_at IS NOT NULL;
+
+CREATE VIEW sluice.contact_channels AS
+SELECT i.workspace_id, i.contact_id, i.channel, coalesce(i.channel_id, nullif(i.scope, '')) AS channel_id, i.address,
+    sluice_core.channel_state(i.channel, sluice_core.understood(i.channel, i.lookup), i.connected_at) AS state,
+    i.connected_at, i.opted_out
+FROM sluice_core.identities i
+UNION ALL
+SELECT f.workspace_id, f.contact_id, f.channel, f.channel_id, f.address,
+    sluice_core.channel_state(f.channel, f.address IS NOT NULL, NULL), NULL, false
+FROM (
+    SELECT c.workspace_id, c.contact_id, h.channel, h.channel_id, sluice_core.on_file(
+            h.channel, sluice_core.shown(c.edited, 'phone', c.phone), sluice_core.shown(c.edited, 'email', c.email)
+        ) AS address
+    FROM sluice_core.contacts c
+    JOIN sluice_core.channels h ON h.workspace_id = c.workspace_id
+    WHERE NOT EXISTS (
+        SELECT FROM sluice_core.identities i
+        WHERE i.workspace_id = c.workspace_id AND i.contact_id = c.contact_id AND i.channel = h.channel
+            AND i.scope IN ('', h.channel_id)
+    )
+) AS f;
+
+-- Two contacts are suggested for merging if a number in E.164 or an e-mail address is on both: typed into a field, or
+-- theirs on whatsapp, sms or email. Who is blocked is in no suggestion.
+CREATE VIEW sluice.merge_suggestions AS
+WITH reachable AS (
+    SELECT workspace_id, contact_id, 'phone' AS field, sluice_core.shown(edited, 'phone', phone) AS value
+    FROM sluice_core.contacts
+    WHERE sluice_core.shown(edited, 'phone', phone) IS NOT NULL AND blocked_at IS NULL
+    UNION ALL
+    SELECT workspace_id, contact_id, 'email', lower(sluice_core.shown(edited, 'email', email))
+    FROM sluice_core.contacts
+    WHERE sluice_core.shown(edited, 'email', email) IS NOT NULL AND blocked_at IS NULL
+    UNION ALL
+    SELECT i.workspace_id, i.contact_id, CASE i.channel WHEN 'email' THEN 'email' ELSE 'phone' END, i.lookup
+    FROM sluice_core.identities i
+    JOIN sluice_core.contacts c ON c.workspace_id = i.workspace_id AND c.contact_id = i.contact_id
+    WHERE i.channel IN ('whatsapp', 'sms', 'email') AND c.blocked_at IS NULL
+)
+SELECT workspace_id, array_agg(DISTINCT contact_id ORDER BY contact_id) AS contact_ids, field, value
+FROM reachable
+WHERE sluice_core.understood(CASE field WHEN 'email' THEN 'email' ELSE 'sms' END, value)
+GROUP BY workspace_id, field, value
+HAVING count(DISTINCT contact_id) > 1;
+
+CREATE FUNCTION sluice_core.bucket(id uuid) RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (get_byte(uuid_send(id), 0) << 8) + get_byte(uuid_send(id), 1);
+
+-- The senders of addresses that somebody has, with histories that cannot change until the transaction ends. The input
+-- comes in groups, each of one workspace, channel and scope: its addresses are one array, as text, and `wanted` counts
+-- on from the group's `start`. A client sends that in a tenth of the time of four values for each address.
+--
+-- To read a time takes a client ten times as long as a boolean. So two are left out where they are only compared and
+-- the result is known: `connected_at` where the address wrote by `earliest`, and `opened_at` where nothing closed what
+-- it opened. `spelled` is how the address is spelled, where that is not what it is looked up by. `blocks` has every
+-- interval that ends after `blocks_since`.
+--
+-- Who they are, the wait for their locks, and what is read of them are three statements: a history from before the wait
+-- is too old. An address is one look-up in the unique index, whatever is estimated, and arrays carry the senders on.
+-- Otherwise PostgreSQL joins all of them with all contacts of their workspace while it estimates that there are few.
+-- The plan is generic: a planner learns nothing from arrays, and planning for every poll takes as long as finding ten
+-- senders.
+CREATE FUNCTION sluice_core.find_senders(
+    workspace_ids text[], channels text[], scopes text[], starts bigint[], lookups text[], earliest timestamptz
+)
+RETURNS TABLE (
+    wanted bigint, identity_id bigint, connected boolean, connected_at timestamptz, counted_at timestamptz, open boolean,
+    spelled text, contact_id uuid, conversation_id uuid, profile_id text, profile_at timestamptz, blocks tstzrange[],
+    blocks_since timestamptz, blocked_by text, opened_at timestamptz, closed_at timestamptz, user_opened_at timestamptz, snoozed_at timestamptz, display_name text, language text,
+    avatar_url text
+)
+LANGUAGE plpgsql VOLATILE SET search_path = sluice_core, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+DECLARE
+    found_wanted bigint[];
+    found_workspaces text[];
+    found_contacts uuid[];
+    found_identities bigint[];
+    found_connected timestamptz[];
+    found_spelled text[];
+BEGIN
+    SELECT array_agg(g.start + w.number), array_agg(g.workspace_id), array_agg(i.contact_id), array_agg(i.identity_id),
+        array_agg(i.connected_at), array_agg(CASE WHEN i.address <> i.lookup THEN i.address END)
+    INTO found_wanted, found_workspaces, found_contacts, found_identities, found_connected, found_spelled
+    FROM unnest(workspace_ids, channels, scopes, starts, lookups) AS g (workspace_id, channel, scope, start, addresses)
+    CROSS JOIN unnest(g.addresses::text[]) WITH ORDINALITY AS w (lookup, number)
+    CROSS JOIN LATERAL (
+        SELECT i.contact_id, i.identity_id, i.connected_at, i.address, i.lookup FROM identities i
+        WHERE i.workspace_id = g.workspace_id AND i.channel = g.channel AND i.scope = g.scope AND i.lookup = w.lookup LIMIT 1
+    ) AS i;
+    PERFORM FROM contact_locks l
+    WHERE l.bucket = ANY (ARRAY(SELECT DISTINCT bucket(id) FROM unnest(found_contacts) AS id)) ORDER BY l.bucket FOR SHARE;
+    RETURN QUERY SELECT f.wanted, f.identity_id, coalesce(f.connected_at <= earliest, false),
+        CASE WHEN f.connected_at > earliest THEN f.connected_at END, c.counted_at, c.open, f.spelled, c.contact_id, c.conversation_id,
+        c.profile_id, c.profile_at, c.blocks, c.blocks_since, c.blocked_by, CASE WHEN NOT c.open THEN c.opened_at END, c.closed_at,
+        CASE WHEN NOT c.open THEN c.user_opened_at END, CASE WHEN c.snoozed_until IS NOT NULL THEN c.snoozed_at END,
+        c.display_name, c.language, c.avatar_url
+    FROM unnest(found_wanted, found_workspaces, found_contacts, found_identities, found_connected, found_spelled)
+        AS f (wanted, workspace_id, contact_id, identity_id, connected_at, spelled)
+    CROSS JOIN LATERAL (
+        SELECT c.*, c.opened_at IS NOT NULL AND c.closed_at IS NULL AND c.snoozed_until IS NULL AND c.blocks = '{}' AS open
+        FROM contacts c
+        WHERE c.workspace_id = f.workspace_id AND c.contact_id = f.contact_id LIMIT 1
+    ) AS c;
+END $$;

@@ -1,0 +1,124 @@
+-- Profiles and contacts by what somebody types.
+
+-- The parts of a name as hashes that an index of integers finds, with the workspace in each: one to three characters in
+-- a row, a single one only where a script may write a word with it. An index of the extension pg_trgm would need the
+-- extension, knows no parts of two characters, and mixes workspaces.
+--
+-- Partitions by hash need this hash to stay as it is in every release of PostgreSQL; so may what is stored here.
+CREATE FUNCTION sluice_core.name_gram(of_workspace text, part text) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (hashtextextended(of_workspace || chr(31) || part, 11) & 2147483647)::integer;
+
+CREATE FUNCTION sluice_core.name_grams(of_workspace text, of_key text) RETURNS integer[]
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = sluice_core, pg_temp AS $$
+DECLARE
+    grams integer[] := '{}';
+    part text;
+BEGIN
+    FOR place IN 1..length(of_key) LOOP
+        part := substr(of_key, place, 3);
+        IF ascii(part) > 127 THEN
+            grams := grams || name_gram(of_workspace, left(part, 1));
+        END IF;
+        FOR size IN 2..length(part) LOOP
+            grams := grams || name_gram(of_workspace, left(part, size));
+        END LOOP;
+    END LOOP;
+    RETURN grams;
+END $$;
+
+-- Profiles whose name begins with the query, then those that have it elsewhere, each by name; 1,000 at most. An empty
+-- query finds all. Names are compared as by `attach_contact`; beyond ASCII the upper case of the query is as good as the
+-- database's own `lower`.
+CREATE FUNCTION sluice.search_profiles(of_workspace text, query text, n integer)
+RETURNS TABLE (
+    workspace_id text, profile_id text, name text, status text, companies text[], protected boolean, reasons text[],
+    contacts bigint
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp
+    SET plan_cache_mode = force_custom_plan AS $$
+#variable_conflict use_column
+DECLARE
+    key text COLLATE "C" := lower(normalize(btrim(query), NFC));
+    most integer := least(greatest(n, 0), 1000);
+    size integer := least(length(key), 3);
+    parts integer[];
+BEGIN
+    SELECT coalesce(array_agg(DISTINCT name_gram(of_workspace, substr(key, place, size))), '{}') INTO parts
+    FROM generate_series(1, length(key) - size + 1) AS place
+    WHERE size > 1 OR ascii(key) > 127;
+    RETURN QUERY
+    WITH found AS (
+        (
+            SELECT p.profile_id, p.name_key, 0 AS rank FROM profiles p
+            WHERE p.workspace_id = of_workspace AND p.deleted_at IS NULL AND p.name_key >= key
+                AND p.name_key < key || chr(1114111)
+            ORDER BY p.name_key, p.profile_id LIMIT most
+        )
+        UNION ALL
+        (
+            SELECT p.profile_id, p.name_key, 1 FROM profiles p
+            WHERE p.workspace_id = of_workspace AND p.deleted_at IS NULL AND p.name_grams @> parts
+                AND position(key IN p.name_key) > 1
+            ORDER BY p.name_key, p.profile_id LIMIT most
+        )
+    )
+    SELECT o.workspace_id, o.profile_id, o.name, o.status, o.companies, o.protected, o.reasons, p.contacts::bigint
+    FROM (SELECT * FROM found ORDER BY rank, name_key, profile_id LIMIT most) AS f
+    JOIN profiles p ON p.workspace_id = of_workspace AND p.profile_id = f.profile_id
+    JOIN sluice.profile_overview o ON o.workspace_id = of_workspace AND o.profile_id = f.profile_id
+    ORDER BY f.rank, f.name_key, f.profile_id;
+END $$;
+REVOKE ALL ON FUNCTION sluice.search_profiles(text, text, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION sluice.search_profiles(text, text, integer) TO sluice_worker, sluice_reader;
+
+-- Contacts that are not blocked: those with exactly this id, number or address; if there are none, those with the query
+-- in their names, number or e-mail address, by name; 1,000 at most. The first kind is found by index. The second reads
+-- the contacts of the workspace: messages change their names, and an index of those would slow messages down.
+CREATE FUNCTION sluice.search_contacts(of_workspace text, query text, n integer)
+RETURNS TABLE (
+    workspace_id text, contact_id uuid, display_name text, avatar_url text, first_name text, last_name text, country text,
+    language text, email text, phone text, assignee text, conversation_status text, profile_id text, tags text[], custom jsonb,
+    blocked boolean
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp
+    SET plan_cache_mode = force_custom_plan AS $$
+#variable_conflict use_column
+DECLARE
+    key text := lower(normalize(btrim(query), NFC));
+    apart text := normalize(key, NFD);
+    digits text := regexp_replace(query, '[^0-9]', '', 'g');
+    typed text[] := ARRAY[btrim(query), key] || CASE WHEN query ~ '^[-+0-9 ().]{5,}$' THEN ARRAY['+' || digits, digits] END;
+    most integer := least(greatest(n, 0), 1000);
+    found uuid[];
+BEGIN
+    SELECT array_agg(DISTINCT f.contact_id) INTO found FROM (
+        SELECT c.contact_id FROM contacts c
+        WHERE c.workspace_id = of_workspace AND c.contact_id = CASE WHEN key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN key::uuid END
+        UNION ALL
+        SELECT i.contact_id FROM identities i WHERE i.lookup = ANY (typed) AND i.workspace_id = of_workspace
+        UNION ALL
+        SELECT i.contact_id FROM identities i
+        WHERE i.address = ANY (typed) AND i.address <> i.lookup AND i.workspace_id = of_workspace
+        UNION ALL
+        SELECT l.contact_id FROM sluice.contact_list l WHERE l.workspace_id = of_workspace AND l.phone = ANY (typed)
+        UNION ALL
+        SELECT l.contact_id FROM sluice.contact_list l WHERE l.workspace_id = of_workspace AND lower(l.email) = key
+    ) AS f;
+    IF found IS NULL THEN
+        SELECT array_agg(f.contact_id) INTO found FROM (
+            -- Both forms of an accented letter: to look for two texts is cheaper than to convert every name.
+            SELECT l.contact_id FROM sluice.contact_list l
+            CROSS JOIN LATERAL lower(concat_ws(' ', l.display_name, l.first_name, l.last_name, l.email)) AS words
+            WHERE l.workspace_id = of_workspace AND (
+                position(key IN words) > 0 OR apart <> key AND position(apart IN words) > 0
+                OR length(digits) >= 4 AND position(digits IN l.phone) > 0
+            )
+            ORDER BY lower(l.display_name), l.contact_id LIMIT most
+        ) AS f;
+    END IF;
+    RETURN QUERY SELECT l.* FROM sluice.contact_list l
+    WHERE l.workspace_id = of_workspace AND l.contact_id = ANY (found)
+    ORDER BY lower(l.display_name), l.contact_id LIMIT most;
+END $$;
+REVOKE ALL ON FUNCTION sluice.search_contacts(text, text, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION sluice.search_contacts(text, text, integer) TO sluice_worker, sluice_reader;

@@ -1,0 +1,181 @@
+-- Workflow runs. The end of a run, or of a contact's runs, that reaches very many is stored in steps; until then it
+-- holds by the rule.
+
+-- Workspaces where steps are left that end runs.
+CREATE VIEW sluice_core.workspaces_behind AS
+SELECT workspace_id FROM sluice_core.pending_work WHERE kind IN ('halt runs', 'halt children');
+
+-- The state of a run by its events, its contact's block history (`known`: there is such a contact, with these blocks in
+-- its row) and its parent's end; `at` is when it ended. The same as `judge` in workers/rules/workflows.py. PostgreSQL
+-- takes a function of this kind apart and plans it with the query around it: it must stay one SELECT, without SET.
+-- OFFSET 0 keeps what is named once from being computed wherever its name stands.
+CREATE FUNCTION sluice_core.run_end(
+    run sluice_core.workflow_runs, trigger text, parent_at timestamptz, parent_reason text,
+    known boolean, blocks tstzrange[], blocks_since timestamptz
+) RETURNS TABLE (state text, reason text, at timestamptz) LANGUAGE sql STABLE ROWS 1 AS $$
+    SELECT
+        CASE
+            WHEN e.kept THEN (run).state
+            WHEN e.refused THEN 'refused'
+            WHEN e.halted_at IS NOT NULL THEN 'halted'
+            WHEN (run).finished_at IS NOT NULL THEN 'finished'
+            ELSE 'running'
+        END,
+        CASE
+            WHEN e.kept THEN (run).reason
+            WHEN (run).contact_id IS NULL THEN 'unknown_contact'
+            WHEN e.held IS NOT NULL AND trigger = 'automatic' THEN 'contact_blocked'
+            WHEN e.refused THEN parent_reason
+            WHEN e.block_at = e.halted_at THEN 'contact_blocked'
+            WHEN e.step_at = e.halted_at THEN 'blocked_contact_step'
+            WHEN e.above_at = e.halted_at THEN parent_reason
+            WHEN e.cut_at = e.halted_at THEN (run).cut_reason
+        END,
+        CASE
+            WHEN e.kept THEN coalesce((run).halted_at, (run).finished_at)
+            WHEN e.refused THEN (run).started_at
+            ELSE coalesce(e.halted_at, (run).finished_at)
+        END
+    FROM (
+        SELECT c.*, least(c.block_at, c.step_at, c.above_at, c.cut_at) AS halted_at,
+            (run).contact_id IS NOT NULL AND (run).state <> 'running' AND NOT known AS kept,
+            (run).contact_id IS NULL OR c.held IS NOT NULL AND trigger = 'automatic'
+                OR coalesce(parent_at <= (run).started_at, false) AS refused
+        FROM (
+            SELECT b.held,
+                CASE WHEN coalesce(b.begins < (run).finished_at, true) THEN b.begins END AS block_at,
+                CASE
+                    WHEN b.held IS NOT NULL AND coalesce((run).contact_step_at <= (run).finished_at, true)
+                        AND CASE
+                            WHEN (run).contact_step_at < blocks_since
+                                THEN sluice_core.older_block((run).workspace_id, (run).contact_id, (run).contact_step_at) IS NOT NULL
+                            ELSE (run).contact_step_at <@ ANY (blocks)
+                        END
+                    THEN (run).contact_step_at
+                END AS step_at,
+                CASE WHEN coalesce(parent_at < (run).finished_at, true) THEN parent_at END AS above_at,
+                CASE WHEN coalesce(greatest((run).cut_at, (run).started_at) < (run).finished_at, true) AND (run).cut_at IS NOT NULL
+                    THEN greatest((run).cut_at, (run).started_at)
+                END AS cut_at
+            FROM (
+                SELECT h.held,
+                    CASE
+                        WHEN blocks = '{}' THEN NULL
+                        WHEN (run).started_at < blocks_since THEN (
+                            SELECT c.issued_at FROM sluice_core.block_commands c
+                            WHERE c.workspace_id = (run).workspace_id AND c.contact_id = (run).contact_id AND NOT c.unblocks
+                                AND c.issued_at > (run).started_at AND c.issued_at >= coalesce(upper(h.held), '-infinity')
+                                AND (h.held IS NULL OR NOT upper_inf(h.held))
+                            ORDER BY c.issued_at LIMIT 1
+                        )
+                        ELSE (SELECT min(lower(b)) FROM unnest(blocks) AS b WHERE lower(b) > (run).started_at)
+                    END AS begins
+                FROM (
+                    SELECT CASE
+                        WHEN blocks = '{}' THEN NULL
+                        WHEN (run).started_at < blocks_since
+                            THEN sluice_core.older_block((run).workspace_id, (run).contact_id, (run).started_at)
+                        ELSE (SELECT b FROM unnest(blocks) AS b WHERE (run).started_at <@ b LIMIT 1)
+                    END AS held
+                    OFFSET 0
+                ) AS h
+                OFFSET 0
+            ) AS b
+            OFFSET 0
+        ) AS c
+        OFFSET 0
+    ) AS e
+$$;
+
+CREATE FUNCTION sluice_core.run_verdict(
+    run sluice_core.workflow_runs, trigger text, parent_at timestamptz, parent_reason text,
+    OUT state text, OUT reason text, OUT at timestamptz
+) LANGUAGE sql STABLE SET search_path = sluice_core, pg_temp AS $$
+    SELECT e.state, e.reason, e.at FROM (SELECT (run).workspace_id, (run).contact_id) AS r
+    LEFT JOIN contacts c ON c.workspace_id = r.workspace_id AND c.contact_id = r.contact_id
+    CROSS JOIN LATERAL run_end(run, trigger, parent_at, parent_reason, c.contact_id IS NOT NULL, c.blocks, c.blocks_since) AS e
+$$;
+
+-- What a changed block history leads to for a run: by its present history, and by what its parent is then, against what
+-- it was before. That is what is stored; or, where an earlier change of the history of `changed_contact` has not
+-- reached all its runs yet, what its history `before` and its parent of then make of it. `halts`: its engine must be
+-- published now that it is halted. Taken apart as `run_end`.
+CREATE FUNCTION sluice_core.run_change(
+    run sluice_core.workflow_runs, parent_trigger text, parent_at timestamptz, parent_reason text,
+    trigger_then text, parent_at_then timestamptz, parent_reason_then text, changed_contact uuid, before tstzrange[]
+) RETURNS TABLE (
+    trigger text, stopped_at timestamptz, stop_reason text,
+    trigger_before text, stopped_before timestamptz, stop_reason_before text, changed boolean, halts boolean
+) LANGUAGE sql STABLE ROWS 1 AS $$
+    SELECT s.trigger, s.stopped_at, s.stop_reason, s.trigger_before, s.stopped_before, s.stop_reason_before,
+        (s.trigger, s.stopped_at, s.stop_reason) IS DISTINCT FROM (s.trigger_before, s.stopped_before, s.stop_reason_before),
+        s.halted AND (s.published, s.published_reason) IS DISTINCT FROM ('run_halted', s.stop_reason)
+    FROM (
+        SELECT coalesce(parent_trigger, (run).trigger) AS trigger, coalesce(trigger_then, (run).trigger) AS trigger_before,
+            CASE WHEN now.state IN ('halted', 'refused') THEN now.at END AS stopped_at,
+            CASE WHEN now.state IN ('halted', 'refused') THEN now.reason END AS stop_reason,
+            now.state = 'halted' AS halted,
+            CASE WHEN was.state IN ('halted', 'refused') THEN was.at END AS stopped_before,
+            CASE WHEN was.state IN ('halted', 'refused') THEN was.reason END AS stop_reason_before,
+            CASE WHEN before IS NOT NULL AND was.state IN ('halted', 'refused') THEN 'run_' || was.state ELSE (run).published END AS published,
+            CASE WHEN before IS NOT NULL AND was.state IN ('halted', 'refused') THEN was.reason ELSE (run).published_reason END AS published_reason
+        FROM (SELECT 1) AS one
+        LEFT JOIN sluice_core.contacts c ON c.workspace_id = (run).workspace_id AND c.contact_id = (run).contact_id
+        CROSS JOIN LATERAL sluice_core.run_end(run, coalesce(parent_trigger, (run).trigger), parent_at, parent_reason,
+            c.contact_id IS NOT NULL, c.blocks, c.blocks_since) AS now
+        CROSS JOIN LATERAL (
+            SELECT (run).state, (run).reason, (run).halted_at AS at WHERE before IS NULL
+            UNION ALL
+            SELECT past.state, past.reason, past.at FROM sluice_core.run_end(run, coalesce(trigger_then, (run).trigger),
+                parent_at_then, parent_reason_then, c.contact_id IS NOT NULL,
+                CASE WHEN (run).contact_id = changed_contact THEN before ELSE c.blocks END, c.blocks_since) AS past
+            WHERE before IS NOT NULL
+        ) AS was
+        OFFSET 0
+    ) AS s
+$$;
+
+-- A run as it is by the rule, whatever is stored yet, with the trigger of the topmost run above it: everything above is
+-- judged first. Views that readers see call it, so it runs with its owner's rights.
+CREATE FUNCTION sluice_core.run_by_rule(of_workspace text, of_run text, OUT trigger text, OUT state text, OUT reason text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp AS $$
+DECLARE
+    path text[] := ARRAY[of_run];
+    above text;
+    run workflow_runs;
+    at timestamptz;
+BEGIN
+    LOOP
+        SELECT r.parent_run_id INTO above FROM workflow_runs r
+        WHERE r.workspace_id = of_workspace AND r.run_id = path[cardinality(path)];
+        EXIT WHEN above IS NULL OR above = ANY (path);
+        path := path || above;
+    END LOOP;
+    FOR place IN REVERSE cardinality(path)..1 LOOP
+        SELECT * INTO run FROM workflow_runs r WHERE r.workspace_id = of_workspace AND r.run_id = path[place];
+        CONTINUE WHEN NOT FOUND;
+        trigger := coalesce(trigger, run.trigger);
+        SELECT v.state, v.reason, v.at INTO state, reason, at
+        FROM run_verdict(run, trigger, CASE WHEN state IN ('halted', 'refused') THEN at END, reason) AS v;
+    END LOOP;
+END $$;
+
+-- Runs whose sends are refused: by what is stored, and while steps are left to do, by the rule.
+CREATE VIEW sluice_core.stopped_runs AS
+SELECT r.workspace_id, r.run_id FROM sluice_core.workflow_runs r
+WHERE r.state IN ('halted', 'refused') OR r.published IS NOT NULL OR (
+    EXISTS (SELECT FROM sluice_core.workspaces_behind b WHERE b.workspace_id = r.workspace_id)
+    AND (SELECT n.state FROM sluice_core.run_by_rule(r.workspace_id, r.run_id) AS n) IN ('halted', 'refused')
+);
+
+-- By what is stored, and while steps are left to do, by the rule.
+CREATE VIEW sluice.workflow_runs AS
+SELECT r.workspace_id, r.run_id, r.workflow_id, r.contact_id, n.trigger, n.state, n.reason
+FROM sluice_core.workflow_runs r
+CROSS JOIN LATERAL (
+    SELECT r.trigger, r.state, r.reason
+    WHERE NOT EXISTS (SELECT FROM sluice_core.workspaces_behind b WHERE b.workspace_id = r.workspace_id)
+    UNION ALL
+    SELECT n.trigger, n.state, n.reason FROM sluice_core.run_by_rule(r.workspace_id, r.run_id) AS n
+    WHERE EXISTS (SELECT FROM sluice_core.workspaces_behind b WHERE b.workspace_id = r.workspace_id)
+) AS n;

@@ -1,0 +1,239 @@
+-- What a send is judged by, said once in SQL: requests, claims and `may_send` give the same answer.
+
+-- The grounds that hold a send and that no answer covers: those of its contact and of the address's owner. OFFSET 0
+-- keeps PostgreSQL from computing the grounds of everybody before the join.
+CREATE VIEW sluice_core.open_grounds AS
+SELECT s.workspace_id, s.send_id, p.code, p.key
+FROM sluice_core.sends s
+LEFT JOIN sluice_core.identities i ON i.workspace_id = s.workspace_id AND i.channel = s.channel AND i.scope = s.scope
+    AND i.lookup = s.lookup
+CROSS JOIN LATERAL (
+    SELECT p.code, p.key, p.since FROM sluice_core.protections p
+    WHERE p.workspace_id = s.workspace_id AND p.contact_id IN (s.contact_id, i.contact_id) OFFSET 0
+) AS p
+WHERE p.key <> ALL (s.confirmed_keys) AND NOT coalesce(p.since < s.confirmed_before, false);
+
+-- Holds. `answered_by` null: it waits for a person. Else the number of the work that ends it, of several the first; a
+-- step of that work does, or whoever answers it before. `owner_id` is whose address it goes to.
+CREATE VIEW sluice_core.holds AS
+SELECT s.workspace_id, s.send_id, s.group_id, s.contact_id, i.contact_id AS owner_id, s.channel, s.scope, s.lookup, s.address,
+    s.understood, i.connected_at, i.opted_out, s.run_id, s.content, s.reasons, s.reason_keys, s.confirmed_keys, s.confirmed_before,
+    s.requested_by, s.requested_at, s.held_at, s.expires_at,
+    (
+        SELECT min(w.number)
+        FROM (VALUES
+            ('confirm holds', s.group_id), ('reject holds', s.group_id), ('cancel holds', s.contact_id::text),
+            ('cancel holds', i.contact_id::text), ('refuse holds', s.run_id)
+        ) AS about (kind, subject)
+        JOIN sluice_core.pending_work w ON w.workspace_id = s.workspace_id AND w.kind = about.kind AND w.subject = about.subject
+        WHERE s.held_at < (w.details ->> 'at')::timestamptz
+            AND (w.kind NOT IN ('confirm holds', 'reject holds') OR s.expires_at > (w.details ->> 'at')::timestamptz)
+            AND coalesce(s.requested_at < (w.details ->> 'until')::timestamptz, true)
+            AND s.requested_by IS DISTINCT FROM w.details ->> 'not_of'
+    ) AS answered_by
+FROM sluice_core.sends s
+LEFT JOIN sluice_core.identities i ON i.workspace_id = s.workspace_id AND i.channel = s.channel AND i.scope = s.scope
+    AND i.lookup = s.lookup
+WHERE s.status = 'held';
+
+-- What decides the outcome of confirming everything that a hold shows, except for protections that it does not show:
+-- `confirmation_outcomes` in workers/store/queries/holds.sql joins them as a set. The contact and the owner of the
+-- address, who are mostly one, are read once.
+CREATE VIEW sluice_core.confirmation_cases AS
+SELECT h.workspace_id, h.send_id, h.group_id, h.requested_by, h.held_at, h.expires_at, h.answered_by, h.reason_keys, h.confirmed_keys,
+    h.confirmed_before, c.profile_id, c.profile_at, o.profile_id AS owner_profile_id, o.profile_at AS owner_profile_at,
+    h.contact_id IS NOT NULL AND c.contact_id IS NULL
+        OR sluice_core.stopped_by_block(c.workspace_id, c.contact_id, c.blocked_at, c.blocks, c.blocks_since, h.requested_at)
+        OR sluice_core.stopped_by_block(o.workspace_id, o.contact_id, o.blocked_at, o.blocks, o.blocks_since, h.requested_at)
+        OR coalesce(h.opted_out, false)
+        OR num_nulls(h.scope, h.lookup, h.address) > 0
+        OR sluice_core.channel_obstacle(h.channel, h.lookup, h.understood, h.connected_at) IS NOT NULL
+        OR h.run_id IS NOT NULL AND EXISTS (
+            SELECT FROM sluice_core.stopped_runs r WHERE r.workspace_id = h.workspace_id AND r.run_id = h.run_id OFFSET 0
+        ) AS refused
+FROM sluice_core.holds h
+LEFT JOIN sluice_core.contacts c ON c.workspace_id = h.workspace_id AND c.contact_id = h.contact_id
+LEFT JOIN sluice_core.contacts o ON o.workspace_id = h.workspace_id
+    AND o.contact_id = CASE WHEN h.owner_id IS DISTINCT FROM h.contact_id THEN h.owner_id END;
+
+-- Every reason never to send to these people, in the rules' order: the same as `refusals` in workers/rules/sends.py.
+CREATE FUNCTION sluice_core.refusals(
+    workspace_id text, people uuid[], requested_at timestamptz, opted_out boolean, run_halted boolean, obstacles text[]
+) RETURNS text[] LANGUAGE sql STABLE AS $$
+    SELECT array_remove(ARRAY[
+        CASE WHEN (SELECT count(*) FROM sluice_core.contacts c WHERE c.workspace_id = $1 AND c.contact_id = ANY ($2))
+            < (SELECT count(DISTINCT p) FROM unnest($2) AS p) THEN 'contact_deleted' END,
+        CASE WHEN EXISTS (
+            SELECT FROM sluice_core.contacts c
+            WHERE c.workspace_id = $1 AND c.contact_id = ANY ($2)
+                AND sluice_core.stopped_by_block(c.workspace_id, c.contact_id, c.blocked_at, c.blocks, c.blocks_since, $3)
+        ) THEN 'contact_blocked' END,
+        CASE WHEN $4 THEN 'opted_out' END,
+        CASE WHEN $5 THEN 'run_halted' END,
+        CASE WHEN 'bad_address' = ANY ($6) THEN 'bad_address' END,
+        CASE WHEN 'contact_must_initiate' = ANY ($6) THEN 'contact_must_initiate' END
+    ], NULL)
+$$;
+
+-- Senders call it right before the provider. Grants each attempt once, else returns the reason. If the send's status
+-- does not show that reason yet, it sets `recheck_at`, and a job of `upkeep` judges the send again.
+CREATE FUNCTION sluice.claim_send(workspace_id text, send_id uuid, attempt integer)
+RETURNS TABLE (granted boolean, reason text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = sluice_core, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    send sends;
+    claimed timestamptz;
+    seen uuid;
+    owner identities;
+    why text;
+BEGIN
+    SELECT * INTO send FROM sends s WHERE s.workspace_id = $1 AND s.send_id = $2;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT false, 'unknown_send';
+        RETURN;
+    END IF;
+    SELECT i.contact_id INTO seen FROM identities i WHERE i.workspace_id = $1 AND i.channel = send.channel
+        AND i.scope = send.scope AND i.lookup = send.lookup;
+    -- People first, then the send: who blocks or merges them holds their rows for update.
+    PERFORM FROM contacts c WHERE c.workspace_id = $1 AND c.contact_id IN (send.contact_id, seen)
+        ORDER BY c.contact_id FOR KEY SHARE;
+    SELECT * INTO send FROM sends s WHERE s.workspace_id = $1 AND s.send_id = $2 FOR UPDATE;
+    SELECT a.claimed_at INTO claimed FROM send_attempts a
+        WHERE a.workspace_id = $1 AND a.send_id = $2 AND a.attempt = $3;
+    why := CASE
+        WHEN NOT FOUND THEN 'not_dispatched'
+        WHEN claimed IS NOT NULL THEN 'already_claimed'
+        WHEN $3 < send.attempt THEN 'superseded'
+        WHEN send.status = 'held' THEN send.reasons[1]
+        WHEN send.status <> 'dispatched' THEN coalesce(send.reason, send.status)
+    END;
+    IF why IS NOT NULL THEN
+        RETURN QUERY SELECT false, why;
+        RETURN;
+    END IF;
+    SELECT * INTO owner FROM identities i WHERE i.workspace_id = $1 AND i.channel = send.channel
+        AND i.scope = send.scope AND i.lookup = send.lookup;
+    why := CASE WHEN owner.contact_id IS DISTINCT FROM seen THEN 'contact_changed' ELSE coalesce(
+        (refusals(
+            $1, array_remove(ARRAY[send.contact_id, owner.contact_id], NULL), send.requested_at,
+            coalesce(owner.opted_out, false),
+            EXISTS (SELECT FROM stopped_runs r WHERE r.workspace_id = $1 AND r.run_id = send.run_id),
+            ARRAY[channel_obstacle(send.channel, send.lookup, send.understood, owner.connected_at)]
+        ))[1],
+        (SELECT min(g.code) FROM open_grounds g WHERE g.workspace_id = $1 AND g.send_id = $2)
+    ) END;
+    UPDATE sends s SET recheck_at = CASE WHEN why IS NOT NULL THEN clock_timestamp() END
+        WHERE s.workspace_id = $1 AND s.send_id = $2 AND (why IS NOT NULL OR s.recheck_at IS NOT NULL);
+    IF why IS NULL THEN
+        UPDATE send_attempts a SET claimed_at = clock_timestamp()
+            WHERE a.workspace_id = $1 AND a.send_id = $2 AND a.attempt = $3;
+    END IF;
+    RETURN QUERY SELECT why IS NULL, why;
+END $$;
+
+-- Every reason why an address may not be written to: refusals, then protections. Judged for the contact, if there is
+-- one, and for the owner of the address. `scope` null: on any channel of that kind, and the strictest answer counts.
+CREATE FUNCTION sluice_core.may_reach(workspace_id text, contact_id uuid, kind text, scope text, address text)
+RETURNS text[] LANGUAGE sql STABLE SET search_path = sluice_core, pg_temp AS $$
+    WITH wanted AS (
+        SELECT CASE WHEN $3 = 'email' AND understood($3, small) THEN small ELSE $5 END AS lookup
+        FROM translate($5, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz') AS small
+    ), owners AS (
+        SELECT i.contact_id, i.lookup, i.connected_at, i.opted_out FROM wanted w
+        JOIN identities i ON i.workspace_id = $1 AND i.channel = $3 AND ($4 IS NULL OR i.scope = $4) AND i.lookup = w.lookup
+        UNION ALL
+        SELECT i.contact_id, i.lookup, i.connected_at, i.opted_out FROM identities i
+        WHERE i.workspace_id = $1 AND i.channel = $3 AND ($4 IS NULL OR i.scope = $4)
+            AND i.address = $5 AND i.address <> i.lookup
+    ), people AS (
+        SELECT array_remove((SELECT array_agg(o.contact_id) FROM owners o) || $2, NULL) AS ids
+    )
+    SELECT refusals(
+        $1, p.ids, now(), coalesce((SELECT bool_or(o.opted_out) FROM owners o), false), false,
+        ARRAY(
+            SELECT channel_obstacle($3, coalesce(o.lookup, w.lookup), understood($3, coalesce(o.lookup, w.lookup)), o.connected_at)
+            FROM wanted w LEFT JOIN owners o ON true
+        )
+    ) || ARRAY(
+        SELECT DISTINCT g.code FROM protections g WHERE g.workspace_id = $1 AND g.contact_id = ANY (p.ids) ORDER BY g.code
+    )
+    FROM people p
+$$;
+
+-- The kind of `channel`, which is a kind or the id of one of the workspace's channels, and the scope of addresses
+-- there; null: on any channel of the kind.
+CREATE FUNCTION sluice_core.meant(workspace_id text, channel text, OUT kind text, OUT scope text)
+LANGUAGE sql STABLE SET search_path = sluice_core, pg_temp AS $$
+    SELECT coalesce(c.channel, $2),
+        CASE WHEN coalesce(c.channel, $2) IN ('whatsapp', 'sms', 'email', 'telegram') THEN '' ELSE c.channel_id END
+    FROM (SELECT) AS one LEFT JOIN channels c ON c.workspace_id = $1 AND c.channel_id = $2
+$$;
+
+-- Would a send to this contact be dispatched now? If not: every reason, and the first one on its own.
+CREATE FUNCTION sluice.may_send(workspace_id text, contact_id uuid, channel text)
+RETURNS TABLE (allowed boolean, reason text, reasons text[])
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp AS $$
+    WITH target AS (
+        SELECT m.kind, coalesce(i.scope, m.scope) AS scope,
+            coalesce(i.lookup, on_file(m.kind, shown(c.edited, 'phone', c.phone), shown(c.edited, 'email', c.email))) AS address
+        FROM meant($1, $3) m
+        JOIN contacts c ON c.workspace_id = $1 AND c.contact_id = $2
+        LEFT JOIN LATERAL (
+            SELECT i.scope, i.lookup FROM identities i CROSS JOIN LATERAL understood(i.channel, i.lookup) AS u
+            WHERE i.workspace_id = $1 AND i.contact_id = $2 AND i.channel = m.kind AND (m.scope IS NULL OR i.scope = m.scope)
+            ORDER BY channel_obstacle(i.channel, i.lookup, u, i.connected_at) IS NULL DESC, i.connected_at IS NOT NULL DESC,
+                u DESC, i.identity_id DESC
+            LIMIT 1
+        ) AS i ON true
+    ), judged AS (
+        SELECT CASE WHEN t.address IS NOT NULL THEN may_reach($1, $2, t.kind, t.scope, t.address) ELSE
+            refusals($1, ARRAY[$2], now(), false, false, ARRAY['contact_must_initiate']) || ARRAY(
+                SELECT DISTINCT g.code FROM protections g WHERE g.workspace_id = $1 AND g.contact_id = $2 ORDER BY g.code)
+        END AS reasons FROM target t
+    )
+    SELECT reasons = '{}', reasons[1], reasons
+    FROM (SELECT coalesce((SELECT reasons FROM judged), ARRAY['unknown_contact']) AS reasons) AS answer
+$$;
+
+-- The same for an address as Sluice keeps it: E.164 for numbers. An unknown number or e-mail address may be written to.
+CREATE FUNCTION sluice.may_send(workspace_id text, address text, channel text)
+RETURNS TABLE (allowed boolean, reason text, reasons text[])
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    -- An untyped literal that is a contact's id finds this function, not the other one.
+    IF $2 ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+        AND EXISTS (SELECT FROM contacts c WHERE c.workspace_id = $1 AND c.contact_id = $2::uuid) THEN
+        RETURN QUERY SELECT * FROM sluice.may_send($1, $2::uuid, $3);
+        RETURN;
+    END IF;
+    RETURN QUERY SELECT r.reasons = '{}', r.reasons[1], r.reasons
+        FROM (SELECT may_reach($1, NULL, m.kind, m.scope, $2) AS reasons FROM meant($1, $3) m) AS r;
+END $$;
+
+CREATE VIEW sluice.held_sends AS
+SELECT h.workspace_id, h.send_id, h.group_id, h.contact_id, c.profile_id, h.channel, h.content, h.reasons,
+    NOT EXISTS (
+        SELECT FROM sluice_core.open_grounds g WHERE g.workspace_id = h.workspace_id AND g.send_id = h.send_id OFFSET 0
+    ) AS releasable,
+    h.requested_by, h.requested_at, h.held_at, h.expires_at
+FROM sluice_core.holds h
+LEFT JOIN sluice_core.contacts c ON c.workspace_id = h.workspace_id AND c.contact_id = h.contact_id
+WHERE h.answered_by IS NULL;
+
+CREATE VIEW sluice.sends AS
+SELECT workspace_id, send_id, group_id, contact_id, nullif(channel, '') AS channel, status, reason, best_attempt AS attempt,
+    updated_at
+FROM sluice_core.sends;
+
+CREATE VIEW sluice.send_groups AS
+SELECT workspace_id, group_id, status, count(*) AS sends
+FROM sluice_core.sends
+WHERE group_id IS NOT NULL
+GROUP BY workspace_id, group_id, status;
+
+REVOKE ALL ON FUNCTION sluice.claim_send(text, uuid, integer), sluice.may_send(text, uuid, text),
+    sluice.may_send(text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION sluice.claim_send(text, uuid, integer) TO sluice_worker;
+GRANT EXECUTE ON FUNCTION sluice.may_send(text, uuid, text), sluice.may_send(text, text, text) TO sluice_worker, sluice_reader;

@@ -1,0 +1,71 @@
+-- What the command line reads, so that a login of sluice_reader can use every command that only reads.
+
+-- Which files are applied: every command asks first.
+CREATE VIEW sluice.migrations AS
+SELECT name, checksum, applied_at FROM sluice_core.migrations;
+
+CREATE VIEW sluice.partition_progress AS
+SELECT consumer_group, topic, partition, owner, next_offset, updated_at
+FROM sluice_core.progress
+WHERE next_offset IS NOT NULL;
+
+-- Every input partition that a worker has had, also where nothing is applied yet. `working`: its owner is connected.
+-- Not everybody may see since when a connection is there; its number must do then.
+CREATE VIEW sluice.partitions AS
+SELECT p.topic, p.partition, p.consumer_group, p.owner, p.next_offset, p.updated_at,
+    p.lease IS NOT NULL AND EXISTS (
+        SELECT FROM pg_stat_activity AS a
+        WHERE a.pid = p.backend_pid AND coalesce(a.backend_start, p.backend_start) = p.backend_start
+          AND a.datname = current_database()
+    ) AS working
+FROM sluice_core.progress AS p;
+
+-- What is stored but not yet published or done: one row.
+CREATE VIEW sluice.backlog AS
+SELECT
+    (SELECT count(*) FROM sluice_core.batch_outbox) AS unpublished_batches,
+    (SELECT count(*) FROM sluice_core.outbox) AS unpublished_events,
+    (SELECT count(*) FROM sluice_core.unpublished_contacts) AS contacts_to_publish,
+    (SELECT count(*) FROM sluice_core.unpublished_cycles) AS counts_to_publish,
+    (SELECT count(*) FROM sluice_core.pending_work) AS pending_work,
+    (SELECT count(*) FROM sluice_core.parked_receipts) AS parked_receipts,
+    (SELECT count(*) FROM sluice.held_sends) AS holds;
+
+-- What is under way, and how far it is.
+CREATE VIEW sluice.pending_work AS
+SELECT workspace_id, kind, subject, command_id, done, total, asked_at FROM sluice_core.pending_work;
+
+CREATE VIEW sluice.audit_log AS
+SELECT workspace_id, applied_at AS at, actor_id AS actor, command, target, outcome, reason, detail
+FROM sluice_core.commands;
+
+-- Digest of a record's key and value; null where the value was null or too large to keep: such a record is never
+-- replayed.
+CREATE FUNCTION sluice_core.letter_digest(key bytea, value bytea) RETURNS bytea
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT sha256(coalesce(sha256(key), ''::bytea) || sha256(value))
+$$;
+
+CREATE VIEW sluice.dead_letters AS
+SELECT id, source_topic, source_partition, source_offset, error, first_seen, attempts, status
+FROM sluice_core.dead_letters;
+
+-- As dead_letters, and whether the content is still there: kept, not kept (it was null or too large), erased.
+CREATE VIEW sluice.dead_letter_list AS
+SELECT id, source_topic, source_partition, source_offset, error, first_seen, attempts, status,
+    CASE WHEN erased_at IS NOT NULL THEN 'erased' WHEN value IS NULL THEN 'not kept' ELSE 'kept' END AS content
+FROM sluice_core.dead_letters;
+
+-- One letter with what came, byte for byte: it may be personal data. `headers` is MessagePack: [[name, value], …].
+CREATE FUNCTION sluice.dead_letter(letter bigint)
+RETURNS TABLE (id bigint, source_topic text, source_partition int, source_offset bigint, error text,
+    first_seen timestamptz, attempts int, status text, key bytea, value bytea, headers bytea, erased_at timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+    SELECT d.id, d.source_topic, d.source_partition, d.source_offset, d.error,
+        d.first_seen, d.attempts, d.status, d.key, d.value, d.headers, d.erased_at
+    FROM sluice_core.dead_letters AS d WHERE d.id = letter
+$$;
+
+GRANT SELECT ON sluice.migrations TO sluice_billing;
+REVOKE ALL ON FUNCTION sluice.dead_letter(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION sluice.dead_letter(bigint) TO sluice_worker, sluice_reader;

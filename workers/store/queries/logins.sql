@@ -1,0 +1,7 @@
+-- Logins of the embedded server.
+
+-- name: password
+ALTER ROLE CURRENT_USER PASSWORD '{password}'
+
+-- name: reload
+SELECT pg_reload_conf()

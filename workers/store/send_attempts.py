@@ -1,0 +1,132 @@
+"""Attempts of sends, and parked receipts, which came before their send."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import astuple
+
+from workers.rules.attempts import AttemptStatus
+from workers.store.arrays import columns
+from workers.store.connection import Connection
+from workers.store.queries import load
+from workers.store.sends import SendKey, as_json
+
+_SQL = load("send_attempts")
+
+ProviderKey = tuple[str, str, str]
+"""(workspace_id, channel_id, provider_message_id)"""
+
+
+class Attempt(Struct, frozen=True, kw_only=True):
+    """A row of `send_attempts`."""
+
+    workspace_id: str
+    send_id: UUID
+    attempt: int
+    channel_id: str
+    status: AttemptStatus
+    dispatched_at: datetime
+    claimed_at: datetime | None = None
+    status_at: datetime | None = None
+    permanent: bool = False
+    error_code: str | None = None
+    provider_message_id: str | None = None
+
+
+class Parked(Struct, frozen=True, kw_only=True):
+    """A row of `parked_receipts`: the record as it came, and the fields that are searched."""
+
+    workspace_id: str
+    topic: str
+    partition: int
+    offset: int
+    send_id: UUID | None
+    channel_id: str
+    provider_message_id: str | None
+    attempt: int | None
+    key: bytes | None
+    value: bytes
+    headers: bytes | None
+    record_at: datetime
+    parked_at: datetime
+
+
+class EarlyReceiptPosition(NamedTuple):
+    """The position of a parked receipt among all of them."""
+
+    parked_at: datetime
+    topic: str = ""
+    partition: int = 0
+    offset: int = 0
+    workspace_id: str = ""
+
+
+FIRST: Final = EarlyReceiptPosition(datetime.min.replace(tzinfo=UTC))
+"""The position before all of them."""
+
+
+async def of_sends(tx: Connection, keys: Collection[SendKey]) -> dict[SendKey, dict[int, Attempt]]:
+    found: defaultdict[SendKey, dict[int, Attempt]] = defaultdict(dict)
+    for row in await tx.fetch(_SQL["of_sends"], *columns(sorted(keys), 2)):
+        found[row["workspace_id"], row["send_id"]][row["attempt"]] = Attempt(**dict(row))
+    return dict(found)
+
+
+async def by_provider_id(tx: Connection, ids: Collection[ProviderKey]) -> dict[ProviderKey, tuple[UUID, int]]:
+    """(workspace_id, channel_id, provider_message_id) -> send and attempt."""
+    ordered = sorted(ids)
+    rows = await tx.fetch(_SQL["by_provider_id"], *columns(ordered, 3)) if ordered else []
+    return {ordered[position - 1]: (send_id, attempt) for position, send_id, attempt in rows}
+
+
+async def save(tx: Connection, attempts: Collection[Attempt]) -> None:
+    """Inserts new attempts and updates known ones. Never overwrites `claimed_at`, which `sluice.claim_send` sets."""
+    if attempts:
+        await tx.execute(_SQL["save"], as_json(attempts))
+
+
+async def park(tx: Connection, receipts: Collection[Parked]) -> None:
+    if receipts:
+        await tx.execute(
+            _SQL["park"], *columns([astuple(receipt) for receipt in receipts], len(Parked.__struct_fields__))
+        )
+
+
+async def unpark(
+    tx: Connection, keys: Collection[SendKey], provider_ids: Collection[ProviderKey], limit: int
+) -> list[Parked]:
+    """Deletes and returns the receipts that waited for attempts of these sends, or for these provider ids, oldest
+    first.
+    """
+    wanted = columns(sorted(keys), 2), columns(sorted(provider_ids), 3)
+    return _parked(await tx.fetch(_SQL["unpark"], *wanted[0], *wanted[1], limit))
+
+
+async def look_over(tx: Connection, after: EarlyReceiptPosition, limit: int) -> list[tuple[EarlyReceiptPosition, bool]]:
+    """The next parked receipts, oldest first, and whether each one waits although its attempt exists."""
+    rows = await tx.fetch(_SQL["read_parked"], *after[:4], limit)
+    return [(EarlyReceiptPosition(*row[:5]), row["found"]) for row in rows]
+
+
+async def take_parked(tx: Connection, places: Collection[EarlyReceiptPosition]) -> list[Parked]:
+    """Deletes and returns these receipts, except those that another transaction has locked."""
+    rows = [(p.workspace_id, p.topic, p.partition, p.offset) for p in places]
+    return _parked(await tx.fetch(_SQL["take_parked"], *columns(rows, 4))) if rows else []
+
+
+async def give_up_parked(tx: Connection, parked_before: datetime, limit: int) -> list[Parked]:
+    """Deletes and returns receipts that have waited too long."""
+    return _parked(await tx.fetch(_SQL["give_up_parked"], parked_before, limit))
+
+
+async def detach_parked(tx: Connection) -> None:
+    """For topics whose offsets start again: parked receipts keep everything except their offset."""
+    await tx.execute(_SQL["detach_parked"])
+
+
+def _parked(rows: Iterable[Mapping[str, Any]]) -> list[Parked]:
+    return sorted((Parked(**dict(row)) for row in rows), key=lambda p: (p.record_at, p.topic, p.partition, p.offset))
