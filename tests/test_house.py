@@ -12,6 +12,7 @@ import typer
 
 from workers.app.settings import described
 from workers.cli import main
+from workers.cli.twins.building import short_names, twins
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 TOP: Final = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
@@ -156,7 +157,7 @@ def _not_there_yet() -> str:
 
 
 def _commands() -> set[str]:
-    return set(typer.main.get_group(main.app).commands)
+    return set(typer.main.get_group(main.app).commands) | twins().keys() | short_names().keys()
 
 
 def _targets() -> set[str]:

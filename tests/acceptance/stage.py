@@ -71,9 +71,10 @@ _BACKLOG: Final = """
 class Stage:
     """Workers, broker and database of the tests."""
 
-    def __init__(self, broker: Broker, pool: Pool, working: "asyncio.Task[ExitCode]") -> None:
+    def __init__(self, broker: Broker, pool: Pool, working: "asyncio.Task[ExitCode]", database: str) -> None:
         self.broker = broker
         self.pool = pool
+        self.database = database
         self._working = working
         self._sent: dict[tuple[str, int], int] = {}
         self._read: list[Published] = []
@@ -252,7 +253,7 @@ async def set_stage(broker: Broker, database: str) -> AsyncIterator[Stage]:
         )
         working = asyncio.create_task(supervisor.run(settings, plan_of([ALL]), stop, ready=ready.set))
         try:
-            stage = Stage(broker, pool, working)
+            stage = Stage(broker, pool, working, database)
             await stage.open(stack)
             await stage.until(lambda: _is_set(ready), "the workers did not begin to consume", 2 * PATIENCE_S)
             yield stage

@@ -55,7 +55,8 @@ CHANGING: Final = [
     ["migrate"],
 ]
 NO_DATABASE: Final = {"demo", "dev", "topics"}
-REFUSED: Final = [*(command for command in READING if command not in BILLING), *CHANGING]
+GIVING: Final = [["add-tag", *WORKSPACE, "--actor", "a", "--role", "owner", "--contact-id", CONTACT, "--tag", "t"]]
+REFUSED: Final = [*(command for command in READING if command not in BILLING), *CHANGING, *GIVING]
 
 
 @pytest.fixture

@@ -60,11 +60,20 @@ class Databases:
 
 async def worker_of(database: str) -> str:
     """The database's libpq URL for a login that may do what workers may, and nothing more."""
-    name = f"test_worker_{os.getpid()}"
+    return await _login_of(database, "worker")
+
+
+async def reader_of(database: str) -> str:
+    """The same for a login that may do what readers may."""
+    return await _login_of(database, "reader")
+
+
+async def _login_of(database: str, role: str) -> str:
+    name = f"test_only_{role}_{os.getpid()}"
     connection = await asyncpg.connect(database)
     try:
         with suppress(asyncpg.DuplicateObjectError):
-            await connection.execute(f"CREATE ROLE {name} LOGIN IN ROLE sluice_worker")
+            await connection.execute(f"CREATE ROLE {name} LOGIN IN ROLE sluice_{role}")
     finally:
         await connection.close()
     return urlunsplit(urlsplit(database)._replace(netloc=f"{name}:@"))

@@ -77,6 +77,18 @@ async def reading(settings: Settings) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
+async def watching(settings: Settings) -> AsyncIterator[Connection]:
+    """As `reading`, but each query sees what was committed before it: for a command that waits for something.
+
+    Raises:
+        SetupError, Unreachable: see `explained`.
+    """
+    async with _session(settings, "report") as connection:
+        await migrate.check(connection)
+        yield connection
+
+
+@asynccontextmanager
 async def _session(settings: Settings, name: str) -> AsyncIterator[Connection]:
     with explained():
         async with (

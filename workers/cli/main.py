@@ -15,12 +15,14 @@ from typer.main import get_command
 
 from workers.cli import customer_commands, dead_letter_commands, progress_commands
 from workers.cli.terminal import AsJson, Limit, Wide, console, moment, run_to_end, settings, show
+from workers.cli.twins.group import WithTwins
 from workers.errors import ExitCode, SettingsError, SluiceError
 from workers.terminal_text import visible_lines
 
 WORKER_NAMES: Final = ("inbound", "outbound", "commands", "workflows", "billing", "upkeep", "all")
 
 app = typer.Typer(
+    cls=WithTwins,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -1,6 +1,6 @@
 """Queries for operators: read-only, from the public views if there is one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -100,3 +100,8 @@ async def contact(tx: Connection, workspace_id: str, contact_id: UUID) -> Row | 
 
 async def channels_of_contact(tx: Connection, workspace_id: str, contact_id: UUID) -> list[Row]:
     return list(await tx.fetch(_SQL["channels_of_contact"], workspace_id, contact_id))
+
+
+async def command_results(tx: Connection, workspace_id: str, command_ids: Sequence[UUID]) -> list[Row]:
+    """The answers to those of the commands that are applied; `changed` is JSON."""
+    return list(await tx.fetch(_SQL["command_results"], workspace_id, command_ids))

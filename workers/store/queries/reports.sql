@@ -60,3 +60,7 @@ SELECT * FROM sluice.contact_overview WHERE workspace_id = $1 AND contact_id = $
 -- name: channels_of_contact
 SELECT channel, channel_id, address, state, connected_at, opted_out FROM sluice.contact_channels
 WHERE workspace_id = $1 AND contact_id = $2 ORDER BY channel, channel_id, address
+
+-- name: command_results
+SELECT command_id, command, outcome, reason, detail, changed, at FROM sluice.command_results
+WHERE workspace_id = $1 AND command_id = ANY ($2::uuid[])

@@ -39,6 +39,11 @@ CREATE VIEW sluice.audit_log AS
 SELECT workspace_id, applied_at AS at, actor_id AS actor, command, target, outcome, reason, detail
 FROM sluice_core.commands;
 
+-- The answer to each command. `changed` is what it changed, empty if it was refused.
+CREATE VIEW sluice.command_results AS
+SELECT workspace_id, command_id, command, outcome, reason, detail, changed, applied_at AS at
+FROM sluice_core.commands;
+
 -- Digest of a record's key and value; null where the value was null or too large to keep: such a record is never
 -- replayed.
 CREATE FUNCTION sluice_core.letter_digest(key bytea, value bytea) RETURNS bytea

@@ -1,0 +1,189 @@
+"""Gives commands through `contacts.commands`, as every producer does, and waits for their answers in PostgreSQL.
+
+A command whose answer is already there is not given again: with the same ids, a repeat goes on where it ended.
+"""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from schemas.actors import Actor
+from schemas.commands import InvalidCommand
+from schemas.decoding import BadRecord, decode_command
+from workers.app.database_failures import watching
+from workers.app.settings import Settings
+from workers.errors import NotPossible, Unreachable
+from workers.kafka.command_topic import CommandTopic, command_topic
+from workers.store import reports
+from workers.store.connection import Connection, transaction_time
+
+MOST_WAITING: Final = 2_000  # commands without an answer: it bounds memory, and how long a query for answers takes
+_AT_ONCE: Final = 500
+_PAUSE_S: Final = 0.03
+_TARGETS: Final = ("contact_id", "identity", "survivor_id", "profile_id", "company_id", "send_id", "group_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Giver:
+    """Who gives commands, in which workspace, and how long they wait for an answer, in seconds."""
+
+    workspace_id: str
+    actor: Actor
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A command that was checked, as it travels. `subject` is what the caller knows it by."""
+
+    command_id: UUID
+    command: str
+    key: bytes
+    value: bytes
+    subject: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a command. `before`: it was already applied, and this run did not give it."""
+
+    asked: Asked
+    outcome: str
+    reason: str | None
+    detail: str | None
+    changed: Mapping[str, Any]
+    before: bool
+
+    def document(self) -> dict[str, Any]:
+        """As on `commands.results`."""
+        return {
+            "command_id": self.asked.command_id,
+            "command": self.asked.command,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "detail": self.detail,
+            "changed": self.changed,
+        }
+
+
+def asked(
+    giver: Giver, command: str, command_id: UUID, issued_at: datetime, fields: Mapping[str, Any], subject: Any = None
+) -> Asked:
+    """A command with these fields, as on the topic.
+
+    Raises:
+        ValueError: a field does not fit; says which, what came, and what fits.
+    """
+    head = {
+        "command_id": command_id,
+        "workspace_id": giver.workspace_id,
+        "command": command,
+        "actor": giver.actor,
+        "issued_at": issued_at,
+    }
+    value = msgspec.json.encode({**head, **fields})
+    decoded = decode_command(value)
+    if isinstance(decoded, InvalidCommand | BadRecord):
+        raise ValueError(decoded.error)
+    return Asked(command_id, command, _key(giver.workspace_id, fields), value, subject)
+
+
+def _key(workspace_id: str, fields: Mapping[str, Any]) -> bytes:
+    """Commands about one thing have one key, so that they stay in order."""
+    named = next((fields[name] for name in _TARGETS if fields.get(name) is not None), "settings")
+    if isinstance(named, Mapping):
+        named = f"{named['channel']}:{named['address']}"
+    return f"{workspace_id}:{named}".encode()
+
+
+class Desk:
+    """Servers at hand: gives commands and hears their answers."""
+
+    def __init__(self, giver: Giver, connection: Connection, topic: CommandTopic) -> None:
+        self.giver = giver
+        self.connection = connection
+        self._topic = topic
+
+    async def now(self) -> datetime:
+        """The database's clock. The clock of this machine may be wrong, and the later of two writes wins."""
+        return await transaction_time(self.connection)
+
+    async def answers(self, commands: AsyncIterable[Asked]) -> AsyncIterator[Answer]:
+        """Gives the commands in their order, not more than `MOST_WAITING` ahead of the answers.
+
+        Raises:
+            Unreachable: a server does not answer, or no answer came within the time.
+            NotPossible: another command has such an id.
+        """
+        loop = asyncio.get_running_loop()
+        coming, waiting, heard_at = aiter(commands), dict[UUID, Asked](), loop.time()
+        more = True
+        while more or waiting:
+            batch = await _some(coming, min(_AT_ONCE, MOST_WAITING - len(waiting))) if more else []
+            more = more and (bool(batch) or len(waiting) >= MOST_WAITING)
+            fresh = {a.command_id: a for a in batch}
+            heard = [answer async for answer in self._known(fresh, before=True)]
+            await self._topic.produce([(a.key, a.value) for a in fresh.values()])
+            heard += [answer async for answer in self._known(waiting, before=False)]
+            waiting |= fresh
+            for answer in heard:
+                yield answer
+            if heard or batch:
+                heard_at = loop.time()
+            elif waiting and loop.time() - heard_at > self.giver.timeout_s:
+                raise Unreachable(_unanswered(list(waiting.values()), self.giver.timeout_s))
+            if not batch and waiting:
+                await asyncio.sleep(_PAUSE_S)
+
+    async def _known(self, waiting: dict[UUID, Asked], *, before: bool) -> AsyncIterator[Answer]:
+        """Takes the commands that have an answer out of `waiting`."""
+        if not waiting:
+            return
+        for row in await reports.command_results(self.connection, self.giver.workspace_id, list(waiting)):
+            one = waiting.pop(row["command_id"])
+            if row["command"] != one.command:
+                raise NotPossible(f"command_id {one.command_id} was already used, for {row['command']}")
+            changed = msgspec.json.decode(row["changed"])
+            yield Answer(one, row["outcome"], row["reason"], row["detail"], changed, before)
+
+
+@asynccontextmanager
+async def desk(settings: Settings, giver: Giver) -> AsyncIterator[Desk]:
+    """A `Desk`, connected inside the block.
+
+    Raises:
+        SetupError, Unreachable: see `explained` and `command_topic`.
+    """
+    cluster = settings.kafka()
+    async with watching(settings) as connection, command_topic(cluster) as topic:
+        yield Desk(giver, connection, topic)
+
+
+async def one_by_one(commands: Sequence[Asked]) -> AsyncIterator[Asked]:
+    """The commands of a list, as `Desk.answers` takes them."""
+    for command in commands:
+        yield command
+
+
+async def _some(coming: AsyncIterator[Asked], most: int) -> list[Asked]:
+    batch: list[Asked] = []
+    while len(batch) < most:
+        try:
+            batch.append(await anext(coming))
+        except StopAsyncIteration:
+            break
+    return batch
+
+
+def _unanswered(waiting: Sequence[Asked], timeout_s: float) -> str:
+    what = f"command {waiting[0].command_id}" if len(waiting) == 1 else f"{len(waiting)} commands"
+    return (
+        f"no answer to {what} within {timeout_s:g} s; is `sluice worker commands` at work? It may still be applied. "
+        "Give the same command with the same --command-id to see its answer"
+    )

@@ -1,0 +1,108 @@
+"""Makes the command of the command line from the struct of a command."""
+
+from collections.abc import Callable, Mapping, Sequence
+from inspect import Parameter, Signature
+from typing import Any, Final, get_args
+from uuid import UUID, uuid4
+
+from schemas.actors import Actor, CommandBase, Module, Restriction
+from schemas.commands import Command
+from schemas.fields import Role
+from workers.cli.giving import Giver
+from workers.cli.twins import running
+from workers.cli.twins.fields import NOT_GIVEN, FieldOptions, options_of, parameter
+from workers.cli.twins.wording import ABOUT, SHORT, who_may
+from workers.errors import SettingsError
+
+_WAIT_S: Final = 30.0
+HEAD: Final = (
+    parameter("workspace", str, "--workspace", about="The workspace.", required=True, metavar="ID"),
+    parameter("actor", str, "--actor", about="The id of who gives it; it is audited.", required=True, metavar="ID"),
+    parameter("role", Role, "--role", about="The role of the actor.", required=True),
+    parameter("module", Module, "--module", about="Where the command comes from; api unless given."),
+    parameter(
+        "restriction", list[str], "--restriction", metavar="TEXT",
+        about=f"What binds a manager: {', '.join(get_args(Restriction))}. May be repeated.",
+    ),
+)  # fmt: skip
+"""The options of everything that gives commands."""
+_HOW: Final = (
+    parameter(
+        "command_id", UUID, "--command-id",
+        about="The id of the command, random unless given. One that is given twice is carried out once.",
+    ),
+    parameter("timeout", float, "--timeout", about="How long to wait for the answer, in seconds; 30 unless given."),
+    parameter("as_json", bool, "--json", about="One JSON document for machines."),
+)  # fmt: skip
+
+
+_HEAD_WORDS: Final = {
+    "workspace_id": "--workspace",
+    "actor.id": "--actor",
+    "actor.role": "--role",
+    "actor.module": "--module",
+    "actor.restrictions": "--restriction",
+}
+
+
+def twins() -> dict[str, type[CommandBase]]:
+    """Every command by its name on the command line."""
+    return {command.__struct_config__.tag.replace("_", "-"): command for command in get_args(Command)}
+
+
+def short_names() -> dict[str, str]:
+    """The long name of each short one."""
+    return {short: long.replace("_", "-") for long, short in SHORT.items()}
+
+
+def told(command: type[CommandBase]) -> str:
+    """The command in one sentence."""
+    name = str(command.__struct_config__.tag)
+    return ABOUT.get(name, f"Give the command {name}.")
+
+
+def twin(command: type[CommandBase]) -> Callable[..., None]:
+    """A function for Typer: gives the command and prints its answer."""
+    name = str(command.__struct_config__.tag)
+    fields = options_of(command)
+
+    def run(**values: Any) -> None:
+        giver = giver_of(values)
+        given = {option.name: value for option in fields if (value := option.read(values)) is not NOT_GIVEN}
+        command_id = values["command_id"] or uuid4()
+        running.give_one(giver, name, command_id, given, _words(fields), as_json=bool(values["as_json"]))
+
+    run.__doc__ = "\n\n".join(filter(None, [told(command), who_may(name), _EXIT_CODES]))
+    return signed(run, [*(p for option in fields for p in option.parameters), *HEAD, *_HOW])
+
+
+_EXIT_CODES: Final = "Waits for the answer. Exit code 0: done; 1: refused, or no answer; 2: wrong use or settings."
+
+
+def signed(run: Callable[..., None], parameters: Sequence[Parameter]) -> Callable[..., None]:
+    """The function with the parameters that Typer reads. Its name does not matter."""
+    run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    return run
+
+
+def giver_of(values: Mapping[str, Any]) -> Giver:
+    """Who gives the commands, from the options of `HEAD` and `--timeout`.
+
+    Raises:
+        SettingsError: a value does not fit.
+    """
+    timeout_s = _WAIT_S if values.get("timeout") is None else values["timeout"]
+    if not 0 < timeout_s <= 3_600:
+        raise SettingsError("--timeout: expected more than 0 and at most 3600 seconds")
+    actor = Actor(
+        id=values["actor"],
+        role=values["role"],
+        restrictions=tuple(values["restriction"] or ()) or None,
+        module=values["module"] or "api",
+    )
+    return Giver(values["workspace"], actor, timeout_s)
+
+
+def _words(fields: Sequence[FieldOptions]) -> dict[str, str]:
+    return {option.name: option.told for option in fields} | _HEAD_WORDS
