@@ -2,12 +2,11 @@
 generated states all give one answer.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import UUID
 
 import msgspec
 from hypothesis import given
@@ -32,7 +31,7 @@ from tests.store.worlds import (
 )
 from tests.workers.records import WORKSPACE, uuid_of
 from workers.rules.channels import aim_at_address, obstacle, state
-from workers.rules.identities import REACHABLE_UNASKED, identify
+from workers.rules.identities import identify
 from workers.rules.protection import Cover, codes, keys, uncovered, with_confirmed
 from workers.rules.sends import Case, Dispatch, Hold, Refuse, judge, refusals
 from workers.sends import context
@@ -215,29 +214,6 @@ def test_sql_understands_what_is_looked_up(database: str, typed: list[tuple[str,
             aim = aim_at_address(i)
             said = i.understood, obstacle(i.channel, aim, None), obstacle(i.channel, aim, NOW)
             assert tuple(row) == said, i
-
-    in_a_transaction(database, compare)
-
-
-@GENERATED
-@given(worlds())
-def test_who_shares_an_understood_address_is_suggested_for_merging(database: str, world: World) -> None:
-    shared: defaultdict[tuple[str, str], set[UUID]] = defaultdict(set)
-    for someone in world.people:
-        shared["phone", someone.phone or ""].add(someone.contact_id)
-        shared["email", someone.email or ""].add(someone.contact_id)
-    for a in world.addresses:
-        if a.identity.understood and a.identity.channel in REACHABLE_UNASKED:
-            field = "email" if a.identity.channel == "email" else "phone"
-            shared[field, a.identity.lookup].add(world.people[a.owner].contact_id)
-    blocked = {p.contact_id for p in world.people if p.blocks and p.blocks[-1].end is None}
-
-    async def compare(tx: Connection) -> None:
-        await load(tx, world)
-        rows = await tx.fetch("SELECT field, value, contact_ids FROM merge_suggestions")
-        assert {(field, value): set(ids) for field, value, ids in rows} == {
-            key: ids - blocked for key, ids in shared.items() if key[1] and len(ids - blocked) > 1
-        }
 
     in_a_transaction(database, compare)
 

@@ -27,6 +27,7 @@ GROWING: Final = frozenset(
         "block_commands",
         "commands",
         "comments",
+        "contact_index",
         "contact_locks",
         "contact_tags",
         "contacts",
@@ -38,6 +39,7 @@ GROWING: Final = frozenset(
         "profiles",
         "send_attempts",
         "sends",
+        "shared_values",
         "workflow_runs",
     }
 )
@@ -57,6 +59,9 @@ INSERT INTO contacts (workspace_id, contact_id, phone, profile_id, blocked_at, b
     FROM generate_series(1, 20000) n;
 INSERT INTO identities (workspace_id, channel, scope, lookup, address, contact_id)
     SELECT pg_temp.w(n), 'whatsapp', '', '+49' || n, '+49' || n, pg_temp.u(n) FROM generate_series(1, 20000) n;
+INSERT INTO contact_index (workspace_id, contact_id, phones, emails)
+    SELECT workspace_id, contact_id, ARRAY[phone], '{}' FROM contacts;
+INSERT INTO shared_values (workspace_id, field, value) SELECT workspace_id, 'phone', phone FROM contacts;
 UPDATE generations SET closed_at = now();
 INSERT INTO generations (generation, closed_at, began_bytes)
     SELECT n, CASE WHEN n < 7 THEN now() END, 0 FROM generate_series(1, 7) n;
@@ -174,6 +179,8 @@ VIEW_QUERIES: Final = (
         for view in ("profile_overview", "profile_moments")
     }
     | {
+        "view merge_suggestions": "SELECT * FROM sluice.merge_suggestions WHERE workspace_id = $1::text"
+        " AND (field, value) > ($2::text, $3::text) ORDER BY field, value LIMIT 50",
         "view open_grounds": "SELECT code FROM open_grounds WHERE workspace_id = $1::text AND send_id = $2::uuid",
     }
 )
@@ -182,14 +189,19 @@ VIEW_QUERIES: Final = (
 def statements_of_functions() -> Iterator[tuple[str, str]]:
     """What the functions of the message path run, with their variables as parameters: EXPLAIN does not look inside."""
     folder = resources.files("workers.store") / "migrations" / "repeatable"
-    text = "".join((folder / name).read_text(encoding="utf-8") for name in ("40_contacts.sql", "60_messages.sql"))
+    text = "".join(
+        (folder / name).read_text(encoding="utf-8")
+        for name in ("40_contacts.sql", "45_suggestions.sql", "60_messages.sql")
+    )
     for name, arguments, rest in re.findall(
         r"FUNCTION sluice_core\.(\w+)\(([^)]*)\)\nRETURNS TABLE(.*?)END \$\$", text, re.DOTALL
     ):
         declared, body = rest.split("BEGIN", 1)
-        variables = re.findall(r"(\w+) ([\w ]+\[\]|timestamptz)", arguments + declared.partition("DECLARE")[2])
-        statements = re.sub(r"--.*$", "", body, flags=re.MULTILINE).split(";")
-        asking = (s for s in statements if re.match(r"\s*(SELECT|PERFORM|RETURN QUERY)\b", s))
+        variables = re.findall(
+            r"(\w+) ([\w ]+\[\]|timestamptz|text|integer|boolean)", arguments + declared.partition("DECLARE")[2]
+        )
+        statements = re.sub(r"--.*$", "", body, flags=re.MULTILINE)
+        asking = (s for s in re.split(r";|\bTHEN\n", statements) if re.match(r"\s*(SELECT|PERFORM|RETURN QUERY)\b", s))
         for number, statement in enumerate(asking):
             query = re.sub(r"\bPERFORM\b", "SELECT", re.sub(r"RETURN QUERY|\bINTO [\w, ]+\n", "", statement)).strip()
             used = [(v, kind) for v, kind in variables if re.search(rf"\b{v}\b", query)]
@@ -275,7 +287,11 @@ async def test_every_exemption_is_still_needed_by_a_query() -> None:
 
 
 async def test_the_statements_inside_functions_are_among_them() -> None:
-    assert Counter(name.split()[1] for name in FUNCTIONS) == {"look_up_messages": 4, "find_senders": 3}
+    assert Counter(name.split()[1] for name in FUNCTIONS) == {
+        "look_up_messages": 4,
+        "find_senders": 3,
+        "sharers": 2,
+    }
 
 
 async def test_a_statement_about_a_few_contacts_or_ids_looks_into_generations_by_index_alone(filled: Pool) -> None:

@@ -67,29 +67,6 @@ FROM (
     )
 ) AS f;
 
--- Two contacts are suggested for merging if a number in E.164 or an e-mail address is on both: typed into a field, or
--- theirs on whatsapp, sms or email. Who is blocked is in no suggestion.
-CREATE VIEW sluice.merge_suggestions AS
-WITH reachable AS (
-    SELECT workspace_id, contact_id, 'phone' AS field, sluice_core.shown(edited, 'phone', phone) AS value
-    FROM sluice_core.contacts
-    WHERE sluice_core.shown(edited, 'phone', phone) IS NOT NULL AND blocked_at IS NULL
-    UNION ALL
-    SELECT workspace_id, contact_id, 'email', lower(sluice_core.shown(edited, 'email', email))
-    FROM sluice_core.contacts
-    WHERE sluice_core.shown(edited, 'email', email) IS NOT NULL AND blocked_at IS NULL
-    UNION ALL
-    SELECT i.workspace_id, i.contact_id, CASE i.channel WHEN 'email' THEN 'email' ELSE 'phone' END, i.lookup
-    FROM sluice_core.identities i
-    JOIN sluice_core.contacts c ON c.workspace_id = i.workspace_id AND c.contact_id = i.contact_id
-    WHERE i.channel IN ('whatsapp', 'sms', 'email') AND c.blocked_at IS NULL
-)
-SELECT workspace_id, array_agg(DISTINCT contact_id ORDER BY contact_id) AS contact_ids, field, value
-FROM reachable
-WHERE sluice_core.understood(CASE field WHEN 'email' THEN 'email' ELSE 'sms' END, value)
-GROUP BY workspace_id, field, value
-HAVING count(DISTINCT contact_id) > 1;
-
 CREATE FUNCTION sluice_core.bucket(id uuid) RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (get_byte(uuid_send(id), 0) << 8) + get_byte(uuid_send(id), 1);
 
