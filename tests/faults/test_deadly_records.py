@@ -23,7 +23,7 @@ async def write(book: Stage, place: int) -> None:
         await book.broker.produce(TOPIC, [(b"k%d" % (n % 7), b"%d" % n) for n in values], partition=partition)
 
 
-@pytest.mark.parametrize(("place", "lives"), [(0, 3), (50, 4)])
+@pytest.mark.parametrize(("place", "lives"), [(0, 5), (50, 6)])
 async def test_a_record_that_ends_its_process_is_set_aside_by_an_heir(book: Stage, place: int, lives: int) -> None:
     await write(book, place)
     for _ in range(lives):

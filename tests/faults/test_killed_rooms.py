@@ -29,6 +29,12 @@ ROOMS: Final = ("inbound", "commands", "outbound", "workflows")
 FEWEST: Final = 10
 """Statements of a poll; fewer would mean that nothing was watched."""
 
+RELEASE: Final = """
+UPDATE sluice_core.progress SET lease = NULL, orphaned = false, tried_until = NULL, tried_times = 0
+WHERE topic = ANY ($1)
+"""
+"""Each victim gets the whole poll. The next owner after a crash would try record by record, and set records aside."""
+
 Facts = Sequence[Json]
 
 
@@ -107,6 +113,7 @@ async def deaths(set_: Stage, room: str) -> int:
             return number - 1
         assert victim.code == -signal.SIGKILL, victim.tail()
         await set_.expel(room)
+        await set_.pool.execute(RELEASE, topics)
     raise AssertionError
 
 

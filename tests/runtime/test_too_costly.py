@@ -347,7 +347,7 @@ class Deadly:
                     await worker.ended()
 
 
-@pytest.mark.parametrize(("place", "lives"), [(0, 3), (10, 4)])
+@pytest.mark.parametrize(("place", "lives"), [(0, 5), (10, 6)])
 async def test_a_record_that_ends_its_owners_is_set_aside_and_all_others_are_applied_once(
     database: str, booked: Pool, broker: Broker, place: int, lives: int
 ) -> None:
@@ -361,5 +361,5 @@ async def test_a_record_that_ends_its_owners_is_set_aside_and_all_others_are_app
 
     assert deadly.lives == lives
     assert await letters(booked) == [(0, place)]
-    assert await reasons(booked) == {"too_costly: 2 owners in a row ended when they tried it alone"}
+    assert await reasons(booked) == {"too_costly: 4 owners in a row ended when they tried it alone"}
     assert await rows(booked) == sorted({*PLAIN, *range(200, 220)} - {PLAIN[place]})

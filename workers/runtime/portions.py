@@ -14,7 +14,7 @@ from workers.runtime.decoding import Pace, Part, Position
 
 PORTIONS: Final = 8
 """Number of portions into which a transaction that was too much is divided."""
-MOST_ENDED: Final = 2
+MOST_ENDED: Final = 4
 """Nobody tries a record again after so many owners crashed while they tried it alone. One more owner crashed before
 them: owners write down what they try only after a crash."""
 CAREFUL_UNTIL: Final = 2_048
