@@ -62,6 +62,9 @@ INSERT INTO identities (workspace_id, channel, scope, lookup, address, contact_i
 INSERT INTO contact_index (workspace_id, contact_id, phones, emails)
     SELECT workspace_id, contact_id, ARRAY[phone], '{}' FROM contacts;
 INSERT INTO shared_values (workspace_id, field, value) SELECT workspace_id, 'phone', phone FROM contacts;
+INSERT INTO identities (workspace_id, channel, scope, lookup, address, contact_id, removed_at, ended_at)
+    SELECT pg_temp.w(n), 'whatsapp', '', '+49' || n, '+49' || n, pg_temp.u(n), '2025-01-01', '2025-01-01'
+    FROM generate_series(1, 20000, 7) n;
 UPDATE generations SET closed_at = now();
 INSERT INTO generations (generation, closed_at, began_bytes)
     SELECT n, CASE WHEN n < 7 THEN now() END, 0 FROM generate_series(1, 7) n;
@@ -73,7 +76,8 @@ INSERT INTO messages (generation, workspace_id, message_id, identity_id, channel
         now(), n, json_build_object('sender', json_build_object('name', 'N' || n), 'content',
         json_build_object('text', repeat('x', 150))),
         CASE WHEN n % 10 = 0 THEN '2026-09-01'::timestamptz + n * interval '1 minute' END
-    FROM generate_series(1, 50000) n JOIN identities i ON i.lookup = '+49' || (n % 20000 + 1);
+    FROM generate_series(1, 50000) n JOIN identities i ON i.lookup = '+49' || (n % 20000 + 1)
+        AND i.ended_at IS NULL;
 INSERT INTO mac_cycles (workspace_id, cycle_start, cycle_end)
     SELECT workspace_id, '2026-01-01'::timestamptz + m * interval '1 month',
         '2026-02-01'::timestamptz + m * interval '1 month'

@@ -31,7 +31,7 @@ async def somebody(pool: Pool, key: IdentityKey, *, connected_at: datetime | Non
     return id_
 
 
-async def found(pool: Pool, *keys: IdentityKey) -> dict[IdentityKey, senders.SenderState]:
+async def found(pool: Pool, *keys: IdentityKey) -> dict[senders.SenderKey, senders.SenderState]:
     async with pool.acquire() as tx, tx.transaction():
         return await senders.find(tx, keys, EARLIEST)
 

@@ -1,11 +1,11 @@
 """The worker of contacts.commands: applies each command once, by families of commands that belong together.
 
 Commands of different targets have no order between them, so the families run one after the other: settings, custom
-fields, details of contacts, customers, blocks, conversations, answers. So an answer sees the protections of its batch.
-Within a family the order of the records holds.
+fields, details of contacts, customers, blocks, conversations, answers, owners of addresses. So an answer sees the
+protections of its batch. Within a family the order of the records holds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,18 +21,19 @@ from workers.commands.refusals import (
     CONFIGURING,
     CUSTOMERS,
     DETAILS,
+    MOVING,
     TALKING,
     WRITING,
     refusal,
 )
 from workers.commands.targets import Targets, resolve
-from workers.contacts import blocking, conversations, details, fitting, profiles
+from workers.contacts import blocking, conversations, details, fitting, ownership, profiles
 from workers.records import Batch, Output
 from workers.rules.results import Done, Result
 from workers.runtime.worker_spec import WorkerSpec
 from workers.sends import hold_answers
 from workers.store import commands, workspaces
-from workers.store.commands import Answered, CommandKey
+from workers.store.commands import Answered, CommandKey, CommandRow
 from workers.store.connection import Connection
 from workers.store.workspaces import Workspace
 from workers.tasks import paced
@@ -54,14 +55,35 @@ async def apply(tx: Connection, batch: Batch[Command | InvalidCommand]) -> list[
     outputs: list[Output] = []
     if first:
         new = list(first.values())
-        results, targets, outputs = await _carry_out(tx, new, batch.now)
-        rows = [audit.row(a, targets, results[a.key]) async for a in paced(new)]
+        rows: list[CommandRow] = []
+        for turn in _turns(new):
+            results, targets, events = await _carry_out(tx, turn, batch.now)
+            rows += [audit.row(a, targets, results[a.key]) async for a in paced(turn)]
+            answered |= {a.key: Answered(a.name, results[a.key], batch.now) for a in turn}
+            outputs += events
         await commands.add(tx, rows, batch.now)
-        answered |= {a.key: Answered(a.name, results[a.key], batch.now) for a in new}
     return outputs + [audit.event(a, answered[a.key]) async for a in paced(asked)]
 
 
 SPEC = WorkerSpec("commands", {"contacts.commands": decode_command}, apply, key_begins=key_begins)
+
+
+def _turns(new: Sequence[CommandRecord[Any]]) -> Iterator[list[CommandRecord[Any]]]:
+    """Commands that are looked up together. Where an address or a contact's id may lead elsewhere after a command, the
+    following ones of its workspace are looked up after it.
+    """
+    turn: list[CommandRecord[Any]] = []
+    moved: set[str] = set()
+    for a in new:
+        moves = isinstance(a.command, MOVING)
+        if a.command.workspace_id in moved and not moves:
+            yield turn
+            turn, moved = [], set()
+        turn.append(a)
+        if moves:
+            moved.add(a.command.workspace_id)
+    if turn:
+        yield turn
 
 
 async def _carry_out(
@@ -92,12 +114,16 @@ async def _carry_out(
         stored = [fitted.profiles.get(a.key, a) for a in asked]
         results |= await profiles.carry_out(tx, stored, targets, leaving)
     if blocked := _among(due, BLOCKING):
-        carried, outputs = await blocking.carry_out(tx, blocked, targets, now)
+        carried, outputs = await blocking.carry_out(tx, blocked, targets, tenants, now)
         results |= carried
     if asked := _among(due, TALKING):
         results |= await conversations.carry_out(tx, asked, targets, now)
     if docket.answers:
         carried, events = await hold_answers.carry_out(tx, docket, now)
+        results |= carried
+        outputs += events
+    if asked := _among(due, MOVING):
+        carried, events = await ownership.remove(tx, asked, targets, tenants, now)
         results |= carried
         outputs += events
     return results, targets, outputs

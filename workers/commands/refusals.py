@@ -13,6 +13,7 @@ from schemas.contact_commands import (
     ExportContacts,
     OpenConversation,
     ReleaseDropped,
+    RemoveChannel,
     RemoveTag,
     SnoozeConversation,
     UnblockContact,
@@ -31,9 +32,11 @@ CUSTOMERS: Final = get_args(ProfileCommand)
 DETAILS: Final = (CreateContact, UpdateContact, AssignConversation, AddTag, RemoveTag)
 WRITING: Final = (*DETAILS, DefineField, CreateProfile, UpdateProfile)
 TALKING: Final = (OpenConversation, CloseConversation, SnoozeConversation, Comment)
+MOVING: Final = (RemoveChannel,)
+"""Commands after which an address, or a contact's id, leads to another contact."""
 AUDITED: Final = (ExportContacts,)
 """Commands that only leave a row in the audit log."""
-_SUPPORTED: Final = (*CONFIGURING, *BLOCKING, *ANSWERING, *CUSTOMERS, *WRITING, *TALKING, *AUDITED)
+_SUPPORTED: Final = (*CONFIGURING, *BLOCKING, *ANSWERING, *CUSTOMERS, *WRITING, *TALKING, *MOVING, *AUDITED)
 
 
 def refusal(asked: CommandRecord[Any]) -> Refused | None:

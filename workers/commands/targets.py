@@ -1,12 +1,12 @@
 """The target contacts of commands: named by id or by an address, and locked until the batch ends."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from schemas import actors
 from schemas.actors import TargetCommand
-from schemas.contact_commands import BlockContact, CreateContact
+from schemas.contact_commands import BlockContact, CreateContact, RemoveChannel
 from workers.commands.command_record import CommandRecord
 from workers.rules.contact import Contact, ContactKey
 from workers.rules.identities import ResolvedIdentity, identify, is_national
@@ -14,7 +14,7 @@ from workers.rules.results import Refused
 from workers.store import contacts, senders
 from workers.store.commands import CommandKey
 from workers.store.connection import Connection
-from workers.store.contacts import IdentityKey
+from workers.store.contacts import IdentityKey, Owned
 from workers.store.workspaces import Workspace
 from workers.tasks import paced
 
@@ -34,13 +34,16 @@ class Targets:
     """`named`: the contact of each command, if its address has one. `existing`: those that exist, locked for update.
 
     `refused`: commands with an ambiguous address, or with one that cannot become a contact. `made`: commands that
-    inserted their contact.
+    inserted their contact. `keys`: the address that each command names; `addresses`: who had it when the command was
+    given.
     """
 
     named: Mapping[CommandKey, ContactKey]
     existing: Mapping[ContactKey, Contact]
     refused: Mapping[CommandKey, Refused]
     made: Collection[CommandKey] = ()
+    addresses: Mapping[CommandKey, Owned] = field(default_factory=dict)
+    keys: Mapping[CommandKey, IdentityKey] = field(default_factory=dict)
 
     def of(self, asked: CommandRecord[Any]) -> ContactKey | None:
         """The contact of the command; None if there is none."""
@@ -57,12 +60,15 @@ async def resolve(
     others: Collection[ContactKey],
 ) -> Targets:
     """The targets of all commands among `asked` that have one. Locks those of the commands in `due`, with the contacts
-    that they change besides and the `others`.
+    that they change besides and the `others`. An address is that of who had it when the command was given.
 
     A block or a creation that is due inserts the contact of an unknown address. An earlier command on that address
     still finds no contact, whether or not the two come in one batch.
+
+    Raises:
+        RetryBatch: an address moved to another contact while this transaction waited for its owner.
     """
-    aimed = [a for a in asked if isinstance(a.command, TargetCommand | CreateContact)]
+    aimed = [a for a in asked if isinstance(a.command, TargetCommand | CreateContact | RemoveChannel)]
     identities: dict[CommandKey, ResolvedIdentity] = {}
     refused: dict[CommandKey, Refused] = {}
     async for a in paced(aimed):
@@ -74,28 +80,30 @@ async def resolve(
             case Refused() as refusal:
                 refused[a.key] = refusal
     keys = {key: contacts.key_of(key[0], identity) for key, identity in identities.items()}
-    owned = await contacts.find(tx, set(keys.values())) if keys else {}
-    first = _first_makers(aimed, due, keys, owned)
+    moments = {a.key: (keys[a.key], a.stamp.at) for a in aimed if a.key in keys}
+    owned = await contacts.find_at(tx, set(moments.values())) if keys else {}
+    addresses = {key: owned[moment] for key, moment in moments.items() if moment in owned}
+    first = _first_makers(aimed, due, keys, addresses)
     made: set[CommandKey] = set()
     if first:
         wanted = {keys[a.key]: (identities[a.key], identities[a.key].scope or None) for a in first.values()}
         found, added = await senders.find_or_add(tx, wanted)
-        owned |= found
         made = {first[key].key for key in added}
+        for a in aimed:
+            key = keys.get(a.key)
+            if key in first and a.key not in addresses and first[key].position <= a.position:
+                addresses[a.key] = found[key]
 
-    named: dict[CommandKey, ContactKey] = {}
+    named = {key: (key[0], owner.contact_id) for key, owner in addresses.items()}
     for a in aimed:
-        workspace_id = a.command.workspace_id
         if isinstance(a.command, TargetCommand) and a.command.contact_id is not None:
-            named[a.key] = workspace_id, a.command.contact_id
-            continue
-        key = keys.get(a.key)
-        if key is not None and key in owned and (key not in first or first[key].position <= a.position):
-            named[a.key] = workspace_id, owned[key].contact_id
+            named[a.key] = a.command.workspace_id, a.command.contact_id
     to_lock = {contact for key, contact in named.items() if key in due} | set(changed)
     # A batch without targets of its own may lock the others later; otherwise one sorted statement locks all.
     to_lock |= set(others) if to_lock else set()
-    return Targets(named, await contacts.lock_for_update(tx, to_lock) if to_lock else {}, refused, made)
+    existing = await contacts.lock_for_update(tx, to_lock) if to_lock else {}
+    await contacts.require_same_owners(tx, owned)
+    return Targets(named, existing, refused, made, addresses, keys)
 
 
 def _understand(given: actors.Identity, tenant: Workspace) -> ResolvedIdentity | Refused:
@@ -109,11 +117,11 @@ def _first_makers(
     aimed: Sequence[CommandRecord[Any]],
     due: Collection[CommandKey],
     keys: Mapping[CommandKey, IdentityKey],
-    owned: Collection[IdentityKey],
+    known: Collection[CommandKey],
 ) -> dict[IdentityKey, CommandRecord[Any]]:
     first: dict[IdentityKey, CommandRecord[Any]] = {}
     for a in aimed:
         makes = isinstance(a.command, BlockContact | CreateContact) and a.key in due
-        if makes and a.key in keys and keys[a.key] not in owned:
+        if makes and a.key in keys and a.key not in known:
             first.setdefault(keys[a.key], a)
     return first

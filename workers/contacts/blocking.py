@@ -14,7 +14,9 @@ from msgspec.structs import replace
 from schemas.contact_commands import BlockContact, ReleaseDropped, UnblockContact
 from workers.commands.command_record import CommandRecord
 from workers.commands.targets import Targets
+from workers.contacts.ownership import follow_blocks
 from workers.messages.late_blocks import revise
+from workers.messages.moving import MoveCause
 from workers.messages.releasing import Release, release_dropped
 from workers.records import Output
 from workers.rules.blocks import (
@@ -34,6 +36,7 @@ from workers.store import blocks, contacts
 from workers.store.blocks import BlockRow
 from workers.store.commands import CommandKey
 from workers.store.connection import Connection
+from workers.store.workspaces import Workspace
 from workers.tasks import paced
 from workers.workflows.context import People
 from workers.workflows.halting import rejudge
@@ -47,7 +50,11 @@ SINGLY: Final = (
 
 
 async def carry_out(
-    tx: Connection, asked: Sequence[CommandRecord[Any]], targets: Targets, now: datetime
+    tx: Connection,
+    asked: Sequence[CommandRecord[Any]],
+    targets: Targets,
+    tenants: Mapping[str, Workspace],
+    now: datetime,
 ) -> tuple[Results, list[Output]]:
     """Results of the commands, and their events. Their contacts are locked for update."""
     results: Results = {a.key: nobody(a.command) for a in asked if targets.of(a) is None}
@@ -58,7 +65,7 @@ async def carry_out(
         blocking = {key: given for key, given in turn.items() if not _releases(given[0])}
         releasing = {key: given[0] for key, given in turn.items() if _releases(given[0])}
         for carried, events in (
-            await _change_histories(tx, blocking, people, now),
+            await _change_histories(tx, blocking, people, tenants, now),
             await _release(tx, releasing, now),
         ):
             results |= carried
@@ -82,7 +89,9 @@ def rounds(aimed: Iterable[tuple[ContactKey, CommandRecord[Any]]]) -> list[dict[
     return turns
 
 
-async def _change_histories(tx: Connection, turn: Turn, people: People, now: datetime) -> tuple[Results, list[Output]]:
+async def _change_histories(
+    tx: Connection, turn: Turn, people: People, tenants: Mapping[str, Workspace], now: datetime
+) -> tuple[Results, list[Output]]:
     changes: dict[ContactKey, BlockChange] = {}
     saved: set[ContactKey] = set()
     movers: dict[ContactKey, list[CommandRecord[Any]]] = {}
@@ -105,11 +114,12 @@ async def _change_histories(tx: Connection, turn: Turn, people: People, now: dat
     await contacts.save_blocks(tx, {k: people[k].intervals for k in saved}, {k: people[k].known_since for k in saved})
     results: Results = {a.key: Done() for given in turn.values() for a in given}
     results |= {a.key: Done(_counts()) for moving in movers.values() for a in moving}
-    outputs: list[Output] = []
+    latest = {key: movers[key][-1] for key in changes}
+    outputs = await follow_blocks(tx, {key: _cause(a, tenants) for key, a in latest.items()}, now)
     if changes:
-        latest = {key: movers[key][-1] for key in changes}
-        followed, outputs = await _follow_up(tx, latest, changes, people, now)
+        followed, events = await _follow_up(tx, latest, changes, people, now)
         results |= followed
+        outputs += events
     await contacts.mark_unpublished(tx, saved)
     return results, outputs
 
@@ -163,6 +173,10 @@ async def _release(
         outputs += events
     await contacts.mark_unpublished(tx, turn)
     return results, outputs
+
+
+def _cause(a: CommandRecord[Any], tenants: Mapping[str, Workspace]) -> MoveCause:
+    return MoveCause(a.command.command_id, a.record, tenants[a.command.workspace_id])
 
 
 def _releases(asked: CommandRecord[Any]) -> bool:

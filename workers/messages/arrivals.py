@@ -17,6 +17,7 @@ from workers.rules.event_time import event_time
 from workers.rules.identities import ResolvedIdentity, identify
 from workers.store.contacts import IdentityKey, key_of
 from workers.store.messages import MessageKey
+from workers.store.senders import FormerSender, SenderKey
 from workers.store.workspaces import Workspace
 
 REMEMBERED: Final = 16_384
@@ -26,7 +27,10 @@ _SHORT: Final = 64
 
 
 class Arrival(Struct, frozen=True, gc=False):
-    """One message with everything that follows from the record and the settings alone."""
+    """One message with everything that follows from the record and the settings alone.
+
+    `former`: who had the address at the time of the message, if somebody else has it now, or nobody.
+    """
 
     record: Record[InboundMessage]
     message_id: UUID
@@ -35,6 +39,11 @@ class Arrival(Struct, frozen=True, gc=False):
     event_time: datetime
     identity_key: IdentityKey
     identity: ResolvedIdentity
+    former: FormerSender | None = None
+
+    @property
+    def sender_key(self) -> SenderKey:
+        return self.former or self.identity_key
 
     @property
     def key(self) -> MessageKey:

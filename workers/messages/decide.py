@@ -17,7 +17,7 @@ from workers.rules.mac import counted_already, counted_since
 from workers.store.contacts import IdentityKey, Said
 from workers.store.mac import Proof
 from workers.store.messages import MessageRow
-from workers.store.senders import Interaction, NewContact, NewContactRow, SenderState
+from workers.store.senders import Interaction, NewContact, NewContactRow, SenderKey, SenderState
 from workers.store.workspaces import Workspace
 
 IdentityId = tuple[str, int]
@@ -76,12 +76,12 @@ def decide(
     changes: MessageChanges,
     arrivals: Iterable[Arrival],
     workspaces: Mapping[str, Workspace],
-    senders: Mapping[IdentityKey, SenderState],
+    senders: Mapping[SenderKey, SenderState],
 ) -> None:
     """Judges every message and adds to `changes` what follows from it."""
     for arrival in arrivals:
         message, at = arrival.record.value, arrival.event_time
-        sender, workspace = senders[arrival.identity_key], workspaces[message.workspace_id]
+        sender, workspace = senders[arrival.sender_key], workspaces[message.workspace_id]
         verdict = judge(Facts(message.kind, message.channel_id, at), sender.contact.intervals, workspace.calendar)
         judged = Judged(arrival, sender, verdict, encode_body(message))
         changes.judged.append(judged)

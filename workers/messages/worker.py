@@ -18,11 +18,12 @@ from workers.messages.decide import Judged, MessageChanges, decide, interactions
 from workers.messages.events import verdict_event, verdict_ids
 from workers.records import Batch, Output
 from workers.rules.contact import ContactKey
+from workers.rules.ownership import has_at
 from workers.runtime.worker_spec import WorkerSpec
 from workers.store import blocks, contacts, mac, messages, senders, workspaces
 from workers.store.connection import Connection
-from workers.store.contacts import IdentityKey, contact_key
-from workers.store.senders import Interaction, NewContact, SenderState
+from workers.store.contacts import IdentityKey, Owned, contact_key
+from workers.store.senders import FormerSender, Interaction, NewContact, SenderKey, SenderState
 from workers.tasks import both, growing_slices
 
 log = structlog.get_logger()
@@ -48,9 +49,9 @@ async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
     known = await messages.look_up(tx, [a.message_id for a in arrivals])
     new, conflicts = without_repeats(arrivals, known.digests)
     earliest = min((a.event_time for a in new), default=batch.now)
-    found = await senders.find(tx, {a.identity_key for a in new}, earliest)
+    new, found = await _senders(tx, new, earliest)
     new_contacts: dict[ContactKey, NewContact] = {}
-    if unknown := [a for a in new if a.identity_key not in found]:
+    if unknown := [a for a in new if a.sender_key not in found]:
         first = interactions(unknown)
         _warn_of(first)
         made, new_contacts = await senders.add(tx, first)
@@ -83,14 +84,40 @@ SPEC = WorkerSpec("inbound", {"messages.inbound": decode_inbound}, apply, lanes=
 _channel: Final[Callable[[InboundMessage], tuple[str, str, str]]] = attrgetter("workspace_id", "channel_id", "channel")
 
 
+async def _senders(
+    tx: Connection, arrivals: Sequence[Arrival], earliest: datetime
+) -> tuple[Sequence[Arrival], dict[SenderKey, SenderState]]:
+    """Who has each address, and for the few messages from before that, who had it then."""
+    found = await senders.find(tx, {a.identity_key for a in arrivals}, earliest)
+    doubtful = {a.identity_key for a in arrivals if not _is_senders(found.get(a.identity_key), a)}
+    former = await contacts.find_former(tx, doubtful)
+    if not former:
+        return arrivals, found
+    arrivals = [a if _is_senders(found.get(a.identity_key), a) else _of_former(a, former) for a in arrivals]
+    before = {a.former for a in arrivals if a.former is not None}
+    return arrivals, found | await senders.find_former(tx, before, earliest)
+
+
+def _is_senders(sender: SenderState | None, arrival: Arrival) -> bool:
+    return sender is not None and (sender.began_at is None or sender.began_at <= arrival.event_time)
+
+
+def _of_former(arrival: Arrival, former: Mapping[IdentityKey, Sequence[Owned]]) -> Arrival:
+    owners = (o for o in former.get(arrival.identity_key, ()) if has_at(o, arrival.event_time))
+    owner = next(owners, None)
+    if owner is None:
+        return arrival
+    return replace(arrival, former=FormerSender(arrival.identity_key, owner.identity_id))
+
+
 async def _knowing_older_blocks(
-    tx: Connection, found: dict[IdentityKey, SenderState], arrivals: Sequence[Arrival]
-) -> Mapping[IdentityKey, SenderState]:
+    tx: Connection, found: dict[SenderKey, SenderState], arrivals: Sequence[Arrival]
+) -> Mapping[SenderKey, SenderState]:
     """Loads older block intervals of the few contacts whose row has not all of them."""
     known = {contact_key(s.contact): s.contact for s in found.values() if s.contact.known_since is not None}
     if not known:
         return found
-    moments = ((contact_key(found[a.identity_key].contact), a.event_time) for a in arrivals)
+    moments = ((contact_key(found[a.sender_key].contact), a.event_time) for a in arrivals)
     known = await blocks.reaching(tx, known, moments)
     return {i: replace(s, contact=known.get(contact_key(s.contact), s.contact)) for i, s in found.items()}
 

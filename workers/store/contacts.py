@@ -6,6 +6,7 @@ UPDATE, `contact_locks` first. A history must be read by a statement that began 
 locked row itself. The statements sort the rows: Python would compare ids far more slowly.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
@@ -15,9 +16,11 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from workers.errors import RetryBatch
 from workers.rules.blocks import Interval, blocked_now
 from workers.rules.contact import Contact, ContactKey
 from workers.rules.identities import ResolvedIdentity
+from workers.rules.ownership import has_at
 from workers.store.arrays import columns, texts_first
 from workers.store.connection import Connection
 from workers.store.queries import load
@@ -38,11 +41,13 @@ class IdentityKey(NamedTuple):
 
 
 class Owned(Struct, frozen=True, gc=False):
-    """A stored identity and its contact."""
+    """A stored identity and its contact, which has the address in [began_at, ended_at)."""
 
     identity_id: int
     contact_id: UUID
     connected_at: datetime | None
+    began_at: datetime | None = None
+    ended_at: datetime | None = None
 
 
 def key_of(workspace_id: str, identity: ResolvedIdentity) -> IdentityKey:
@@ -54,13 +59,43 @@ def contact_key(contact: Contact) -> ContactKey:
 
 
 async def find(tx: Connection, keys: Collection[IdentityKey]) -> dict[IdentityKey, Owned]:
-    """The identities that exist."""
+    """Who has these addresses now. Addresses that nobody has are left out."""
     ordered = list(keys)
     rows = await tx.fetch(_SQL["find_identities"], *columns(ordered, 4))
-    return {
-        ordered[position - 1]: Owned(identity_id, contact_id, connected_at)
-        for position, identity_id, contact_id, connected_at in rows
-    }
+    return {ordered[position - 1]: Owned(*owned) for position, *owned in rows}
+
+
+async def find_former(tx: Connection, keys: Collection[IdentityKey]) -> dict[IdentityKey, list[Owned]]:
+    """Who had these addresses before, the last one first: a hundred of each address at most."""
+    ordered = list(keys)
+    found: defaultdict[IdentityKey, list[Owned]] = defaultdict(list)
+    for position, *owned in await tx.fetch(_SQL["find_former"], *columns(ordered, 4)) if ordered else ():
+        found[ordered[position - 1]].append(Owned(*owned))
+    return dict(found)
+
+
+async def find_at(
+    tx: Connection, wanted: Collection[tuple[IdentityKey, datetime]]
+) -> dict[tuple[IdentityKey, datetime], Owned]:
+    """Who had each address at that time."""
+    present = await find(tx, {key for key, _ in wanted})
+    asked = {key for key, at in wanted if key not in present or not has_at(present[key], at)}
+    former = await find_former(tx, asked)
+    candidates = {key: [*former.get(key, ()), *([present[key]] if key in present else ())] for key, _ in wanted}
+    return {(key, at): owned for key, at in wanted for owned in candidates[key] if has_at(owned, at)}
+
+
+async def require_same_owners(tx: Connection, found: Mapping[tuple[IdentityKey, datetime], Owned]) -> None:
+    """Checks what `find_at` found, now that the contacts are locked.
+
+    Raises:
+        RetryBatch: an address moved to another contact before that.
+    """
+    if not found:
+        return
+    present = await find_at(tx, found)
+    if any(key not in present or present[key].contact_id != owned.contact_id for key, owned in found.items()):
+        raise RetryBatch("an address moved to another contact while its owner was being locked")
 
 
 async def read(tx: Connection, keys: Iterable[ContactKey]) -> dict[ContactKey, Contact]:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from itertools import accumulate, chain
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from msgspec import Struct
@@ -38,7 +38,7 @@ class SenderState(Struct, frozen=True, gc=False):
     """An address and its contact, which is counted in the cycle of `counted_at` by a message no later than that.
 
     `address`: its spelling. `is_new_contact`: the address is new, and the table will have only what this poll says of
-    the contact.
+    the contact. `began_at`: messages before that are of another contact; None: nobody had the address before.
     """
 
     identity_id: int
@@ -47,6 +47,21 @@ class SenderState(Struct, frozen=True, gc=False):
     counted_at: datetime | None
     contact: Contact
     is_new_contact: bool = False
+    began_at: datetime | None = None
+
+
+class FormerSender(NamedTuple):
+    """Who had an address before: names a sender in place of the address, for messages of that time."""
+
+    key: IdentityKey
+    identity_id: int
+
+    @property
+    def workspace_id(self) -> str:
+        return self.key.workspace_id
+
+
+SenderKey = IdentityKey | FormerSender
 
 
 class NewContact(NamedTuple):
@@ -67,7 +82,7 @@ class NewContactRow(NamedTuple):
     counted_at: datetime | None
 
 
-async def find(tx: Connection, keys: Collection[IdentityKey], earliest: datetime) -> dict[IdentityKey, SenderState]:
+async def find(tx: Connection, keys: Collection[IdentityKey], earliest: datetime) -> dict[SenderKey, SenderState]:
     """The senders of known addresses. Their block histories cannot change any more.
 
     No message of the poll is before `earliest`. Times before `earliest` are returned as `earliest`.
@@ -79,27 +94,42 @@ async def find(tx: Connection, keys: Collection[IdentityKey], earliest: datetime
     lookups = [literal([key.lookup for key in group]) for group in groups.values()]
     rows = await tx.fetch(_SQL["find_senders"], *columns(list(groups), 3), list(starts)[:-1], lookups, earliest)
     ordered = [*chain.from_iterable(groups.values())]
-    met: dict[IdentityKey, SenderState] = {}
-    for wanted, identity_id, connected, connected_at, counted_at, is_open, spelled, *contact in rows:
-        key = ordered[wanted - 1]
-        if is_open:
-            contact[_OPENED_AT] = earliest
-        since = earliest if connected else connected_at
-        met[key] = SenderState(
-            identity_id, spelled or key.lookup, since, counted_at, contact_of(key.workspace_id, *contact)
-        )
-    return met
+    return {ordered[wanted - 1]: _sender(ordered[wanted - 1], row, earliest) for wanted, *row in rows}
+
+
+async def find_former(
+    tx: Connection, wanted: Collection[FormerSender], earliest: datetime
+) -> dict[SenderKey, SenderState]:
+    """As `find`, of those who had addresses before."""
+    ordered = {former.identity_id: former for former in wanted}
+    keys = [(former.key.workspace_id, former.identity_id) for former in ordered.values()]
+    rows = await tx.fetch(_SQL["find_former_senders"], *columns(keys, 2), earliest)
+    return {ordered[identity_id]: _sender(ordered[identity_id].key, row, earliest) for identity_id, *row in rows}
+
+
+def _sender(key: IdentityKey, row: list[Any], earliest: datetime) -> SenderState:
+    identity_id, connected, connected_at, counted_at, is_open, spelled, began_at, *contact = row
+    if is_open:
+        contact[_OPENED_AT] = earliest
+    return SenderState(
+        identity_id,
+        spelled or key.lookup,
+        earliest if connected else connected_at,
+        counted_at,
+        contact_of(key.workspace_id, *contact),
+        began_at=began_at,
+    )
 
 
 async def add(
     tx: Connection, new: Mapping[IdentityKey, Interaction]
-) -> tuple[dict[IdentityKey, SenderState], dict[ContactKey, NewContact]]:
+) -> tuple[dict[SenderKey, SenderState], dict[ContactKey, NewContact]]:
     """The senders of new addresses, and their new contacts, which the caller passes to `insert_new_contacts`.
 
     If two transactions find one new address at once, the second one waits and takes the contact of the first one.
     """
     added = await _add(tx, new)
-    won = {
+    won: dict[SenderKey, SenderState] = {
         key: SenderState(identity_id, new[key].identity.address, new[key].at, None, c, is_new_contact=True)
         for key, (identity_id, (c, _)) in added.items()
     }

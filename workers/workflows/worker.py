@@ -17,7 +17,7 @@ from workers.rules.workflows import Run, RunKey
 from workers.runtime.worker_spec import WorkerSpec
 from workers.store import contacts, pending_work, workflows, workspaces
 from workers.store.connection import Connection
-from workers.store.contacts import IdentityKey
+from workers.store.contacts import IdentityKey, Owned
 from workers.store.workflows import After
 from workers.store.workspaces import Workspace
 from workers.tasks import paced
@@ -32,10 +32,12 @@ async def apply(tx: Connection, batch: Batch[WorkflowEvent]) -> list[Output]:
     events = [record.value for record in batch.records]
     tenants = await workspaces.share(tx, {(event.workspace_id, "", "") for event in events})
     starts = [event for event in events if isinstance(event, RunStarted)]
-    meant = await _contacts_meant(tx, starts, tenants)
+    by_identity = await _owners(tx, batch.records, tenants)
+    meant = _contacts_meant(starts, by_identity)
 
     people: People = {}
     await lock_contacts(tx, meant.values(), people)
+    await contacts.require_same_owners(tx, dict(by_identity.values()))
     wanted = {(event.workspace_id, event.run_id) for event in events}
     parents = {(start.workspace_id, start.parent_run_id) for start in starts if start.parent_run_id is not None}
     known = {start: contact for start, contact in meant.items() if contact in people}
@@ -74,14 +76,25 @@ Meant = Mapping[RunStarted, ContactKey]
 """The contact that each start names. A start with an unknown identity is left out."""
 
 
-async def _contacts_meant(tx: Connection, starts: Sequence[RunStarted], tenants: Mapping[str, Workspace]) -> Meant:
-    by_identity = {
-        start: key
-        async for start in paced(starts)
-        if (key := _identity_key(start, tenants[start.workspace_id])) is not None
-    }
-    owners = await contacts.find(tx, set(by_identity.values())) if by_identity else {}
-    meant = {start: (start.workspace_id, owners[key].contact_id) for start, key in by_identity.items() if key in owners}
+async def _owners(
+    tx: Connection, records: Sequence[Record[WorkflowEvent]], tenants: Mapping[str, Workspace]
+) -> dict[RunStarted, tuple[tuple[IdentityKey, datetime], Owned]]:
+    """Who had the address that a start names, at the time of the start."""
+    named: dict[RunStarted, tuple[IdentityKey, datetime]] = {}
+    async for record in paced(records):
+        start = record.value
+        if isinstance(start, RunStarted):
+            key = _identity_key(start, tenants[start.workspace_id])
+            if key is not None:
+                named[start] = key, trusted(start.at, record.timestamp)
+    owners = await contacts.find_at(tx, set(named.values())) if named else {}
+    return {start: (moment, owners[moment]) for start, moment in named.items() if moment in owners}
+
+
+def _contacts_meant(
+    starts: Sequence[RunStarted], by_identity: Mapping[RunStarted, tuple[tuple[IdentityKey, datetime], Owned]]
+) -> Meant:
+    meant = {start: (start.workspace_id, owner.contact_id) for start, (_, owner) in by_identity.items()}
     return meant | {start: (start.workspace_id, start.contact_id) for start in starts if start.contact_id is not None}
 
 

@@ -1,22 +1,51 @@
 -- name: find_identities
-SELECT wanted.position, i.identity_id, i.contact_id, i.connected_at
+-- Who has each address now.
+SELECT wanted.position, i.identity_id, i.contact_id, i.connected_at, i.began_at, i.ended_at
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
     AS wanted (workspace_id, channel, scope, lookup, position)
 JOIN identities i USING (workspace_id, channel, scope, lookup)
+WHERE i.ended_at IS NULL
+
+-- name: find_former
+-- Who had each address before.
+SELECT wanted.position, i.identity_id, i.contact_id, i.connected_at, i.began_at, i.ended_at
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
+    AS wanted (workspace_id, channel, scope, lookup, position)
+CROSS JOIN LATERAL (
+    SELECT i.* FROM identities i
+    WHERE i.workspace_id = wanted.workspace_id AND i.channel = wanted.channel AND i.scope = wanted.scope
+        AND i.lookup = wanted.lookup AND i.ended_at IS NOT NULL
+    ORDER BY i.ended_at DESC LIMIT 100
+) AS i
 
 -- name: find_senders
 -- NULL instead of an empty array, because a client takes longer to read an empty array than all the texts.
-SELECT wanted, identity_id, connected, connected_at, counted_at, open, spelled, contact_id, conversation_id, profile_id, profile_at,
-    nullif(blocks, '{}'), blocks_since, blocked_by, opened_at, closed_at, user_opened_at, snoozed_at, display_name, language,
-    avatar_url
-FROM find_senders($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz)
+SELECT wanted, identity_id, connected, connected_at, counted_at, open, spelled, began_at, contact_id, conversation_id, profile_id,
+    profile_at, nullif(blocks, '{}'), blocks_since, blocked_by, opened_at, closed_at, user_opened_at, snoozed_at, display_name,
+    language, avatar_url
+FROM find_senders($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], '{}', $6::timestamptz)
+
+-- name: find_former_senders
+SELECT wanted, identity_id, connected, connected_at, counted_at, open, spelled, began_at, contact_id, conversation_id, profile_id,
+    profile_at, nullif(blocks, '{}'), blocks_since, blocked_by, opened_at, closed_at, user_opened_at, snoozed_at, display_name,
+    language, avatar_url
+FROM find_senders($1::text[], '{}', '{}', '{}', '{}', $2::bigint[], $3::timestamptz)
 
 -- name: add_identities
-INSERT INTO identities (workspace_id, channel, scope, lookup, address, contact_id, channel_id, connected_at)
-SELECT workspace_id, channel, scope, lookup, address, contact_id, channel_id, connected_at
+-- An address that another contact had begins where that one ended. Who opted out there has opted out.
+INSERT INTO identities (workspace_id, channel, scope, lookup, address, contact_id, channel_id, connected_at, began_at, opted_out,
+    opted_at, opted_by)
+SELECT new.workspace_id, new.channel, new.scope, new.lookup, new.address, new.contact_id, new.channel_id, new.connected_at,
+    before.ended_at, coalesce(before.opted_out, false), before.opted_at, before.opted_by
 FROM unnest($1::text::text[], $2::text::text[], $3::text::text[], $4::text::text[], $5::text::text[], $6::text::text[], $7::uuid[],
     $8::timestamptz[]) AS new (workspace_id, channel, scope, lookup, address, channel_id, contact_id, connected_at)
-ORDER BY workspace_id, channel, scope, lookup
+LEFT JOIN LATERAL (
+    SELECT i.ended_at, i.opted_out, i.opted_at, i.opted_by FROM identities i
+    WHERE i.workspace_id = new.workspace_id AND i.channel = new.channel AND i.scope = new.scope AND i.lookup = new.lookup
+        AND i.ended_at IS NOT NULL
+    ORDER BY i.ended_at DESC LIMIT 1
+) AS before ON true
+ORDER BY new.workspace_id, new.channel, new.scope, new.lookup
 ON CONFLICT DO NOTHING
 RETURNING contact_id, identity_id
 
@@ -104,9 +133,28 @@ WHERE i.workspace_id = new.workspace_id AND i.identity_id = new.identity_id AND 
 RETURNING i.workspace_id, i.contact_id
 
 -- name: opt
+-- An opt-out is of the address: what is said of an owner before holds for who has it now.
 UPDATE identities i SET opted_out = new.opted_out, opted_at = new.at, opted_by = new.by
-FROM (SELECT * FROM unnest($1::text[], $2::bigint[], $3::boolean[], $4::timestamptz[], $5::uuid[])
-    AS new (workspace_id, identity_id, opted_out, at, by) ORDER BY workspace_id, identity_id) AS new
+FROM (
+    SELECT DISTINCT ON (new.workspace_id, about.identity_id) new.workspace_id, about.identity_id, new.opted_out, new.at, new.by
+    FROM unnest($1::text[], $2::bigint[], $3::boolean[], $4::timestamptz[], $5::uuid[])
+        AS new (workspace_id, identity_id, opted_out, at, by)
+    CROSS JOIN LATERAL (
+        SELECT new.identity_id
+        UNION ALL
+        SELECT present.identity_id FROM (
+            SELECT i.channel, i.scope, i.lookup, i.ended_at FROM identities i
+            WHERE i.workspace_id = new.workspace_id AND i.identity_id = new.identity_id LIMIT 1
+        ) AS own
+        CROSS JOIN LATERAL (
+            SELECT i.identity_id FROM identities i
+            WHERE i.workspace_id = new.workspace_id AND i.channel = own.channel AND i.scope = own.scope AND i.lookup = own.lookup
+                AND i.ended_at IS NULL LIMIT 1
+        ) AS present
+        WHERE own.ended_at IS NOT NULL
+    ) AS about
+    ORDER BY new.workspace_id, about.identity_id, new.at DESC, new.by DESC
+) AS new
 WHERE i.workspace_id = new.workspace_id AND i.identity_id = new.identity_id
     AND (i.opted_at IS NULL OR (i.opted_at, i.opted_by) < (new.at, new.by))
 
@@ -159,7 +207,7 @@ SELECT d.workspace_id, d.contact_id, d.revision AS marked, c.revision, o.display
     o.language, o.email, o.phone, o.assignee, o.avatar_url, o.custom, o.tags, o.blocked, o.profile_id, o.conversation_status,
     (SELECT json_agg(json_build_object('channel', i.channel, 'channel_id', nullif(i.scope, ''), 'address', i.address)
             ORDER BY i.identity_id)
-        FROM identities i WHERE i.workspace_id = d.workspace_id AND i.contact_id = d.contact_id) AS identities
+        FROM identities i WHERE i.workspace_id = d.workspace_id AND i.contact_id = d.contact_id AND i.removed_at IS NULL) AS identities
 FROM (SELECT * FROM unpublished_contacts ORDER BY workspace_id, contact_id LIMIT $1) AS d
 LEFT JOIN contacts c USING (workspace_id, contact_id)
 LEFT JOIN sluice.contact_overview o USING (workspace_id, contact_id)

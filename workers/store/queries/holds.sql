@@ -87,7 +87,7 @@ CROSS JOIN LATERAL (
         UNION ALL
         SELECT h.send_id FROM identities i
         JOIN holds h USING (workspace_id, channel, scope, lookup)
-        WHERE i.workspace_id = wanted.workspace_id AND i.contact_id = wanted.contact_id
+        WHERE i.workspace_id = wanted.workspace_id AND i.contact_id = wanted.contact_id AND i.ended_at IS NULL
             AND h.contact_id IS DISTINCT FROM wanted.contact_id
             AND h.requested_at < wanted.until AND h.answered_by IS NULL
     ) AS h
@@ -134,7 +134,7 @@ SELECT DISTINCT ON (send_id) send_id, contact_id, owner_id FROM (
             AND h.send_id > $4 AND h.answered_by = $3
         ORDER BY h.send_id LIMIT $5
     ) AS h
-    WHERE i.workspace_id = $1 AND i.contact_id = $2
+    WHERE i.workspace_id = $1 AND i.contact_id = $2 AND i.ended_at IS NULL
 ) AS h
 ORDER BY send_id LIMIT $5
 

@@ -64,12 +64,14 @@ JOIN contacts c USING (workspace_id, contact_id)
 SELECT i.workspace_id, i.contact_id, i.identity_id, i.channel, i.scope, i.lookup, i.address, i.connected_at
 FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, contact_id)
 JOIN identities i USING (workspace_id, contact_id)
+WHERE i.removed_at IS NULL
 
 -- name: owners
 SELECT wanted.position, i.identity_id, i.contact_id, i.address, i.connected_at, i.opted_out
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
     AS wanted (workspace_id, channel, scope, lookup, position)
 JOIN identities i USING (workspace_id, channel, scope, lookup)
+WHERE i.ended_at IS NULL
 
 -- name: halted_runs
 SELECT r.workspace_id, r.run_id FROM unnest($1::text[], $2::text[]) AS wanted (workspace_id, run_id)
@@ -82,11 +84,18 @@ JOIN workflow_runs r USING (workspace_id, run_id)
 ORDER BY r.workspace_id, r.run_id FOR UPDATE OF r
 
 -- name: link_identities
-INSERT INTO identities (workspace_id, channel, scope, lookup, address, contact_id)
-SELECT workspace_id, channel, scope, lookup, address, contact_id
+INSERT INTO identities (workspace_id, channel, scope, lookup, address, contact_id, began_at, opted_out, opted_at, opted_by)
+SELECT new.workspace_id, new.channel, new.scope, new.lookup, new.address, new.contact_id, before.ended_at,
+    coalesce(before.opted_out, false), before.opted_at, before.opted_by
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::uuid[])
     AS new (workspace_id, channel, scope, lookup, address, contact_id)
-ORDER BY workspace_id, channel, scope, lookup
+LEFT JOIN LATERAL (
+    SELECT i.ended_at, i.opted_out, i.opted_at, i.opted_by FROM identities i
+    WHERE i.workspace_id = new.workspace_id AND i.channel = new.channel AND i.scope = new.scope AND i.lookup = new.lookup
+        AND i.ended_at IS NOT NULL
+    ORDER BY i.ended_at DESC LIMIT 1
+) AS before ON true
+ORDER BY new.workspace_id, new.channel, new.scope, new.lookup
 ON CONFLICT DO NOTHING
 
 -- name: move_messages

@@ -51,6 +51,7 @@ SELECT i.workspace_id, i.contact_id, i.channel, coalesce(i.channel_id, nullif(i.
     sluice_core.channel_state(i.channel, sluice_core.understood(i.channel, i.lookup), i.connected_at) AS state,
     i.connected_at, i.opted_out
 FROM sluice_core.identities i
+WHERE i.removed_at IS NULL
 UNION ALL
 SELECT f.workspace_id, f.contact_id, f.channel, f.channel_id, f.address,
     sluice_core.channel_state(f.channel, f.address IS NOT NULL, NULL), NULL, false
@@ -63,7 +64,7 @@ FROM (
     WHERE NOT EXISTS (
         SELECT FROM sluice_core.identities i
         WHERE i.workspace_id = c.workspace_id AND i.contact_id = c.contact_id AND i.channel = h.channel
-            AND i.scope IN ('', h.channel_id)
+            AND i.scope IN ('', h.channel_id) AND i.removed_at IS NULL
     )
 ) AS f;
 
@@ -72,7 +73,8 @@ CREATE FUNCTION sluice_core.bucket(id uuid) RETURNS int LANGUAGE sql IMMUTABLE P
 
 -- The senders of addresses that somebody has, with histories that cannot change until the transaction ends. The input
 -- comes in groups, each of one workspace, channel and scope: its addresses are one array, as text, and `wanted` counts
--- on from the group's `start`. A client sends that in a tenth of the time of four values for each address.
+-- on from the group's `start`. A client sends that in a tenth of the time of four values for each address. Who had an
+-- address before is asked for by `former`, the ids of identities that have ended; `wanted` is the id then.
 --
 -- To read a time takes a client ten times as long as a boolean. So two are left out where they are only compared and
 -- the result is known: `connected_at` where the address wrote by `earliest`, and `opened_at` where nothing closed what
@@ -80,18 +82,19 @@ CREATE FUNCTION sluice_core.bucket(id uuid) RETURNS int LANGUAGE sql IMMUTABLE P
 -- interval that ends after `blocks_since`.
 --
 -- Who they are, the wait for their locks, and what is read of them are three statements: a history from before the wait
--- is too old. An address is one look-up in the unique index, whatever is estimated, and arrays carry the senders on.
--- Otherwise PostgreSQL joins all of them with all contacts of their workspace while it estimates that there are few.
--- The plan is generic: a planner learns nothing from arrays, and planning for every poll takes as long as finding ten
--- senders.
+-- is too old. So is an owner: if one of the locks says that an address moved lately, all are looked up again, and the
+-- transaction starts anew if one is somebody else's now. An address is one look-up in the unique index, whatever is
+-- estimated, and arrays carry the senders on. Otherwise PostgreSQL joins all of them with all contacts of their workspace
+-- while it estimates that there are few. The plan is generic: a planner learns nothing from arrays, and planning for
+-- every poll takes as long as finding ten senders.
 CREATE FUNCTION sluice_core.find_senders(
-    workspace_ids text[], channels text[], scopes text[], starts bigint[], lookups text[], earliest timestamptz
+    workspace_ids text[], channels text[], scopes text[], starts bigint[], lookups text[], former bigint[], earliest timestamptz
 )
 RETURNS TABLE (
     wanted bigint, identity_id bigint, connected boolean, connected_at timestamptz, counted_at timestamptz, open boolean,
-    spelled text, contact_id uuid, conversation_id uuid, profile_id text, profile_at timestamptz, blocks tstzrange[],
-    blocks_since timestamptz, blocked_by text, opened_at timestamptz, closed_at timestamptz, user_opened_at timestamptz, snoozed_at timestamptz, display_name text, language text,
-    avatar_url text
+    spelled text, began_at timestamptz, contact_id uuid, conversation_id uuid, profile_id text, profile_at timestamptz,
+    blocks tstzrange[], blocks_since timestamptz, blocked_by text, opened_at timestamptz, closed_at timestamptz,
+    user_opened_at timestamptz, snoozed_at timestamptz, display_name text, language text, avatar_url text
 )
 LANGUAGE plpgsql VOLATILE SET search_path = sluice_core, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
@@ -102,25 +105,56 @@ DECLARE
     found_identities bigint[];
     found_connected timestamptz[];
     found_spelled text[];
+    found_began timestamptz[];
+    found_ended timestamptz[];
+    moved boolean;
 BEGIN
-    SELECT array_agg(g.start + w.number), array_agg(g.workspace_id), array_agg(i.contact_id), array_agg(i.identity_id),
-        array_agg(i.connected_at), array_agg(CASE WHEN i.address <> i.lookup THEN i.address END)
-    INTO found_wanted, found_workspaces, found_contacts, found_identities, found_connected, found_spelled
-    FROM unnest(workspace_ids, channels, scopes, starts, lookups) AS g (workspace_id, channel, scope, start, addresses)
-    CROSS JOIN unnest(g.addresses::text[]) WITH ORDINALITY AS w (lookup, number)
-    CROSS JOIN LATERAL (
-        SELECT i.contact_id, i.identity_id, i.connected_at, i.address, i.lookup FROM identities i
-        WHERE i.workspace_id = g.workspace_id AND i.channel = g.channel AND i.scope = g.scope AND i.lookup = w.lookup LIMIT 1
-    ) AS i;
-    PERFORM FROM contact_locks l
-    WHERE l.bucket = ANY (ARRAY(SELECT DISTINCT bucket(id) FROM unnest(found_contacts) AS id)) ORDER BY l.bucket FOR SHARE;
+    SELECT array_agg(f.wanted), array_agg(f.workspace_id), array_agg(f.contact_id), array_agg(f.identity_id),
+        array_agg(f.connected_at), array_agg(f.spelled), array_agg(f.began_at), array_agg(f.ended_at)
+    INTO found_wanted, found_workspaces, found_contacts, found_identities, found_connected, found_spelled, found_began, found_ended
+    FROM (
+        SELECT g.start + w.number AS wanted, g.workspace_id, i.*
+        FROM unnest(workspace_ids, channels, scopes, starts, lookups) AS g (workspace_id, channel, scope, start, addresses)
+        CROSS JOIN unnest(g.addresses::text[]) WITH ORDINALITY AS w (lookup, number)
+        CROSS JOIN LATERAL (
+            SELECT i.contact_id, i.identity_id, i.connected_at, CASE WHEN i.address <> i.lookup THEN i.address END AS spelled, i.began_at,
+                i.ended_at
+            FROM identities i
+            WHERE i.workspace_id = g.workspace_id AND i.channel = g.channel AND i.scope = g.scope AND i.lookup = w.lookup
+                AND i.ended_at IS NULL
+            LIMIT 1
+        ) AS i
+        WHERE former = '{}'
+        UNION ALL
+        SELECT i.identity_id, f.workspace_id, i.* FROM unnest(former, workspace_ids) AS f (identity_id, workspace_id)
+        CROSS JOIN LATERAL (
+            SELECT i.contact_id, i.identity_id, i.connected_at, i.address, i.began_at, i.ended_at FROM identities i
+            WHERE i.workspace_id = f.workspace_id AND i.identity_id = f.identity_id LIMIT 1
+        ) AS i
+    ) AS f;
+    SELECT bool_or(l.moved_at > now() - interval '10 minutes') INTO moved
+    FROM (
+        SELECT l.moved_at FROM contact_locks l
+        WHERE l.bucket = ANY (ARRAY(SELECT DISTINCT bucket(id) FROM unnest(found_contacts) AS id)) ORDER BY l.bucket FOR SHARE
+    ) AS l;
+    IF moved AND EXISTS (
+        SELECT FROM unnest(found_workspaces, found_identities, found_contacts, found_began, found_ended)
+            AS f (workspace_id, identity_id, contact_id, began_at, ended_at)
+        CROSS JOIN LATERAL (
+            SELECT i.contact_id, i.began_at, i.ended_at FROM identities i
+            WHERE i.workspace_id = f.workspace_id AND i.identity_id = f.identity_id LIMIT 1
+        ) AS i
+        WHERE (i.contact_id, i.began_at, i.ended_at) IS DISTINCT FROM (f.contact_id, f.began_at, f.ended_at)
+    ) THEN
+        RAISE EXCEPTION 'an address moved to another contact' USING ERRCODE = 'serialization_failure';
+    END IF;
     RETURN QUERY SELECT f.wanted, f.identity_id, coalesce(f.connected_at <= earliest, false),
-        CASE WHEN f.connected_at > earliest THEN f.connected_at END, c.counted_at, c.open, f.spelled, c.contact_id, c.conversation_id,
-        c.profile_id, c.profile_at, c.blocks, c.blocks_since, c.blocked_by, CASE WHEN NOT c.open THEN c.opened_at END, c.closed_at,
-        CASE WHEN NOT c.open THEN c.user_opened_at END, CASE WHEN c.snoozed_until IS NOT NULL THEN c.snoozed_at END,
+        CASE WHEN f.connected_at > earliest THEN f.connected_at END, c.counted_at, c.open, f.spelled, f.began_at, c.contact_id,
+        c.conversation_id, c.profile_id, c.profile_at, c.blocks, c.blocks_since, c.blocked_by, CASE WHEN NOT c.open THEN c.opened_at END,
+        c.closed_at, CASE WHEN NOT c.open THEN c.user_opened_at END, CASE WHEN c.snoozed_until IS NOT NULL THEN c.snoozed_at END,
         c.display_name, c.language, c.avatar_url
-    FROM unnest(found_wanted, found_workspaces, found_contacts, found_identities, found_connected, found_spelled)
-        AS f (wanted, workspace_id, contact_id, identity_id, connected_at, spelled)
+    FROM unnest(found_wanted, found_workspaces, found_contacts, found_identities, found_connected, found_spelled, found_began)
+        AS f (wanted, workspace_id, contact_id, identity_id, connected_at, spelled, began_at)
     CROSS JOIN LATERAL (
         SELECT c.*, c.opened_at IS NOT NULL AND c.closed_at IS NULL AND c.snoozed_until IS NULL AND c.blocks = '{}' AS open
         FROM contacts c

@@ -9,7 +9,7 @@ SELECT workspace_id, contact_id, 'email', lower(email) FROM sluice.contact_overv
 UNION ALL
 SELECT workspace_id, contact_id, CASE channel WHEN 'email' THEN 'email' ELSE 'phone' END, lookup
 FROM sluice_core.identities
-WHERE channel IN ('whatsapp', 'sms', 'email');
+WHERE channel IN ('whatsapp', 'sms', 'email') AND removed_at IS NULL;
 
 -- The first `n` contacts that have a value, by id. It reads no more of them than that, however many there are; of blocked
 -- ones, which it leaves out unless asked for, it reads those that come before.
@@ -34,6 +34,7 @@ BEGIN
                 WHERE o.workspace_id = of_workspace AND o.contact_id = i.contact_id AND (with_blocked OR NOT o.blocked) LIMIT 1
             ) AS o
             WHERE i.lookup = of_value AND i.scope = '' AND i.channel IN ('whatsapp', 'sms') AND i.workspace_id = of_workspace
+                AND i.ended_at IS NULL AND i.removed_at IS NULL
         ) AS f
         ORDER BY f.contact_id LIMIT n;
     ELSIF of_field = 'email' AND understood('email', of_value) THEN
@@ -51,6 +52,7 @@ BEGIN
                 WHERE o.workspace_id = of_workspace AND o.contact_id = i.contact_id AND (with_blocked OR NOT o.blocked) LIMIT 1
             ) AS o
             WHERE i.lookup = of_value AND i.scope = '' AND i.channel = 'email' AND i.workspace_id = of_workspace
+                AND i.ended_at IS NULL AND i.removed_at IS NULL
         ) AS f
         ORDER BY f.contact_id LIMIT n;
     END IF;

@@ -96,9 +96,10 @@ BEGIN
         WHERE c.workspace_id = of_workspace AND c.contact_id = CASE WHEN key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN key::uuid END
         UNION ALL
         SELECT i.contact_id FROM identities i WHERE i.lookup = ANY (typed) AND i.workspace_id = of_workspace
+            AND i.ended_at IS NULL AND i.removed_at IS NULL
         UNION ALL
         SELECT i.contact_id FROM identities i
-        WHERE i.address = ANY (typed) AND i.address <> i.lookup AND i.workspace_id = of_workspace
+        WHERE i.address = ANY (typed) AND i.address <> i.lookup AND i.workspace_id = of_workspace AND i.removed_at IS NULL
         UNION ALL
         SELECT l.contact_id FROM sluice.contact_list l WHERE l.workspace_id = of_workspace AND l.phone = ANY (typed)
         UNION ALL

@@ -6,7 +6,7 @@ CREATE VIEW sluice_core.open_grounds AS
 SELECT s.workspace_id, s.send_id, p.code, p.key
 FROM sluice_core.sends s
 LEFT JOIN sluice_core.identities i ON i.workspace_id = s.workspace_id AND i.channel = s.channel AND i.scope = s.scope
-    AND i.lookup = s.lookup
+    AND i.lookup = s.lookup AND i.ended_at IS NULL
 CROSS JOIN LATERAL (
     SELECT p.code, p.key, p.since FROM sluice_core.protections p
     WHERE p.workspace_id = s.workspace_id AND p.contact_id IN (s.contact_id, i.contact_id) OFFSET 0
@@ -33,7 +33,7 @@ SELECT s.workspace_id, s.send_id, s.group_id, s.contact_id, i.contact_id AS owne
     ) AS answered_by
 FROM sluice_core.sends s
 LEFT JOIN sluice_core.identities i ON i.workspace_id = s.workspace_id AND i.channel = s.channel AND i.scope = s.scope
-    AND i.lookup = s.lookup
+    AND i.lookup = s.lookup AND i.ended_at IS NULL
 WHERE s.status = 'held';
 
 -- What decides the outcome of confirming everything that a hold shows, except for protections that it does not show:
@@ -94,7 +94,7 @@ BEGIN
         RETURN;
     END IF;
     SELECT i.contact_id INTO seen FROM identities i WHERE i.workspace_id = $1 AND i.channel = send.channel
-        AND i.scope = send.scope AND i.lookup = send.lookup;
+        AND i.scope = send.scope AND i.lookup = send.lookup AND i.ended_at IS NULL;
     -- People first, then the send: who blocks or merges them holds their rows for update.
     PERFORM FROM contacts c WHERE c.workspace_id = $1 AND c.contact_id IN (send.contact_id, seen)
         ORDER BY c.contact_id FOR KEY SHARE;
@@ -113,7 +113,7 @@ BEGIN
         RETURN;
     END IF;
     SELECT * INTO owner FROM identities i WHERE i.workspace_id = $1 AND i.channel = send.channel
-        AND i.scope = send.scope AND i.lookup = send.lookup;
+        AND i.scope = send.scope AND i.lookup = send.lookup AND i.ended_at IS NULL;
     why := CASE WHEN owner.contact_id IS DISTINCT FROM seen THEN 'contact_changed' ELSE coalesce(
         (refusals(
             $1, array_remove(ARRAY[send.contact_id, owner.contact_id], NULL), send.requested_at,
@@ -142,10 +142,11 @@ RETURNS text[] LANGUAGE sql STABLE SET search_path = sluice_core, pg_temp AS $$
     ), owners AS (
         SELECT i.contact_id, i.lookup, i.connected_at, i.opted_out FROM wanted w
         JOIN identities i ON i.workspace_id = $1 AND i.channel = $3 AND ($4 IS NULL OR i.scope = $4) AND i.lookup = w.lookup
+            AND i.ended_at IS NULL
         UNION ALL
         SELECT i.contact_id, i.lookup, i.connected_at, i.opted_out FROM identities i
         WHERE i.workspace_id = $1 AND i.channel = $3 AND ($4 IS NULL OR i.scope = $4)
-            AND i.address = $5 AND i.address <> i.lookup
+            AND i.address = $5 AND i.address <> i.lookup AND i.ended_at IS NULL
     ), people AS (
         SELECT array_remove((SELECT array_agg(o.contact_id) FROM owners o) || $2, NULL) AS ids
     )
@@ -182,6 +183,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp AS $
         LEFT JOIN LATERAL (
             SELECT i.scope, i.lookup FROM identities i CROSS JOIN LATERAL understood(i.channel, i.lookup) AS u
             WHERE i.workspace_id = $1 AND i.contact_id = $2 AND i.channel = m.kind AND (m.scope IS NULL OR i.scope = m.scope)
+                AND i.removed_at IS NULL
             ORDER BY channel_obstacle(i.channel, i.lookup, u, i.connected_at) IS NULL DESC, i.connected_at IS NOT NULL DESC,
                 u DESC, i.identity_id DESC
             LIMIT 1

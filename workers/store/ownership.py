@@ -1,0 +1,98 @@
+"""Who owns an address, and from when to when: a row of `identities` is an address while one contact has it.
+
+The contacts are locked for update in an earlier statement: nobody stores a message of theirs meanwhile.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from msgspec import Struct
+
+from workers.rules.contact import ContactKey
+from workers.rules.last_write_wins import WriteStamp
+from workers.store.arrays import columns
+from workers.store.connection import Connection
+from workers.store.contacts import IdentityKey
+from workers.store.queries import load as queries
+from workers.store.write_stamps import columns_of, stamp_of
+
+_SQL = queries("ownership")
+
+
+class OwnedAddress(Struct, frozen=True, gc=False):
+    """An address that a contact has in [began_at, ended_at). `removed`: the command that took it away."""
+
+    key: IdentityKey
+    identity_id: int
+    address: str
+    contact_id: UUID
+    began_at: datetime | None
+    ended_at: datetime | None
+    removed: WriteStamp | None
+
+    @property
+    def contact_key(self) -> ContactKey:
+        return self.key.workspace_id, self.contact_id
+
+
+class MovedMessage(NamedTuple):
+    """A message that belongs to another identity now."""
+
+    event_time: datetime
+    message_id: UUID
+    channel_id: str
+    counted: bool
+
+
+async def load(tx: Connection, ids: Collection[tuple[str, int]]) -> dict[tuple[str, int], OwnedAddress]:
+    """Addresses by (workspace_id, identity_id)."""
+    rows = await tx.fetch(_SQL["load"], *columns(list(ids), 2)) if ids else ()
+    return {(o.key.workspace_id, o.identity_id): o for o in map(_owned, rows)}
+
+
+async def removed_from(tx: Connection, contacts: Collection[ContactKey]) -> list[OwnedAddress]:
+    """The addresses that commands removed from these contacts."""
+    return [_owned(row) for row in await tx.fetch(_SQL["removed_from"], *columns(list(contacts), 2))]
+
+
+async def following(tx: Connection, owned: OwnedAddress, at: datetime) -> OwnedAddress | None:
+    """Who has the address next, from that time on or later."""
+    row = await tx.fetchrow(_SQL["following"], *owned.key, at, owned.identity_id)
+    return None if row is None else _owned(row)
+
+
+async def save(tx: Connection, owned: Iterable[OwnedAddress]) -> None:
+    """Saves begin, end and removal of these addresses, and notes that addresses of their contacts moved."""
+    rows = [
+        (o.key.workspace_id, o.identity_id, o.began_at, o.ended_at, *columns_of(o.removed), o.contact_id) for o in owned
+    ]
+    if rows:
+        *values, contacts = columns(rows, 7)
+        await tx.execute(_SQL["save"], *values)
+        await note_moved(tx, contacts)
+
+
+async def note_moved(tx: Connection, contact_ids: Sequence[UUID]) -> None:
+    """Tells those who found a sender among these contacts, and wait for its lock, to look again."""
+    await tx.execute(_SQL["note_moved"], contact_ids)
+
+
+async def has_messages(tx: Connection, owned: OwnedAddress, since: datetime, until: datetime | None) -> bool:
+    """Whether messages of these times belong to the address."""
+    return bool(await tx.fetchval(_SQL["has_messages"], owned.key.workspace_id, owned.identity_id, since, until))
+
+
+async def move_messages(
+    tx: Connection, giver: OwnedAddress, taker: OwnedAddress, since: datetime, until: datetime | None
+) -> list[MovedMessage]:
+    """Gives the messages of these times to the other identity. Returns them."""
+    about = giver.key.workspace_id, giver.identity_id, since, until, taker.identity_id
+    return [MovedMessage(*row) for row in await tx.fetch(_SQL["move_messages"], *about)]
+
+
+def _owned(row: Sequence[object]) -> OwnedAddress:
+    workspace_id, channel, scope, lookup, identity_id, address, contact_id, began_at, ended_at, at, by = row
+    key = IdentityKey(workspace_id, channel, scope, lookup)  # type: ignore[arg-type]
+    return OwnedAddress(key, identity_id, address, contact_id, began_at, ended_at, stamp_of(at, by))  # type: ignore[arg-type]
