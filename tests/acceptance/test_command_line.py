@@ -33,11 +33,18 @@ async def run(sluice: Sluice, workspace: Workspace, *arguments: str, role: str =
     return await asyncio.to_thread(sluice.run, *arguments, *head)
 
 
-async def told(sluice: Sluice, workspace: Workspace, *arguments: str, role: str = "owner") -> Any:
-    """The JSON document of a command that was done."""
+async def told(sluice: Sluice, workspace: Workspace, *arguments: str, role: str = "owner", errors: bool = False) -> Any:
+    """The JSON document of a command that was done; `errors`: it may say something besides."""
     ended = await run(sluice, workspace, *arguments, "--json", role=role)
-    assert (ended.code, ended.err) == (ExitCode.CLEAN, ""), ended
+    assert (ended.code, ended.err if not errors else "") == (ExitCode.CLEAN, ""), ended
     return json.loads(ended.out)
+
+
+async def contacts(workspace: Workspace, *numbers: int) -> list[str]:
+    """The ids of new contacts who have written."""
+    addresses = [f"+49151000{number:05}" for number in numbers]
+    await workspace.play_together(*(workspace.message("hi", address=a, name=f"N{a[-4:]}") for a in addresses))
+    return [str(await workspace.contact_id(address)) for address in addresses]
 
 
 async def test_rule_11_a_command_is_given_and_its_answer_printed(workspace: Workspace, sluice: Sluice) -> None:
@@ -92,3 +99,70 @@ async def test_rule_11_one_command_id_is_carried_out_once(workspace: Workspace, 
     assert len(await workspace.rows("profile_overview")) == 1
     other = await run(sluice, workspace, "add-tag", *WHATSAPP, "--tag", "a", *same)
     assert (other.code, "already used, for create_profile" in other.err) == (ExitCode.FAULT, True)
+
+
+async def test_rule_11_a_selection_gets_one_command_for_each_contact(workspace: Workspace, sluice: Sluice) -> None:
+    ids = await contacts(workspace, 1, 2, 3)
+    chosen = f"ids={ids[0]},{ids[1]},{ids[0]}"
+    report = await told(sluice, workspace, "add-tag", "--tag", "vip", "--selection", chosen, errors=True)
+    assert {name: report[name] for name in ("commands", "done", "unchanged", "refused")} == {
+        "commands": 2, "done": 2, "unchanged": 0, "refused": {},
+    }  # fmt: skip
+    tagged = {str(row["contact_id"]) for row in await workspace.rows("contact_list") if row["tags"] == ["vip"]}
+    assert tagged == set(ids[:2])
+
+    counted = await told(sluice, workspace, "close-conversation", "--selection", "tag=vip", "--dry-run")
+    assert counted == {"contacts": 2}
+    assert await workspace.rows("audit_log", command="close_conversation") == []
+    same = ("assign-conversation", "--assignee", "bo", "--selection", "tag=vip", "--command-id", report["command_id"])
+    first = await told(sluice, workspace, *same[:-1], str(uuid4()), errors=True)
+    again = await told(sluice, workspace, *same[:-1], first["command_id"], errors=True)
+    assert (first["done"], first["answered_before"]) == (2, 0)
+    assert (again["done"], again["answered_before"]) == (2, 2)
+    assert len(await workspace.rows("audit_log", command="assign_conversation")) == 2
+    other = await run(sluice, workspace, *same)
+    assert (other.code, "already used, for add_tag" in other.err) == (ExitCode.FAULT, True)
+
+    found = await told(sluice, workspace, "comment", "--text", "called", "--selection", "search=n0003", errors=True)
+    assert found["done"] == 1
+    [comment] = await workspace.rows("conversation_messages", kind="comment")
+    assert str(comment["contact_id"]) == ids[2]
+
+
+async def test_rule_11_refusals_of_a_selection_are_in_its_report(
+    workspace: Workspace, sluice: Sluice, tmp_path: Path
+) -> None:
+    ids = await contacts(workspace, 1, 2)
+    await told(sluice, workspace, "block", "--contact-id", ids[0])
+    (tmp_path / "ids").write_text("\n".join([*ids, str(uuid4())]))
+    ended = await run(sluice, workspace, "close-conversation", "--selection", "file=ids", "--json")
+
+    report = json.loads(ended.out)
+    assert (ended.code, report["commands"], report["done"]) == (ExitCode.FAULT, 3, 1)
+    assert report["refused"] == {"contact_blocked": 1, "not_found": 1}
+    assert ids[0] in [refusal["subject"] for refusal in report["refusals"]]
+    people = await run(sluice, workspace, "close-conversation", "--selection", "file=ids")
+    assert "contact_blocked" in people.out
+
+
+async def test_rule_11_a_selection_that_does_not_fit_gives_nothing(workspace: Workspace, sluice: Sluice) -> None:
+    for arguments, words in (
+        (("--selection", "tag=a", "--contact-id", str(uuid4()), "--tag", "a"), "either --selection or --contact-id"),
+        (("--selection", f"ids={uuid4()}", "--tag", ""), "--tag"),
+        (("--selection", "file=none", "--tag", "a"), "none cannot be read"),
+    ):
+        ended = await run(sluice, workspace, "add-tag", *arguments)
+        assert (ended.code, ended.out, words in ended.err) == (ExitCode.SETUP, "", True)
+    assert await workspace.rows("audit_log") == []
+
+
+async def test_rule_11_a_deletion_of_a_selection_needs_the_right_number(workspace: Workspace, sluice: Sluice) -> None:
+    ids = await contacts(workspace, 1, 2)
+    chosen = ("delete-contacts", "--selection", f"ids={','.join(ids)}", "--expected-count")
+    wrong = await run(sluice, workspace, *chosen, "3")
+
+    assert (wrong.code, "has 2 contacts, not 3 as expected: nothing is done" in wrong.err) == (ExitCode.FAULT, True)
+    assert await workspace.rows("audit_log", command="delete_contacts") == []
+    await run(sluice, workspace, *chosen, "2")
+    [given] = await workspace.rows("audit_log", command="delete_contacts")
+    assert json.loads(given["target"])["contact_ids"] == sorted(ids)

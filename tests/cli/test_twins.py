@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
+from asyncpg import Pool
 from typer.main import get_command
 
 from schemas.commands import Command
@@ -13,6 +14,7 @@ from schemas.decoding import COMMAND_NAMES
 from tests.cli.commands import Sluice
 from tests.support.brokers import Broker
 from workers.cli import main
+from workers.cli.bulk.selections import selection
 from workers.cli.twins.building import short_names, twins
 from workers.cli.twins.fields import NOT_GIVEN, options_of
 from workers.errors import ExitCode, SettingsError
@@ -130,6 +132,18 @@ def test_options_are_the_fields_of_the_record(name: str, arguments: list[str], e
 def test_options_that_do_not_fit_are_wrong_use(name: str, arguments: list[str], words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         fields(name, *arguments)
+
+
+@pytest.mark.parametrize("text", ["", "tag", "tag=", "colour=red", "TAG=a"])
+def test_a_selection_says_how_and_by_what(text: str) -> None:
+    with pytest.raises(SettingsError, match="expected tag=…"):
+        selection(text)
+
+
+async def test_ids_of_a_selection_are_ids(pool: Pool) -> None:
+    async with pool.acquire() as connection:
+        with pytest.raises(SettingsError, match="expected the id of a contact, got '7'"):
+            [page async for page in selection(f"ids={ID},7").pages(connection, "acme")]
 
 
 @pytest.mark.parametrize(

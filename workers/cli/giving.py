@@ -29,6 +29,10 @@ _PAUSE_S: Final = 0.03
 _TARGETS: Final = ("contact_id", "identity", "survivor_id", "profile_id", "company_id", "send_id", "group_id")
 
 
+class Unfit(Exception):  # noqa: N818 - about the fields, not about us
+    """A command's field does not fit: which one, what came, and what fits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Giver:
     """Who gives commands, in which workspace, and how long they wait for an answer, in seconds."""
@@ -78,7 +82,7 @@ def asked(
     """A command with these fields, as on the topic.
 
     Raises:
-        ValueError: a field does not fit; says which, what came, and what fits.
+        Unfit: see there.
     """
     head = {
         "command_id": command_id,
@@ -90,7 +94,7 @@ def asked(
     value = msgspec.json.encode({**head, **fields})
     decoded = decode_command(value)
     if isinstance(decoded, InvalidCommand | BadRecord):
-        raise ValueError(decoded.error)
+        raise Unfit(decoded.error)
     return Asked(command_id, command, _key(giver.workspace_id, fields), value, subject)
 
 

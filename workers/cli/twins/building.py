@@ -5,9 +5,11 @@ from inspect import Parameter, Signature
 from typing import Any, Final, get_args
 from uuid import UUID, uuid4
 
-from schemas.actors import Actor, CommandBase, Module, Restriction
+from schemas.actors import Actor, CommandBase, Module, Restriction, TargetCommand
 from schemas.commands import Command
 from schemas.fields import Role
+from workers.cli.bulk import selections
+from workers.cli.bulk.many import ONE_FOR_MANY
 from workers.cli.giving import Giver
 from workers.cli.twins import running
 from workers.cli.twins.fields import NOT_GIVEN, FieldOptions, options_of, parameter
@@ -26,6 +28,10 @@ HEAD: Final = (
     ),
 )  # fmt: skip
 """The options of everything that gives commands."""
+_MANY: Final = (
+    parameter("selection", str, "--selection", about=selections.ABOUT, metavar="KIND=VALUE"),
+    parameter("dry_run", bool, "--dry-run", about="Only count the contacts of the selection."),
+)
 _HOW: Final = (
     parameter(
         "command_id", UUID, "--command-id",
@@ -69,11 +75,17 @@ def twin(command: type[CommandBase]) -> Callable[..., None]:
     def run(**values: Any) -> None:
         giver = giver_of(values)
         given = {option.name: value for option in fields if (value := option.read(values)) is not NOT_GIVEN}
-        command_id = values["command_id"] or uuid4()
-        running.give_one(giver, name, command_id, given, _words(fields), as_json=bool(values["as_json"]))
+        one = running.Call(giver, name, values["command_id"] or uuid4(), given, _words(fields), bool(values["as_json"]))
+        if values.get("selection") is not None:
+            running.give_to_each(one, values["selection"], dry_run=bool(values["dry_run"]))
+        elif values.get("dry_run"):
+            raise SettingsError("--dry-run belongs to --selection")
+        else:
+            running.give_one(one)
 
     run.__doc__ = "\n\n".join(filter(None, [told(command), who_may(name), _EXIT_CODES]))
-    return signed(run, [*(p for option in fields for p in option.parameters), *HEAD, *_HOW])
+    many = _MANY if issubclass(command, TargetCommand) or name == ONE_FOR_MANY else ()
+    return signed(run, [*(p for option in fields for p in option.parameters), *many, *HEAD, *_HOW])
 
 
 _EXIT_CODES: Final = "Waits for the answer. Exit code 0: done; 1: refused, or no answer; 2: wrong use or settings."

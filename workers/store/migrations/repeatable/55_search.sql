@@ -123,3 +123,51 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION sluice.search_contacts(text, text, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION sluice.search_contacts(text, text, integer) TO sluice_worker, sluice_reader;
+
+-- The next `n` contacts that are not blocked, by id, 10,000 at most; with a tag only those that have it. `identities` is
+-- an array of {channel, channel_id, address}; channel_id is null where it is no part of the identity.
+CREATE FUNCTION sluice.contact_page(of_workspace text, of_tag text, after uuid, n integer)
+RETURNS TABLE (
+    contact_id uuid, display_name text, avatar_url text, first_name text, last_name text, country text, language text,
+    email text, phone text, assignee text, conversation_status text, profile_id text, tags text[], custom jsonb,
+    identities jsonb
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp
+    SET plan_cache_mode = force_custom_plan AS $$
+#variable_conflict use_column
+DECLARE
+    most integer := least(greatest(n, 0), 10000);
+    found uuid[];
+BEGIN
+    IF of_tag IS NULL THEN
+        found := ARRAY(
+            SELECT l.contact_id FROM sluice.contact_list l
+            WHERE l.workspace_id = of_workspace AND l.contact_id > after ORDER BY l.contact_id LIMIT most
+        );
+    ELSE
+        found := ARRAY(
+            SELECT t.contact_id FROM contact_tags t
+            CROSS JOIN LATERAL (
+                SELECT FROM sluice.contact_list l
+                WHERE l.workspace_id = of_workspace AND l.contact_id = t.contact_id LIMIT 1
+            ) AS l
+            WHERE t.workspace_id = of_workspace AND t.tag = of_tag AND t.present AND t.contact_id > after
+            ORDER BY t.contact_id LIMIT most
+        );
+    END IF;
+    RETURN QUERY SELECT l.contact_id, l.display_name, l.avatar_url, l.first_name, l.last_name, l.country, l.language,
+        l.email, l.phone, l.assignee, l.conversation_status, l.profile_id, l.tags, l.custom, coalesce((
+            SELECT jsonb_agg(
+                jsonb_build_object('channel', i.channel, 'channel_id', nullif(i.scope, ''), 'address', i.address)
+                ORDER BY i.connected_at NULLS LAST, i.identity_id
+            )
+            FROM identities i WHERE i.workspace_id = of_workspace AND i.contact_id = l.contact_id
+        ), '[]')
+    FROM unnest(found) AS f (contact_id)
+    CROSS JOIN LATERAL (
+        SELECT * FROM sluice.contact_list l WHERE l.workspace_id = of_workspace AND l.contact_id = f.contact_id LIMIT 1
+    ) AS l
+    ORDER BY l.contact_id;
+END $$;
+REVOKE ALL ON FUNCTION sluice.contact_page(text, text, uuid, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION sluice.contact_page(text, text, uuid, integer) TO sluice_worker, sluice_reader;
