@@ -35,6 +35,7 @@ from tools.day.runs import runs
 from tools.day.settings import configure
 from tools.day.stage import ATTACHED, BARRIERS, DECIDED, HELD, UNBLOCKED, Stage, make_stage
 from tools.day.tape import Json
+from workers.dev import recording
 
 SEED: Final = "2026-03-10"
 
@@ -113,7 +114,7 @@ def figures(stage: Stage) -> Json:
     }
 
 
-def main(folder: Path = Path(__file__).parent) -> None:
+def main(folder: Path = Path(recording.__file__).parent) -> None:
     """Writes both files into `folder` and prints the figures."""
     stage = record()
     known = json.dumps(figures(stage), ensure_ascii=False, indent=2)

@@ -18,12 +18,8 @@ from typing import Final
 
 import msgspec
 
-from tools.day import DAY_START
-
 DAY_FILE: Final = "day.jsonl.gz"
 EXPECTED_FILE: Final = "day.expected.json"
-
-_START_MS: Final = int(DAY_START.timestamp() * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +117,4 @@ def _resource(name: str) -> Traversable:
 
 
 DAY: Final = msgspec.json.decode(_resource(EXPECTED_FILE).read_bytes(), type=Summary)
+_START_MS: Final = int(DAY.start.timestamp() * 1000)
