@@ -36,7 +36,6 @@ _TARGETS: Final = (
     "loser_id",
     "merge_id",
     "profile_id",
-    "profile_name",
     "company_id",
     "send_id",
     "group_id",

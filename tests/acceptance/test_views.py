@@ -54,7 +54,7 @@ CONFIGURED: Final = {
 OPERATING: Final = {"migrations", "partitions", "backlog", "dead_letter_list", "pending_work"}
 """What the command line reads besides what others were promised."""
 
-NOT_YET: Final = {"merge_history", "deletions"}
+NOT_YET: Final = {"merge_history"}
 
 LISTS: Final = {
     ("contact_overview", "tags"): "_text",

@@ -31,6 +31,8 @@ GROWING: Final = frozenset(
         "contact_locks",
         "contact_tags",
         "contacts",
+        "deleted_contacts",
+        "deleted_identities",
         "identities",
         "mac_contacts",
         "message_fingerprints",
@@ -92,6 +94,13 @@ INSERT INTO contact_tags (workspace_id, contact_id, tag, present, written_at, wr
     FROM generate_series(1, 20000) n, generate_series(0, 2) t;
 INSERT INTO comments (workspace_id, contact_id, written_at, comment_id, author, text)
     SELECT pg_temp.w(n), pg_temp.u(n), now(), pg_temp.u(n), 'ann', 'called' FROM generate_series(1, 20000) n;
+INSERT INTO deletions (workspace_id, deletion_id, requested_at, contacts)
+    SELECT workspace_id, pg_temp.u(n), now(), 100 FROM workspaces, generate_series(1, 4) n;
+INSERT INTO deleted_contacts (workspace_id, contact_id, deletion_id, deleted_at, erased)
+    SELECT pg_temp.w(n), pg_temp.u(-n), pg_temp.u(n % 4 + 1), '2026-01-20', n % 10 > 0 FROM generate_series(1, 20000) n;
+INSERT INTO deleted_identities (workspace_id, identity_id, contact_id, channel, scope, lookup, address, erased)
+    SELECT pg_temp.w(n), -n, pg_temp.u(-n), 'whatsapp', '', '+48' || n, '+48' || n, n % 10 > 0
+    FROM generate_series(1, 20000) n;
 UPDATE contacts SET edited = '{"phone": "+4999"}', snoozed_at = opened_at, snoozed_until = now()
     WHERE phone LIKE '%00';
 INSERT INTO commands (workspace_id, command_id, command, actor_id, actor_role, issued_at, outcome, changed, applied_at)
@@ -219,6 +228,7 @@ FUNCTIONS: Final = dict(statements_of_functions())
 QUERIES: Final = dict(queries()) | VIEW_QUERIES | FUNCTIONS
 
 MAY_READ_MUCH: Final[Mapping[str, str]] = {
+    "deletions.some_contacts": "once for a command that deletes all contacts of a workspace",
     "holds.confirmation_outcomes": "once for a group of more than ten thousand holds: may read all profiles",
     "recounts.number_of_contacts": "once for a setting that leads to more than one transaction can count again",
     "message_generations.seal": "reads a generation from end to end, once, when it is closed",

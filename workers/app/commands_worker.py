@@ -1,8 +1,8 @@
 """The worker of contacts.commands: applies each command once, by families of commands that belong together.
 
 Commands of different targets have no order between them, so the families run one after the other: settings, custom
-fields, details of contacts, customers, blocks, conversations, answers, owners of addresses. So an answer sees the
-protections of its batch. Within a family the order of the records holds.
+fields, details of contacts, customers, blocks, conversations, answers, owners of addresses, deletions. So an answer
+sees the protections of its batch. Within a family the order of the records holds.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,14 +20,16 @@ from workers.commands.refusals import (
     BLOCKING,
     CONFIGURING,
     CUSTOMERS,
+    DELETING,
     DETAILS,
     MOVING,
+    REMOVING,
     TALKING,
     WRITING,
     refusal,
 )
 from workers.commands.targets import Targets, resolve
-from workers.contacts import blocking, conversations, details, fitting, ownership, profiles
+from workers.contacts import blocking, conversations, deleting, details, fitting, ownership, profiles
 from workers.records import Batch, Output
 from workers.rules.results import Done, Result
 from workers.runtime.worker_spec import WorkerSpec
@@ -104,7 +106,8 @@ async def _carry_out(
 
     docket = await hold_answers.load_subjects(tx, _among(due, ANSWERING))
     leaving = await profiles.contacts_to_detach(tx, due)
-    targets = await resolve(tx, new, {a.key for a in due}, tenants, leaving, docket.people)
+    doomed = await deleting.contacts_to_delete(tx, _among(due, DELETING))
+    targets = await resolve(tx, new, {a.key for a in due}, tenants, leaving | doomed, docket.people)
     results = {**targets.refused, **results}
     due = [a for a in due if a.key not in results]
     outputs: list[Output] = []
@@ -122,8 +125,12 @@ async def _carry_out(
         carried, events = await hold_answers.carry_out(tx, docket, now)
         results |= carried
         outputs += events
-    if asked := _among(due, MOVING):
+    if asked := _among(due, REMOVING):
         carried, events = await ownership.remove(tx, asked, targets, tenants, now)
+        results |= carried
+        outputs += events
+    if asked := _among(due, DELETING):
+        carried, events = await deleting.carry_out(tx, asked, now)
         results |= carried
         outputs += events
     return results, targets, outputs

@@ -11,6 +11,7 @@ from workers.billing.cycles import TURN_CYCLES
 from workers.billing.mac_topic import COUNTS, COUNTS_REPAIR
 from workers.contacts.changes_topic import CONTACTS, CONTACTS_REPAIR
 from workers.contacts.conversations import JOBS as SNOOZE_JOBS
+from workers.contacts.erasing import JOBS as DELETION_JOBS
 from workers.dead_letters.erasure import JOBS as LETTER_JOBS
 from workers.messages.jobs import JOBS as MESSAGE_JOBS
 from workers.messages.worker import SPEC as INBOUND
@@ -26,7 +27,7 @@ WORKERS: Final[Mapping[str, Plan]] = MappingProxyType(
         "workflows": Plan(specs=(WORKFLOWS,), publishes=False),
         "billing": Plan(jobs=(TURN_CYCLES,), compacted=(COUNTS,), repaired=(COUNTS_REPAIR,)),
         "upkeep": Plan(
-            jobs=(*SEND_JOBS, *SNOOZE_JOBS, *STEP_JOBS, *MESSAGE_JOBS, *LETTER_JOBS),
+            jobs=(*SEND_JOBS, *SNOOZE_JOBS, *STEP_JOBS, *MESSAGE_JOBS, *LETTER_JOBS, *DELETION_JOBS),
             compacted=(CONTACTS,),
             repaired=(CONTACTS_REPAIR,),
         ),

@@ -10,6 +10,7 @@ from schemas.contact_commands import (
     CloseConversation,
     Comment,
     CreateContact,
+    DeleteContacts,
     ExportContacts,
     OpenConversation,
     ReleaseDropped,
@@ -32,7 +33,9 @@ CUSTOMERS: Final = get_args(ProfileCommand)
 DETAILS: Final = (CreateContact, UpdateContact, AssignConversation, AddTag, RemoveTag)
 WRITING: Final = (*DETAILS, DefineField, CreateProfile, UpdateProfile)
 TALKING: Final = (OpenConversation, CloseConversation, SnoozeConversation, Comment)
-MOVING: Final = (RemoveChannel,)
+REMOVING: Final = (RemoveChannel,)
+DELETING: Final = (DeleteContacts,)
+MOVING: Final = (*REMOVING, *DELETING)
 """Commands after which an address, or a contact's id, leads to another contact."""
 AUDITED: Final = (ExportContacts,)
 """Commands that only leave a row in the audit log."""

@@ -11,7 +11,7 @@ from workers.commands.command_record import CommandRecord
 from workers.rules.contact import Contact, ContactKey
 from workers.rules.identities import ResolvedIdentity, identify, is_national
 from workers.rules.results import Refused
-from workers.store import contacts, senders
+from workers.store import contacts, deletions, senders
 from workers.store.commands import CommandKey
 from workers.store.connection import Connection
 from workers.store.contacts import IdentityKey, Owned
@@ -27,6 +27,7 @@ _NO_ADDRESS: Final = Refused(
     "invalid",
     "`identity.address`: expected a possible telephone number or one bare e-mail address, as its channel asks for",
 )
+_DELETED: Final = Refused("contact_deleted", "`contact_id`: this contact was deleted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,8 @@ async def resolve(
     for a in aimed:
         if isinstance(a.command, TargetCommand) and a.command.contact_id is not None:
             named[a.key] = a.command.workspace_id, a.command.contact_id
+    deleted = await deletions.among(tx, {contact for key, contact in named.items() if key in due})
+    refused |= {key: _DELETED for key, contact in named.items() if contact in deleted and key in due}
     to_lock = {contact for key, contact in named.items() if key in due} | set(changed)
     # A batch without targets of its own may lock the others later; otherwise one sorted statement locks all.
     to_lock |= set(others) if to_lock else set()

@@ -82,7 +82,8 @@ async def accept(
     """Saves what follows from acceptances. The rows of the sends are saved already."""
     if not acceptances:
         return
-    owners = await _link(tx, acceptances, people.owners)
+    living = [a for a in acceptances if (a.send.workspace_id, a.send.contact_id) in people.contacts]
+    owners = await _link(tx, living, people.owners)
     await contacts.opt(tx, _stops(acceptances, owners))
     moments = (
         ((a.send.workspace_id, owners[key].contact_id), a.accepted_at)

@@ -1,15 +1,16 @@
 """Ends holds when their contact is blocked or their run is halted."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
+from uuid import UUID
 
 from schemas.ids import fact_id
 from workers.records import Output, Record
 from workers.rules.blocks import BlockChange
 from workers.rules.contact import ContactKey
-from workers.rules.sends import cancelled_until
+from workers.rules.sends import FOREVER, cancelled_until
 from workers.rules.workflows import RunKey
 from workers.sends.events import SendCause, origin_of_record
 from workers.sends.hold_answer_steps import AnswerChunks, Tally, Word, ending
@@ -47,6 +48,29 @@ async def cancel_blocked(
     ]
     await pending_work.add(tx, works)
     return cancelled + Counter({c: n.holds for c, n in found.items() if c not in cancelled}), outputs
+
+
+async def cancel_deleted(
+    tx: Connection, causes: Mapping[ContactKey, SendCause], now: datetime
+) -> tuple[Counter[ContactKey], list[Output]]:
+    """Cancels the holds of contacts that are deleted, as many as one transaction may. Returns how many per contact,
+    with those that `cancel_rest` must cancel later.
+
+    The contacts must be locked for update and still have their addresses.
+    """
+    found = await holds.of_contacts(tx, dict.fromkeys(causes, FOREVER), pending_work.ROWS_AT_ONCE)
+    words = {contact: Word("delete", cause, now) for contact, cause in causes.items()}
+    cancelled, outputs = await _end(tx, found, words, now)
+    return cancelled + Counter({c: n.holds for c, n in found.items() if c not in cancelled}), outputs
+
+
+async def cancel_rest(
+    tx: Connection, held: Mapping[ContactKey, Sequence[UUID]], cause: SendCause, now: datetime
+) -> list[Output]:
+    """Cancels these holds of deleted contacts."""
+    found = {key: Counted(len(ids), [(key[0], send_id) for send_id in ids]) for key, ids in held.items()}
+    _, outputs = await _end(tx, found, dict.fromkeys(held, Word("delete", cause, now)), now)
+    return outputs
 
 
 async def refuse_halted(tx: Connection, runs: Mapping[RunKey, Record[Any]], now: datetime) -> list[Output]:

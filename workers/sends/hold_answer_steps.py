@@ -31,7 +31,7 @@ from workers.tasks import slices
 
 CHUNK: Final = 250  # sends in memory at a time
 
-Says = Literal["confirm", "reject", "cancel", "refuse"]
+Says = Literal["confirm", "reject", "cancel", "delete", "refuse"]
 
 _SAYS: Final[Mapping[str, Says]] = {
     holds.CONFIRM: "confirm",
@@ -155,7 +155,7 @@ class _Chunk:
                 )
             case "reject":
                 return rejecting(send.status, send.expires_at, self.made.now)
-            case "cancel" | "refuse":
+            case "cancel" | "delete" | "refuse":
                 return rejecting(send.status, None, self.made.now)
 
     def _settle(self, word: Word, send: Send) -> str:
@@ -164,6 +164,8 @@ class _Chunk:
                 return self.made.end(send, "rejected", word.cause).status
             case "cancel":
                 return self.made.end(send, "cancelled", word.cause, "contact_blocked").status
+            case "delete":
+                return self.made.end(send, "cancelled", word.cause, "contact_deleted").status
             case "refuse":
                 return self.made.end(send, "refused", word.cause, "run_halted").status
             case "confirm":

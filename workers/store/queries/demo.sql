@@ -44,7 +44,7 @@ ORDER BY workspace_id, cycle_start
 SELECT m.workspace_id, i.contact_id, m.channel_id, m.kind, m.event_time, m.released, m.drop_reason IS NOT NULL AS dropped,
     c.blocks
 FROM messages m
-JOIN identities i USING (workspace_id, identity_id)
+JOIN owned_identities i USING (workspace_id, identity_id)
 JOIN contacts c USING (workspace_id, contact_id)
 
 -- name: workspaces

@@ -70,7 +70,7 @@ CROSS JOIN LATERAL (
     SELECT (array_agg(own.event_time ORDER BY own.event_time, own.message_id) FILTER (WHERE own.counted))[1] AS event_time,
         (array_agg(own.message_id ORDER BY own.event_time, own.message_id) FILTER (WHERE own.counted))[1] AS message_id,
         coalesce(bool_or(NOT own.counted), false) AS more
-    FROM identities i
+    FROM owned_identities i
     CROSS JOIN generations g
     CROSS JOIN LATERAL (
         (SELECT m.* FROM (

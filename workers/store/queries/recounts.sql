@@ -1,17 +1,21 @@
 -- Recounts a workspace, some contacts at a time.
 
 -- name: contacts_from
-SELECT contact_id FROM contacts WHERE workspace_id = $1 AND contact_id >= $2 ORDER BY contact_id LIMIT $3
+-- Deleted contacts as well: their messages still count.
+SELECT contact_id FROM (
+    SELECT workspace_id, contact_id FROM contacts UNION ALL SELECT workspace_id, contact_id FROM deleted_contacts
+) AS c
+WHERE workspace_id = $1 AND contact_id >= $2 ORDER BY contact_id LIMIT $3
 
 -- name: number_of_contacts
-SELECT count(*) FROM contacts WHERE workspace_id = $1
+SELECT (SELECT count(*) FROM contacts WHERE workspace_id = $1) + (SELECT count(*) FROM deleted_contacts WHERE workspace_id = $1)
 
 -- name: messages
 -- Messages of these contacts ($2: in order, $3 and $4 the first and the last) since $5, contact by contact, oldest first, $9 at most;
 -- of contact $6 only those after the message of that time and id. Reads no message of other contacts, and few more than it returns.
-SELECT c.contact_id, m.* FROM contacts c
+SELECT c.contact_id, m.* FROM unnest($2::uuid[]) AS c (contact_id)
 CROSS JOIN LATERAL (
-    SELECT own.* FROM identities i
+    SELECT own.* FROM owned_identities i
     CROSS JOIN generations g
     CROSS JOIN LATERAL (
         (SELECT m.generation, m.message_id, m.kind, m.channel_id, m.event_time, false AS dropped, m.block_start, m.counted, m.mac_rule
@@ -28,10 +32,10 @@ CROSS JOIN LATERAL (
             AND (c.contact_id <> $6 OR (m.event_time, m.message_id) > ($7, $8))
         ORDER BY m.event_time, m.message_id LIMIT $9)
     ) AS own
-    WHERE i.workspace_id = c.workspace_id AND i.contact_id = c.contact_id
+    WHERE i.workspace_id = $1 AND i.contact_id = c.contact_id
     ORDER BY own.event_time, own.message_id LIMIT $9
 ) AS m
-WHERE c.workspace_id = $1 AND c.contact_id >= $3 AND c.contact_id <= $4 AND c.contact_id = ANY($2::uuid[])
+WHERE c.contact_id >= $3 AND c.contact_id <= $4
 ORDER BY c.contact_id, m.event_time, m.message_id LIMIT $9
 
 -- name: save_counted

@@ -65,7 +65,7 @@ WHERE m.drop_reason = 'contact_blocked' AND m.body IS NOT NULL;
 CREATE VIEW sluice.drop_ledger AS
 SELECT m.workspace_id, i.contact_id, m.message_id, m.channel, m.event_time, m.drop_reason AS reason, m.mac_rule AS rule,
     m.counted, m.decided_at
-FROM sluice_core.identities i
+FROM sluice_core.owned_identities i
 CROSS JOIN sluice_core.generations g
 JOIN sluice_core.messages m ON m.generation = g.generation AND m.identity_id = i.identity_id AND m.workspace_id = i.workspace_id
 WHERE m.drop_reason IS NOT NULL;

@@ -25,14 +25,14 @@ SELECT adjustment_id, workspace_id, cycle_start, contact_id, amount, cause, at F
 CREATE VIEW sluice.mac_proofs AS
 SELECT m.workspace_id, i.contact_id, m.message_id, m.event_time, CASE WHEN m.kind = 'broadcast' THEN 'send' ELSE m.kind END AS kind,
     s.source, m.channel_id, m.counted
-FROM sluice_core.identities i
+FROM sluice_core.owned_identities i
 CROSS JOIN sluice_core.generations g
 JOIN sluice_core.messages m ON m.generation = g.generation AND m.identity_id = i.identity_id AND m.workspace_id = i.workspace_id
 LEFT JOIN sluice_core.sends s ON s.workspace_id = m.workspace_id AND s.send_id = m.send_id
 WHERE m.drop_reason IS NULL
 UNION ALL
 SELECT m.workspace_id, i.contact_id, m.message_id, m.event_time, m.kind, NULL, m.channel_id, m.counted
-FROM sluice_core.identities i
+FROM sluice_core.owned_identities i
 CROSS JOIN sluice_core.generations g
 JOIN sluice_core.messages m ON m.generation = g.generation AND m.identity_id = i.identity_id AND m.workspace_id = i.workspace_id
 WHERE m.drop_reason IS NOT NULL;
@@ -64,7 +64,7 @@ LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog 
             ELSE 'does not count'
         END || CASE WHEN m.message_id = p.first_message_id THEN '; it is the proof, the earliest that counts in this cycle' ELSE '' END
     FROM sluice_core.mac_cycles c
-    JOIN sluice_core.identities i ON i.workspace_id = c.workspace_id AND i.contact_id = of_contact
+    JOIN sluice_core.owned_identities i ON i.workspace_id = c.workspace_id AND i.contact_id = of_contact
     CROSS JOIN sluice_core.generations g
     CROSS JOIN LATERAL (
         SELECT m.* FROM sluice_core.messages m

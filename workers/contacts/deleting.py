@@ -1,0 +1,81 @@
+"""delete_contacts: cuts contacts off in the command's transaction. Steps erase their history (erasing.py)."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Final
+
+from schemas.contact_commands import DeleteContacts
+from workers.commands.command_record import CommandRecord
+from workers.contacts.later_messages import DeletionCause, move_later
+from workers.records import Output
+from workers.rules.contact import ContactKey
+from workers.rules.results import Done, Refused, Result
+from workers.rules.workflows import ContactGone
+from workers.sends.cancelling import cancel_deleted
+from workers.sends.events import SendCause, origin_of_record
+from workers.store import contacts, deletions, pending_work
+from workers.store.commands import CommandKey
+from workers.store.connection import Connection
+from workers.workflows import halting
+
+Asked = Sequence[CommandRecord[DeleteContacts]]
+
+_TOO_MANY: Final = Refused(
+    "not_supported", "`all`: this version deletes at most 10,000 contacts with one command; name them in several"
+)
+
+
+async def contacts_to_delete(tx: Connection, asked: Asked) -> set[ContactKey]:
+    """The contacts that these commands name. Locks nothing."""
+    named: set[ContactKey] = set()
+    for a in asked:
+        named |= await _named(tx, a.command)
+    return named
+
+
+async def _named(tx: Connection, command: DeleteContacts) -> set[ContactKey]:
+    if command.contact_ids is not None:
+        return {(command.workspace_id, contact_id) for contact_id in command.contact_ids}
+    return await deletions.some_contacts(tx, command.workspace_id, pending_work.ROWS_AT_ONCE + 1)
+
+
+async def carry_out(tx: Connection, asked: Asked, now: datetime) -> tuple[dict[CommandKey, Result], list[Output]]:
+    """The results of the commands, one after the other, and their events."""
+    results: dict[CommandKey, Result] = {}
+    outputs: list[Output] = []
+    for a in asked:
+        results[a.key], events = await _delete(tx, a, now)
+        outputs += events
+    return results, outputs
+
+
+async def _delete(tx: Connection, a: CommandRecord[DeleteContacts], now: datetime) -> tuple[Result, list[Output]]:
+    named = await _named(tx, a.command)
+    if a.command.all and len(named) > pending_work.ROWS_AT_ONCE:
+        return _TOO_MANY, []
+    # Mostly locked already, with the contacts of the other commands; those made since are not.
+    found = (await contacts.lock_for_update(tx, named)).keys()
+    if len(found) != a.command.expected_count:
+        detail = f"`expected_count`: {a.command.expected_count} was given, and {len(found)} of these contacts exist"
+        return Refused("count_differs", detail), []
+    if not found:
+        return Done(), []
+    await deletions.add(tx, a.key, a.stamp.at, found)
+    halted, cancelled, outputs = await cut_off(tx, found, a.stamp.at, DeletionCause(a.key[1], a.record), now)
+    return Done({"contacts": len(found), "runs_halted": halted, "holds_cancelled": cancelled}), outputs
+
+
+async def cut_off(
+    tx: Connection, deleted: Collection[ContactKey], at: datetime, cause: DeletionCause, now: datetime
+) -> tuple[int, int, list[Output]]:
+    """Cuts contacts of one workspace off as of `at`; they are locked for update. Returns the numbers of halted runs and
+    cancelled holds, and the events.
+    """
+    why = SendCause(str(cause.deletion_id), origin_of_record(cause.record))
+    # The resolved step comes before the halt of its run: the halt must have the highest revision.
+    cancelled, send_events = await cancel_deleted(tx, dict.fromkeys(deleted, why), now)
+    gone = dict.fromkeys(deleted, ContactGone(at, "contact_deleted"))
+    halted, run_events = await halting.end(tx, gone, dict.fromkeys(deleted, cause.record), now)
+    await deletions.cut_off(tx, deleted)
+    _, message_events = await move_later(tx, deleted, cause, now, pending_work.ROWS_AT_ONCE)
+    return halted.total(), cancelled.total(), [*send_events, *run_events, *message_events]

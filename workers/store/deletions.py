@@ -1,0 +1,199 @@
+"""Deleted contacts: what a command cuts off, and what steps erase afterwards.
+
+Rows of deleted contacts and identities stay with their ids, because messages that prove counts name them.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from msgspec import Struct
+
+from workers.rules.contact import ContactKey
+from workers.store.arrays import columns
+from workers.store.connection import Connection
+from workers.store.contacts import IdentityKey
+from workers.store.ownership import note_moved
+from workers.store.queries import load
+
+_SQL: Final = load("deletions")
+
+LETTERS_AT_ONCE: Final = 500
+_LETTER_BYTES: Final = 8 * 1024 * 1024
+_ROWS: Final = ("erase_sends", "erase_comments", "erase_tags", "erase_blocks")
+
+
+class Deletion(NamedTuple):
+    """An unfinished deletion. Dead letters up to `letters_read` are searched; `letters_until` is the last one to
+    search, None: the search has not begun.
+    """
+
+    workspace_id: str
+    deletion_id: UUID
+    letters_read: int
+    letters_until: int | None
+
+    @property
+    def key(self) -> tuple[str, UUID]:
+        return self.workspace_id, self.deletion_id
+
+
+class Letter(NamedTuple):
+    """A dead letter with its content."""
+
+    id: int
+    key: bytes | None
+    value: bytes
+
+
+class LaterMessage(Struct, frozen=True):
+    """A message of a deleted contact that is not older than the deletion. `owner` is the deleted contact, `address` how
+    the address is spelled.
+    """
+
+    owner: ContactKey
+    identity_key: IdentityKey
+    address: str
+    generation: int
+    message_id: UUID
+    channel_id: str
+    event_time: datetime
+    counted: bool
+
+
+async def some_contacts(tx: Connection, workspace_id: str, limit: int) -> set[ContactKey]:
+    """Contacts of a workspace, at most `limit`."""
+    rows = await tx.fetch(_SQL["some_contacts"], workspace_id, limit)
+    return {(workspace_id, contact_id) for (contact_id,) in rows}
+
+
+async def among(tx: Connection, keys: Collection[ContactKey]) -> set[ContactKey]:
+    """Those of these contacts that were deleted."""
+    if not keys:
+        return set()
+    rows = await tx.fetch(_SQL["among"], *columns(sorted(keys), 2))
+    return {(workspace_id, contact_id) for workspace_id, contact_id in rows}
+
+
+async def add(tx: Connection, deletion: tuple[str, UUID], at: datetime, contacts: Collection[ContactKey]) -> None:
+    """Stores a deletion of contacts of one workspace, as of `at`."""
+    workspace_id, deletion_id = deletion
+    await tx.execute(_SQL["add"], workspace_id, deletion_id, at, len(contacts))
+    await tx.execute(_SQL["add_contacts"], workspace_id, deletion_id, at, [contact_id for _, contact_id in contacts])
+
+
+async def cut_off(tx: Connection, contacts: Collection[ContactKey]) -> None:
+    """Takes their addresses and rows from deleted contacts that are locked for update."""
+    keys = columns(sorted(contacts), 2)
+    await tx.execute(_SQL["cut_off"], *keys)
+    await tx.execute(_SQL["remove"], *keys)
+    await note_moved(tx, keys[1])
+
+
+async def later_messages(tx: Connection, contacts: Collection[ContactKey], limit: int) -> list[LaterMessage]:
+    """Messages of deleted contacts of one workspace that are not older than the deletion."""
+    workspace_id = next(iter(contacts))[0]
+    rows = await tx.fetch(_SQL["later_messages"], workspace_id, [contact_id for _, contact_id in contacts], limit)
+    return [
+        LaterMessage(
+            (workspace_id, row["contact_id"]),
+            IdentityKey(workspace_id, row["channel"], row["scope"], row["lookup"]),
+            row["address"],
+            row["generation"],
+            row["message_id"],
+            row["channel_id"],
+            row["event_time"],
+            row["counted"],
+        )
+        for row in rows
+    ]
+
+
+async def move_messages(tx: Connection, moved: Iterable[tuple[int, UUID, int]]) -> None:
+    """Gives messages to other identities: generation, message id, identity id."""
+    await tx.execute(_SQL["move_messages"], *columns(list(moved), 3))
+
+
+async def next_deletion(tx: Connection) -> Deletion | None:
+    """The deletion that waited longest for a step."""
+    row = await tx.fetchrow(_SQL["next"])
+    return Deletion(*row) if row is not None else None
+
+
+async def served(tx: Connection, deletion: Deletion, done: int = 0) -> None:
+    """Notes a step, and how many more contacts are erased."""
+    await tx.execute(_SQL["served"], *deletion.key, done)
+
+
+async def begin_letters(tx: Connection, deletion: Deletion) -> None:
+    """Notes which dead letters are to be searched."""
+    await tx.execute(_SQL["begin_letters"], *deletion.key)
+
+
+async def letters(tx: Connection, deletion: Deletion) -> list[Letter]:
+    """The next dead letters to search, oldest first, with at most 8 MiB of content, but at least one."""
+    rows = await tx.fetch(
+        _SQL["letters"], deletion.letters_read, deletion.letters_until, LETTERS_AT_ONCE, _LETTER_BYTES
+    )
+    return [Letter(*row) for row in rows]
+
+
+async def letters_naming(tx: Connection, workspace_id: str, said: Sequence[tuple[int, str]]) -> list[int]:
+    """Those of these letters, given with texts in them, that name an address of a contact that is being erased."""
+    rows = await tx.fetch(_SQL["letters_naming"], workspace_id, *columns(said, 2)) if said else ()
+    return [letter for (letter,) in rows]
+
+
+async def erase_letters(tx: Connection, ids: Collection[int]) -> None:
+    """Erases the content of dead letters; the rows stay."""
+    if ids:
+        await tx.execute(_SQL["erase_letters"], sorted(ids))
+
+
+async def letters_done(tx: Connection, deletion: Deletion, until: int) -> None:
+    """Notes that dead letters are searched up to this id."""
+    await tx.execute(_SQL["letters_done"], *deletion.key, until)
+
+
+async def contacts_to_erase(tx: Connection, deletion: Deletion, limit: int) -> list[ContactKey]:
+    """The next contacts with history."""
+    rows = await tx.fetch(_SQL["contacts_to_erase"], *deletion.key, limit)
+    return [(deletion.workspace_id, contact_id) for (contact_id,) in rows]
+
+
+async def held(tx: Connection, contacts: Collection[ContactKey], limit: int) -> dict[ContactKey, list[UUID]]:
+    """Holds of deleted contacts of one workspace."""
+    workspace_id = next(iter(contacts))[0]
+    found: dict[ContactKey, list[UUID]] = {}
+    for contact_id, send_id in await tx.fetch(_SQL["held"], workspace_id, [c for _, c in contacts], limit):
+        found.setdefault((workspace_id, contact_id), []).append(send_id)
+    return found
+
+
+async def erase(tx: Connection, contacts: Collection[ContactKey], limit: int) -> bool:
+    """Erases content of deleted contacts of one workspace: at most `limit` rows of each kind. Returns whether nothing
+    is left.
+    """
+    workspace_id, ids = next(iter(contacts))[0], [contact_id for _, contact_id in contacts]
+    complete = int(await tx.fetchval(_SQL["erase_messages"], workspace_id, ids, limit)) < limit
+    for name in _ROWS:
+        status = await tx.execute(_SQL[name], workspace_id, ids, limit)
+        complete = complete and int(status.rsplit(" ", 1)[1]) < limit
+    return complete
+
+
+async def erased(tx: Connection, contacts: Collection[ContactKey]) -> None:
+    """Notes that nothing is left of these contacts of one workspace, and erases their addresses."""
+    workspace_id = next(iter(contacts))[0]
+    await tx.execute(_SQL["erased"], workspace_id, [contact_id for _, contact_id in contacts])
+
+
+async def wait_for_queues(tx: Connection, deletion: Deletion) -> None:
+    """Notes what is queued for Kafka: the deletion is finished once that is published."""
+    await tx.execute(_SQL["wait_for_queues"], *deletion.key)
+
+
+async def finish(tx: Connection, now: datetime) -> None:
+    """Finishes the deletions whose queued events are published."""
+    await tx.execute(_SQL["finish"], now)

@@ -1,0 +1,167 @@
+-- Deleted contacts: cut off by the command, erased by a job in steps.
+
+-- name: some_contacts
+SELECT contact_id FROM contacts WHERE workspace_id = $1 ORDER BY contact_id LIMIT $2
+
+-- name: among
+SELECT d.workspace_id, d.contact_id FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, contact_id)
+JOIN deleted_contacts d USING (workspace_id, contact_id)
+
+-- name: add
+INSERT INTO deletions (workspace_id, deletion_id, requested_at, contacts) VALUES ($1, $2, $3, $4)
+
+-- name: add_contacts
+INSERT INTO deleted_contacts (workspace_id, contact_id, deletion_id, deleted_at)
+SELECT $1, contact_id, $2, $3 FROM unnest($4::uuid[]) AS contact_id ORDER BY contact_id
+
+-- name: cut_off
+WITH gone AS (
+    DELETE FROM identities i USING unnest($1::text[], $2::uuid[]) AS d (workspace_id, contact_id)
+    WHERE i.workspace_id = d.workspace_id AND i.contact_id = d.contact_id
+    RETURNING i.workspace_id, i.identity_id, i.contact_id, i.channel, i.scope, i.lookup, i.address, i.began_at, i.ended_at
+)
+INSERT INTO deleted_identities (workspace_id, identity_id, contact_id, channel, scope, lookup, address, began_at, ended_at)
+SELECT * FROM gone ORDER BY workspace_id, identity_id
+
+-- name: remove
+-- The contacts, with the numbers of contacts of their profiles. Their records on contacts.changes become tombstones.
+WITH gone AS (
+    DELETE FROM contacts c USING unnest($1::text[], $2::uuid[]) AS d (workspace_id, contact_id)
+    WHERE c.workspace_id = d.workspace_id AND c.contact_id = d.contact_id
+    RETURNING c.workspace_id, c.contact_id, c.profile_id
+), fewer AS (
+    UPDATE profiles p SET contacts = p.contacts - gone.number
+    FROM (
+        SELECT workspace_id, profile_id, count(*)::integer AS number FROM gone
+        WHERE profile_id IS NOT NULL GROUP BY workspace_id, profile_id ORDER BY workspace_id, profile_id
+    ) AS gone
+    WHERE p.workspace_id = gone.workspace_id AND p.profile_id = gone.profile_id
+)
+INSERT INTO unpublished_contacts (workspace_id, contact_id, revision)
+SELECT workspace_id, contact_id, -nextval('repair_revisions')
+FROM (SELECT workspace_id, contact_id FROM gone ORDER BY workspace_id, contact_id) AS gone
+ON CONFLICT (workspace_id, contact_id) DO UPDATE SET revision = excluded.revision
+
+-- name: later_messages
+-- Messages of deleted contacts that are not older than the deletion, $3 at most; not sends, which were meant for the deleted ones.
+SELECT i.identity_id, i.contact_id, i.channel, i.scope, i.lookup, i.address, m.generation, m.message_id, m.channel_id, m.event_time,
+    m.counted
+FROM deleted_contacts d
+JOIN deleted_identities i ON i.workspace_id = d.workspace_id AND i.contact_id = d.contact_id AND NOT i.erased
+JOIN generations g ON g.last_event >= d.deleted_at
+CROSS JOIN LATERAL (
+    (SELECT m.generation, m.message_id, m.channel_id, m.event_time, m.counted FROM messages m
+    WHERE m.generation = g.generation AND m.identity_id = i.identity_id AND m.drop_reason IS NULL AND m.event_time >= d.deleted_at
+        AND m.kind NOT IN ('send', 'broadcast')
+    ORDER BY m.event_time LIMIT $3)
+    UNION ALL
+    (SELECT m.generation, m.message_id, m.channel_id, m.event_time, m.counted FROM messages m
+    WHERE m.generation = g.generation AND m.identity_id = i.identity_id AND m.drop_reason IS NOT NULL AND m.event_time >= d.deleted_at
+    ORDER BY m.event_time LIMIT $3)
+) AS m
+WHERE d.workspace_id = $1 AND d.contact_id = ANY ($2::uuid[])
+LIMIT $3
+
+-- name: move_messages
+UPDATE messages m SET identity_id = new.identity_id
+FROM (SELECT * FROM unnest($1::int[], $2::uuid[], $3::bigint[]) AS new (generation, message_id, identity_id)
+    ORDER BY generation, message_id) AS new
+WHERE m.generation = new.generation AND m.message_id = new.message_id
+
+-- name: next
+SELECT workspace_id, deletion_id, letters_read, letters_until FROM deletions
+WHERE finished_at IS NULL AND events_until IS NULL ORDER BY served_at NULLS FIRST, workspace_id, deletion_id LIMIT 1
+
+-- name: served
+UPDATE deletions SET served_at = clock_timestamp(), done = done + $3 WHERE workspace_id = $1 AND deletion_id = $2
+
+-- name: begin_letters
+UPDATE deletions SET letters_until = (SELECT coalesce(max(id), 0) FROM dead_letters),
+    letters_read = (SELECT coalesce(min(id) - 1, 0) FROM dead_letters WHERE erased_at IS NULL)
+WHERE workspace_id = $1 AND deletion_id = $2
+
+-- name: letters
+-- The next letters with content, $3 at most and with $4 bytes, but at least one.
+SELECT id, key, value FROM (
+    SELECT id, key, value, sum(octet_length(value)) OVER (ORDER BY id) - octet_length(value) AS before FROM (
+        SELECT id, key, value FROM dead_letters WHERE id > $1 AND id <= $2 AND value IS NOT NULL ORDER BY id LIMIT $3
+    ) AS d
+) AS d
+WHERE before < $4
+ORDER BY id
+
+-- name: letters_naming
+-- Which of these (letter, text) name an address of the workspace's contacts that are being erased.
+SELECT DISTINCT wanted.id FROM unnest($2::bigint[], $3::text[]) AS wanted (id, said)
+CROSS JOIN LATERAL (
+    (SELECT FROM deleted_identities i WHERE i.workspace_id = $1 AND i.lookup = wanted.said LIMIT 1)
+    UNION ALL
+    (SELECT FROM deleted_identities i WHERE i.workspace_id = $1 AND i.address = wanted.said AND i.address <> i.lookup LIMIT 1)
+) AS named
+
+-- name: erase_letters
+UPDATE dead_letters SET key = NULL, value = NULL, headers = NULL, erased_at = coalesce(erased_at, now())
+WHERE id = ANY ($1::bigint[])
+
+-- name: letters_done
+UPDATE deletions SET letters_read = $3 WHERE workspace_id = $1 AND deletion_id = $2
+
+-- name: contacts_to_erase
+SELECT contact_id FROM deleted_contacts WHERE workspace_id = $1 AND deletion_id = $2 AND NOT erased ORDER BY contact_id LIMIT $3
+
+-- name: held
+-- Holds of deleted contacts, $3 at most.
+SELECT s.contact_id, s.send_id FROM sends s
+WHERE s.workspace_id = $1 AND s.contact_id = ANY ($2::uuid[]) AND s.status = 'held' ORDER BY s.contact_id, s.send_id LIMIT $3
+
+-- name: erase_messages
+SELECT erase_messages($1, $2::uuid[], $3)
+
+-- name: erase_sends
+WITH found AS MATERIALIZED (
+    SELECT s.send_id FROM sends s
+    WHERE s.workspace_id = $1 AND s.send_id = ANY (ARRAY(
+        SELECT own.send_id FROM unnest($2::uuid[]) AS gone (contact_id)
+        CROSS JOIN LATERAL (
+            SELECT s.send_id FROM sends s
+            WHERE s.workspace_id = $1 AND s.contact_id = gone.contact_id AND (s.lookup IS NOT NULL OR s.content::text <> '{}')
+            LIMIT $3
+        ) AS own LIMIT $3
+    ))
+    ORDER BY s.send_id FOR UPDATE
+), receipts AS (
+    DELETE FROM parked_receipts p USING found WHERE p.workspace_id = $1 AND p.send_id = found.send_id
+)
+UPDATE sends s SET content = '{}', scope = NULL, lookup = NULL, address = NULL, traceparent = NULL
+FROM found WHERE s.workspace_id = $1 AND s.send_id = found.send_id
+
+-- name: erase_comments
+DELETE FROM comments WHERE (workspace_id, contact_id, written_at, comment_id) IN (
+    SELECT workspace_id, contact_id, written_at, comment_id FROM comments
+    WHERE workspace_id = $1 AND contact_id = ANY ($2::uuid[]) LIMIT $3)
+
+-- name: erase_tags
+DELETE FROM contact_tags WHERE (workspace_id, contact_id, tag) IN (
+    SELECT workspace_id, contact_id, tag FROM contact_tags WHERE workspace_id = $1 AND contact_id = ANY ($2::uuid[]) LIMIT $3)
+
+-- name: erase_blocks
+DELETE FROM block_commands WHERE (workspace_id, contact_id, unblocks, issued_at, command_id) IN (
+    SELECT workspace_id, contact_id, unblocks, issued_at, command_id FROM block_commands
+    WHERE workspace_id = $1 AND contact_id = ANY ($2::uuid[]) LIMIT $3)
+
+-- name: erased
+WITH addresses AS (
+    UPDATE deleted_identities SET lookup = NULL, address = NULL WHERE workspace_id = $1 AND contact_id = ANY ($2::uuid[])
+)
+UPDATE deleted_contacts SET erased = true WHERE workspace_id = $1 AND contact_id = ANY ($2::uuid[])
+
+-- name: wait_for_queues
+UPDATE deletions SET batches_until = (SELECT coalesce(max(seq), 0) FROM batch_outbox),
+    events_until = (SELECT coalesce(max(id), 0) FROM outbox)
+WHERE workspace_id = $1 AND deletion_id = $2
+
+-- name: finish
+UPDATE deletions d SET finished_at = $1
+WHERE d.finished_at IS NULL AND d.events_until IS NOT NULL
+    AND NOT EXISTS (SELECT FROM outbox o WHERE o.id <= d.events_until)
+    AND NOT EXISTS (SELECT FROM batch_outbox b WHERE b.seq <= d.batches_until)
