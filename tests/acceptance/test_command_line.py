@@ -43,7 +43,9 @@ async def told(sluice: Sluice, workspace: Workspace, *arguments: str, role: str 
 async def contacts(workspace: Workspace, *numbers: int) -> list[str]:
     """The ids of new contacts who have written."""
     addresses = [f"+49151000{number:05}" for number in numbers]
-    await workspace.play_together(*(workspace.message("hi", address=a, name=f"N{a[-4:]}") for a in addresses))
+    await workspace.play_together(
+        *(workspace.message("hi", sender={"address": a, "name": f"N{a[-4:]}"}) for a in addresses)
+    )
     return [str(await workspace.contact_id(address)) for address in addresses]
 
 

@@ -106,6 +106,25 @@ class Sluice:
         )
         return Ended(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
 
+    def run_into_a_closed_pipe(self, *arguments: str) -> Ended:
+        """Runs a command whose standard output nobody reads."""
+        reading, writing = os.pipe()
+        os.close(reading)
+        try:
+            done = subprocess.run(  # noqa: S603 - our own words
+                [SLUICE, *arguments],
+                cwd=self.folder,
+                env=self._environment,
+                stdout=writing,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=START_S,
+                check=False,
+            )
+        finally:
+            os.close(writing)
+        return Ended(done.returncode, "", done.stderr, 0)
+
     @contextmanager
     def running(self, *arguments: str) -> Iterator[Running]:
         """Starts a command that goes on until it is stopped."""

@@ -55,7 +55,13 @@ CHANGING: Final = [
     ["migrate"],
 ]
 NO_DATABASE: Final = {"demo", "dev", "topics"}
-GIVING: Final = [["add-tag", *WORKSPACE, "--actor", "a", "--role", "owner", "--contact-id", CONTACT, "--tag", "t"]]
+GIVER: Final = (*WORKSPACE, "--actor", "a", "--role", "owner")
+GIVING: Final = [
+    ["add-tag", *GIVER, "--contact-id", CONTACT, "--tag", "t"],
+    ["contacts", "export", *GIVER],
+    ["import", "contacts", "people.csv", *GIVER],
+    ["import", "profiles", "people.csv", *GIVER],
+]
 REFUSED: Final = [*(command for command in READING if command not in BILLING), *CHANGING, *GIVING]
 
 
@@ -117,7 +123,7 @@ def _paths(group: typer.Typer, before: tuple[str, ...] = ()) -> Iterator[tuple[s
 
 
 def test_every_command_is_tried_or_asks_no_database() -> None:
-    tried = {tuple(command) for command in (*READING, *CHANGING)}
+    tried = {tuple(command) for command in (*READING, *CHANGING, *GIVING)}
     untried = [
         path
         for path in _paths(main.app)

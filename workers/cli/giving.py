@@ -8,17 +8,18 @@ from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 from uuid import UUID
 
 import msgspec
 
-from schemas.actors import Actor
+from schemas.actors import Actor, Module, Restriction
 from schemas.commands import InvalidCommand
 from schemas.decoding import BadRecord, decode_command
+from schemas.fields import Role
 from workers.app.database_failures import watching
 from workers.app.settings import Settings
-from workers.errors import NotPossible, Unreachable
+from workers.errors import NotPossible, SettingsError, Unreachable
 from workers.kafka.command_topic import CommandTopic, command_topic
 from workers.store import reports
 from workers.store.connection import Connection, transaction_time
@@ -26,6 +27,8 @@ from workers.store.connection import Connection, transaction_time
 MOST_WAITING: Final = 2_000  # commands without an answer: it bounds memory, and how long a query for answers takes
 _AT_ONCE: Final = 500
 _PAUSE_S: Final = 0.03
+_WAIT_S: Final = 30.0
+_LONGEST_WAIT_S: Final = 3_600.0
 _TARGETS: Final = ("contact_id", "identity", "survivor_id", "profile_id", "company_id", "send_id", "group_id")
 
 
@@ -40,6 +43,36 @@ class Giver:
     workspace_id: str
     actor: Actor
     timeout_s: float
+
+
+def giver_of(
+    workspace: str,
+    actor: str,
+    role: str,
+    module: str | None,
+    restrictions: Sequence[str] | None,
+    timeout_s: float | None,
+) -> Giver:
+    """Who gives commands, by the options of the command line.
+
+    Raises:
+        SettingsError: a value does not fit.
+    """
+    waits_s = _WAIT_S if timeout_s is None else timeout_s
+    if not 0 < waits_s <= _LONGEST_WAIT_S:
+        raise SettingsError(f"--timeout: expected more than 0 and at most {_LONGEST_WAIT_S:g} seconds")
+    for option, given, known in (
+        ("--role", [role], get_args(Role)),
+        ("--module", [module or "api"], get_args(Module)),
+        ("--restriction", restrictions or (), get_args(Restriction)),
+    ):
+        if unknown := [one for one in given if one not in known]:
+            raise SettingsError(f"{option}: expected one of {', '.join(known)}, got {unknown[0]!r}")
+    head = {"id": actor, "role": role, "module": module or "api", "restrictions": list(restrictions or ()) or None}
+    try:
+        return Giver(workspace, msgspec.convert(head, Actor), waits_s)
+    except msgspec.ValidationError:
+        raise SettingsError("--actor: expected an id of 1 to 128 characters") from None
 
 
 @dataclass(frozen=True, slots=True)

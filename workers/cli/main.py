@@ -13,7 +13,7 @@ from uuid import UUID
 import typer
 from typer.main import get_command
 
-from workers.cli import customer_commands, dead_letter_commands, progress_commands
+from workers.cli import customer_commands, dead_letter_commands, import_commands, progress_commands
 from workers.cli.terminal import AsJson, Limit, Wide, console, moment, run_to_end, settings, show
 from workers.cli.twins.group import WithTwins
 from workers.errors import ExitCode, SettingsError, SluiceError
@@ -35,6 +35,7 @@ app.add_typer(dead_letter_commands.app, name="dead-letters")
 app.add_typer(progress_commands.app, name="progress")
 app.add_typer(customer_commands.profiles, name="profiles")
 app.add_typer(customer_commands.contacts, name="contacts")
+app.add_typer(import_commands.app, name="import")
 
 OfWorkspace = Annotated[str | None, typer.Option("--workspace", help="Only this workspace.")]
 

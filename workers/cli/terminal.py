@@ -28,6 +28,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document for mach
 Wide = Annotated[bool, typer.Option("--wide", help="Every column, also those that a narrow terminal leaves out.")]
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="Maximum number of rows.")]
 
+ActorId = Annotated[str, typer.Option("--actor", metavar="ID", help="The id of who gives it; it is audited.")]
+RoleOf = Annotated[str, typer.Option("--role", help="The role of the actor: owner, manager, agent or system.")]
+FromModule = Annotated[str, typer.Option("--module", help="inbox, contacts, profiles, settings or api.")]
+Restrictions = Annotated[
+    list[str] | None,
+    typer.Option("--restriction", help="What binds a manager: contact_deletion, data_export or settings. Repeatable."),
+]
+Timeout = Annotated[float, typer.Option("--timeout", help="How long to wait for an answer, in seconds.")]
 
 # RFC 3339, the form of the commands' tables and psql, and a date alone.
 _MOMENT: Final = re.compile(

@@ -23,7 +23,7 @@ _WHICH_COUNTRY: Final = Refused(
     "`identity.address`: a number in national form, and the workspace has no region, nor its channels of this kind one "
     "and the same; give it with `+` and the country's code, or name its `channel_id`",
 )
-_NO_ADDRESS: Final = Refused(
+NO_ADDRESS: Final = Refused(
     "invalid",
     "`identity.address`: expected a possible telephone number or one bare e-mail address, as its channel asks for",
 )
@@ -73,9 +73,9 @@ async def resolve(
     identities: dict[CommandKey, ResolvedIdentity] = {}
     refused: dict[CommandKey, Refused] = {}
     async for a in paced(aimed):
-        match a.command.identity and _understand(a.command.identity, tenants[a.command.workspace_id]):
+        match a.command.identity and understand(a.command.identity, tenants[a.command.workspace_id]):
             case ResolvedIdentity(understood=False) if isinstance(a.command, CreateContact):
-                refused[a.key] = _NO_ADDRESS
+                refused[a.key] = NO_ADDRESS
             case ResolvedIdentity() as identity:
                 identities[a.key] = identity
             case Refused() as refusal:
@@ -109,7 +109,8 @@ async def resolve(
     return Targets(named, existing, refused, made, addresses, keys)
 
 
-def _understand(given: actors.Identity, tenant: Workspace) -> ResolvedIdentity | Refused:
+def understand(given: actors.Identity, tenant: Workspace) -> ResolvedIdentity | Refused:
+    """The identity that a command names; refused if nobody can tell of which country its number is."""
     region = tenant.region_of(given.channel, given.channel_id)
     if given.channel_id is None and region is None and is_national(given.channel, given.address):
         return _WHICH_COUNTRY

@@ -4,8 +4,11 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 from uuid import UUID
 
+from workers.rules.cycles import calendar_of
+from workers.rules.workspace import Policies
 from workers.store.connection import Connection
 from workers.store.queries import load
+from workers.store.workspaces import Workspace
 
 _SQL = load("contact_lists")
 
@@ -38,7 +41,15 @@ async def fields(tx: Connection, workspace_id: str, scope: str) -> list[Row]:
     return list(await tx.fetch(_SQL["fields"], workspace_id, scope))
 
 
-async def region(tx: Connection, workspace_id: str) -> str | None:
-    """The workspace's `default_region`."""
-    found: str | None = await tx.fetchval(_SQL["region"], workspace_id)
-    return found
+async def tenant(tx: Connection, workspace_id: str) -> Workspace:
+    """The workspace with what says how an address is read: its regions and channels. The rest has its defaults."""
+    channels = await tx.fetch(_SQL["channels"], workspace_id)
+    return Workspace(
+        workspace_id,
+        first_message_at=None,
+        settings=(),
+        policies=Policies(default_region=await tx.fetchval(_SQL["region"], workspace_id)),
+        calendar=calendar_of(()),
+        regions={row["channel_id"]: row["default_region"] for row in channels},
+        channels={row["channel_id"]: row["channel"] for row in channels},
+    )

@@ -1,22 +1,21 @@
 """Makes the command of the command line from the struct of a command."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from inspect import Parameter, Signature
 from typing import Any, Final, get_args
 from uuid import UUID, uuid4
 
-from schemas.actors import Actor, CommandBase, Module, Restriction, TargetCommand
+from schemas.actors import CommandBase, Module, Restriction, TargetCommand
 from schemas.commands import Command
 from schemas.fields import Role
 from workers.cli.bulk import selections
 from workers.cli.bulk.many import ONE_FOR_MANY
-from workers.cli.giving import Giver
+from workers.cli.giving import giver_of
 from workers.cli.twins import running
 from workers.cli.twins.fields import NOT_GIVEN, FieldOptions, options_of, parameter
 from workers.cli.twins.wording import ABOUT, SHORT, who_may
 from workers.errors import SettingsError
 
-_WAIT_S: Final = 30.0
 HEAD: Final = (
     parameter("workspace", str, "--workspace", about="The workspace.", required=True, metavar="ID"),
     parameter("actor", str, "--actor", about="The id of who gives it; it is audited.", required=True, metavar="ID"),
@@ -73,7 +72,7 @@ def twin(command: type[CommandBase]) -> Callable[..., None]:
     fields = options_of(command)
 
     def run(**values: Any) -> None:
-        giver = giver_of(values)
+        giver = giver_of(*(values[name] for name in ("workspace", "actor", "role", "module", "restriction", "timeout")))
         given = {option.name: value for option in fields if (value := option.read(values)) is not NOT_GIVEN}
         one = running.Call(giver, name, values["command_id"] or uuid4(), given, _words(fields), bool(values["as_json"]))
         if values.get("selection") is not None:
@@ -96,24 +95,6 @@ def signed(run: Callable[..., None], parameters: Sequence[Parameter]) -> Callabl
     run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {one.name: one.annotation for one in parameters}
     return run
-
-
-def giver_of(values: Mapping[str, Any]) -> Giver:
-    """Who gives the commands, from the options of `HEAD` and `--timeout`.
-
-    Raises:
-        SettingsError: a value does not fit.
-    """
-    timeout_s = _WAIT_S if values.get("timeout") is None else values["timeout"]
-    if not 0 < timeout_s <= 3_600:
-        raise SettingsError("--timeout: expected more than 0 and at most 3600 seconds")
-    actor = Actor(
-        id=values["actor"],
-        role=values["role"],
-        restrictions=tuple(values["restriction"] or ()) or None,
-        module=values["module"] or "api",
-    )
-    return Giver(values["workspace"], actor, timeout_s)
 
 
 def _words(fields: Sequence[FieldOptions]) -> dict[str, str]:

@@ -9,3 +9,6 @@ SELECT name, type, options FROM sluice.field_definitions WHERE workspace_id = $1
 
 -- name: region
 SELECT default_region FROM sluice.workspace_settings WHERE workspace_id = $1
+
+-- name: channels
+SELECT channel_id, channel, default_region FROM sluice.channels WHERE workspace_id = $1
