@@ -71,9 +71,50 @@ END $$;
 REVOKE ALL ON FUNCTION sluice.search_profiles(text, text, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION sluice.search_profiles(text, text, integer) TO sluice_worker, sluice_reader;
 
--- Contacts that are not blocked: those with exactly this id, number or address; if there are none, those with the query
--- in their names, number or e-mail address, by name; 1,000 at most. The first kind is found by index. The second reads
--- the contacts of the workspace: messages change their names, and an index of those would slow messages down.
+-- What contacts are searched by: their names and e-mail address, in lower case.
+CREATE FUNCTION sluice_core.search_words(display_name text, first_name text, last_name text, email text) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN lower(normalize(concat_ws(
+        ' ', display_name, nullif(concat_ws(' ', first_name, last_name), display_name), email
+    ), NFC));
+
+CREATE FUNCTION sluice_core.search_digits(phone text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN regexp_replace(coalesce(phone, ''), '[^0-9]', '', 'g');
+
+-- The parts that a text has or must have to be found: three characters in a row; fewer only with one beyond ASCII. Of a
+-- number four digits in a row.
+CREATE FUNCTION sluice_core.contact_grams(of_workspace text, words text, digits text) RETURNS integer[]
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    grams integer[] := '{}';
+    beyond boolean := octet_length(words) > length(words);
+    part text;
+BEGIN
+    FOR place IN 1..length(words) LOOP
+        part := substr(words, place, 3);
+        IF length(part) = 3 THEN
+            grams := grams || sluice_core.name_gram(of_workspace, part);
+        END IF;
+        FOR size IN 1..CASE WHEN beyond THEN 2 ELSE 0 END LOOP
+            part := substr(words, place, size);
+            IF length(part) = size AND octet_length(part) > size THEN
+                grams := grams || sluice_core.name_gram(of_workspace, part);
+            END IF;
+        END LOOP;
+    END LOOP;
+    FOR place IN 1..coalesce(length(digits) - 3, 0) LOOP
+        grams := grams || sluice_core.name_gram(of_workspace, '#' || substr(digits, place, 4));
+    END LOOP;
+    RETURN grams;
+END $$;
+
+-- Contacts that are not blocked: those with exactly this id, number or address; if there are none, those whose name begins
+-- with the query, then those that have it elsewhere in their names or e-mail address, or its digits in their number, each
+-- by name; 1,000 at most.
+--
+-- `contact_index` leads to the second kind. What many have is found among the first 1,000 names, the rest by its parts: some
+-- 1,000 of them where there are more. A text of one or two ASCII letters has no parts. Contacts that wait to be published
+-- are compared themselves, the next 200 of them.
 CREATE FUNCTION sluice.search_contacts(of_workspace text, query text, n integer)
 RETURNS TABLE (
     workspace_id text, contact_id uuid, display_name text, avatar_url text, first_name text, last_name text, country text,
@@ -81,17 +122,19 @@ RETURNS TABLE (
     blocked boolean
 )
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp
-    SET plan_cache_mode = force_custom_plan AS $$
+    SET plan_cache_mode = force_custom_plan SET enable_seqscan = off SET enable_sort = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
-    key text := lower(normalize(btrim(query), NFC));
-    apart text := normalize(key, NFD);
-    digits text := regexp_replace(query, '[^0-9]', '', 'g');
-    typed text[] := ARRAY[btrim(query), key] || CASE WHEN query ~ '^[-+0-9 ().]{5,}$' THEN ARRAY['+' || digits, digits] END;
+    key text COLLATE "C" := lower(normalize(btrim(query), NFC));
+    number text COLLATE "C" := CASE WHEN query ~ '^[-+0-9 ().]{4,}$' THEN nullif(search_digits(query), '') END;
+    typed text[] := ARRAY[btrim(query), key] || CASE WHEN length(number) > 4 THEN ARRAY['+' || number, number] END;
     most integer := least(greatest(n, 0), 1000);
+    parts integer[] := contact_grams(of_workspace, key, '');
+    number_parts integer[] := contact_grams(of_workspace, '', number);
     found uuid[];
+    changed uuid[];
 BEGIN
-    SELECT array_agg(DISTINCT f.contact_id) INTO found FROM (
+    SELECT array_agg(f.contact_id) INTO found FROM (
         SELECT c.contact_id FROM contacts c
         WHERE c.workspace_id = of_workspace AND c.contact_id = CASE WHEN key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN key::uuid END
         UNION ALL
@@ -101,25 +144,61 @@ BEGIN
         SELECT i.contact_id FROM identities i
         WHERE i.address = ANY (typed) AND i.address <> i.lookup AND i.workspace_id = of_workspace AND i.removed_at IS NULL
         UNION ALL
-        SELECT l.contact_id FROM sluice.contact_list l WHERE l.workspace_id = of_workspace AND l.phone = ANY (typed)
+        (SELECT l.contact_id FROM sluice.contact_list l WHERE l.workspace_id = of_workspace AND l.phone = ANY (typed) LIMIT 1000)
         UNION ALL
-        SELECT l.contact_id FROM sluice.contact_list l WHERE l.workspace_id = of_workspace AND lower(l.email) = key
+        (SELECT l.contact_id FROM sluice.contact_list l WHERE l.workspace_id = of_workspace AND lower(l.email) = typed[2] LIMIT 1000)
     ) AS f;
-    IF found IS NULL THEN
-        SELECT array_agg(f.contact_id) INTO found FROM (
-            -- Both forms of an accented letter: to look for two texts is cheaper than to convert every name.
-            SELECT l.contact_id FROM sluice.contact_list l
-            CROSS JOIN LATERAL lower(concat_ws(' ', l.display_name, l.first_name, l.last_name, l.email)) AS words
-            WHERE l.workspace_id = of_workspace AND (
-                position(key IN words) > 0 OR apart <> key AND position(apart IN words) > 0
-                OR length(digits) >= 4 AND position(digits IN l.phone) > 0
-            )
-            ORDER BY lower(l.display_name), l.contact_id LIMIT most
+    IF found IS NOT NULL THEN
+        RETURN QUERY SELECT l.* FROM sluice.contact_list l
+        WHERE l.workspace_id = of_workspace AND l.contact_id = ANY (found)
+        ORDER BY lower(l.display_name) COLLATE "C", l.contact_id LIMIT most;
+        RETURN;
+    END IF;
+    SELECT coalesce(array_agg(f.contact_id), '{}') INTO found FROM (
+        SELECT x.contact_id FROM contact_index x
+        WHERE x.workspace_id = of_workspace AND x.listed AND x.sort_name >= left(key, 100) AND x.sort_name < left(key, 100) || chr(1114111)
+        ORDER BY x.sort_name, x.contact_id LIMIT most
+    ) AS f;
+    IF cardinality(found) < most THEN
+        SELECT found || array_agg(f.contact_id) INTO found FROM (
+            SELECT f.contact_id FROM (
+                SELECT x.contact_id, x.words FROM contact_index x
+                WHERE x.workspace_id = of_workspace AND x.listed ORDER BY x.sort_name, x.contact_id LIMIT 1000
+            ) AS f
+            WHERE position(key IN f.words) > 0 AND f.contact_id <> ALL (found) LIMIT most
         ) AS f;
     END IF;
+    IF cardinality(found) < most AND parts || number_parts <> '{}' THEN
+        WITH hits AS MATERIALIZED (
+            (
+                SELECT x.contact_id, x.sort_name FROM contact_index x
+                WHERE parts <> '{}' AND x.grams @> parts AND x.workspace_id = of_workspace AND position(key IN x.words) > 0
+                LIMIT 1000
+            )
+            UNION ALL
+            (
+                SELECT x.contact_id, x.sort_name FROM contact_index x
+                WHERE number_parts <> '{}' AND x.grams @> number_parts AND x.workspace_id = of_workspace
+                    AND position(number IN x.digits) > 0
+                LIMIT 1000
+            )
+        )
+        SELECT found || array_agg(f.contact_id) INTO found FROM (
+            SELECT h.contact_id FROM hits h WHERE h.contact_id <> ALL (found) ORDER BY h.sort_name, h.contact_id LIMIT most
+        ) AS f;
+    END IF;
+    SELECT coalesce(array_agg(u.contact_id), '{}') INTO changed FROM (
+        SELECT u.contact_id FROM unpublished_contacts u
+        WHERE u.workspace_id = of_workspace ORDER BY u.contact_id LIMIT 200
+    ) AS u;
     RETURN QUERY SELECT l.* FROM sluice.contact_list l
-    WHERE l.workspace_id = of_workspace AND l.contact_id = ANY (found)
-    ORDER BY lower(l.display_name), l.contact_id LIMIT most;
+    WHERE l.workspace_id = of_workspace AND l.contact_id = ANY (found || changed) AND (
+        position(key IN search_words(l.display_name, l.first_name, l.last_name, l.email)) > 0
+        OR position(number IN search_digits(l.phone)) > 0
+    )
+    ORDER BY NOT starts_with(coalesce(lower(normalize(l.display_name, NFC)), ''), key),
+        lower(normalize(l.display_name, NFC)) COLLATE "C", l.contact_id
+    LIMIT most;
 END $$;
 REVOKE ALL ON FUNCTION sluice.search_contacts(text, text, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION sluice.search_contacts(text, text, integer) TO sluice_worker, sluice_reader;
