@@ -131,6 +131,7 @@ async def test_the_promised_functions_are_there(pool: Pool) -> None:
         ("profile_page", '[0:4]={text,text,"timestamp with time zone",uuid,integer}'),
         ("search_contacts", "[0:2]={text,text,integer}"),
         ("search_profiles", "[0:2]={text,text,integer}"),
+        ("contact_page", "[0:3]={text,text,uuid,integer}"),
         ("suggestions_of", "[0:1]={text,uuid}"),
     }
 
