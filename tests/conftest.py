@@ -13,11 +13,13 @@ import structlog
 from asyncpg import Pool
 
 from tests.support.brokers import Broker
-from tests.support.databases import Databases
+from tests.support.databases import HASH_KEY, Databases
 from tests.support.kafka import KafkaServer, demand, real_kafka
 from tests.support.sharing import InOneGo
 from workers.dev.broker import embedded_broker
 from workers.dev.postgres import embedded_postgres
+from workers.rules.address_hashes import HashKeys
+from workers.store import address_hashes
 from workers.store.pool import pool_of
 
 
@@ -36,6 +38,12 @@ def _logs_of_its_own() -> Iterator[None]:
         if type(handler) is logging.StreamHandler and handler not in before:
             logging.root.removeHandler(handler)
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def _keys_of_its_own() -> None:
+    """Workers that ran inside another test set the keys of their settings."""
+    address_hashes.use(HashKeys(bytes.fromhex(HASH_KEY)))
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ from schemas.topics import OUTPUTS, TOPICS
 from tests.acceptance.making import MISSING, PHONE, WHATSAPP, Json, Maker, at, identity, key_of, now, topic_of
 from tests.acceptance.reading import Published, named, published
 from tests.support.brokers import PATIENCE_S, Broker, Sent
-from tests.support.databases import worker_of
+from tests.support.databases import HASH_KEY, worker_of
 from workers.app import supervisor
 from workers.app.composition import ALL, plan_of
 from workers.app.settings import load_settings
@@ -249,6 +249,7 @@ async def set_stage(broker: Broker, database: str) -> AsyncIterator[Stage]:
             topic_prefix=broker.topic_prefix,
             group_prefix=broker.group_prefix,
             session_timeout_ms=6_000,
+            hash_key=HASH_KEY,
             fetch_max_wait_ms=20,
         )
         working = asyncio.create_task(supervisor.run(settings, plan_of([ALL]), stop, ready=ready.set))

@@ -24,6 +24,7 @@ KEYS: Final = 200
 
 GROWING: Final = frozenset(
     {
+        "address_hashes",
         "block_commands",
         "commands",
         "comments",
@@ -100,6 +101,11 @@ INSERT INTO deleted_contacts (workspace_id, contact_id, deletion_id, deleted_at,
     SELECT pg_temp.w(n), pg_temp.u(-n), pg_temp.u(n % 4 + 1), '2026-01-20', n % 10 > 0 FROM generate_series(1, 20000) n;
 INSERT INTO deleted_identities (workspace_id, identity_id, contact_id, channel, scope, lookup, address, erased)
     SELECT pg_temp.w(n), -n, pg_temp.u(-n), 'whatsapp', '', '+48' || n, '+48' || n, n % 10 > 0
+    FROM generate_series(1, 20000) n;
+INSERT INTO hash_keys SELECT 'k' || n FROM generate_series(0, 99) n;
+INSERT INTO address_hashes (workspace_id, hash, identity_id, key_id, contact_id, ended_at, forget_at, blocked)
+    SELECT pg_temp.w(n), sha256(n::text::bytea), -n, 'k' || n % 100, pg_temp.u(-n), '2026-01-20',
+        '2026-02-03'::timestamptz + n * interval '1 minute', n % 10 = 0
     FROM generate_series(1, 20000) n;
 UPDATE contacts SET edited = '{"phone": "+4999"}', snoozed_at = opened_at, snoozed_until = now()
     WHERE phone LIKE '%00';

@@ -5,12 +5,16 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from itertools import count
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 from asyncpg import Pool
 
 from workers.store.migrate import migrate
+
+HASH_KEY: Final = "00112233445566778899aabbccddeeff" * 2
+"""The `SLUICE_HASH_KEY` of tests."""
 
 
 class Databases:

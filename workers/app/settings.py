@@ -16,6 +16,7 @@ from pydantic_settings.sources import DotEnvSettingsSource
 
 from workers.errors import SettingsError
 from workers.kafka.connection import Kafka, PollLimits, UnusableFile, security
+from workers.rules.address_hashes import HashKeys
 
 PREFIX: Final = "SLUICE_"
 
@@ -65,6 +66,9 @@ class Settings(BaseSettings):
     group_prefix: _Name = Field(default="sluice", min_length=1, description="prefix of every consumer group name")
     hash_key: SecretStr | None = Field(
         default=None, description="key of the hashes that stay after deletion: 32 bytes, 64 hexadecimal digits"
+    )
+    hash_key_old: SecretStr | None = Field(
+        default=None, description="the key before, while it is replaced: hashes by it are found and renewed"
     )
 
     session_timeout_ms: int = Field(
@@ -119,7 +123,7 @@ class Settings(BaseSettings):
     )
     metrics_host: str = Field(default="127.0.0.1", description="address of the metrics server")
 
-    @field_validator("hash_key")
+    @field_validator("hash_key", "hash_key_old")
     @classmethod
     def _thirty_two_bytes(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None:
@@ -174,6 +178,8 @@ class Settings(BaseSettings):
                 "SLUICE_KAFKA_CA_FILE or SLUICE_KAFKA_CERTIFICATE_FILE is set, but SLUICE_KAFKA_SECURITY_PROTOCOL does "
                 "not speak TLS: use SSL or SASL_SSL"
             )
+        if self.hash_key_old is not None and self.hash_key is None:
+            raise ValueError("SLUICE_HASH_KEY_OLD is set without SLUICE_HASH_KEY: nothing would be renewed")
         if self.fetch_max_wait_ms * 4 > self.session_timeout_ms:
             raise ValueError("SLUICE_FETCH_MAX_WAIT_MS must be at most a quarter of SLUICE_SESSION_TIMEOUT_MS")
         return self
@@ -222,6 +228,10 @@ class Settings(BaseSettings):
             raise SettingsError(f"{PREFIX}KAFKA_{error.argument.upper()} {error}") from error
         return Kafka(self.kafka_bootstrap, self.topic_prefix, self.session_timeout_ms, arguments)
 
+    def hash_keys(self) -> HashKeys:
+        """The keys for addresses of deleted contacts."""
+        return HashKeys(*map(_key, (self.hash_key, self.hash_key_old)))
+
     def limits(self) -> PollLimits:
         """The bounds of one poll."""
         return PollLimits(
@@ -230,6 +240,10 @@ class Settings(BaseSettings):
             fetch_min_bytes=self.fetch_min_bytes,
             fetch_max_wait_ms=self.fetch_max_wait_ms,
         )
+
+
+def _key(given: SecretStr | None) -> bytes | None:
+    return None if given is None else bytes.fromhex(given.get_secret_value())
 
 
 def _text(path: Path | None) -> str | None:

@@ -11,10 +11,11 @@ from workers.kafka.connection import Kafka
 from workers.kafka.failures import AWAY
 from workers.kafka.operator_queries import bounds
 from workers.kafka.topics import topics_at_start
+from workers.rules.address_hashes import HashKeys
 from workers.runtime.bad_record_limit import OPTION, AcceptedBad
 from workers.services.liveness import LivenessProbe
+from workers.store import address_hashes, migrate
 from workers.store import group_binding as bindings
-from workers.store import migrate
 from workers.store.failures import ConnectionLost, translated
 from workers.store.pool import open_pool
 
@@ -61,6 +62,22 @@ async def groups(pool: Pool, owned: Sequence[tuple[str, Sequence[str]]], unreach
         async with translated(), pool.acquire() as connection:
             for group, topics in owned:
                 await bindings.check(connection, topics, group)
+
+    await LivenessProbe(POSTGRESQL, (ConnectionLost,), unreachable_after_s).answer(check)
+
+
+async def hash_keys(pool: Pool, keys: HashKeys, unreachable_after_s: float) -> None:
+    """Lets this process use the keys. Refuses keys that would not find the addresses of deleted contacts.
+
+    Raises:
+        Unreachable: PostgreSQL did not answer within the bound.
+        SettingsError: there are hashes by another key.
+    """
+    address_hashes.use(keys)
+
+    async def check() -> None:
+        async with translated(), pool.acquire() as connection:
+            await address_hashes.check_keys(connection)
 
     await LivenessProbe(POSTGRESQL, (ConnectionLost,), unreachable_after_s).answer(check)
 

@@ -1,12 +1,12 @@
 """The target contacts of commands: named by id or by an address, and locked until the batch ends."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from schemas import actors
 from schemas.actors import TargetCommand
-from schemas.contact_commands import BlockContact, CreateContact, RemoveChannel
+from schemas.contact_commands import BlockContact, CreateContact, RemoveChannel, UnblockContact
 from workers.commands.command_record import CommandRecord
 from workers.rules.contact import Contact, ContactKey
 from workers.rules.identities import ResolvedIdentity, identify, is_national
@@ -27,7 +27,7 @@ NO_ADDRESS: Final = Refused(
     "invalid",
     "`identity.address`: expected a possible telephone number or one bare e-mail address, as its channel asks for",
 )
-_DELETED: Final = Refused("contact_deleted", "`contact_id`: this contact was deleted")
+DELETED: Final = Refused("contact_deleted", "`contact_id`: this contact was deleted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Targets:
 
     `refused`: commands with an ambiguous address, or with one that cannot become a contact. `made`: commands that
     inserted their contact. `keys`: the address that each command names; `addresses`: who had it when the command was
-    given.
+    given. `deleted`: the contacts among `named` that were deleted.
     """
 
     named: Mapping[CommandKey, ContactKey]
@@ -45,6 +45,7 @@ class Targets:
     made: Collection[CommandKey] = ()
     addresses: Mapping[CommandKey, Owned] = field(default_factory=dict)
     keys: Mapping[CommandKey, IdentityKey] = field(default_factory=dict)
+    deleted: Collection[ContactKey] = ()
 
     def of(self, asked: CommandRecord[Any]) -> ContactKey | None:
         """The contact of the command; None if there is none."""
@@ -55,7 +56,7 @@ class Targets:
 async def resolve(
     tx: Connection,
     asked: Sequence[CommandRecord[Any]],
-    due: Collection[CommandKey],
+    due: Set[CommandKey],
     tenants: Mapping[str, Workspace],
     changed: Collection[ContactKey],
     others: Collection[ContactKey],
@@ -100,13 +101,15 @@ async def resolve(
         if isinstance(a.command, TargetCommand) and a.command.contact_id is not None:
             named[a.key] = a.command.workspace_id, a.command.contact_id
     deleted = await deletions.among(tx, {contact for key, contact in named.items() if key in due})
-    refused |= {key: _DELETED for key, contact in named.items() if contact in deleted and key in due}
+    # An unblock lifts what is left of a deleted contact's block.
+    lifting = {a.key for a in aimed if isinstance(a.command, UnblockContact)}
+    refused |= {key: DELETED for key, contact in named.items() if contact in deleted and key in due - lifting}
     to_lock = {contact for key, contact in named.items() if key in due} | set(changed)
     # A batch without targets of its own may lock the others later; otherwise one sorted statement locks all.
     to_lock |= set(others) if to_lock else set()
     existing = await contacts.lock_for_update(tx, to_lock) if to_lock else {}
     await contacts.require_same_owners(tx, owned)
-    return Targets(named, existing, refused, made, addresses, keys)
+    return Targets(named, existing, refused, made, addresses, keys, deleted)
 
 
 def understand(given: actors.Identity, tenant: Workspace) -> ResolvedIdentity | Refused:

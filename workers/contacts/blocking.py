@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from schemas.contact_commands import BlockContact, ReleaseDropped, UnblockContact
 from workers.commands.command_record import CommandRecord
 from workers.commands.targets import Targets
+from workers.contacts import kept_blocks
 from workers.contacts.ownership import follow_blocks
 from workers.messages.late_blocks import revise
 from workers.messages.moving import MoveCause
@@ -58,6 +59,7 @@ async def carry_out(
 ) -> tuple[Results, list[Output]]:
     """Results of the commands, and their events. Their contacts are locked for update."""
     results: Results = {a.key: nobody(a.command) for a in asked if targets.of(a) is None}
+    results |= await kept_blocks.lift(tx, [a for a in asked if a.key in results], targets)
     aimed = [(contact, a) for a in asked if (contact := targets.of(a)) is not None]
     people: People = {key: targets.existing[key] for key, _ in aimed}
     outputs: list[Output] = []

@@ -13,13 +13,17 @@ from workers.rules.results import Done, Refused, Result
 from workers.rules.workflows import ContactGone
 from workers.sends.cancelling import cancel_deleted
 from workers.sends.events import SendCause, origin_of_record
-from workers.store import contacts, deletions, pending_work
+from workers.store import address_hashes, contacts, deletions, pending_work
 from workers.store.commands import CommandKey
 from workers.store.connection import Connection
 from workers.workflows import halting
 
 Asked = Sequence[CommandRecord[DeleteContacts]]
 
+_NO_KEY: Final = Refused(
+    "not_supported",
+    "`command`: `SLUICE_HASH_KEY` is not set, and without it blocks and opt-outs would end with the contacts",
+)
 _TOO_MANY: Final = Refused(
     "not_supported", "`all`: this version deletes at most 10,000 contacts with one command; name them in several"
 )
@@ -50,6 +54,8 @@ async def carry_out(tx: Connection, asked: Asked, now: datetime) -> tuple[dict[C
 
 
 async def _delete(tx: Connection, a: CommandRecord[DeleteContacts], now: datetime) -> tuple[Result, list[Output]]:
+    if not address_hashes.can_hash():
+        return _NO_KEY, []
     named = await _named(tx, a.command)
     if a.command.all and len(named) > pending_work.ROWS_AT_ONCE:
         return _TOO_MANY, []
@@ -76,6 +82,6 @@ async def cut_off(
     cancelled, send_events = await cancel_deleted(tx, dict.fromkeys(deleted, why), now)
     gone = dict.fromkeys(deleted, ContactGone(at, "contact_deleted"))
     halted, run_events = await halting.end(tx, gone, dict.fromkeys(deleted, cause.record), now)
-    await deletions.cut_off(tx, deleted)
+    await deletions.cut_off(tx, deleted, at)
     _, message_events = await move_later(tx, deleted, cause, now, pending_work.ROWS_AT_ONCE)
     return halted.total(), cancelled.total(), [*send_events, *run_events, *message_events]

@@ -14,7 +14,7 @@ from workers.rules.deletions import addresses_named, workspaces_named
 from workers.sends.cancelling import cancel_rest
 from workers.sends.events import NO_INPUT, SendCause
 from workers.services.job_runner import Job, Unfinished
-from workers.store import contact_index, deletions, pending_work
+from workers.store import address_hashes, contact_index, deletions, pending_work
 from workers.store.connection import Connection
 from workers.store.deletions import Deletion
 from workers.tasks import paced
@@ -78,4 +78,9 @@ async def _erase_some(
     return await deletions.erase(tx, contacts, pending_work.STEP), outputs
 
 
-JOBS: Final = (Job("erase deleted contacts", 1, erase),)
+async def forget(tx: Connection, now: datetime) -> Sequence[Event] | Unfinished:
+    """Deletes hashes of addresses that are needed no more."""
+    return Unfinished() if await address_hashes.forget(tx, now, pending_work.STEP) == pending_work.STEP else ()
+
+
+JOBS: Final = (Job("erase deleted contacts", 1, erase), Job("forget deleted addresses", 600, forget))

@@ -12,7 +12,7 @@ from workers.messages.arrivals import Arrival
 from workers.rules import opt_out
 from workers.rules.contact import Contact, ContactKey
 from workers.rules.conversations import opens
-from workers.rules.inbound import Dropped, Facts, MessageVerdict, judge
+from workers.rules.inbound import Dropped, Facts, MessageVerdict, judge, of_deleted
 from workers.rules.mac import counted_already, counted_since
 from workers.store.contacts import IdentityKey, Said
 from workers.store.mac import Proof
@@ -48,8 +48,9 @@ class MessageChanges:
 
     `counted`: since when the activity of a contact has its proof, so that the next poll writes no second one. `opened`:
     when the conversation was opened. `connected`: time and channel of the first message. `opted`: time, message id, and
-    whether the sender opted out. `respelled`: time, message id, new spelling of the address. `said`: which values of
-    known senders may have changed, with the time of the latest message.
+    whether the sender opted out; `opted_deleted`: the same, of addresses of deleted contacts. `respelled`: time,
+    message id, new spelling of the address. `said`: which values of known senders may have changed, with the time of
+    the latest message.
     """
 
     judged: list[Judged] = field(default_factory=list)
@@ -58,6 +59,7 @@ class MessageChanges:
     opened: dict[ContactKey, datetime] = field(default_factory=dict)
     connected: dict[IdentityId, tuple[datetime, str]] = field(default_factory=dict)
     opted: dict[IdentityId, tuple[datetime, UUID, bool]] = field(default_factory=dict)
+    opted_deleted: dict[IdentityKey, tuple[datetime, UUID, bool]] = field(default_factory=dict)
     respelled: dict[IdentityId, tuple[datetime, UUID, str]] = field(default_factory=dict)
     said: dict[Said, datetime] = field(default_factory=dict)
 
@@ -82,10 +84,16 @@ def decide(
     for arrival in arrivals:
         message, at = arrival.record.value, arrival.event_time
         sender, workspace = senders[arrival.sender_key], workspaces[message.workspace_id]
-        verdict = judge(Facts(message.kind, message.channel_id, at), sender.contact.intervals, workspace.calendar)
-        judged = Judged(arrival, sender, verdict, encode_body(message))
+        facts = Facts(message.kind, message.channel_id, at)
+        if sender.deleted:
+            verdict: MessageVerdict = of_deleted(facts, workspace.calendar)
+            judged = Judged(arrival, sender, verdict, b"")
+            _note_deleted(changes, judged)
+        else:
+            verdict = judge(facts, sender.contact.intervals, workspace.calendar)
+            judged = Judged(arrival, sender, verdict, encode_body(message))
+            _note_interaction(changes, judged)
         changes.judged.append(judged)
-        _note_interaction(changes, judged)
         if verdict.counted and not counted_already(sender.counted_at, verdict.cycle, at):
             _note_activity(changes, judged)
         if not isinstance(verdict, Dropped):
@@ -112,6 +120,16 @@ def _note_interaction(changes: MessageChanges, judged: Judged) -> None:
         latest = changes.opted.get(identity)
         if latest is None or (at, arrival.message_id) > latest[:2]:
             changes.opted[identity] = at, arrival.message_id, opts_out
+
+
+def _note_deleted(changes: MessageChanges, judged: Judged) -> None:
+    """An opt-out outlives the contact, also one that comes late."""
+    arrival = judged.arrival
+    message = arrival.record.value
+    opts_out = opt_out.opted_out_by(message.channel, message.kind, message.content.text)
+    if opts_out is not None:
+        said = arrival.event_time, arrival.message_id, opts_out
+        changes.opted_deleted[arrival.identity_key] = max(said, changes.opted_deleted.get(arrival.identity_key, said))
 
 
 def _note_activity(changes: MessageChanges, judged: Judged) -> None:
@@ -176,7 +194,7 @@ def message_row(judged: Judged, workspace: Workspace, generation: int, now: date
     body: str | None = judged.body.decode()
     if isinstance(verdict, Dropped):
         reason, rule = verdict.reason, verdict.rule
-        days = workspace.policies.quarantine_days
+        days = workspace.policies.quarantine_days if verdict.reason == "contact_blocked" else 0
         body, erase_at = (body, now + timedelta(days=days)) if days else (None, None)
     return MessageRow(  # by position, which is several times faster than by name
         generation,

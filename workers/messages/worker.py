@@ -16,14 +16,16 @@ from workers.billing.cycles import beginnings
 from workers.messages.arrivals import Arrival, arrivals_of, without_repeats
 from workers.messages.decide import Judged, MessageChanges, decide, interactions, message_row, new_contact_rows
 from workers.messages.events import verdict_event, verdict_ids
+from workers.messages.opting import opt_deleted
 from workers.records import Batch, Output
 from workers.rules.contact import ContactKey
 from workers.rules.ownership import has_at
 from workers.runtime.worker_spec import WorkerSpec
-from workers.store import blocks, contacts, mac, messages, senders, workspaces
+from workers.store import address_hashes, blocks, contacts, mac, messages, senders, workspaces
+from workers.store.address_hashes import KeptAddress
 from workers.store.connection import Connection
 from workers.store.contacts import IdentityKey, Owned, contact_key
-from workers.store.senders import FormerSender, Interaction, NewContact, SenderKey, SenderState
+from workers.store.senders import FormerSender, Interaction, NewContact, SenderKey, SenderState, deleted_sender
 from workers.tasks import both, growing_slices
 
 log = structlog.get_logger()
@@ -91,11 +93,38 @@ async def _senders(
     found = await senders.find(tx, {a.identity_key for a in arrivals}, earliest)
     doubtful = {a.identity_key for a in arrivals if not _is_senders(found.get(a.identity_key), a)}
     former = await contacts.find_former(tx, doubtful)
-    if not former:
+    deleted = await address_hashes.find(tx, doubtful)
+    if not former and not deleted:
         return arrivals, found
     arrivals = [a if _is_senders(found.get(a.identity_key), a) else _of_former(a, former) for a in arrivals]
     before = {a.former for a in arrivals if a.former is not None}
-    return arrivals, found | await senders.find_former(tx, before, earliest)
+    found |= await senders.find_former(tx, before, earliest)
+    arrivals, gone = _of_deleted(arrivals, found, deleted)
+    return arrivals, found | gone
+
+
+def _of_deleted(
+    arrivals: Sequence[Arrival],
+    found: Mapping[SenderKey, SenderState],
+    deleted: Mapping[IdentityKey, Sequence[KeptAddress]],
+) -> tuple[Sequence[Arrival], dict[SenderKey, SenderState]]:
+    """Late messages of deleted contacts, with these contacts as their senders."""
+    gone: dict[SenderKey, SenderState] = {}
+    late: list[Arrival] = []
+    for a in arrivals:
+        owners = (
+            deleted.get(a.identity_key, ())
+            if a.former is None and not _is_senders(found.get(a.identity_key), a)
+            else ()
+        )
+        kept = next((k for k in owners if has_at(k, a.event_time)), None)
+        if kept is None:
+            late.append(a)
+            continue
+        former = FormerSender(a.identity_key, kept.identity_id)
+        gone[former] = deleted_sender(former, kept)
+        late.append(replace(a, former=former))
+    return late, gone
 
 
 def _is_senders(sender: SenderState | None, arrival: Arrival) -> bool:
@@ -144,6 +173,7 @@ async def _verdict_events(judged: Sequence[Judged], now: datetime) -> list[Outpu
 async def _save_contacts(tx: Connection, changes: MessageChanges, inserted: Collection[ContactKey]) -> None:
     await contacts.connect(tx, changes.connected)
     await contacts.opt(tx, changes.opted)
+    await opt_deleted(tx, changes.opted_deleted)
     respelled = await contacts.respell(tx, changes.respelled)
     counted = {key: at for key, at in changes.counted.items() if key not in inserted}
     opened = {key: at for key, at in changes.opened.items() if key not in inserted}

@@ -42,12 +42,12 @@ class Accepted(Struct, frozen=True, gc=False):
 
 
 class Dropped(Struct, frozen=True, gc=False):
-    """Visible only in the drop ledger. `rule` is what decided whether it counts."""
+    """Visible only in the drop ledger. `rule` is what decided whether it counts; None: it counts as if accepted."""
 
-    reason: Literal["contact_blocked"]
+    reason: Literal["contact_blocked", "contact_deleted"]
     counted: bool
     cycle: Cycle
-    rule: Rule
+    rule: Rule | None
     block_start: datetime | None
 
 
@@ -72,3 +72,17 @@ def judge(facts: Facts, intervals: Sequence[Interval], calendar: Calendar) -> Me
     if dropped:
         return Dropped("contact_blocked", counted, cycle, settings.mac_block_effect, block_start)
     return Accepted(counted, cycle, block_start)
+
+
+def of_deleted(facts: Facts, calendar: Calendar) -> Dropped:
+    """The verdict on a message that is older than the deletion of its contact and comes after it."""
+    cycle, settings = calendar.at(facts.event_time)
+    counted = is_counted(
+        cycle=cycle,
+        settings=settings,
+        kind=facts.kind,
+        channel_id=facts.channel_id,
+        dropped=False,
+        block_start=None,
+    )
+    return Dropped("contact_deleted", counted, cycle, None, None)

@@ -1,7 +1,7 @@
 """The context of sends: what they are judged by, loaded set by set under the locks of their contacts."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -11,7 +11,8 @@ from workers.rules.contact import Contact, ContactKey
 from workers.rules.protection import Ground
 from workers.rules.sends import Case, Person
 from workers.rules.workflows import RunKey
-from workers.store import blocks, contacts, sends
+from workers.store import address_hashes, blocks, contacts, sends
+from workers.store.address_hashes import KeptAddress
 from workers.store.connection import Connection
 from workers.store.contacts import IdentityKey
 from workers.store.sends import AddressOwner, Send, SendKey
@@ -50,6 +51,8 @@ class Locked:
 
     contacts: Mapping[ContactKey, Contact]
     owners: Mapping[IdentityKey, AddressOwner]
+    kept: Mapping[IdentityKey, Sequence[KeptAddress]] = field(default_factory=dict)
+    """What deleted contacts leave with addresses that nobody has now."""
 
 
 async def lock_people(tx: Connection, keys: Collection[ContactKey], addresses: Collection[IdentityKey]) -> Locked:
@@ -75,7 +78,8 @@ async def load(tx: Connection, subjects: Mapping[SendKey, SendSubject]) -> dict[
         {i for s in subjects.values() if (i := s.identity_key) is not None},
     )
     known = await blocks.reaching(tx, people.contacts, _moments(subjects.values(), people.owners))
-    people = Locked(known, people.owners)
+    nobodys = {i for s in subjects.values() if (i := s.identity_key) is not None and i not in people.owners}
+    people = Locked(known, people.owners, await address_hashes.find(tx, nobodys))
     attached = {key for key, contact in people.contacts.items() if contact.profile_id is not None}
     grounds = await sends.grounds(tx, attached)
     runs = {r for s in subjects.values() if (r := s.run_key) is not None}
@@ -113,11 +117,15 @@ def _case(
     concerned = {contact_key} if contact_key is not None else set()
     if owner is not None:
         concerned.add((subject.workspace_id, owner.contact_id))
+    kept = people.kept.get(identity_key, ()) if identity_key is not None else ()
     return Case(
         requested_at=subject.requested_at,
         obstacle=obstacle(subject.channel, subject.aim, owner.connected_at if owner is not None else None),
-        people=tuple(_person(people.contacts.get(key), grounds.get(key, ())) for key in sorted(concerned)),
-        opted_out=owner is not None and owner.opted_out,
+        people=(
+            *(_person(people.contacts.get(key), grounds.get(key, ())) for key in sorted(concerned)),
+            *(Person(k.intervals) for k in kept if k.commands),
+        ),
+        opted_out=(owner is not None and owner.opted_out) or any(k.opted_out for k in kept),
         run_halted=subject.run_key in halted,
     )
 

@@ -22,10 +22,10 @@ from workers.sends.context import SendSubject
 from workers.sends.early_receipts import wake
 from workers.sends.events import SendCause, origin_of_record, printable
 from workers.sends.transitions import SendTransitions
-from workers.store import senders, sends, workspaces
+from workers.store import address_hashes, deletions, senders, sends, workspaces
 from workers.store.connection import Connection
 from workers.store.contacts import IdentityKey, key_of
-from workers.store.sends import AddressOwner, OnFile, Send, SendKey
+from workers.store.sends import AddressOwner, OnFile, Send, SendKey, as_bytea
 from workers.store.workspaces import Workspace
 from workers.tasks import paced
 
@@ -108,6 +108,7 @@ def _send(
         lookup=target.lookup if target is not None else None,
         address=target.address if target is not None else None,
         understood=target is not None and target.understood,
+        address_hashes=_hashes(subject),
         content=Raw(ENCODER.encode(request.content)),
         source=request.source,
         run_id=request.run_id,
@@ -123,6 +124,11 @@ def _send(
         applied_at=now,
         updated_at=now,
     )
+
+
+def _hashes(subject: SendSubject) -> tuple[str, ...]:
+    key = subject.identity_key
+    return tuple(map(as_bytea, address_hashes.hashes_of(key))) if key is not None else ()
 
 
 def _invalid(request: InvalidSend, record: Request, now: datetime) -> Send:
@@ -173,12 +179,13 @@ async def _by_contact(
     if not wanted:
         return {}
     on_file = await sends.on_file(tx, wanted)
+    known = on_file.keys() | await deletions.among(tx, wanted - on_file.keys())
     identities = await sends.identities_of(tx, wanted)
     subjects = {}
     async for key, (request, contact_id) in paced(requests.items()):
         contact = request.workspace_id, contact_id
         aim = _aim(request, on_file.get(contact), identities.get(contact, ()), tenants[request.workspace_id])
-        subjects[key] = _subject(request, contact_id if contact in on_file else None, aim)
+        subjects[key] = _subject(request, contact_id if contact in known else None, aim)
     return subjects
 
 

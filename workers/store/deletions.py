@@ -3,14 +3,18 @@
 Rows of deleted contacts and identities stay with their ids, because messages that prove counts name them.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from workers.rules.blocks import BlockCommand
 from workers.rules.contact import ContactKey
+from workers.store import address_hashes
+from workers.store.address_hashes import KeptAddress
 from workers.store.arrays import columns
 from workers.store.connection import Connection
 from workers.store.contacts import IdentityKey
@@ -83,12 +87,30 @@ async def add(tx: Connection, deletion: tuple[str, UUID], at: datetime, contacts
     await tx.execute(_SQL["add_contacts"], workspace_id, deletion_id, at, [contact_id for _, contact_id in contacts])
 
 
-async def cut_off(tx: Connection, contacts: Collection[ContactKey]) -> None:
-    """Takes their addresses and rows from deleted contacts that are locked for update."""
+async def cut_off(tx: Connection, contacts: Collection[ContactKey], at: datetime) -> None:
+    """Takes their addresses and rows from contacts that are deleted as of `at` and locked for update. Hashes of the
+    addresses stay, with blocks and opt-outs.
+    """
     keys = columns(sorted(contacts), 2)
-    await tx.execute(_SQL["cut_off"], *keys)
+    await address_hashes.add(tx, [_kept(row, at) for row in await tx.fetch(_SQL["cut_off"], *keys)])
     await tx.execute(_SQL["remove"], *keys)
     await note_moved(tx, keys[1])
+
+
+def _kept(row: Mapping[str, Any], at: datetime) -> tuple[IdentityKey, KeptAddress]:
+    key = IdentityKey(row["workspace_id"], row["channel"], row["scope"], row["lookup"])
+    kept = KeptAddress(
+        key.workspace_id, b"", row["identity_id"], row["contact_id"], row["began_at"], row["ended_at"] or at
+    )
+    if row["ended_at"] is not None:
+        return key, kept  # who has the address since then has its opt-out as well
+    opted = {"opted_out": row["opted_out"], "opted_at": row["opted_at"], "opted_by": row["opted_by"]}
+    block = (
+        ()
+        if row["issued_at"] is None
+        else (BlockCommand(row["issued_at"], unblocks=False, command_id=row["command_id"], actor_id=row["actor_id"]),)
+    )
+    return key, replace(kept, commands=block, **opted)
 
 
 async def later_messages(tx: Connection, contacts: Collection[ContactKey], limit: int) -> list[LaterMessage]:

@@ -5,19 +5,23 @@ Histories cannot change until the transaction ends: as in `workers.store.contact
 
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate, chain
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from schemas.ids import random_ids
+from workers.rules.blocks import BlockCommand, history
 from workers.rules.contact import Contact, ContactKey
 from workers.rules.identities import ResolvedIdentity
-from workers.store import contacts
+from workers.store import address_hashes, blocks, contacts
+from workers.store.address_hashes import KeptAddress
 from workers.store.arrays import columns, literal, texts_first
+from workers.store.blocks import BlockRow
 from workers.store.connection import Connection
 from workers.store.contacts import IdentityKey, Owned, add_identities, contact_key, contact_of
 from workers.store.queries import load
@@ -39,6 +43,7 @@ class SenderState(Struct, frozen=True, gc=False):
 
     `address`: its spelling. `is_new_contact`: the address is new, and the table will have only what this poll says of
     the contact. `began_at`: messages before that are of another contact; None: nobody had the address before.
+    `deleted`: the contact was deleted, and only its id is known.
     """
 
     identity_id: int
@@ -48,6 +53,7 @@ class SenderState(Struct, frozen=True, gc=False):
     contact: Contact
     is_new_contact: bool = False
     began_at: datetime | None = None
+    deleted: bool = False
 
 
 class FormerSender(NamedTuple):
@@ -65,10 +71,14 @@ SenderKey = IdentityKey | FormerSender
 
 
 class NewContact(NamedTuple):
-    """A contact for a new address, and the country of the address."""
+    """A contact for a new address, and the country of the address. `blocks`: what a deleted contact that had the
+    address leaves, as long as it is blocked; the contact has the intervals. `began_at`: when that one was deleted.
+    """
 
     contact: Contact
     country: str | None
+    blocks: Sequence[BlockCommand] = ()
+    began_at: datetime | None = None
 
 
 class NewContactRow(NamedTuple):
@@ -107,6 +117,12 @@ async def find_former(
     return {ordered[identity_id]: _sender(ordered[identity_id].key, row, earliest) for identity_id, *row in rows}
 
 
+def deleted_sender(former: FormerSender, kept: KeptAddress) -> SenderState:
+    """A contact that was deleted, as the sender of late messages."""
+    contact = Contact(former.workspace_id, kept.contact_id, kept.contact_id)
+    return SenderState(former.identity_id, former.key.lookup, None, None, contact, deleted=True)
+
+
 def _sender(key: IdentityKey, row: list[Any], earliest: datetime) -> SenderState:
     identity_id, connected, connected_at, counted_at, is_open, spelled, began_at, *contact = row
     if is_open:
@@ -130,8 +146,16 @@ async def add(
     """
     added = await _add(tx, new)
     won: dict[SenderKey, SenderState] = {
-        key: SenderState(identity_id, new[key].identity.address, new[key].at, None, c, is_new_contact=True)
-        for key, (identity_id, (c, _)) in added.items()
+        key: SenderState(
+            identity_id,
+            new[key].identity.address,
+            new[key].at,
+            None,
+            person.contact,
+            is_new_contact=True,
+            began_at=person.began_at,
+        )
+        for key, (identity_id, person) in added.items()
     }
     lost = await find(tx, new.keys() - won.keys(), min(n.at for n in new.values())) if len(won) < len(new) else {}
     return won | lost, {contact_key(person.contact): person for _, person in added.values()}
@@ -169,20 +193,30 @@ async def _add(
         for key, (identity, channel_id, at) in new.items()
     ]
     added = await add_identities(tx, rows)
-    return {
-        key: (added[c.contact_id], NewContact(c, new[key][0].country))
-        for key, c in people.items()
-        if c.contact_id in added
-    }
+    stored = {key: added[c.contact_id] for key, c in people.items() if c.contact_id in added}
+    kept = await address_hashes.pass_on(tx, stored)
+    return {key: (id_, _new_contact(people[key], new[key][0], kept.get(key, ()))) for key, id_ in stored.items()}
+
+
+def _new_contact(contact: Contact, identity: ResolvedIdentity, kept: Sequence[KeptAddress]) -> NewContact:
+    if not kept:
+        return NewContact(contact, identity.country)
+    commands = {command for k in kept for command in k.commands}
+    blocked = replace(contact, intervals=history(commands))
+    return NewContact(blocked, identity.country, tuple(commands), kept[0].ended_at)
 
 
 async def insert_new_contacts(tx: Connection, new: Iterable[NewContactRow]) -> None:
     """Inserts the contacts of new addresses and marks them for contacts.changes."""
+    new = list(new)
     rows = [
         (c.workspace_id, c.phone, c.email, country, *names, c.contact_id, c.conversation_id, opened_at, counted_at)
-        for (c, country), opened_at, *names, counted_at in new
+        for (c, country, *_), opened_at, *names, counted_at in new
     ]
     await tx.execute(_SQL["insert_new"], *texts_first(rows, 7, 11))
+    if blocked := [row.person for row in new if row.person.blocks]:
+        await blocks.add(tx, [BlockRow(*contact_key(p.contact), command) for p in blocked for command in p.blocks])
+        await contacts.save_blocks(tx, {contact_key(p.contact): p.contact.intervals for p in blocked})
 
 
 async def note_counted(tx: Connection, counted: Mapping[tuple[str, UUID], datetime]) -> None:

@@ -37,6 +37,7 @@ class Send(Struct, frozen=True, kw_only=True):
     lookup: str | None
     address: str | None
     understood: bool
+    address_hashes: tuple[str, ...] = ()
     content: Raw
     source: str
     run_id: str | None
@@ -205,6 +206,11 @@ async def grounds(tx: Connection, keys: Collection[ContactKey]) -> dict[ContactK
     return {key: tuple(grounds) for key, grounds in found.items()}
 
 
+def as_bytea(value: bytes) -> str:
+    """Bytes as PostgreSQL reads them in JSON."""
+    return "\\x" + value.hex()
+
+
 def as_json(rows: Collection[Struct]) -> str:
     return msgspec.json.encode(list(rows)).decode()
 
@@ -216,6 +222,7 @@ def _sends(rows: Iterable[Mapping[str, Any]]) -> dict[SendKey, Send]:
 def _send(row: Mapping[str, Any]) -> Send:
     values = dict(row)
     values["content"] = Raw(values["content"].encode())
+    values["address_hashes"] = tuple(map(as_bytea, values["address_hashes"] or ()))
     for name in ("reasons", "reason_keys", "confirmed_keys"):
         values[name] = tuple(values[name])
     return Send(**values)

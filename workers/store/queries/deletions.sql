@@ -18,10 +18,21 @@ SELECT $1, contact_id, $2, $3 FROM unnest($4::uuid[]) AS contact_id ORDER BY con
 WITH gone AS (
     DELETE FROM identities i USING unnest($1::text[], $2::uuid[]) AS d (workspace_id, contact_id)
     WHERE i.workspace_id = d.workspace_id AND i.contact_id = d.contact_id
-    RETURNING i.workspace_id, i.identity_id, i.contact_id, i.channel, i.scope, i.lookup, i.address, i.began_at, i.ended_at
+    RETURNING i.*
+), kept AS (
+    INSERT INTO deleted_identities (workspace_id, identity_id, contact_id, channel, scope, lookup, address, began_at, ended_at)
+    SELECT workspace_id, identity_id, contact_id, channel, scope, lookup, address, began_at, ended_at FROM gone
+    ORDER BY workspace_id, identity_id
 )
-INSERT INTO deleted_identities (workspace_id, identity_id, contact_id, channel, scope, lookup, address, began_at, ended_at)
-SELECT * FROM gone ORDER BY workspace_id, identity_id
+SELECT gone.workspace_id, gone.channel, gone.scope, gone.lookup, gone.identity_id, gone.contact_id, gone.began_at, gone.ended_at,
+    gone.opted_out, gone.opted_at, gone.opted_by, block.issued_at, block.command_id, block.actor_id
+FROM gone
+LEFT JOIN LATERAL (
+    SELECT b.issued_at, b.command_id, b.actor_id FROM contacts c
+    JOIN block_commands b ON b.workspace_id = c.workspace_id AND b.contact_id = c.contact_id AND NOT b.unblocks
+        AND b.issued_at = c.blocked_at
+    WHERE c.workspace_id = gone.workspace_id AND c.contact_id = gone.contact_id ORDER BY b.command_id LIMIT 1
+) AS block ON gone.ended_at IS NULL
 
 -- name: remove
 -- The contacts, with the numbers of contacts of their profiles. Their records on contacts.changes become tombstones.
@@ -132,7 +143,7 @@ WITH found AS MATERIALIZED (
 ), receipts AS (
     DELETE FROM parked_receipts p USING found WHERE p.workspace_id = $1 AND p.send_id = found.send_id
 )
-UPDATE sends s SET content = '{}', scope = NULL, lookup = NULL, address = NULL, traceparent = NULL
+UPDATE sends s SET content = '{}', scope = NULL, lookup = NULL, address = NULL, traceparent = NULL, address_hashes = NULL
 FROM found WHERE s.workspace_id = $1 AND s.send_id = found.send_id
 
 -- name: erase_comments

@@ -13,12 +13,27 @@ CROSS JOIN LATERAL (
 ) AS p
 WHERE p.key <> ALL (s.confirmed_keys) AND NOT coalesce(p.since < s.confirmed_before, false);
 
+-- What deleted contacts leave with the hashes of an address: nobody has the address, or its owner has it as well.
+CREATE FUNCTION sluice_core.blocked_by_hash(of_workspace text, hashes bytea[], requested_at timestamptz) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN coalesce(cardinality(hashes), 0) > 0 AND EXISTS (
+        SELECT FROM sluice_core.address_hashes h
+        WHERE h.workspace_id = of_workspace AND h.hash = ANY (hashes) AND (h.blocked OR requested_at <@ ANY (h.blocks))
+    );
+
+CREATE FUNCTION sluice_core.opted_out_by_hash(of_workspace text, hashes bytea[]) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN coalesce(cardinality(hashes), 0) > 0 AND EXISTS (
+        SELECT FROM sluice_core.address_hashes h
+        WHERE h.workspace_id = of_workspace AND h.hash = ANY (hashes) AND h.opted_out
+    );
+
 -- Holds. `answered_by` null: it waits for a person. Else the number of the work that ends it, of several the first; a
 -- step of that work does, or whoever answers it before. `owner_id` is whose address it goes to.
 CREATE VIEW sluice_core.holds AS
 SELECT s.workspace_id, s.send_id, s.group_id, s.contact_id, i.contact_id AS owner_id, s.channel, s.scope, s.lookup, s.address,
     s.understood, i.connected_at, i.opted_out, s.run_id, s.content, s.reasons, s.reason_keys, s.confirmed_keys, s.confirmed_before,
-    s.requested_by, s.requested_at, s.held_at, s.expires_at,
+    s.requested_by, s.requested_at, s.held_at, s.expires_at, s.address_hashes,
     (
         SELECT min(w.number)
         FROM (VALUES
@@ -46,6 +61,8 @@ SELECT h.workspace_id, h.send_id, h.group_id, h.requested_by, h.held_at, h.expir
         OR sluice_core.stopped_by_block(c.workspace_id, c.contact_id, c.blocked_at, c.blocks, c.blocks_since, h.requested_at)
         OR sluice_core.stopped_by_block(o.workspace_id, o.contact_id, o.blocked_at, o.blocks, o.blocks_since, h.requested_at)
         OR coalesce(h.opted_out, false)
+        OR sluice_core.blocked_by_hash(h.workspace_id, h.address_hashes, h.requested_at)
+        OR sluice_core.opted_out_by_hash(h.workspace_id, h.address_hashes)
         OR num_nulls(h.scope, h.lookup, h.address) > 0
         OR sluice_core.channel_obstacle(h.channel, h.lookup, h.understood, h.connected_at) IS NOT NULL
         OR h.run_id IS NOT NULL AND EXISTS (
@@ -57,13 +74,15 @@ LEFT JOIN sluice_core.contacts o ON o.workspace_id = h.workspace_id
     AND o.contact_id = CASE WHEN h.owner_id IS DISTINCT FROM h.contact_id THEN h.owner_id END;
 
 -- Every reason never to send to these people, in the rules' order: the same as `refusals` in workers/rules/sends.py.
+-- `blocked`: a deleted contact that had the address is.
 CREATE FUNCTION sluice_core.refusals(
-    workspace_id text, people uuid[], requested_at timestamptz, opted_out boolean, run_halted boolean, obstacles text[]
+    workspace_id text, people uuid[], requested_at timestamptz, opted_out boolean, run_halted boolean, obstacles text[],
+    blocked boolean DEFAULT false
 ) RETURNS text[] LANGUAGE sql STABLE AS $$
     SELECT array_remove(ARRAY[
         CASE WHEN (SELECT count(*) FROM sluice_core.contacts c WHERE c.workspace_id = $1 AND c.contact_id = ANY ($2))
             < (SELECT count(DISTINCT p) FROM unnest($2) AS p) THEN 'contact_deleted' END,
-        CASE WHEN EXISTS (
+        CASE WHEN $7 OR EXISTS (
             SELECT FROM sluice_core.contacts c
             WHERE c.workspace_id = $1 AND c.contact_id = ANY ($2)
                 AND sluice_core.stopped_by_block(c.workspace_id, c.contact_id, c.blocked_at, c.blocks, c.blocks_since, $3)
@@ -117,9 +136,10 @@ BEGIN
     why := CASE WHEN owner.contact_id IS DISTINCT FROM seen THEN 'contact_changed' ELSE coalesce(
         (refusals(
             $1, array_remove(ARRAY[send.contact_id, owner.contact_id], NULL), send.requested_at,
-            coalesce(owner.opted_out, false),
+            coalesce(owner.opted_out, false) OR opted_out_by_hash($1, send.address_hashes),
             EXISTS (SELECT FROM stopped_runs r WHERE r.workspace_id = $1 AND r.run_id = send.run_id),
-            ARRAY[channel_obstacle(send.channel, send.lookup, send.understood, owner.connected_at)]
+            ARRAY[channel_obstacle(send.channel, send.lookup, send.understood, owner.connected_at)],
+            blocked_by_hash($1, send.address_hashes, send.requested_at)
         ))[1],
         (SELECT min(g.code) FROM open_grounds g WHERE g.workspace_id = $1 AND g.send_id = $2)
     ) END;
@@ -134,7 +154,9 @@ END $$;
 
 -- Every reason why an address may not be written to: refusals, then protections. Judged for the contact, if there is
 -- one, and for the owner of the address. `scope` null: on any channel of that kind, and the strictest answer counts.
-CREATE FUNCTION sluice_core.may_reach(workspace_id text, contact_id uuid, kind text, scope text, address text)
+CREATE FUNCTION sluice_core.may_reach(
+    workspace_id text, contact_id uuid, kind text, scope text, address text, address_hashes bytea[]
+)
 RETURNS text[] LANGUAGE sql STABLE SET search_path = sluice_core, pg_temp AS $$
     WITH wanted AS (
         SELECT CASE WHEN $3 = 'email' AND understood($3, small) THEN small ELSE $5 END AS lookup
@@ -151,11 +173,12 @@ RETURNS text[] LANGUAGE sql STABLE SET search_path = sluice_core, pg_temp AS $$
         SELECT array_remove((SELECT array_agg(o.contact_id) FROM owners o) || $2, NULL) AS ids
     )
     SELECT refusals(
-        $1, p.ids, now(), coalesce((SELECT bool_or(o.opted_out) FROM owners o), false), false,
+        $1, p.ids, now(), coalesce((SELECT bool_or(o.opted_out) FROM owners o), false) OR opted_out_by_hash($1, $6), false,
         ARRAY(
             SELECT channel_obstacle($3, coalesce(o.lookup, w.lookup), understood($3, coalesce(o.lookup, w.lookup)), o.connected_at)
             FROM wanted w LEFT JOIN owners o ON true
-        )
+        ),
+        blocked_by_hash($1, $6, now())
     ) || ARRAY(
         SELECT DISTINCT g.code FROM protections g WHERE g.workspace_id = $1 AND g.contact_id = ANY (p.ids) ORDER BY g.code
     )
@@ -172,7 +195,7 @@ LANGUAGE sql STABLE SET search_path = sluice_core, pg_temp AS $$
 $$;
 
 -- Would a send to this contact be dispatched now? If not: every reason, and the first one on its own.
-CREATE FUNCTION sluice.may_send(workspace_id text, contact_id uuid, channel text)
+CREATE FUNCTION sluice.may_send(workspace_id text, contact_id uuid, channel text, address_hashes bytea[] DEFAULT NULL)
 RETURNS TABLE (allowed boolean, reason text, reasons text[])
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp AS $$
     WITH target AS (
@@ -189,17 +212,19 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp AS $
             LIMIT 1
         ) AS i ON true
     ), judged AS (
-        SELECT CASE WHEN t.address IS NOT NULL THEN may_reach($1, $2, t.kind, t.scope, t.address) ELSE
+        SELECT CASE WHEN t.address IS NOT NULL THEN may_reach($1, $2, t.kind, t.scope, t.address, $4) ELSE
             refusals($1, ARRAY[$2], now(), false, false, ARRAY['contact_must_initiate']) || ARRAY(
                 SELECT DISTINCT g.code FROM protections g WHERE g.workspace_id = $1 AND g.contact_id = $2 ORDER BY g.code)
         END AS reasons FROM target t
     )
     SELECT reasons = '{}', reasons[1], reasons
-    FROM (SELECT coalesce((SELECT reasons FROM judged), ARRAY['unknown_contact']) AS reasons) AS answer
+    FROM (SELECT coalesce((SELECT reasons FROM judged), ARRAY[CASE WHEN EXISTS (
+        SELECT FROM deleted_contacts d WHERE d.workspace_id = $1 AND d.contact_id = $2
+    ) THEN 'contact_deleted' ELSE 'unknown_contact' END]) AS reasons) AS answer
 $$;
 
 -- The same for an address as Sluice keeps it: E.164 for numbers. An unknown number or e-mail address may be written to.
-CREATE FUNCTION sluice.may_send(workspace_id text, address text, channel text)
+CREATE FUNCTION sluice.may_send(workspace_id text, address text, channel text, address_hashes bytea[] DEFAULT NULL)
 RETURNS TABLE (allowed boolean, reason text, reasons text[])
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp AS $$
 #variable_conflict use_column
@@ -207,11 +232,11 @@ BEGIN
     -- An untyped literal that is a contact's id finds this function, not the other one.
     IF $2 ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
         AND EXISTS (SELECT FROM contacts c WHERE c.workspace_id = $1 AND c.contact_id = $2::uuid) THEN
-        RETURN QUERY SELECT * FROM sluice.may_send($1, $2::uuid, $3);
+        RETURN QUERY SELECT * FROM sluice.may_send($1, $2::uuid, $3, $4);
         RETURN;
     END IF;
     RETURN QUERY SELECT r.reasons = '{}', r.reasons[1], r.reasons
-        FROM (SELECT may_reach($1, NULL, m.kind, m.scope, $2) AS reasons FROM meant($1, $3) m) AS r;
+        FROM (SELECT may_reach($1, NULL, m.kind, m.scope, $2, $4) AS reasons FROM meant($1, $3) m) AS r;
 END $$;
 
 CREATE VIEW sluice.held_sends AS
@@ -235,7 +260,7 @@ FROM sluice_core.sends
 WHERE group_id IS NOT NULL
 GROUP BY workspace_id, group_id, status;
 
-REVOKE ALL ON FUNCTION sluice.claim_send(text, uuid, integer), sluice.may_send(text, uuid, text),
-    sluice.may_send(text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION sluice.claim_send(text, uuid, integer), sluice.may_send(text, uuid, text, bytea[]),
+    sluice.may_send(text, text, text, bytea[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION sluice.claim_send(text, uuid, integer) TO sluice_worker;
-GRANT EXECUTE ON FUNCTION sluice.may_send(text, uuid, text), sluice.may_send(text, text, text) TO sluice_worker, sluice_reader;
+GRANT EXECUTE ON FUNCTION sluice.may_send(text, uuid, text, bytea[]), sluice.may_send(text, text, text, bytea[]) TO sluice_worker, sluice_reader;
