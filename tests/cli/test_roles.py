@@ -31,6 +31,7 @@ READING: Final = [
     *BILLING,
     ["status"],
     ["holds"],
+    ["deletions"],
     ["profiles", "find", "a", *WORKSPACE],
     ["profiles", "show", "p-1", *WORKSPACE],
     ["contacts", "find", "a", *WORKSPACE],

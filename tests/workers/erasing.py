@@ -34,16 +34,19 @@ async def erase(pool: Pool, most: int = 1_000) -> list[Event]:
     return facts
 
 
-async def traces(pool: Pool, *words: str) -> list[str]:
+async def traces(pool: Pool, *words: str, only: str | None = None) -> list[str]:
     """Where any of these words stands in the database, as table, column and word: in every column of every table that
-    can hold a text, also in compressed events.
+    can hold a text, also in compressed events. `only`: in rows of this workspace, and in tables that know none.
     """
     found: set[str] = set()
     async with pool.acquire() as connection:
         columns = await connection.fetch(_COLUMNS)
         assert len(columns) > 100
+        tenants = {table for _, table, column in columns if column == "workspace_id"} if only is not None else set()
         for schema, table, column in columns:
-            for (value,) in await connection.fetch(f'SELECT "{column}" FROM {schema}."{table}"'):  # noqa: S608
+            where = "WHERE workspace_id = $1" if table in tenants else ""
+            query = f'SELECT "{column}" FROM {schema}."{table}" {where}'  # noqa: S608
+            for (value,) in await connection.fetch(query, *([only] if where else [])):
                 said = "\n".join(_texts(value, compressed=(table, column) == ("batch_outbox", "events"))).lower()
                 found |= {f"{table}.{column}: {word}" for word in words if word.lower() in said}
     return sorted(found)

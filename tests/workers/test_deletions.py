@@ -13,9 +13,12 @@ from tests.workers.ingesting import ingest
 from tests.workers.records import WORKSPACE, at, batch, message, record, uuid_of
 from tests.workers.sending import receipt, request
 from tests.workers.stepping import at_most
+from workers.contacts import erasing
 from workers.records import Output, Record
 from workers.sends import worker as outbound
+from workers.services.job_runner import Unfinished
 from workers.store import deletions
+from workers.store.connection import transaction_time
 from workers.workflows import worker as workflows
 
 ANA, BOB = "+4915112345678", "+4915187654321"
@@ -364,3 +367,26 @@ async def test_deleted_contacts_are_counted_again_with_the_others(pool: Pool) ->
     await give(pool, ask("configure_workspace", minutes=80, set={"anchor_day": 5}))
     assert [count for (count,) in await rows(pool, COUNTS) if count] == [2]
     assert await rows(pool, "SELECT count(*) FROM sluice.mac_proofs WHERE counted") == [(2,)]
+
+
+async def test_a_kill_in_any_step_costs_that_step(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    await ingest(pool, *(message(a, minutes=n, text=f"words {n}") for a in (ANA, BOB) for n in (1, 2, 3, 61, 62, 63)))
+    people = [contact for (contact,) in await rows(pool, "SELECT contact_id FROM sluice.contact_overview")]
+    await give(pool, *(ask("comment", contact_id=p, text=f"words {n}") for p in people for n in range(3)))
+    at_most(monkeypatch, 2)
+    await delete(pool, *people, minutes=60)
+
+    left, killed = True, 0
+    while left:
+        for commits in (False, True):
+            async with pool.acquire() as tx:
+                step = tx.transaction()
+                await step.start()
+                left = isinstance(await erasing.erase(tx, await transaction_time(tx)), Unfinished)
+                await (step.commit() if commits else step.rollback())
+        killed += 1
+    assert killed > 8
+    assert await progress(pool) == [(2, 2, True)]
+    shown = "SELECT content ->> 'text' FROM sluice.conversation_messages ORDER BY 1"
+    assert await rows(pool, shown) == [(f"words {n}",) for n in (61, 61, 62, 62, 63, 63)]
+    assert await traces(pool, "words 0", "words 1", "words 2", "words 3") == []

@@ -212,6 +212,18 @@ def holds(workspace: OfWorkspace = None, limit: Limit = 100, wide: Wide = False,
 
 
 @app.command()
+def deletions(workspace: OfWorkspace = None, limit: Limit = 100, wide: Wide = False, as_json: AsJson = False) -> None:
+    """Show deletions of contacts, and how far their history is erased.
+
+    Those under way are on top. done counts the contacts of which nothing is left; finished_at is set once all that was
+    queued for Kafka by then is published. Exit code 1: there is no such workspace.
+    """
+    from workers.cli import reports
+
+    show(reports.deletions(settings(), workspace, limit), as_json=as_json, wide=wide)
+
+
+@app.command()
 def mac(
     workspace: OfWorkspace = None,
     since: Annotated[str | None, typer.Option(help="Only cycles that end after this time (RFC 3339).")] = None,

@@ -35,7 +35,7 @@ class Report:
 
 
 async def status(settings: Settings) -> Report:
-    """Progress by partition, what waits, pending work, dead letters."""
+    """Progress by partition, what waits, pending work, deletions under way, dead letters."""
     async with reading(settings) as tx:
         backlog = await reports.backlog(tx)
         return Report(
@@ -43,6 +43,7 @@ async def status(settings: Settings) -> Report:
                 "progress": await reports.progress(tx),
                 "waiting": [{"what": name.replace("_", " "), "count": count} for name, count in dict(backlog).items()],
                 "in steps": await reports.pending_work(tx, _WORKS_SHOWN),
+                "deletions": await reports.deletions(tx, None, _WORKS_SHOWN, finished=False),
                 "dead letters": await reports.dead_letters(tx),
             },
             hint="No record has been applied yet.",
@@ -62,6 +63,19 @@ async def holds(settings: Settings, workspace: str | None, limit: int) -> Report
         if workspace is not None and not rows:
             await require_workspace(tx, workspace)
         return Report({"holds": rows}, hint="Nothing is held.", details=(*details, "held_at"), limit=limit)
+
+
+async def deletions(settings: Settings, workspace: str | None, limit: int) -> Report:
+    """How far the history of deleted contacts is erased.
+
+    Raises:
+        NotFound: there is no such workspace.
+    """
+    async with reading(settings) as tx:
+        rows = await reports.deletions(tx, workspace, limit)
+        if workspace is not None and not rows:
+            await require_workspace(tx, workspace)
+        return Report({"deletions": rows}, hint="No contact was deleted.", limit=limit)
 
 
 async def require_workspace(tx: Connection, workspace: str) -> None:

@@ -105,3 +105,8 @@ async def channels_of_contact(tx: Connection, workspace_id: str, contact_id: UUI
 async def command_results(tx: Connection, workspace_id: str, command_ids: Sequence[UUID]) -> list[Row]:
     """The answers to those of the commands that are applied; `changed` is JSON."""
     return list(await tx.fetch(_SQL["command_results"], workspace_id, command_ids))
+
+
+async def deletions(tx: Connection, workspace_id: str | None, limit: int, *, finished: bool = True) -> list[Row]:
+    """Deletions of contacts and their progress, those under way on top; without `finished` only those."""
+    return list(await tx.fetch(_SQL["deletions"], workspace_id, finished, limit))

@@ -64,3 +64,9 @@ WHERE workspace_id = $1 AND contact_id = $2 ORDER BY channel, channel_id, addres
 -- name: command_results
 SELECT command_id, command, outcome, reason, detail, changed, at FROM sluice.command_results
 WHERE workspace_id = $1 AND command_id = ANY ($2::uuid[])
+
+-- name: deletions
+-- Those under way first, then the newest.
+SELECT workspace_id, deletion_id, requested_at, contacts, done, finished_at FROM sluice.deletions
+WHERE ($1::text IS NULL OR workspace_id = $1) AND ($2 OR finished_at IS NULL)
+ORDER BY finished_at IS NOT NULL, requested_at DESC, deletion_id LIMIT $3
