@@ -52,11 +52,18 @@ async def test_profiles_and_contacts_are_found_and_shown(
     shown = await said("contacts", "show", contact_id)
     assert all(word in shown for word in (contact_id, "whatsapp", "active", "p-1"))
     assert "No profile has" in await said("profiles", "find", "nobody")
+    assert "No contacts were merged" in await said("merges")
     assert "No contact has" in await said("contacts", "find", "nobody")
 
     async def told(*arguments: str) -> Any:
         return json.loads((await asyncio.to_thread(sluice.run, *arguments, "--workspace", WORKSPACE, "--json")).out)
 
+    other = (await told("contacts", "find", "@ana"))[0]["contact_id"]
+    await give(pool, ask("merge_contacts", survivor_id=contact_id, loser_id=other))
+    assert "olga" in await said("merges")
+    [merged] = await told("merges")
+    assert (merged["survivor_id"], merged["loser_id"], merged["undone_at"]) == (contact_id, other, None)
+    await give(pool, ask("undo_merge", merge_id=merged["merge_id"], minutes=1))
     [profile] = await told("profiles", "find", "lovelace")
     assert (profile["profile_id"], profile["reasons"], profile["contacts"]) == ("p-1", ["status_protected"], 1)
     whole = await told("profiles", "show", "p-1")

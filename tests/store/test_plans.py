@@ -68,6 +68,10 @@ INSERT INTO shared_values (workspace_id, field, value) SELECT workspace_id, 'pho
 INSERT INTO identities (workspace_id, channel, scope, lookup, address, contact_id, removed_at, ended_at)
     SELECT pg_temp.w(n), 'whatsapp', '', '+49' || n, '+49' || n, pg_temp.u(n), '2025-01-01', '2025-01-01'
     FROM generate_series(1, 20000, 7) n;
+UPDATE contacts c SET merged_into = pg_temp.u(n + 5) FROM generate_series(11, 19000, 40) n
+    WHERE c.workspace_id = pg_temp.w(n) AND c.contact_id = pg_temp.u(n);
+UPDATE identities i SET home_id = pg_temp.u(n), contact_id = pg_temp.u(n + 5) FROM generate_series(11, 19000, 40) n
+    WHERE i.workspace_id = pg_temp.w(n) AND i.contact_id = pg_temp.u(n);
 UPDATE generations SET closed_at = now();
 INSERT INTO generations (generation, closed_at, began_bytes)
     SELECT n, CASE WHEN n < 7 THEN now() END, 0 FROM generate_series(1, 7) n;

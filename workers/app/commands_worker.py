@@ -23,7 +23,7 @@ from workers.commands.refusals import (
     DELETING,
     DETAILS,
     MOVING,
-    REMOVING,
+    OWNING,
     TALKING,
     WRITING,
     refusal,
@@ -125,8 +125,8 @@ async def _carry_out(
         carried, events = await hold_answers.carry_out(tx, docket, now)
         results |= carried
         outputs += events
-    if asked := _among(due, REMOVING):
-        carried, events = await ownership.remove(tx, asked, targets, tenants, now)
+    if asked := _among(due, OWNING):
+        carried, events = await ownership.carry_out(tx, asked, targets, tenants, now)
         results |= carried
         outputs += events
     if asked := _among(due, DELETING):

@@ -118,3 +118,13 @@ def export_contacts(  # noqa: PLR0913, PLR0917 - an argument is an option
     wanted = exports.Wanted(exports.tag_of(selection), delimiter, as_json=as_json)
     count = terminal.run_to_end(exports.export(terminal.settings(), giver, wanted, output))
     terminal.say(f"{count:,} contacts" + ("" if output is None else f" in {output}"))
+
+
+def merges(workspace: InWorkspace, limit: Some = 20, wide: Wide = False, as_json: AsJson = False) -> None:
+    """List merges of contacts, the newest on top.
+
+    Exit code 1: there is no such workspace.
+    """
+    from workers.cli import customers
+
+    terminal.show(customers.list_merges(terminal.settings(), workspace, limit), as_json=as_json, wide=wide)

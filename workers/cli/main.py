@@ -36,6 +36,7 @@ app.add_typer(progress_commands.app, name="progress")
 app.add_typer(customer_commands.profiles, name="profiles")
 app.add_typer(customer_commands.contacts, name="contacts")
 app.add_typer(import_commands.app, name="import")
+app.command("merges")(customer_commands.merges)
 
 OfWorkspace = Annotated[str | None, typer.Option("--workspace", help="Only this workspace.")]
 

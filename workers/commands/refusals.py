@@ -12,12 +12,14 @@ from schemas.contact_commands import (
     CreateContact,
     DeleteContacts,
     ExportContacts,
+    MergeContacts,
     OpenConversation,
     ReleaseDropped,
     RemoveChannel,
     RemoveTag,
     SnoozeConversation,
     UnblockContact,
+    UndoMerge,
     UpdateContact,
 )
 from schemas.profile_commands import CreateProfile, ProfileCommand, UpdateProfile
@@ -33,9 +35,9 @@ CUSTOMERS: Final = get_args(ProfileCommand)
 DETAILS: Final = (CreateContact, UpdateContact, AssignConversation, AddTag, RemoveTag)
 WRITING: Final = (*DETAILS, DefineField, CreateProfile, UpdateProfile)
 TALKING: Final = (OpenConversation, CloseConversation, SnoozeConversation, Comment)
-REMOVING: Final = (RemoveChannel,)
+OWNING: Final = (RemoveChannel, MergeContacts, UndoMerge)
 DELETING: Final = (DeleteContacts,)
-MOVING: Final = (*REMOVING, *DELETING)
+MOVING: Final = (*OWNING, *DELETING)
 """Commands after which an address, or a contact's id, leads to another contact."""
 AUDITED: Final = (ExportContacts,)
 """Commands that only leave a row in the audit log."""

@@ -32,7 +32,8 @@ DELETED: Final = Refused("contact_deleted", "`contact_id`: this contact was dele
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """`named`: the contact of each command, if its address has one. `existing`: those that exist, locked for update.
+    """`named`: the contact of each command, if its address has one; of one that was merged away the survivor.
+    `existing`: those that exist, locked for update.
 
     `refused`: commands with an ambiguous address, or with one that cannot become a contact. `made`: commands that
     inserted their contact. `keys`: the address that each command names; `addresses`: who had it when the command was
@@ -107,9 +108,10 @@ async def resolve(
     to_lock = {contact for key, contact in named.items() if key in due} | set(changed)
     # A batch without targets of its own may lock the others later; otherwise one sorted statement locks all.
     to_lock |= set(others) if to_lock else set()
-    existing = await contacts.lock_for_update(tx, to_lock) if to_lock else {}
+    present = await contacts.lock_present(tx, to_lock) if to_lock else {}
     await contacts.require_same_owners(tx, owned)
-    return Targets(named, existing, refused, made, addresses, keys, deleted)
+    named = {key: present[contact].key if contact in present else contact for key, contact in named.items()}
+    return Targets(named, {c.key: c for c in present.values()}, refused, made, addresses, keys, deleted)
 
 
 def understand(given: actors.Identity, tenant: Workspace) -> ResolvedIdentity | Refused:

@@ -62,9 +62,17 @@ async def carry_out(
     results |= await kept_blocks.lift(tx, [a for a in asked if a.key in results], targets)
     aimed = [(contact, a) for a in asked if (contact := targets.of(a)) is not None]
     people: People = {key: targets.existing[key] for key, _ in aimed}
+    families = await contacts.merged_into(tx, people) if people else {}
+    people |= await contacts.lock_for_update(tx, [key for members in families.values() for key in members])
     outputs: list[Output] = []
     for turn in rounds(aimed):
-        blocking = {key: given for key, given in turn.items() if not _releases(given[0])}
+        # A block is of a contact and of everybody who was merged into it: each history judges other messages.
+        blocking = {
+            member: given
+            for key, given in turn.items()
+            if not _releases(given[0])
+            for member in (key, *families.get(key, ()))
+        }
         releasing = {key: given[0] for key, given in turn.items() if _releases(given[0])}
         for carried, events in (
             await _change_histories(tx, blocking, people, tenants, now),
@@ -122,7 +130,7 @@ async def _change_histories(
         followed, events = await _follow_up(tx, latest, changes, people, now)
         results |= followed
         outputs += events
-    await contacts.mark_unpublished(tx, saved)
+    await contacts.mark_unpublished(tx, {key for key in saved if people[key].merged_into is None})
     return results, outputs
 
 
@@ -138,7 +146,11 @@ async def _follow_up(
     cancelled, send_events = await cancel_blocked(tx, changes, origins, now)
     halted, run_events = await rejudge(tx, changes, {key: people[key] for key in changes}, origins, now)
     revised, message_events = await revise(tx, changes, origins, now)
-    results: Results = {a.key: Done(_counts(halted[key], cancelled[key], revised[key])) for key, a in causes.items()}
+    sums: dict[CommandKey, list[int]] = {a.key: [0, 0, 0] for a in causes.values()}
+    for key, a in causes.items():
+        found = halted[key], cancelled[key], revised[key]
+        sums[a.key] = [so_far + more for so_far, more in zip(sums[a.key], found, strict=True)]
+    results: Results = {command: Done(_counts(*numbers)) for command, numbers in sums.items()}
     return results, [*send_events, *run_events, *message_events]
 
 

@@ -33,7 +33,7 @@ async def load(tx: Connection, limit: int) -> list[Current]:
             topic=_TOPIC,
             key=key.encode(),
             value=None if gone else ENCODER.encode(_change(row)),
-            ce_id=fact_id(_TOPIC, key, "gone" if gone else str(row["revision"])),
+            ce_id=fact_id(_TOPIC, key, _state(row)),
             workspace_id=row["workspace_id"],
             time=now,
         )
@@ -55,6 +55,13 @@ def read(key: bytes) -> ContactKey | None:
         return workspace_id, UUID(contact_id)
     except ValueError:
         return None
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    """A contact may be merged away again and again."""
+    if row["revision"] is not None:
+        return str(row["revision"])
+    return "gone" if row["stored_revision"] is None else f"gone {row['stored_revision']}"
 
 
 CONTACTS: Final = CompactedTopic(_TOPIC, load, clear)

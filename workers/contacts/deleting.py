@@ -30,7 +30,7 @@ _TOO_MANY: Final = Refused(
 
 
 async def contacts_to_delete(tx: Connection, asked: Asked) -> set[ContactKey]:
-    """The contacts that these commands name. Locks nothing."""
+    """The contacts that these commands name. Locks nothing. With each go those that were merged into it."""
     named: set[ContactKey] = set()
     for a in asked:
         named |= await _named(tx, a.command)
@@ -60,14 +60,16 @@ async def _delete(tx: Connection, a: CommandRecord[DeleteContacts], now: datetim
     if a.command.all and len(named) > pending_work.ROWS_AT_ONCE:
         return _TOO_MANY, []
     # Mostly locked already, with the contacts of the other commands; those made since are not.
-    found = (await contacts.lock_for_update(tx, named)).keys()
+    found = {contact.key for contact in (await contacts.lock_present(tx, named)).values()}
     if len(found) != a.command.expected_count:
         detail = f"`expected_count`: {a.command.expected_count} was given, and {len(found)} of these contacts exist"
         return Refused("count_differs", detail), []
     if not found:
         return Done(), []
-    await deletions.add(tx, a.key, a.stamp.at, found)
-    halted, cancelled, outputs = await cut_off(tx, found, a.stamp.at, DeletionCause(a.key[1], a.record), now)
+    everybody = {*found, *(key for members in (await contacts.merged_into(tx, found)).values() for key in members)}
+    await contacts.lock_for_update(tx, everybody)
+    await deletions.add(tx, a.key, a.stamp.at, everybody)
+    halted, cancelled, outputs = await cut_off(tx, everybody, a.stamp.at, DeletionCause(a.key[1], a.record), now)
     return Done({"contacts": len(found), "runs_halted": halted, "holds_cancelled": cancelled}), outputs
 
 

@@ -1,17 +1,18 @@
-"""Addresses come to another contact: by remove_channel, or when the block ends during which one was removed.
+"""Addresses come to another contact: by remove_channel, by merges, or when the block ends during which one was removed.
 
 What was stored of an address from after its end is another contact's. Mostly nothing was.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from msgspec import structs
 
-from schemas.contact_commands import RemoveChannel
+from schemas.contact_commands import MergeContacts, RemoveChannel, UndoMerge
 from workers.commands.command_record import CommandRecord
 from workers.commands.targets import Targets
+from workers.contacts import merging
 from workers.messages import moving
 from workers.messages.moving import MoveCause
 from workers.records import Output
@@ -30,14 +31,14 @@ _NOT_THEIRS: Final = Refused("not_found", "`identity`: the contact does not have
 _NOBODYS: Final = Refused("not_found", "`identity`: no contact of this workspace has this address on this channel")
 
 
-async def remove(
+async def carry_out(
     tx: Connection,
-    asked: Sequence[CommandRecord[RemoveChannel]],
+    asked: Sequence[CommandRecord[Any]],
     targets: Targets,
     tenants: Mapping[str, Workspace],
     now: datetime,
 ) -> tuple[dict[CommandKey, Result], list[Output]]:
-    """Results of the commands, and events of messages that came after the removal. Their contacts are locked for
+    """Results of the commands, one after the other, and the events that follow. The targets of removals are locked for
     update.
     """
     results: dict[CommandKey, Result] = {}
@@ -45,14 +46,17 @@ async def remove(
     nobodys = {a.key: targets.keys[a.key] for a in asked if a.key in targets.keys and a.key not in targets.addresses}
     former = await contacts.find_former(tx, set(nobodys.values()))
     for a in asked:
-        contact, owned = targets.of(a), targets.addresses.get(a.key)
-        if contact is None or owned is None:
-            results[a.key] = _of_nobody(a.command, former.get(targets.keys[a.key], ()))
-        elif a.command.contact_id not in (None, contact[1]):
-            results[a.key] = _NOT_THEIRS
-        else:
-            results[a.key], events = await _remove(tx, a, owned, tenants[contact[0]], now)
-            outputs += events
+        tenant, events = tenants[a.command.workspace_id], list[Output]()
+        match a.command:
+            case MergeContacts():
+                results[a.key], events = await merging.merge(tx, a, now)
+            case UndoMerge():
+                results[a.key] = await merging.undo(tx, a, tenant)
+            case RemoveChannel() if a.key in nobodys:
+                results[a.key] = _of_nobody(a.command, former.get(nobodys[a.key], ()))
+            case RemoveChannel():
+                results[a.key], events = await _remove(tx, a, targets, tenant, now)
+        outputs += events
     return results, outputs
 
 
@@ -64,46 +68,51 @@ def _of_nobody(command: RemoveChannel, former: Sequence[Owned]) -> Result:
 
 
 async def _remove(
-    tx: Connection, a: CommandRecord[RemoveChannel], found: Owned, tenant: Workspace, now: datetime
+    tx: Connection, a: CommandRecord[RemoveChannel], targets: Targets, tenant: Workspace, now: datetime
 ) -> tuple[Result, list[Output]]:
     workspace_id = a.command.workspace_id
+    found = targets.addresses[a.key]
     [owned] = (await ownership.load(tx, {(workspace_id, found.identity_id)})).values()
+    if a.command.contact_id is not None:
+        meant = workspace_id, a.command.contact_id
+        if (await contacts.present(tx, [meant]))[meant] != owned.contact_key:
+            return _NOT_THEIRS, []
     # Of two removals the earlier one ended it.
     if owned.removed is not None and owned.removed < a.stamp:
         return Done(), []
-    key = owned.contact_key
+    key, judge = owned.contact_key, owned.home_key
     removed = structs.replace(owned, removed=a.stamp)
-    people = await contacts.read(tx, [key])
-    people = await blocks.reaching(tx, people, [(key, a.stamp.at)])
+    people = await contacts.read(tx, [judge])
+    people = await blocks.reaching(tx, people, [(judge, a.stamp.at)])
     cause = MoveCause(a.command.command_id, a.record, tenant)
-    outputs = await _end(tx, removed, end_of(a.stamp.at, people[key].intervals), cause, now)
+    outputs = await _end(tx, removed, end_of(a.stamp.at, people[judge].intervals), cause, now)
     await contacts.raise_revisions(tx, [key])
     await contacts.mark_unpublished(tx, [key])
     return Done({} if owned.removed is not None else {"contact_id": owned.contact_id}), outputs
 
 
 async def follow_blocks(tx: Connection, causes: Mapping[ContactKey, MoveCause], now: datetime) -> list[Output]:
-    """Ends removed addresses anew whose contacts' histories changed. Returns events of their messages.
+    """Ends removed addresses anew where the history that judges them changed. Returns events of their messages.
 
     The contacts are locked for update, and the histories saved.
     """
     removed = await ownership.removed_from(tx, causes.keys()) if causes else []
     if not removed:
         return []
-    people = await contacts.read(tx, {owned.contact_key for owned in removed})
+    people = await contacts.read(tx, {owned.home_key for owned in removed})
     people = await blocks.reaching(tx, people, _moments(removed))
     outputs: list[Output] = []
     for owned in removed:
         if owned.removed is None or (owned.began_at is not None and owned.began_at == owned.ended_at):
             continue
-        end = end_of(owned.removed.at, people[owned.contact_key].intervals)
+        end = end_of(owned.removed.at, people[owned.home_key].intervals)
         if end != owned.ended_at:
-            outputs += await _end(tx, owned, end, causes[owned.contact_key], now)
+            outputs += await _end(tx, owned, end, causes[owned.home_key], now)
     return outputs
 
 
 def _moments(removed: Iterable[OwnedAddress]) -> Iterable[tuple[ContactKey, datetime]]:
-    return [(owned.contact_key, owned.removed.at) for owned in removed if owned.removed is not None]
+    return [(owned.home_key, owned.removed.at) for owned in removed if owned.removed is not None]
 
 
 async def _end(

@@ -90,7 +90,7 @@ def decide(
             judged = Judged(arrival, sender, verdict, b"")
             _note_deleted(changes, judged)
         else:
-            verdict = judge(facts, sender.contact.intervals, workspace.calendar)
+            verdict = judge(facts, sender.intervals, workspace.calendar)
             judged = Judged(arrival, sender, verdict, encode_body(message))
             _note_interaction(changes, judged)
         changes.judged.append(judged)

@@ -13,7 +13,7 @@ from uuid import UUID
 from workers.messages.reevaluation import ReevaluationCause, judge_again
 from workers.records import Output, Record
 from workers.rules.blocks import BlockChange, first_change, last_change
-from workers.rules.contact import ContactKey
+from workers.rules.contact import Contact, ContactKey
 from workers.rules.cycles import FIRST_INSTANT
 from workers.store import contacts, messages, pending_work, workspaces
 from workers.store.connection import Connection
@@ -33,8 +33,8 @@ async def revise(
     """Judges again what the changed histories cover. Returns the number of changed verdicts per contact, and the
     events.
 
-    The contacts must be locked for update, and the histories saved. The events of what is left to upkeep follow with
-    its steps.
+    The contacts, and those that they were merged into, must be locked for update, and the histories saved. The events
+    of what is left to upkeep follow with its steps.
     """
     spans = {
         key: (since, last_change(c.before, c.after))
@@ -46,7 +46,8 @@ async def revise(
     overlaid = {key: span for key, span in spans.items() if (key[0], str(key[1])) in behind}
     counted = await messages.count_changed(tx, overlaid, changes) if overlaid else {}
     current = await contacts.read(tx, changes)
-    causes = {k: ReevaluationCause(current[k], str(c.command_id), origins[k]) for k, c in changes.items()}
+    owners = await _owners(tx, current)
+    causes = {k: ReevaluationCause(owners[k], str(c.command_id), origins[k], current[k]) for k, c in changes.items()}
     stale, complete = await messages.stale(tx, spans, pending_work.ROWS_AT_ONCE)
     flips, outputs = await judge_again(tx, stale, causes, now)
     if not complete:
@@ -66,16 +67,24 @@ async def run_step(tx: Connection, work: Work, now: datetime) -> Stepped:
     key = work.workspace_id, UUID(work.subject)
     # Before the contact, in lock order: a change of settings holds the workspace and may wait for the contact.
     await workspaces.share(tx, {(work.workspace_id, "", "")})
-    current = await contacts.lock_for_update(tx, [key])
-    if key not in current:
+    owners = await contacts.lock_present(tx, [key])
+    if key not in owners:
         return Stepped((), 0, more=False)
+    current = await contacts.read(tx, [key])
     since = datetime.fromisoformat(work.cursor) if work.cursor else FIRST_INSTANT
     until = datetime.fromisoformat(work.details[_TO]) if work.details.get(_TO) else None
-    causes = {key: ReevaluationCause(current[key], str(work.command_id), pending_work.origin(now))}
+    causes = {key: ReevaluationCause(owners[key], str(work.command_id), pending_work.origin(now), current[key])}
     stale, complete = await messages.stale(tx, {key: (since, until)}, pending_work.STEP)
     flips, outputs = await judge_again(tx, stale, causes, now)
     cursor = stale[-1].event_time.isoformat() if stale else work.cursor
     return Stepped(outputs, flips[key], more=not complete, cursor=cursor)
+
+
+async def _owners(tx: Connection, judges: Mapping[ContactKey, Contact]) -> dict[ContactKey, Contact]:
+    """Who has the messages that the blocks of these contacts judge."""
+    merged = {key: (c.workspace_id, c.merged_into) for key, c in judges.items() if c.merged_into is not None}
+    survivors = await contacts.read(tx, merged.values()) if merged else {}
+    return {**judges, **{key: survivors[survivor] for key, survivor in merged.items()}}
 
 
 def _work(change: BlockChange, span: Span, done: int, left: int) -> Work:
@@ -93,4 +102,4 @@ def _work(change: BlockChange, span: Span, done: int, left: int) -> Work:
 
 
 def _key(message: Stored) -> ContactKey:
-    return message.workspace_id, message.contact_id
+    return message.workspace_id, message.home_id

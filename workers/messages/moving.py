@@ -56,8 +56,8 @@ async def give(
         key = active.workspace_id, active.contact_id
         await recounting.leave(tx, key, active.cycle.start, cause.command_id)
     # As if what covered these times had changed: whatever the present history makes of them.
-    everything = BlockChange(*taker.contact_key, cause.command_id, now, (Interval(*span),), ())
-    _, outputs = await revise(tx, {taker.contact_key: everything}, {taker.contact_key: cause.record}, now)
+    everything = BlockChange(*taker.home_key, cause.command_id, now, (Interval(*span),), ())
+    _, outputs = await revise(tx, {taker.home_key: everything}, {taker.home_key: cause.record}, now)
     both = [giver.contact_key, taker.contact_key]
     await _open_again(tx, giver.contact_key, both, span[0], cause)
     said: dict[Said, datetime] = dict.fromkeys(

@@ -115,9 +115,10 @@ async def run_contact_step(tx: Connection, work: Work, _now: datetime) -> Steppe
     """Searches the next messages of a contact for proofs of its activity, and for one that opened the conversation."""
     tenant = (await workspaces.share(tx, {(work.workspace_id, "", "")}))[work.workspace_id]
     key, since = (work.workspace_id, UUID(work.subject)), _since(work)
-    contact = (await contacts.lock_for_update(tx, [key])).get(key)
+    contact = (await contacts.lock_present(tx, [key])).get(key)
     if contact is None:
         return Stepped((), 0, more=False)
+    key = contact.key
     # Within a cycle, maybe: a proof that is earlier is none of those that are seen.
     place = (
         msgspec.json.decode(work.cursor, type=RecountPosition)

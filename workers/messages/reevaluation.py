@@ -26,11 +26,18 @@ from workers.tasks import paced
 
 @dataclass(frozen=True, slots=True)
 class ReevaluationCause:
-    """Why messages are judged again: the command, its record, and the present contact."""
+    """Why messages are judged again: the command, its record, and the present contact. `home`: whose blocks judge them,
+    if they came with a merge.
+    """
 
     contact: Contact
     command_id: str
     record: Record[Any]
+    home: Contact | None = None
+
+    @property
+    def judge(self) -> Contact:
+        return self.home or self.contact
 
 
 async def judge_again(
@@ -38,8 +45,8 @@ async def judge_again(
 ) -> tuple[Counter[ContactKey], list[Output]]:
     """Saves the new verdicts of `stored` messages, and what follows from them.
 
-    The contacts of `causes` must be locked for update. Returns the number of changed verdicts per contact, and the
-    events.
+    `causes` are by the contacts whose blocks judge the messages; all contacts must be locked for update. Returns the
+    number of changed verdicts by the same, and the events.
     """
     tenants = await workspaces.share(tx, {(workspace_id, "", "") for workspace_id, _ in causes})
     flips: Counter[ContactKey] = Counter()
@@ -47,17 +54,17 @@ async def judge_again(
     revised: list[Revised] = []
     recounted: dict[Active, Change] = {}
     said: set[Said] = set()
-    moments = (((message.workspace_id, message.contact_id), message.event_time) for message in stored)
-    people = await blocks.reaching(tx, {key: cause.contact for key, cause in causes.items()}, moments)
+    moments = (((message.workspace_id, message.home_id), message.event_time) for message in stored)
+    people = await blocks.reaching(tx, {key: cause.judge for key, cause in causes.items()}, moments)
     async for message in paced(stored):
-        key = message.workspace_id, message.contact_id
+        key = message.workspace_id, message.home_id
         cause, tenant = causes[key], tenants[message.workspace_id]
         verdict = judge(events_of(message), people[key].intervals, tenant.calendar)
         change = _revised(message, verdict, tenant, now)
         revised.append(change)
         if change.revision != message.revision:
             flips[key] += 1
-            said.update((*key, attribute) for attribute in said_of_sender(message))
+            said.update((*cause.contact.key, attribute) for attribute in said_of_sender(message))
             reason = _reason(verdict, message)
             outputs.append(
                 revision_event(message, cause.contact, reason, change.revision, cause.record, cause.command_id, now)
@@ -69,10 +76,11 @@ async def judge_again(
     await messages.revise(tx, revised, now)
     renamed = await contacts.rename(tx, await messages.latest_of_sender(tx, dict.fromkeys(said, FIRST_INSTANT)))
     await contacts.mark_unpublished(tx, renamed)
+    owners = {cause.contact.key: cause for cause in causes.values()}
     for active in await mac.prove_again(tx, recounted):
         key = active.workspace_id, active.contact_id
-        await recounting.leave(tx, key, active.cycle.start, UUID(causes[key].command_id))
-    await _reopen(tx, causes)
+        await recounting.leave(tx, key, active.cycle.start, UUID(owners[key].command_id))
+    await _reopen(tx, owners)
     return flips, outputs
 
 

@@ -5,8 +5,8 @@ from then on as well: they keep their content, no other command releases them, a
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -20,7 +20,7 @@ from workers.records import Output, Record
 from workers.rules.contact import Contact, ContactKey
 from workers.store import contacts, messages, pending_work, workspaces
 from workers.store.connection import Connection
-from workers.store.messages import DroppedSelection
+from workers.store.messages import DroppedSelection, Stored
 from workers.store.pending_work import Stepped, Work
 
 RELEASE: Final = "release messages"
@@ -65,7 +65,7 @@ async def release_dropped(
     """
     wanted = [r.dropped for r in releases]
     found, complete = await messages.releasable(tx, wanted, pending_work.ROWS_AT_ONCE)
-    causes = {r.key: ReevaluationCause(r.contact, str(r.command_id), r.origin) for r in releases}
+    by_contact = {r.key: ReevaluationCause(r.contact, str(r.command_id), r.origin) for r in releases}
     counts = Counter(position for position, _ in found)
     if not complete:
         wholly = await messages.count_releasable(tx, wanted)
@@ -73,6 +73,7 @@ async def release_dropped(
         await pending_work.add(tx, [_work(releases[n], now, count) for n, count in rest.items()])
         found = [(position, message) for position, message in found if position not in rest]
         counts.update(wholly - counts)
+    causes = await _by_judge(tx, by_contact, [message for _, message in found])
     _, outputs = await reevaluation.judge_again(tx, [released(message) for _, message in found], causes, now)
     return {r.command_id: counts[n] for n, r in enumerate(releases)}, outputs
 
@@ -83,16 +84,27 @@ async def run_step(tx: Connection, work: Work, now: datetime) -> Stepped:
     rest = msgspec.convert(work.details, _Rest)
     # Before the contact, in lock order: a change of settings holds the workspace and may wait for the contact.
     await workspaces.share(tx, {(work.workspace_id, "", "")})
-    current = await contacts.lock_for_update(tx, [key])
+    current = await contacts.lock_present(tx, [key])
     if key not in current:
         return Stepped((), 0, more=False)
+    key = current[key].key
     since = datetime.fromisoformat(work.cursor) if work.cursor is not None else rest.since
     wanted = DroppedSelection(key, since, rest.until, frozenset(rest.message_ids))
     found, complete = await messages.releasable(tx, [wanted], pending_work.STEP, work.number)
-    causes = {key: ReevaluationCause(current[key], str(work.command_id), pending_work.origin(now))}
+    by_contact = {key: ReevaluationCause(current[key], str(work.command_id), pending_work.origin(now))}
+    causes = await _by_judge(tx, by_contact, [message for _, message in found])
     _, outputs = await reevaluation.judge_again(tx, [released(message) for _, message in found], causes, now)
     cursor = found[-1][1].event_time.isoformat() if found and since is not None else None
     return Stepped(outputs, len(found), more=not complete, cursor=cursor)
+
+
+async def _by_judge(
+    tx: Connection, causes: Mapping[ContactKey, ReevaluationCause], found: Iterable[Stored]
+) -> dict[ContactKey, ReevaluationCause]:
+    """The cause of each contact whose blocks judge some of these messages, or who has them."""
+    owners = {(m.workspace_id, m.home_id): (m.workspace_id, m.contact_id) for m in found if m.home_id != m.contact_id}
+    judges = await contacts.read(tx, owners) if owners else {}
+    return {**causes, **{key: replace(causes[owner], home=judges[key]) for key, owner in owners.items()}}
 
 
 def _work(release: Release, now: datetime, total: int) -> Work:

@@ -18,7 +18,7 @@ from workers.messages.decide import Judged, MessageChanges, decide, interactions
 from workers.messages.events import verdict_event, verdict_ids
 from workers.messages.opting import opt_deleted
 from workers.records import Batch, Output
-from workers.rules.contact import ContactKey
+from workers.rules.contact import Contact, ContactKey
 from workers.rules.ownership import has_at
 from workers.runtime.worker_spec import WorkerSpec
 from workers.store import address_hashes, blocks, contacts, mac, messages, senders, workspaces
@@ -143,12 +143,26 @@ async def _knowing_older_blocks(
     tx: Connection, found: dict[SenderKey, SenderState], arrivals: Sequence[Arrival]
 ) -> Mapping[SenderKey, SenderState]:
     """Loads older block intervals of the few contacts whose row has not all of them."""
-    known = {contact_key(s.contact): s.contact for s in found.values() if s.contact.known_since is not None}
-    if not known:
+    if all(s.contact.known_since is None and s.home is None for s in found.values()):
         return found
-    moments = ((contact_key(found[a.sender_key].contact), a.event_time) for a in arrivals)
+    judges = {key: (s.home.key if s.home is not None else contact_key(s.contact)) for key, s in found.items()}
+    known = {judges[key]: _judge(s) for key, s in found.items()}
+    moments = ((judges[a.sender_key], a.event_time) for a in arrivals)
     known = await blocks.reaching(tx, known, moments)
-    return {i: replace(s, contact=known.get(contact_key(s.contact), s.contact)) for i, s in found.items()}
+    return {
+        key: replace(s, contact=known[judges[key]])
+        if s.home is None
+        else replace(s, home=s.home._replace(intervals=known[s.home.key].intervals))
+        for key, s in found.items()
+    }
+
+
+def _judge(sender: SenderState) -> Contact:
+    """The contact whose blocks judge the messages of a sender."""
+    if sender.home is None:
+        return sender.contact
+    (workspace_id, contact_id), intervals, since = sender.home
+    return Contact(workspace_id, contact_id, sender.contact.conversation_id, intervals=intervals, known_since=since)
 
 
 def _warn_of(first: Mapping[IdentityKey, Interaction]) -> None:

@@ -19,7 +19,8 @@ class Contact(Struct, frozen=True, gc=False):
     the time of the last command that closed or opened it. A block closes the conversation as well and leaves them as
     they are. `snoozed_at` is set while neither time nor such a command has ended a snooze. `intervals` are all block
     intervals if `known_since` is None. Otherwise older ones, which ended before it, may be missing:
-    `workers.store.blocks.reaching` loads them. The newest one is always there.
+    `workers.store.blocks.reaching` loads them. The newest one is always there. `merged_into`: the contact that it is
+    now.
     """
 
     workspace_id: str
@@ -36,8 +37,13 @@ class Contact(Struct, frozen=True, gc=False):
     display_name: str | None = None
     language: str | None = None
     avatar_url: str | None = None
+    merged_into: UUID | None = None
     phone: str | None = None
     email: str | None = None
+
+    @property
+    def key(self) -> ContactKey:
+        return self.workspace_id, self.contact_id
 
     @property
     def blocked(self) -> bool:

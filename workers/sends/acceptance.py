@@ -82,8 +82,8 @@ async def accept(
     """Saves what follows from acceptances. The rows of the sends are saved already."""
     if not acceptances:
         return
-    living = [a for a in acceptances if (a.send.workspace_id, a.send.contact_id) in people.contacts]
-    owners = await _link(tx, living, people.owners)
+    living = [a for a in acceptances if _present(a.send, people) in people.contacts]
+    owners = await _link(tx, living, people)
     await contacts.opt(tx, _stops(acceptances, owners))
     moments = (
         ((a.send.workspace_id, owners[key].contact_id), a.accepted_at)
@@ -103,25 +103,28 @@ async def accept(
     await workspaces.note_first_messages(tx, begun, now)
 
 
-async def _link(
-    tx: Connection, acceptances: Sequence[Acceptance], owners: Mapping[IdentityKey, AddressOwner]
-) -> dict[IdentityKey, AddressOwner]:
+def _present(send: Send, people: Locked) -> ContactKey | None:
+    """Who the contact of a send is now."""
+    return None if send.contact_id is None else people.present[send.workspace_id, send.contact_id]
+
+
+async def _link(tx: Connection, acceptances: Sequence[Acceptance], people: Locked) -> dict[IdentityKey, AddressOwner]:
     """Owners of the addresses. A number or e-mail address in a contact's fields becomes an identity of the
     contact now.
     """
     links = {
-        key: (a.send.address, a.send.contact_id)
+        key: (a.send.address, present[1])
         for a in acceptances
         if (key := a.send.identity_key) is not None
-        and key not in owners
+        and key not in people.owners
         and a.send.address is not None
-        and a.send.contact_id is not None
+        and (present := _present(a.send, people)) is not None
     }
     if not links:
-        return dict(owners)
+        return dict(people.owners)
     await sends.link_identities(tx, links)
     await contacts.mark_unpublished(tx, {(key.workspace_id, contact_id) for key, (_, contact_id) in links.items()})
-    return {**owners, **await sends.owners(tx, links.keys())}
+    return {**people.owners, **await sends.owners(tx, links.keys())}
 
 
 def _stops(

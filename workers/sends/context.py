@@ -1,7 +1,7 @@
 """The context of sends: what they are judged by, loaded set by set under the locks of their contacts."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -47,27 +47,35 @@ class SendSubject:
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """Contacts whose block history cannot change until the transaction ends, and the owners of addresses."""
+    """Contacts whose block history cannot change until the transaction ends, and the owners of addresses. `present`:
+    who each contact that was asked for is now.
+    """
 
     contacts: Mapping[ContactKey, Contact]
     owners: Mapping[IdentityKey, AddressOwner]
     kept: Mapping[IdentityKey, Sequence[KeptAddress]] = field(default_factory=dict)
     """What deleted contacts leave with addresses that nobody has now."""
+    present: Mapping[ContactKey, ContactKey] = field(default_factory=dict)
 
 
 async def lock_people(tx: Connection, keys: Collection[ContactKey], addresses: Collection[IdentityKey]) -> Locked:
-    """Locks contacts and the owners of addresses, in one sorted statement.
+    """Locks contacts and the owners of addresses, in one sorted statement. Of a contact that was merged away it locks
+    the survivor.
 
     Raises:
-        RetryBatch: an address moved to another contact while this transaction waited for its owner.
+        RetryBatch: an address moved to another contact while this transaction waited for its owner, or a contact was
+            merged.
     """
+    present = await contacts.present(tx, keys)
     seen = await sends.owners(tx, addresses)
-    wanted = {*keys, *((key.workspace_id, owner.contact_id) for key, owner in seen.items())}
+    wanted = {*present.values(), *((key.workspace_id, owner.contact_id) for key, owner in seen.items())}
     locked = await contacts.lock_shared(tx, wanted)
     owners = await sends.owners(tx, addresses)
     if any((key.workspace_id, owner.contact_id) not in locked for key, owner in owners.items()):
         raise RetryBatch("an address moved to another contact while its owner was being locked")
-    return Locked(locked, owners)
+    if any(contact.merged_into is not None for contact in locked.values()):
+        raise RetryBatch("a contact was merged while it was being locked")
+    return Locked(locked, owners, present=present)
 
 
 async def load(tx: Connection, subjects: Mapping[SendKey, SendSubject]) -> dict[SendKey, Case]:
@@ -77,6 +85,7 @@ async def load(tx: Connection, subjects: Mapping[SendKey, SendSubject]) -> dict[
         {k for s in subjects.values() if (k := s.contact_key) is not None},
         {i for s in subjects.values() if (i := s.identity_key) is not None},
     )
+    subjects = {key: _present(subject, people) for key, subject in subjects.items()}
     known = await blocks.reaching(tx, people.contacts, _moments(subjects.values(), people.owners))
     nobodys = {i for s in subjects.values() if (i := s.identity_key) is not None and i not in people.owners}
     people = Locked(known, people.owners, await address_hashes.find(tx, nobodys))
@@ -85,6 +94,11 @@ async def load(tx: Connection, subjects: Mapping[SendKey, SendSubject]) -> dict[
     runs = {r for s in subjects.values() if (r := s.run_key) is not None}
     halted = await sends.halted_runs(tx, runs)
     return {key: _case(subject, people, grounds, halted) async for key, subject in paced(subjects.items())}
+
+
+def _present(subject: SendSubject, people: Locked) -> SendSubject:
+    key = subject.contact_key
+    return subject if key is None else replace(subject, contact_id=people.present[key][1])
 
 
 def _moments(

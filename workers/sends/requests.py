@@ -22,7 +22,7 @@ from workers.sends.context import SendSubject
 from workers.sends.early_receipts import wake
 from workers.sends.events import SendCause, origin_of_record, printable
 from workers.sends.transitions import SendTransitions
-from workers.store import address_hashes, deletions, senders, sends, workspaces
+from workers.store import address_hashes, contacts, deletions, senders, sends, workspaces
 from workers.store.connection import Connection
 from workers.store.contacts import IdentityKey, key_of
 from workers.store.sends import AddressOwner, OnFile, Send, SendKey, as_bytea
@@ -178,14 +178,16 @@ async def _by_contact(
     wanted: set[ContactKey] = {(r.workspace_id, contact_id) for r, contact_id in requests.values()}
     if not wanted:
         return {}
-    on_file = await sends.on_file(tx, wanted)
-    known = on_file.keys() | await deletions.among(tx, wanted - on_file.keys())
-    identities = await sends.identities_of(tx, wanted)
+    present = await contacts.present(tx, wanted)
+    asked = set(present.values())
+    on_file = await sends.on_file(tx, asked)
+    known = on_file.keys() | await deletions.among(tx, asked - on_file.keys())
+    identities = await sends.identities_of(tx, asked)
     subjects = {}
     async for key, (request, contact_id) in paced(requests.items()):
-        contact = request.workspace_id, contact_id
+        contact = present[request.workspace_id, contact_id]
         aim = _aim(request, on_file.get(contact), identities.get(contact, ()), tenants[request.workspace_id])
-        subjects[key] = _subject(request, contact_id if contact in known else None, aim)
+        subjects[key] = _subject(request, contact[1] if contact in known else None, aim)
     return subjects
 
 

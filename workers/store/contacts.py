@@ -125,6 +125,31 @@ async def lock_for_change(tx: Connection, keys: Collection[ContactKey]) -> None:
         await tx.execute(_SQL["lock_for_change"], *columns(list(keys), 2))
 
 
+async def lock_present(tx: Connection, keys: Iterable[ContactKey]) -> dict[ContactKey, Contact]:
+    """As `lock_for_update`; of a contact that was merged away the survivor, under both keys."""
+    locked = await lock_for_update(tx, keys)
+    present = {(c.workspace_id, c.merged_into) for c in locked.values() if c.merged_into is not None}
+    if missing := present - locked.keys():
+        locked |= await lock_for_update(tx, missing)
+    if any(locked[key].merged_into is not None for key in present):
+        raise RetryBatch("a contact was merged while those that were merged into it were being locked")
+    return {key: c if c.merged_into is None else locked[c.workspace_id, c.merged_into] for key, c in locked.items()}
+
+
+async def present(tx: Connection, keys: Collection[ContactKey]) -> dict[ContactKey, ContactKey]:
+    """Who these contacts are now, without a lock: of those that were merged away the survivor. Unknown ones stay."""
+    rows = await tx.fetch(_SQL["present"], *columns(list(keys), 2)) if keys else ()
+    return {key: key for key in keys} | {(w, contact_id): (w, survivor) for w, contact_id, survivor in rows}
+
+
+async def merged_into(tx: Connection, keys: Collection[ContactKey]) -> dict[ContactKey, list[ContactKey]]:
+    """The contacts that were merged into these, which are locked."""
+    found: defaultdict[ContactKey, list[ContactKey]] = defaultdict(list)
+    for workspace_id, survivor, contact_id in await tx.fetch(_SQL["merged_into"], *columns(list(keys), 2)):
+        found[workspace_id, survivor].append((workspace_id, contact_id))
+    return found
+
+
 async def mark_unpublished(tx: Connection, keys: Iterable[ContactKey]) -> None:
     """Marks contacts whose record on contacts.changes may be older than their row."""
     if unique := list(set(keys)):
@@ -245,9 +270,14 @@ def contact_of(
     *others: Any,
 ) -> Contact:
     """A contact from a row of the locking statements. Unpacking is the fastest way to read one."""
-    intervals = _intervals(blocks, blocked_by) if blocks else ()
+    intervals = intervals_of(blocks, blocked_by) if blocks else ()
     return Contact(workspace_id, contact_id, conversation_id, profile_id, profile_at, intervals, blocks_since, *others)
 
 
-def _intervals(blocks: Sequence[Any], blocked_by: str | None) -> tuple[Interval, ...]:
-    return tuple(Interval(b.lower, b.upper, (blocked_by or "") if b.upper is None else "") for b in blocks)
+def intervals_of(blocks: Sequence[Any] | None, blocked_by: str | None = None) -> tuple[Interval, ...]:
+    """Block intervals from ranges; None: there are none."""
+    return (
+        ()
+        if not blocks
+        else tuple(Interval(b.lower, b.upper, (blocked_by or "") if b.upper is None else "") for b in blocks)
+    )

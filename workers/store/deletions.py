@@ -94,6 +94,7 @@ async def cut_off(tx: Connection, contacts: Collection[ContactKey], at: datetime
     keys = columns(sorted(contacts), 2)
     await address_hashes.add(tx, [_kept(row, at) for row in await tx.fetch(_SQL["cut_off"], *keys)])
     await tx.execute(_SQL["remove"], *keys)
+    await tx.execute(_SQL["erase_merges"], *keys)
     await note_moved(tx, keys[1])
 
 

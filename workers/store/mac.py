@@ -11,7 +11,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from workers.rules.cycles import Cycle
+from workers.rules.cycles import FIRST_INSTANT, Cycle
 from workers.rules.mac import Evidence, proof_now
 from workers.store.arrays import columns
 from workers.store.connection import Connection
@@ -131,6 +131,39 @@ async def _following(
         else:
             found[key] = Evidence(row["event_time"], row["message_id"]) if row["event_time"] is not None else None
     return found, undecided
+
+
+async def unite(tx: Connection, workspace_id: str, survivor: UUID, loser: UUID, shard: str) -> None:
+    """Counts two contacts as one in all open cycles. Both are locked for update."""
+    await forget_counted(tx, [(workspace_id, survivor), (workspace_id, loser)])
+    known = await _open_proofs(tx, workspace_id, [survivor, loser])
+    now: dict[tuple[str, Cycle, UUID], tuple[Evidence | None, str]] = {}
+    for active, proof in known.items():
+        if active.contact_id == loser:
+            theirs = known.get(active._replace(contact_id=survivor), proof)
+            now[workspace_id, active.cycle, survivor] = min(proof, theirs), shard
+            now[workspace_id, active.cycle, loser] = None, shard
+    await _replace(tx, now, {(a.workspace_id, a.cycle.start, a.contact_id) for a in known})
+
+
+async def separate(tx: Connection, workspace_id: str, survivor: UUID, loser: UUID, shard: str) -> set[Active]:
+    """Counts two contacts apart again in all open cycles, by the messages that each has now. Returns those whose first
+    counted message is not among their first ones: a step has to find it.
+    """
+    await forget_counted(tx, [(workspace_id, survivor), (workspace_id, loser)])
+    known = await _open_proofs(tx, workspace_id, [survivor, loser])
+    before_all = Evidence(FIRST_INSTANT, UUID(int=0))
+    keys = [active._replace(contact_id=contact) for active in known for contact in (survivor, loser)]
+    wanted = {key: before_all._replace(at=key.cycle.start) for key in keys}
+    found, undecided = await _following(tx, wanted)
+    now = {(workspace_id, key.cycle, key.contact_id): (proof, shard) for key, proof in found.items()}
+    await _replace(tx, now, {(a.workspace_id, a.cycle.start, a.contact_id) for a in known})
+    return undecided
+
+
+async def _open_proofs(tx: Connection, workspace_id: str, contacts: Sequence[UUID]) -> dict[Active, Evidence]:
+    rows = await tx.fetch(_SQL["open_proofs"], workspace_id, contacts)
+    return {Active(workspace_id, Cycle(start, end), c): Evidence(*proof) for start, end, c, *proof in rows}
 
 
 async def proofs(

@@ -67,11 +67,12 @@ class LookedUp(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A stored message, read to be judged again; `address` is its identity's."""
+    """A stored message, read to be judged again; `address` is its identity's. `home_id`: whose blocks judge it."""
 
     generation: int
     workspace_id: str
     contact_id: UUID
+    home_id: UUID
     address: str
     message_id: UUID
     channel_id: str

@@ -22,12 +22,15 @@ _SQL = queries("ownership")
 
 
 class OwnedAddress(Struct, frozen=True, gc=False):
-    """An address that a contact has in [began_at, ended_at). `removed`: the command that took it away."""
+    """An address that a contact has in [began_at, ended_at). `removed`: the command that took it away. `home_id`: whose
+    blocks judge its messages.
+    """
 
     key: IdentityKey
     identity_id: int
     address: str
     contact_id: UUID
+    home_id: UUID
     began_at: datetime | None
     ended_at: datetime | None
     removed: WriteStamp | None
@@ -35,6 +38,10 @@ class OwnedAddress(Struct, frozen=True, gc=False):
     @property
     def contact_key(self) -> ContactKey:
         return self.key.workspace_id, self.contact_id
+
+    @property
+    def home_key(self) -> ContactKey:
+        return self.key.workspace_id, self.home_id
 
 
 class MovedMessage(NamedTuple):
@@ -53,7 +60,7 @@ async def load(tx: Connection, ids: Collection[tuple[str, int]]) -> dict[tuple[s
 
 
 async def removed_from(tx: Connection, contacts: Collection[ContactKey]) -> list[OwnedAddress]:
-    """The addresses that commands removed from these contacts."""
+    """The addresses that commands removed, and whose messages the blocks of these contacts judge."""
     return [_owned(row) for row in await tx.fetch(_SQL["removed_from"], *columns(list(contacts), 2))]
 
 
@@ -93,6 +100,7 @@ async def move_messages(
 
 
 def _owned(row: Sequence[object]) -> OwnedAddress:
-    workspace_id, channel, scope, lookup, identity_id, address, contact_id, began_at, ended_at, at, by = row
+    workspace_id, channel, scope, lookup, identity_id, address, contact_id, home_id, began_at, ended_at, at, by = row
     key = IdentityKey(workspace_id, channel, scope, lookup)  # type: ignore[arg-type]
-    return OwnedAddress(key, identity_id, address, contact_id, began_at, ended_at, stamp_of(at, by))  # type: ignore[arg-type]
+    owner = contact_id, home_id or contact_id
+    return OwnedAddress(key, identity_id, address, *owner, began_at, ended_at, stamp_of(at, by))  # type: ignore[arg-type]

@@ -172,7 +172,7 @@ async def save_book(tx: Connection, before: ProfileBook, after: ProfileBook) -> 
     await profile_notes.erase(tx, (key for key, profile in profiles.items() if profile.deleted))
     await _save_flags(tx, before.statuses, _different(before.statuses, after.statuses))
     await _save_companies(tx, before.companies, _different(before.companies, after.companies))
-    await _save_memberships(tx, before.memberships, _different(before.memberships, after.memberships))
+    await save_memberships(tx, before.memberships, _different(before.memberships, after.memberships))
 
 
 def _different(before: Mapping[K, V], after: Mapping[K, V]) -> dict[K, V]:
@@ -231,11 +231,12 @@ async def _save_companies(tx: Connection, before: Mapping[Key, Company], differe
         await tx.execute(_SQL["save_companies"], *columns(changed, 9))
 
 
-async def _save_memberships(
+async def save_memberships(
     tx: Connection,
     before: Mapping[ContactKey, LastWrite[str | None]],
     different: Mapping[ContactKey, LastWrite[str | None]],
 ) -> None:
+    """Saves to which profiles contacts belong, and how many each profile has. Marks those that moved."""
     if not different:
         return
     rows = [(*key, register.value, *columns_of(register.written)) for key, register in different.items()]

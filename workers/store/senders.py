@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from schemas.ids import random_ids
-from workers.rules.blocks import BlockCommand, history
+from workers.rules.blocks import BlockCommand, Interval, history
 from workers.rules.contact import Contact, ContactKey
 from workers.rules.identities import ResolvedIdentity
 from workers.store import address_hashes, blocks, contacts
@@ -23,7 +23,7 @@ from workers.store.address_hashes import KeptAddress
 from workers.store.arrays import columns, literal, texts_first
 from workers.store.blocks import BlockRow
 from workers.store.connection import Connection
-from workers.store.contacts import IdentityKey, Owned, add_identities, contact_key, contact_of
+from workers.store.contacts import IdentityKey, Owned, add_identities, contact_key, contact_of, intervals_of
 from workers.store.queries import load
 
 _SQL = load("contacts")
@@ -38,12 +38,20 @@ class Interaction(NamedTuple):
     at: datetime
 
 
+class Home(NamedTuple):
+    """The contact that an address was of before it came by a merge: its blocks judge the messages of the address."""
+
+    key: ContactKey
+    intervals: tuple[Interval, ...]
+    known_since: datetime | None
+
+
 class SenderState(Struct, frozen=True, gc=False):
     """An address and its contact, which is counted in the cycle of `counted_at` by a message no later than that.
 
     `address`: its spelling. `is_new_contact`: the address is new, and the table will have only what this poll says of
-    the contact. `began_at`: messages before that are of another contact; None: nobody had the address before.
-    `deleted`: the contact was deleted, and only its id is known.
+    the contact. `began_at`: messages before that are of another contact; None: nobody had the address before. `home`
+    None: the contact itself. `deleted`: the contact was deleted, and only its id is known.
     """
 
     identity_id: int
@@ -54,6 +62,12 @@ class SenderState(Struct, frozen=True, gc=False):
     is_new_contact: bool = False
     began_at: datetime | None = None
     deleted: bool = False
+    home: Home | None = None
+
+    @property
+    def intervals(self) -> tuple[Interval, ...]:
+        """The blocks that judge its messages."""
+        return self.contact.intervals if self.home is None else self.home.intervals
 
 
 class FormerSender(NamedTuple):
@@ -124,7 +138,7 @@ def deleted_sender(former: FormerSender, kept: KeptAddress) -> SenderState:
 
 
 def _sender(key: IdentityKey, row: list[Any], earliest: datetime) -> SenderState:
-    identity_id, connected, connected_at, counted_at, is_open, spelled, began_at, *contact = row
+    identity_id, connected, connected_at, counted_at, is_open, spelled, began_at, home_id, blocks, since, *contact = row
     if is_open:
         contact[_OPENED_AT] = earliest
     return SenderState(
@@ -134,6 +148,7 @@ def _sender(key: IdentityKey, row: list[Any], earliest: datetime) -> SenderState
         counted_at,
         contact_of(key.workspace_id, *contact),
         began_at=began_at,
+        home=None if home_id is None else Home((key.workspace_id, home_id), intervals_of(blocks), since),
     )
 
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 from schemas.decoding import decode_workflow_event
 from schemas.routing import key_begins
 from schemas.workflow_events import RunFinished, RunStarted, StepRequested, WorkflowEvent
+from workers.errors import RetryBatch
 from workers.records import Batch, Output, Record
 from workers.rules.contact import ContactKey
 from workers.rules.event_time import trusted
@@ -28,16 +29,22 @@ from workers.workflows.halting import work_below
 
 
 async def apply(tx: Connection, batch: Batch[WorkflowEvent]) -> list[Output]:
-    """Applies one poll of events. Returns the answers in the order of the events, then those of stopped runs' sends."""
+    """Applies one poll of events. Returns the answers in the order of the events, then those of stopped runs' sends.
+
+    Raises:
+        RetryBatch: another transaction started one of the runs, or moved or merged one of the contacts, meanwhile.
+    """
     events = [record.value for record in batch.records]
     tenants = await workspaces.share(tx, {(event.workspace_id, "", "") for event in events})
     starts = [event for event in events if isinstance(event, RunStarted)]
     by_identity = await _owners(tx, batch.records, tenants)
-    meant = _contacts_meant(starts, by_identity)
+    meant = await _contacts_meant(tx, starts, by_identity)
 
     people: People = {}
     await lock_contacts(tx, meant.values(), people)
     await contacts.require_same_owners(tx, dict(by_identity.values()))
+    if any(contact.merged_into is not None for contact in people.values()):
+        raise RetryBatch("a contact was merged while it was being locked")
     wanted = {(event.workspace_id, event.run_id) for event in events}
     parents = {(start.workspace_id, start.parent_run_id) for start in starts if start.parent_run_id is not None}
     known = {start: contact for start, contact in meant.items() if contact in people}
@@ -91,11 +98,15 @@ async def _owners(
     return {start: (moment, owners[moment]) for start, moment in named.items() if moment in owners}
 
 
-def _contacts_meant(
-    starts: Sequence[RunStarted], by_identity: Mapping[RunStarted, tuple[tuple[IdentityKey, datetime], Owned]]
+async def _contacts_meant(
+    tx: Connection,
+    starts: Sequence[RunStarted],
+    by_identity: Mapping[RunStarted, tuple[tuple[IdentityKey, datetime], Owned]],
 ) -> Meant:
+    named = {start: (start.workspace_id, start.contact_id) for start in starts if start.contact_id is not None}
+    present = await contacts.present(tx, set(named.values()))
     meant = {start: (start.workspace_id, owner.contact_id) for start, (_, owner) in by_identity.items()}
-    return meant | {start: (start.workspace_id, start.contact_id) for start in starts if start.contact_id is not None}
+    return meant | {start: present[contact] for start, contact in named.items()}
 
 
 def _identity_key(start: RunStarted, tenant: Workspace) -> IdentityKey | None:

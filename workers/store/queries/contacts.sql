@@ -20,14 +20,14 @@ CROSS JOIN LATERAL (
 
 -- name: find_senders
 -- NULL instead of an empty array, because a client takes longer to read an empty array than all the texts.
-SELECT wanted, identity_id, connected, connected_at, counted_at, open, spelled, began_at, contact_id, conversation_id, profile_id,
-    profile_at, nullif(blocks, '{}'), blocks_since, blocked_by, opened_at, closed_at, user_opened_at, snoozed_at, display_name,
+SELECT wanted, identity_id, connected, connected_at, counted_at, open, spelled, began_at, home_id, nullif(home_blocks, '{}'), home_since,
+    contact_id, conversation_id, profile_id, profile_at, nullif(blocks, '{}'), blocks_since, blocked_by, opened_at, closed_at, user_opened_at, snoozed_at, display_name,
     language, avatar_url
 FROM find_senders($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], '{}', $6::timestamptz)
 
 -- name: find_former_senders
-SELECT wanted, identity_id, connected, connected_at, counted_at, open, spelled, began_at, contact_id, conversation_id, profile_id,
-    profile_at, nullif(blocks, '{}'), blocks_since, blocked_by, opened_at, closed_at, user_opened_at, snoozed_at, display_name,
+SELECT wanted, identity_id, connected, connected_at, counted_at, open, spelled, began_at, home_id, nullif(home_blocks, '{}'), home_since,
+    contact_id, conversation_id, profile_id, profile_at, nullif(blocks, '{}'), blocks_since, blocked_by, opened_at, closed_at, user_opened_at, snoozed_at, display_name,
     language, avatar_url
 FROM find_senders($1::text[], '{}', '{}', '{}', '{}', $2::bigint[], $3::timestamptz)
 
@@ -71,13 +71,13 @@ WHERE c.workspace_id = new.workspace_id AND c.contact_id = new.contact_id
 -- name: read_contacts
 SELECT c.workspace_id, c.contact_id, c.conversation_id, c.profile_id, c.profile_at, c.blocks, c.blocks_since, c.blocked_by, c.opened_at,
     c.closed_at, c.user_opened_at, CASE WHEN c.snoozed_until IS NOT NULL THEN c.snoozed_at END, c.display_name, c.language,
-    c.avatar_url
+    c.avatar_url, c.merged_into
 FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, contact_id)
 JOIN contacts c USING (workspace_id, contact_id)
 
 -- name: lock_shared
 SELECT workspace_id, contact_id, conversation_id, profile_id, profile_at, blocks, blocks_since, blocked_by, opened_at, closed_at,
-    user_opened_at, CASE WHEN snoozed_until IS NOT NULL THEN snoozed_at END, display_name, language, avatar_url
+    user_opened_at, CASE WHEN snoozed_until IS NOT NULL THEN snoozed_at END, display_name, language, avatar_url, merged_into
 FROM contacts
 WHERE (workspace_id, contact_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
 ORDER BY workspace_id, contact_id FOR KEY SHARE
@@ -88,7 +88,7 @@ WHERE bucket = ANY(ARRAY(SELECT DISTINCT bucket(contact_id) FROM unnest($1::uuid
 
 -- name: lock_for_update
 SELECT workspace_id, contact_id, conversation_id, profile_id, profile_at, blocks, blocks_since, blocked_by, opened_at, closed_at,
-    user_opened_at, CASE WHEN snoozed_until IS NOT NULL THEN snoozed_at END, display_name, language, avatar_url
+    user_opened_at, CASE WHEN snoozed_until IS NOT NULL THEN snoozed_at END, display_name, language, avatar_url, merged_into
 FROM contacts
 WHERE (workspace_id, contact_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
 ORDER BY workspace_id, contact_id FOR UPDATE
@@ -203,7 +203,8 @@ WHERE c.workspace_id = new.workspace_id AND c.contact_id = new.contact_id
     AND NOT jsonb_build_object('name', c.display_name, 'language', c.language, 'avatar_url', c.avatar_url) @> latest
 
 -- name: unpublished
-SELECT d.workspace_id, d.contact_id, d.revision AS marked, c.revision, o.display_name, o.first_name, o.last_name, o.country,
+SELECT d.workspace_id, d.contact_id, d.revision AS marked, CASE WHEN c.merged_into IS NULL THEN c.revision END AS revision,
+    c.revision AS stored_revision, o.display_name, o.first_name, o.last_name, o.country,
     o.language, o.email, o.phone, o.assignee, o.avatar_url, o.custom, o.tags, o.blocked, o.profile_id, o.conversation_status,
     (SELECT json_agg(json_build_object('channel', i.channel, 'channel_id', nullif(i.scope, ''), 'address', i.address)
             ORDER BY i.identity_id)
@@ -226,6 +227,25 @@ WHERE (d.workspace_id, d.contact_id) = (done.workspace_id, done.contact_id)
 -- name: contact_revisions
 SELECT wanted.position, c.revision FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS wanted (workspace_id, contact_id, position)
 JOIN contacts c USING (workspace_id, contact_id)
+WHERE c.merged_into IS NULL
+
+-- name: present
+-- Who these contacts are now: those that were merged away.
+SELECT c.workspace_id, c.contact_id, c.merged_into
+FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, contact_id)
+CROSS JOIN LATERAL (
+    SELECT c.* FROM contacts c WHERE c.workspace_id = wanted.workspace_id AND c.contact_id = wanted.contact_id LIMIT 1
+) AS c
+WHERE c.merged_into IS NOT NULL
+
+-- name: merged_into
+-- The contacts that were merged into these.
+SELECT c.workspace_id, c.merged_into, c.contact_id
+FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, contact_id)
+CROSS JOIN LATERAL (
+    SELECT c.workspace_id, c.merged_into, c.contact_id FROM contacts c
+    WHERE c.workspace_id = wanted.workspace_id AND c.merged_into = wanted.contact_id AND c.merged_into IS NOT NULL OFFSET 0
+) AS c
 
 -- name: mark_for_repair
 INSERT INTO unpublished_contacts (workspace_id, contact_id, revision)

@@ -1,7 +1,7 @@
 -- Deleted contacts: cut off by the command, erased by a job in steps.
 
 -- name: some_contacts
-SELECT contact_id FROM contacts WHERE workspace_id = $1 ORDER BY contact_id LIMIT $2
+SELECT contact_id FROM contacts WHERE workspace_id = $1 AND merged_into IS NULL ORDER BY contact_id LIMIT $2
 
 -- name: among
 SELECT d.workspace_id, d.contact_id FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, contact_id)
@@ -52,6 +52,19 @@ INSERT INTO unpublished_contacts (workspace_id, contact_id, revision)
 SELECT workspace_id, contact_id, -nextval('repair_revisions')
 FROM (SELECT workspace_id, contact_id FROM gone ORDER BY workspace_id, contact_id) AS gone
 ON CONFLICT (workspace_id, contact_id) DO UPDATE SET revision = excluded.revision
+
+-- name: erase_merges
+-- What was kept to undo merges of these contacts.
+UPDATE merges m SET snapshot = NULL
+FROM (
+    SELECT m.workspace_id, m.merge_id FROM unnest($1::text[], $2::uuid[]) AS d (workspace_id, contact_id)
+    CROSS JOIN LATERAL (
+        (SELECT m.workspace_id, m.merge_id FROM merges m WHERE m.workspace_id = d.workspace_id AND m.survivor_id = d.contact_id)
+        UNION ALL
+        (SELECT m.workspace_id, m.merge_id FROM merges m WHERE m.workspace_id = d.workspace_id AND m.loser_id = d.contact_id)
+    ) AS m
+) AS gone
+WHERE m.workspace_id = gone.workspace_id AND m.merge_id = gone.merge_id
 
 -- name: later_messages
 -- Messages of deleted contacts that are not older than the deletion, $3 at most; not sends, which were meant for the deleted ones.

@@ -94,6 +94,17 @@ CROSS JOIN LATERAL (
     WHERE i.workspace_id = wanted.workspace_id AND i.contact_id = wanted.contact_id
 ) AS earliest
 
+-- name: open_proofs
+-- The proofs of contacts in all cycles that are not closed: one look-up for each cycle and contact.
+SELECT c.cycle_start, c.cycle_end, m.contact_id, m.first_counted_at, m.first_message_id
+FROM mac_cycles c
+CROSS JOIN unnest($2::uuid[]) AS wanted (contact_id)
+CROSS JOIN LATERAL (
+    SELECT m.* FROM mac_contacts m
+    WHERE m.workspace_id = c.workspace_id AND m.cycle_start = c.cycle_start AND m.contact_id = wanted.contact_id LIMIT 1
+) AS m
+WHERE c.workspace_id = $1 AND c.status = 'open'
+
 -- name: without_current_cycle
 -- Workspaces whose newest cycle has ended, with that end: a new billing month without a message yet.
 SELECT w.workspace_id, newest.cycle_end FROM workspaces w

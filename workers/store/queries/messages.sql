@@ -59,16 +59,22 @@ CROSS JOIN LATERAL (
 WHERE newest.event_time IS NOT NULL
 
 -- name: stale
--- Messages whose block_start differs from the contact's history, $5 at most and with at most $6 of content, but at least one. Each
+-- Messages whose block_start differs from the history of the contact that judges them, $5 at most and with at most $6 of content, but at least one. Each
 -- half of the table has an index of its own, and only its first entries are read.
 WITH wanted AS (
-    SELECT wanted.workspace_id, wanted.contact_id, wanted.since, coalesce(wanted.until, 'infinity') AS until, c.blocks,
-        c.blocks_since, i.identity_id, i.address
+    SELECT wanted.workspace_id, wanted.contact_id AS home_id, i.contact_id, wanted.since, coalesce(wanted.until, 'infinity') AS until,
+        c.blocks, c.blocks_since, i.identity_id, i.address
     FROM unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::timestamptz[]) AS wanted (workspace_id, contact_id, since, until)
     JOIN contacts c USING (workspace_id, contact_id)
-    JOIN identities i USING (workspace_id, contact_id)
+    CROSS JOIN LATERAL (
+        SELECT i.contact_id, i.identity_id, i.address FROM identities i
+        WHERE i.workspace_id = wanted.workspace_id AND i.contact_id = wanted.contact_id AND i.home_id IS NULL
+        UNION ALL
+        SELECT i.contact_id, i.identity_id, i.address FROM identities i
+        WHERE i.workspace_id = wanted.workspace_id AND i.home_id = wanted.contact_id
+    ) AS i
 ), found AS (
-    SELECT wanted.workspace_id, wanted.contact_id, wanted.address, m.* FROM wanted
+    SELECT wanted.workspace_id, wanted.home_id, wanted.contact_id, wanted.address, m.* FROM wanted
     JOIN generations g ON g.last_event >= wanted.since
     CROSS JOIN LATERAL (
             (SELECT m.generation, m.message_id, m.channel_id, m.channel, m.kind, m.event_time, m.drop_reason, m.block_start, m.released,
@@ -78,7 +84,7 @@ WITH wanted AS (
                 AND m.event_time >= wanted.since AND m.event_time < wanted.until AND m.drop_reason IS NULL
                 AND m.kind NOT IN ('send', 'broadcast')
                 AND m.block_start IS DISTINCT FROM lower(CASE
-                    WHEN m.event_time < wanted.blocks_since THEN older_block(m.workspace_id, wanted.contact_id, m.event_time)
+                    WHEN m.event_time < wanted.blocks_since THEN older_block(m.workspace_id, wanted.home_id, m.event_time)
                     ELSE (SELECT b FROM unnest(wanted.blocks) AS b WHERE m.event_time <@ b)
                 END)
             ORDER BY m.event_time LIMIT $5)
@@ -90,23 +96,29 @@ WITH wanted AS (
                 AND m.event_time >= wanted.since AND m.event_time < wanted.until AND m.drop_reason IS NOT NULL
                 AND m.kind NOT IN ('send', 'broadcast')
                 AND m.block_start IS DISTINCT FROM lower(CASE
-                    WHEN m.event_time < wanted.blocks_since THEN older_block(m.workspace_id, wanted.contact_id, m.event_time)
+                    WHEN m.event_time < wanted.blocks_since THEN older_block(m.workspace_id, wanted.home_id, m.event_time)
                     ELSE (SELECT b FROM unnest(wanted.blocks) AS b WHERE m.event_time <@ b)
                 END)
             ORDER BY m.event_time LIMIT $5)
     ) AS m
 ), first AS (
     SELECT *, count(*) OVER () AS found, sum(coalesce(octet_length(body), 0)) OVER first - coalesce(octet_length(body), 0) AS before
-    FROM found WINDOW first AS (ORDER BY workspace_id, contact_id, event_time, message_id)
-    ORDER BY workspace_id, contact_id, event_time, message_id LIMIT $5
+    FROM found WINDOW first AS (ORDER BY workspace_id, home_id, event_time, message_id)
+    ORDER BY workspace_id, home_id, event_time, message_id LIMIT $5
 )
-SELECT * FROM first WHERE before < $6::bigint ORDER BY workspace_id, contact_id, event_time, message_id
+SELECT * FROM first WHERE before < $6::bigint ORDER BY workspace_id, home_id, event_time, message_id
 
 -- name: count_flips
 SELECT wanted.workspace_id, wanted.contact_id, count(*) AS flips
 FROM unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::timestamptz[]) AS wanted (workspace_id, contact_id, since, until)
 JOIN contacts c USING (workspace_id, contact_id)
-JOIN identities i USING (workspace_id, contact_id)
+CROSS JOIN LATERAL (
+    SELECT i.contact_id, i.identity_id, i.address FROM identities i
+    WHERE i.workspace_id = wanted.workspace_id AND i.contact_id = wanted.contact_id AND i.home_id IS NULL
+    UNION ALL
+    SELECT i.contact_id, i.identity_id, i.address FROM identities i
+    WHERE i.workspace_id = wanted.workspace_id AND i.home_id = wanted.contact_id
+) AS i
 JOIN generations g ON g.last_event >= wanted.since
 CROSS JOIN LATERAL (
     SELECT m.event_time, m.drop_reason FROM messages m
@@ -130,7 +142,13 @@ GROUP BY wanted.workspace_id, wanted.contact_id
 SELECT wanted.workspace_id, wanted.contact_id, count(*) AS flips
 FROM unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::text[], $6::text[])
     AS wanted (workspace_id, contact_id, since, until, before, after)
-JOIN identities i USING (workspace_id, contact_id)
+CROSS JOIN LATERAL (
+    SELECT i.contact_id, i.identity_id, i.address FROM identities i
+    WHERE i.workspace_id = wanted.workspace_id AND i.contact_id = wanted.contact_id AND i.home_id IS NULL
+    UNION ALL
+    SELECT i.contact_id, i.identity_id, i.address FROM identities i
+    WHERE i.workspace_id = wanted.workspace_id AND i.home_id = wanted.contact_id
+) AS i
 JOIN generations g ON g.last_event >= wanted.since
 CROSS JOIN LATERAL (
     SELECT m.event_time, m.drop_reason FROM messages m
@@ -184,7 +202,7 @@ WITH found AS (
     FROM found WINDOW first AS (ORDER BY position, event_time, message_id)
     ORDER BY position, event_time, message_id LIMIT $11
 )
-SELECT position, found, generation, workspace_id, contact_id, address, message_id, channel_id, channel, kind, event_time, drop_reason,
+SELECT position, found, generation, workspace_id, contact_id, home_id, address, message_id, channel_id, channel, kind, event_time, drop_reason,
     block_start, released, counted, revision, body::text AS body
 FROM first WHERE before < $12::bigint ORDER BY position, event_time, message_id
 

@@ -1,25 +1,29 @@
 -- name: load
 -- Each identity is one look-up in the primary key, whatever PostgreSQL estimates.
-SELECT i.workspace_id, i.channel, i.scope, i.lookup, i.identity_id, i.address, i.contact_id, i.began_at, i.ended_at, i.removed_at,
-    i.removed_by
+SELECT i.workspace_id, i.channel, i.scope, i.lookup, i.identity_id, i.address, i.contact_id, i.home_id, i.began_at, i.ended_at,
+    i.removed_at, i.removed_by
 FROM unnest($1::text[], $2::bigint[]) AS wanted (workspace_id, identity_id)
 CROSS JOIN LATERAL (
     SELECT i.* FROM identities i WHERE i.workspace_id = wanted.workspace_id AND i.identity_id = wanted.identity_id LIMIT 1
 ) AS i
 
 -- name: removed_from
-SELECT i.workspace_id, i.channel, i.scope, i.lookup, i.identity_id, i.address, i.contact_id, i.began_at, i.ended_at, i.removed_at,
-    i.removed_by
-FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, contact_id)
+-- Addresses whose messages the blocks of these contacts judge, in two halves, which have an index each.
+SELECT i.workspace_id, i.channel, i.scope, i.lookup, i.identity_id, i.address, i.contact_id, i.home_id, i.began_at, i.ended_at,
+    i.removed_at, i.removed_by
+FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, home_id)
 CROSS JOIN LATERAL (
     SELECT i.* FROM identities i
-    WHERE i.workspace_id = wanted.workspace_id AND i.contact_id = wanted.contact_id AND i.removed_at IS NOT NULL OFFSET 0
+    WHERE i.workspace_id = wanted.workspace_id AND i.contact_id = wanted.home_id AND i.home_id IS NULL AND i.removed_at IS NOT NULL
+    UNION ALL
+    SELECT i.* FROM identities i
+    WHERE i.workspace_id = wanted.workspace_id AND i.home_id = wanted.home_id AND i.removed_at IS NOT NULL
 ) AS i
 
 -- name: following
 -- Who has the address next after $5: in two halves, which have an index each.
-SELECT i.workspace_id, i.channel, i.scope, i.lookup, i.identity_id, i.address, i.contact_id, i.began_at, i.ended_at, i.removed_at,
-    i.removed_by
+SELECT i.workspace_id, i.channel, i.scope, i.lookup, i.identity_id, i.address, i.contact_id, i.home_id, i.began_at, i.ended_at,
+    i.removed_at, i.removed_by
 FROM (
     SELECT i.* FROM identities i
     WHERE i.lookup = $4 AND i.scope = $3 AND i.channel = $2 AND i.workspace_id = $1 AND i.ended_at IS NULL

@@ -10,7 +10,10 @@ ON CONFLICT DO NOTHING
 RETURNING workspace_id, send_id
 
 -- name: save
-UPDATE sends s SET status = new.status, reason = new.reason, reasons = new.reasons, reason_keys = new.reason_keys,
+UPDATE sends s SET contact_id = CASE
+        WHEN new.status = 'held' THEN coalesce(present(new.workspace_id, new.contact_id), new.contact_id) ELSE s.contact_id
+    END,
+    status = new.status, reason = new.reason, reasons = new.reasons, reason_keys = new.reason_keys,
     confirmed_keys = new.confirmed_keys, confirmed_by = new.confirmed_by, confirmed_at = new.confirmed_at,
     first_dispatched_at = new.first_dispatched_at, attempt = new.attempt, best_attempt = new.best_attempt,
     revision = new.revision, held_at = new.held_at, expires_at = new.expires_at, retry_at = new.retry_at,

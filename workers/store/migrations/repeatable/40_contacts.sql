@@ -1,5 +1,20 @@
 -- Contacts and their addresses.
 
+-- Who a contact is now: itself, or whom it was merged into; null: there is no such contact.
+CREATE FUNCTION sluice_core.present(of_workspace text, of_contact uuid) RETURNS uuid
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = sluice_core, pg_temp AS $$
+    SELECT coalesce(c.merged_into, c.contact_id) FROM contacts c WHERE c.workspace_id = of_workspace AND c.contact_id = of_contact
+$$;
+
+-- A contact and those that were merged into it, itself included.
+CREATE VIEW sluice_core.family AS
+SELECT workspace_id, contact_id, contact_id AS member_id FROM sluice_core.contacts WHERE merged_into IS NULL
+UNION ALL
+SELECT workspace_id, merged_into, contact_id FROM sluice_core.contacts WHERE merged_into IS NOT NULL;
+
+CREATE VIEW sluice.merge_history AS
+SELECT workspace_id, merge_id, survivor_id, loser_id, actor_id AS actor, merged_at, undone_at FROM sluice_core.merges;
+
 -- What is shown of a field: what a person wrote, else what the channel says. The indexes of contacts have the same
 -- expression.
 CREATE FUNCTION sluice_core.shown(edited jsonb, field text, said text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -38,13 +53,15 @@ SELECT c.workspace_id, c.contact_id, c.display_name, c.avatar_url,
         WHERE t.workspace_id = c.workspace_id AND t.contact_id = c.contact_id AND t.present ORDER BY t.tag
     ) AS tags,
     c.custom, c.blocked_at IS NOT NULL AS blocked
-FROM sluice_core.contacts c;
+FROM sluice_core.contacts c
+WHERE c.merged_into IS NULL;
 
 CREATE VIEW sluice.contact_list AS
 SELECT * FROM sluice.contact_overview WHERE NOT blocked;
 
 CREATE VIEW sluice.blocked_contacts AS
-SELECT workspace_id, contact_id, blocked_at, blocked_by FROM sluice_core.contacts WHERE blocked_at IS NOT NULL;
+SELECT workspace_id, contact_id, blocked_at, blocked_by FROM sluice_core.contacts
+WHERE blocked_at IS NOT NULL AND merged_into IS NULL;
 
 CREATE VIEW sluice.contact_channels AS
 SELECT i.workspace_id, i.contact_id, i.channel, coalesce(i.channel_id, nullif(i.scope, '')) AS channel_id, i.address,
@@ -61,7 +78,7 @@ FROM (
         ) AS address
     FROM sluice_core.contacts c
     JOIN sluice_core.channels h ON h.workspace_id = c.workspace_id
-    WHERE NOT EXISTS (
+    WHERE c.merged_into IS NULL AND NOT EXISTS (
         SELECT FROM sluice_core.identities i
         WHERE i.workspace_id = c.workspace_id AND i.contact_id = c.contact_id AND i.channel = h.channel
             AND i.scope IN ('', h.channel_id) AND i.removed_at IS NULL
@@ -79,7 +96,8 @@ CREATE FUNCTION sluice_core.bucket(id uuid) RETURNS int LANGUAGE sql IMMUTABLE P
 -- To read a time takes a client ten times as long as a boolean. So two are left out where they are only compared and
 -- the result is known: `connected_at` where the address wrote by `earliest`, and `opened_at` where nothing closed what
 -- it opened. `spelled` is how the address is spelled, where that is not what it is looked up by. `blocks` has every
--- interval that ends after `blocks_since`.
+-- interval that ends after `blocks_since`. `home_id` is whose blocks judge the messages of an address that came by a merge;
+-- its blocks are `home_blocks`.
 --
 -- Who they are, the wait for their locks, and what is read of them are three statements: a history from before the wait
 -- is too old. So is an owner: if one of the locks says that an address moved lately, all are looked up again, and the
@@ -92,7 +110,7 @@ CREATE FUNCTION sluice_core.find_senders(
 )
 RETURNS TABLE (
     wanted bigint, identity_id bigint, connected boolean, connected_at timestamptz, counted_at timestamptz, open boolean,
-    spelled text, began_at timestamptz, contact_id uuid, conversation_id uuid, profile_id text, profile_at timestamptz,
+    spelled text, began_at timestamptz, home_id uuid, home_blocks tstzrange[], home_since timestamptz, contact_id uuid, conversation_id uuid, profile_id text, profile_at timestamptz,
     blocks tstzrange[], blocks_since timestamptz, blocked_by text, opened_at timestamptz, closed_at timestamptz,
     user_opened_at timestamptz, snoozed_at timestamptz, display_name text, language text, avatar_url text
 )
@@ -107,18 +125,19 @@ DECLARE
     found_spelled text[];
     found_began timestamptz[];
     found_ended timestamptz[];
+    found_homes uuid[];
     moved boolean;
 BEGIN
     SELECT array_agg(f.wanted), array_agg(f.workspace_id), array_agg(f.contact_id), array_agg(f.identity_id),
-        array_agg(f.connected_at), array_agg(f.spelled), array_agg(f.began_at), array_agg(f.ended_at)
-    INTO found_wanted, found_workspaces, found_contacts, found_identities, found_connected, found_spelled, found_began, found_ended
+        array_agg(f.connected_at), array_agg(f.spelled), array_agg(f.began_at), array_agg(f.ended_at), array_agg(f.home_id)
+    INTO found_wanted, found_workspaces, found_contacts, found_identities, found_connected, found_spelled, found_began, found_ended, found_homes
     FROM (
         SELECT g.start + w.number AS wanted, g.workspace_id, i.*
         FROM unnest(workspace_ids, channels, scopes, starts, lookups) AS g (workspace_id, channel, scope, start, addresses)
         CROSS JOIN unnest(g.addresses::text[]) WITH ORDINALITY AS w (lookup, number)
         CROSS JOIN LATERAL (
             SELECT i.contact_id, i.identity_id, i.connected_at, CASE WHEN i.address <> i.lookup THEN i.address END AS spelled, i.began_at,
-                i.ended_at
+                i.ended_at, i.home_id
             FROM identities i
             WHERE i.workspace_id = g.workspace_id AND i.channel = g.channel AND i.scope = g.scope AND i.lookup = w.lookup
                 AND i.ended_at IS NULL
@@ -128,7 +147,7 @@ BEGIN
         UNION ALL
         SELECT i.identity_id, f.workspace_id, i.* FROM unnest(former, workspace_ids) AS f (identity_id, workspace_id)
         CROSS JOIN LATERAL (
-            SELECT i.contact_id, i.identity_id, i.connected_at, i.address, i.began_at, i.ended_at FROM identities i
+            SELECT i.contact_id, i.identity_id, i.connected_at, i.address, i.began_at, i.ended_at, i.home_id FROM identities i
             WHERE i.workspace_id = f.workspace_id AND i.identity_id = f.identity_id LIMIT 1
         ) AS i
     ) AS f;
@@ -149,15 +168,19 @@ BEGIN
         RAISE EXCEPTION 'an address moved to another contact' USING ERRCODE = 'serialization_failure';
     END IF;
     RETURN QUERY SELECT f.wanted, f.identity_id, coalesce(f.connected_at <= earliest, false),
-        CASE WHEN f.connected_at > earliest THEN f.connected_at END, c.counted_at, c.open, f.spelled, f.began_at, c.contact_id,
+        CASE WHEN f.connected_at > earliest THEN f.connected_at END, c.counted_at, c.open, f.spelled, f.began_at, f.home_id, h.blocks, h.blocks_since, c.contact_id,
         c.conversation_id, c.profile_id, c.profile_at, c.blocks, c.blocks_since, c.blocked_by, CASE WHEN NOT c.open THEN c.opened_at END,
         c.closed_at, CASE WHEN NOT c.open THEN c.user_opened_at END, CASE WHEN c.snoozed_until IS NOT NULL THEN c.snoozed_at END,
         c.display_name, c.language, c.avatar_url
-    FROM unnest(found_wanted, found_workspaces, found_contacts, found_identities, found_connected, found_spelled, found_began)
-        AS f (wanted, workspace_id, contact_id, identity_id, connected_at, spelled, began_at)
+    FROM unnest(found_wanted, found_workspaces, found_contacts, found_identities, found_connected, found_spelled, found_began, found_homes)
+        AS f (wanted, workspace_id, contact_id, identity_id, connected_at, spelled, began_at, home_id)
     CROSS JOIN LATERAL (
         SELECT c.*, c.opened_at IS NOT NULL AND c.closed_at IS NULL AND c.snoozed_until IS NULL AND c.blocks = '{}' AS open
         FROM contacts c
         WHERE c.workspace_id = f.workspace_id AND c.contact_id = f.contact_id LIMIT 1
-    ) AS c;
+    ) AS c
+    LEFT JOIN LATERAL (
+        SELECT c.blocks, c.blocks_since FROM contacts c
+        WHERE f.home_id IS NOT NULL AND c.workspace_id = f.workspace_id AND c.contact_id = f.home_id LIMIT 1
+    ) AS h ON true;
 END $$;

@@ -95,11 +95,11 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp AS $
     SELECT s.contact_id, r.field, r.value
     FROM (
         SELECT DISTINCT r.field, r.value FROM reached_by r
-        WHERE r.workspace_id = of_workspace AND r.contact_id = of_contact
+        WHERE r.workspace_id = of_workspace AND r.contact_id = present(of_workspace, of_contact)
     ) AS r
     CROSS JOIN LATERAL sharers(of_workspace, r.field, r.value, 101, false) AS s
-    WHERE s.contact_id <> of_contact AND EXISTS (
-        SELECT FROM sluice.contact_list l WHERE l.workspace_id = of_workspace AND l.contact_id = of_contact
+    WHERE s.contact_id <> present(of_workspace, of_contact) AND EXISTS (
+        SELECT FROM sluice.contact_list l WHERE l.workspace_id = of_workspace AND l.contact_id = present(of_workspace, of_contact)
     )
     ORDER BY r.field, r.value, s.contact_id
 $$;

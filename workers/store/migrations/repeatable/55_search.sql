@@ -135,7 +135,7 @@ DECLARE
     changed uuid[];
 BEGIN
     SELECT array_agg(f.contact_id) INTO found FROM (
-        SELECT c.contact_id FROM contacts c
+        SELECT coalesce(c.merged_into, c.contact_id) AS contact_id FROM contacts c
         WHERE c.workspace_id = of_workspace AND c.contact_id = CASE WHEN key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN key::uuid END
         UNION ALL
         SELECT i.contact_id FROM identities i WHERE i.lookup = ANY (typed) AND i.workspace_id = of_workspace
@@ -240,7 +240,8 @@ BEGIN
                 jsonb_build_object('channel', i.channel, 'channel_id', nullif(i.scope, ''), 'address', i.address)
                 ORDER BY i.connected_at NULLS LAST, i.identity_id
             )
-            FROM identities i WHERE i.workspace_id = of_workspace AND i.contact_id = l.contact_id
+            FROM identities i
+            WHERE i.workspace_id = of_workspace AND i.contact_id = l.contact_id AND i.removed_at IS NULL
         ), '[]')
     FROM unnest(found) AS f (contact_id)
     CROSS JOIN LATERAL (

@@ -47,11 +47,11 @@ END $$;
 -- Dropped messages whose content is kept. `released_by` null: nobody released it. Else the number of the work that
 -- does, of several the first: a released message keeps its content, and appears when the step runs.
 CREATE VIEW sluice_core.releasable AS
-SELECT m.generation, m.workspace_id, i.contact_id, i.address, m.message_id, m.identity_id, m.channel_id, m.channel, m.kind,
+SELECT m.generation, m.workspace_id, i.contact_id, coalesce(i.home_id, i.contact_id) AS home_id, i.address, m.message_id, m.identity_id, m.channel_id, m.channel, m.kind,
     m.event_time, m.drop_reason, m.block_start, m.released, m.counted, m.revision, m.body, m.erase_at,
     (
         SELECT min(w.number) FROM sluice_core.pending_work w
-        WHERE w.workspace_id = i.workspace_id AND w.kind = 'release messages' AND w.subject = i.contact_id::text
+        WHERE w.workspace_id = i.workspace_id AND w.kind = 'release messages' AND w.subject IN (i.contact_id::text, i.home_id::text)
             AND m.decided_at <= (w.details ->> 'at')::timestamptz
             AND (
                 m.event_time >= (w.details ->> 'since')::timestamptz AND m.event_time < (w.details ->> 'until')::timestamptz
@@ -94,32 +94,39 @@ FROM sluice_core.contacts c
 JOIN sluice_core.identities i ON i.workspace_id = c.workspace_id AND i.contact_id = c.contact_id
 JOIN sluice_core.messages m ON m.identity_id = i.identity_id AND m.workspace_id = i.workspace_id
 LEFT JOIN sluice_core.sends s ON s.workspace_id = m.workspace_id AND s.send_id = m.send_id
+LEFT JOIN sluice_core.contacts h ON h.workspace_id = i.workspace_id AND h.contact_id = i.home_id
+CROSS JOIN LATERAL (
+    SELECT coalesce(h.contact_id, c.contact_id) AS contact_id, coalesce(h.blocks, c.blocks) AS blocks,
+        CASE WHEN h.contact_id IS NULL THEN c.blocks_since ELSE h.blocks_since END AS blocks_since
+) AS b
 WHERE m.drop_reason IS NULL AND NOT (
-    c.blocks <> '{}'
+    b.blocks <> '{}'
     AND EXISTS (
         SELECT FROM sluice_core.pending_work w
-        WHERE w.workspace_id = c.workspace_id AND w.kind = 'revise messages' AND w.subject = c.contact_id::text
+        WHERE w.workspace_id = c.workspace_id AND w.kind = 'revise messages' AND w.subject = b.contact_id::text
     )
-    AND sluice_core.to_be_dropped(m.kind, m.released, c.workspace_id, c.contact_id, c.blocks, c.blocks_since, m.event_time)
+    AND sluice_core.to_be_dropped(m.kind, m.released, c.workspace_id, b.contact_id, b.blocks, b.blocks_since, m.event_time)
 );
 
 -- Sends that no provider has accepted show from their dispatch on, by their id alone; an accepted one is a message.
 CREATE VIEW sluice_core.shown_sends AS
-SELECT s.send_id, s.workspace_id, s.contact_id, c.conversation_id, s.message_id, 'out'::text AS direction, s.channel, s.channel_id,
+SELECT s.send_id, s.contact_id AS member_id, s.workspace_id, c.contact_id, c.conversation_id, s.message_id, 'out'::text AS direction, s.channel, s.channel_id,
     s.first_dispatched_at AS event_time, s.content, s.status, false AS bypassed_block, 'send'::text AS kind, s.source,
     false AS counted
 FROM sluice_core.sends s
-JOIN sluice_core.contacts c ON c.workspace_id = s.workspace_id AND c.contact_id = s.contact_id
+JOIN sluice_core.family f ON f.workspace_id = s.workspace_id AND f.member_id = s.contact_id
+JOIN sluice_core.contacts c ON c.workspace_id = f.workspace_id AND c.contact_id = f.contact_id
 WHERE s.accepted_at IS NULL AND s.attempt > 0;
 
--- Comments are of the contact, and on no channel.
+-- Comments are of the contact, or of one that was merged into it, and on no channel.
 CREATE VIEW sluice_core.shown_comments AS
-SELECT r.workspace_id, r.contact_id, c.conversation_id, r.comment_id AS message_id, 'out'::text AS direction,
+SELECT f.member_id, r.workspace_id, c.contact_id, c.conversation_id, r.comment_id AS message_id, 'out'::text AS direction,
     NULL::text AS channel, NULL::text AS channel_id, r.written_at AS event_time,
     json_build_object('type', 'text', 'text', r.text) AS content, NULL::text AS status, false AS bypassed_block,
     'comment'::text AS kind, NULL::text AS source, false AS counted
-FROM sluice_core.comments r
-JOIN sluice_core.contacts c ON c.workspace_id = r.workspace_id AND c.contact_id = r.contact_id;
+FROM sluice_core.family f
+JOIN sluice_core.contacts c ON c.workspace_id = f.workspace_id AND c.contact_id = f.contact_id
+JOIN sluice_core.comments r ON r.workspace_id = f.workspace_id AND r.contact_id = f.member_id;
 
 CREATE VIEW sluice.conversation_messages AS
 SELECT m.workspace_id, m.contact_id, m.conversation_id, m.message_id, m.direction, m.channel, m.channel_id, m.event_time,
@@ -127,11 +134,16 @@ SELECT m.workspace_id, m.contact_id, m.conversation_id, m.message_id, m.directio
 FROM sluice_core.generations g
 JOIN sluice_core.shown_messages m ON m.generation = g.generation
 UNION ALL
-SELECT s.workspace_id, s.contact_id, s.conversation_id, s.message_id, s.direction, s.channel, s.channel_id, s.event_time,
+SELECT s.workspace_id, f.contact_id, s.conversation_id, s.message_id, s.direction, s.channel, s.channel_id, s.event_time,
     s.content, s.status, s.bypassed_block, s.kind, s.source, s.counted
-FROM sluice_core.shown_sends s
+FROM sluice_core.family f
+CROSS JOIN LATERAL (
+    SELECT s.* FROM sluice_core.shown_sends s WHERE s.workspace_id = f.workspace_id AND s.member_id = f.member_id OFFSET 0
+) AS s
 UNION ALL
-SELECT * FROM sluice_core.shown_comments;
+SELECT r.workspace_id, r.contact_id, r.conversation_id, r.message_id, r.direction, r.channel, r.channel_id, r.event_time,
+    r.content, r.status, r.bypassed_block, r.kind, r.source, r.counted
+FROM sluice_core.shown_comments r;
 
 -- One row for each contact, with its newest message; comments are none. Of each address and generation one entry of the
 -- index is read.
@@ -162,6 +174,6 @@ CROSS JOIN LATERAL (
     SELECT m.* FROM sluice.conversation_messages m
     WHERE m.workspace_id = c.workspace_id AND m.contact_id = c.contact_id OFFSET 0
 ) AS m
-WHERE c.profile_id IS NOT NULL;
+WHERE c.profile_id IS NOT NULL AND c.merged_into IS NULL;
 
 GRANT SELECT ON sluice.drop_ledger TO sluice_billing;

@@ -23,6 +23,8 @@ DECLARE
     start_id uuid := coalesce(before_id, '00000000-0000-0000-0000-000000000000');
     own bigint[];
     owners uuid[];
+    homes uuid[];               -- whose blocks judge their messages
+    members uuid[];             -- the contacts, and those that were merged into them
     behind boolean[];
     of_generation integer;
     latest timestamptz;
@@ -31,14 +33,16 @@ DECLARE
     found_ids uuid[];
     found_times timestamptz[];
 BEGIN
-    SELECT array_agg(i.identity_id), array_agg(c.contact_id), array_agg(c.blocks <> '{}' AND EXISTS (
+    SELECT array_agg(f.member_id) INTO members FROM unnest(of_contacts) AS wanted (contact_id)
+    JOIN family f ON f.workspace_id = of_workspace AND f.contact_id = wanted.contact_id;
+    SELECT array_agg(i.identity_id), array_agg(i.contact_id), array_agg(c.contact_id), array_agg(c.blocks <> '{}' AND EXISTS (
         SELECT FROM pending_work w
         WHERE w.workspace_id = of_workspace AND w.kind = 'revise messages' AND w.subject = c.contact_id::text
     ))
-    INTO own, owners, behind
+    INTO own, owners, homes, behind
     FROM unnest(of_contacts) AS wanted (contact_id)
-    JOIN contacts c ON c.workspace_id = of_workspace AND c.contact_id = wanted.contact_id
-    JOIN identities i ON i.workspace_id = of_workspace AND i.contact_id = c.contact_id;
+    JOIN identities i ON i.workspace_id = of_workspace AND i.contact_id = wanted.contact_id
+    JOIN contacts c ON c.workspace_id = of_workspace AND c.contact_id = coalesce(i.home_id, i.contact_id);
     FOR of_generation, latest IN
         SELECT g.generation, g.last_event FROM generations g ORDER BY g.last_event DESC, g.generation DESC
     LOOP
@@ -52,7 +56,7 @@ BEGIN
                     AS k (generation, place, message_id, event_time)
                 UNION ALL
                 SELECT of_generation, i.place, m.message_id, m.event_time
-                FROM unnest(own, owners, behind) WITH ORDINALITY AS i (identity_id, contact_id, behind, place)
+                FROM unnest(own, homes, behind) WITH ORDINALITY AS i (identity_id, contact_id, behind, place)
                 CROSS JOIN LATERAL (
                     SELECT m.message_id, m.event_time FROM messages m
                     WHERE m.generation = of_generation AND m.identity_id = i.identity_id AND m.drop_reason IS NULL
@@ -82,7 +86,7 @@ BEGIN
         UNION ALL
         SELECT s.workspace_id, s.contact_id, s.conversation_id, s.message_id, s.direction, s.channel, s.channel_id, s.event_time,
             s.content, s.status, s.bypassed_block, s.kind, s.source, s.counted
-        FROM unnest(of_contacts) AS c (contact_id)
+        FROM unnest(members) AS c (contact_id)
         CROSS JOIN LATERAL (
             SELECT s.send_id FROM sends s
             WHERE s.workspace_id = of_workspace AND s.contact_id = c.contact_id AND s.accepted_at IS NULL AND s.attempt > 0
@@ -94,12 +98,19 @@ BEGIN
         ) AS s
         UNION ALL
         SELECT r.*
-        FROM unnest(of_contacts) AS c (contact_id)
+        FROM unnest(members) AS c (contact_id)
         CROSS JOIN LATERAL (
-            SELECT r.* FROM shown_comments r
-            WHERE r.workspace_id = of_workspace AND r.contact_id = c.contact_id AND r.event_time <= start_time
-                AND (r.event_time, r.message_id) < (start_time, start_id)
-            ORDER BY r.event_time DESC, r.message_id DESC LIMIT most
+            SELECT r.written_at, r.comment_id FROM comments r
+            WHERE r.workspace_id = of_workspace AND r.contact_id = c.contact_id AND r.written_at <= start_time
+                AND (r.written_at, r.comment_id) < (start_time, start_id)
+            ORDER BY r.written_at DESC, r.comment_id DESC LIMIT most
+        ) AS k
+        CROSS JOIN LATERAL (
+            SELECT r.workspace_id, r.contact_id, r.conversation_id, r.message_id, r.direction, r.channel, r.channel_id, r.event_time,
+                r.content, r.status, r.bypassed_block, r.kind, r.source, r.counted
+            FROM shown_comments r
+            WHERE r.workspace_id = of_workspace AND r.member_id = c.contact_id AND r.event_time = k.written_at
+                AND r.message_id = k.comment_id OFFSET 0
         ) AS r
     ) AS t
     ORDER BY t.event_time DESC, t.message_id DESC LIMIT most;
@@ -115,7 +126,7 @@ RETURNS TABLE (
     event_time timestamptz, content json, status text, bypassed_block boolean, kind text, source text, counted boolean
 )
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp AS $$
-    SELECT * FROM timeline(of_workspace, ARRAY[of_contact], before, before_id, n)
+    SELECT * FROM timeline(of_workspace, ARRAY[present(of_workspace, of_contact)], before, before_id, n)
 $$;
 
 CREATE FUNCTION sluice.profile_page(
@@ -129,7 +140,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp AS $
     SELECT t.workspace_id, of_profile, t.contact_id, t.message_id, t.direction, t.channel, t.event_time, t.content,
         t.content -> 'attachments'
     FROM timeline(of_workspace, ARRAY(
-        SELECT c.contact_id FROM contacts c WHERE c.workspace_id = of_workspace AND c.profile_id = of_profile
+        SELECT c.contact_id FROM contacts c
+        WHERE c.workspace_id = of_workspace AND c.profile_id = of_profile AND c.merged_into IS NULL
     ), before, before_id, n) AS t
 $$;
 

@@ -170,8 +170,14 @@ WHERE r.state IN ('halted', 'refused') OR r.published IS NOT NULL OR (
 
 -- By what is stored, and while steps are left to do, by the rule.
 CREATE VIEW sluice.workflow_runs AS
-SELECT r.workspace_id, r.run_id, r.workflow_id, r.contact_id, n.trigger, n.state, n.reason
-FROM sluice_core.workflow_runs r
+SELECT r.workspace_id, r.run_id, r.workflow_id, r.present_id AS contact_id, n.trigger, n.state, n.reason
+FROM (
+    SELECT f.contact_id AS present_id, r.* FROM sluice_core.family f
+    JOIN sluice_core.workflow_runs r ON r.workspace_id = f.workspace_id AND r.contact_id = f.member_id
+    UNION ALL
+    SELECT r.contact_id, r.* FROM sluice_core.workflow_runs r
+    WHERE NOT EXISTS (SELECT FROM sluice_core.contacts c WHERE c.workspace_id = r.workspace_id AND c.contact_id = r.contact_id)
+) AS r
 CROSS JOIN LATERAL (
     SELECT r.trigger, r.state, r.reason
     WHERE NOT EXISTS (SELECT FROM sluice_core.workspaces_behind b WHERE b.workspace_id = r.workspace_id)

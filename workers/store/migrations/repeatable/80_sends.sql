@@ -9,7 +9,8 @@ LEFT JOIN sluice_core.identities i ON i.workspace_id = s.workspace_id AND i.chan
     AND i.lookup = s.lookup AND i.ended_at IS NULL
 CROSS JOIN LATERAL (
     SELECT p.code, p.key, p.since FROM sluice_core.protections p
-    WHERE p.workspace_id = s.workspace_id AND p.contact_id IN (s.contact_id, i.contact_id) OFFSET 0
+    WHERE p.workspace_id = s.workspace_id
+        AND p.contact_id IN (sluice_core.present(s.workspace_id, s.contact_id), i.contact_id) OFFSET 0
 ) AS p
 WHERE p.key <> ALL (s.confirmed_keys) AND NOT coalesce(p.since < s.confirmed_before, false);
 
@@ -29,7 +30,8 @@ LANGUAGE sql STABLE PARALLEL SAFE
     );
 
 -- Holds. `answered_by` null: it waits for a person. Else the number of the work that ends it, of several the first; a
--- step of that work does, or whoever answers it before. `owner_id` is whose address it goes to.
+-- step of that work does, or whoever answers it before. `owner_id` is whose address it goes to. The contact of a hold is
+-- never one that was merged away.
 CREATE VIEW sluice_core.holds AS
 SELECT s.workspace_id, s.send_id, s.group_id, s.contact_id, i.contact_id AS owner_id, s.channel, s.scope, s.lookup, s.address,
     s.understood, i.connected_at, i.opted_out, s.run_id, s.content, s.reasons, s.reason_keys, s.confirmed_keys, s.confirmed_before,
@@ -103,6 +105,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = sluice_core, pg_temp AS $$
 DECLARE
     send sends;
     claimed timestamptz;
+    person uuid;
     seen uuid;
     owner identities;
     why text;
@@ -114,8 +117,9 @@ BEGIN
     END IF;
     SELECT i.contact_id INTO seen FROM identities i WHERE i.workspace_id = $1 AND i.channel = send.channel
         AND i.scope = send.scope AND i.lookup = send.lookup AND i.ended_at IS NULL;
+    person := coalesce(present($1, send.contact_id), send.contact_id);
     -- People first, then the send: who blocks or merges them holds their rows for update.
-    PERFORM FROM contacts c WHERE c.workspace_id = $1 AND c.contact_id IN (send.contact_id, seen)
+    PERFORM FROM contacts c WHERE c.workspace_id = $1 AND c.contact_id IN (person, seen)
         ORDER BY c.contact_id FOR KEY SHARE;
     SELECT * INTO send FROM sends s WHERE s.workspace_id = $1 AND s.send_id = $2 FOR UPDATE;
     SELECT a.claimed_at INTO claimed FROM send_attempts a
@@ -133,9 +137,10 @@ BEGIN
     END IF;
     SELECT * INTO owner FROM identities i WHERE i.workspace_id = $1 AND i.channel = send.channel
         AND i.scope = send.scope AND i.lookup = send.lookup AND i.ended_at IS NULL;
-    why := CASE WHEN owner.contact_id IS DISTINCT FROM seen THEN 'contact_changed' ELSE coalesce(
+    why := CASE WHEN (owner.contact_id, coalesce(present($1, send.contact_id), send.contact_id)) IS DISTINCT FROM (seen, person)
+        THEN 'contact_changed' ELSE coalesce(
         (refusals(
-            $1, array_remove(ARRAY[send.contact_id, owner.contact_id], NULL), send.requested_at,
+            $1, array_remove(ARRAY[person, owner.contact_id], NULL), send.requested_at,
             coalesce(owner.opted_out, false) OR opted_out_by_hash($1, send.address_hashes),
             EXISTS (SELECT FROM stopped_runs r WHERE r.workspace_id = $1 AND r.run_id = send.run_id),
             ARRAY[channel_obstacle(send.channel, send.lookup, send.understood, owner.connected_at)],
@@ -199,22 +204,22 @@ CREATE FUNCTION sluice.may_send(workspace_id text, contact_id uuid, channel text
 RETURNS TABLE (allowed boolean, reason text, reasons text[])
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp AS $$
     WITH target AS (
-        SELECT m.kind, coalesce(i.scope, m.scope) AS scope,
+        SELECT c.contact_id, m.kind, coalesce(i.scope, m.scope) AS scope,
             coalesce(i.lookup, on_file(m.kind, shown(c.edited, 'phone', c.phone), shown(c.edited, 'email', c.email))) AS address
         FROM meant($1, $3) m
-        JOIN contacts c ON c.workspace_id = $1 AND c.contact_id = $2
+        JOIN contacts c ON c.workspace_id = $1 AND c.contact_id = present($1, $2)
         LEFT JOIN LATERAL (
             SELECT i.scope, i.lookup FROM identities i CROSS JOIN LATERAL understood(i.channel, i.lookup) AS u
-            WHERE i.workspace_id = $1 AND i.contact_id = $2 AND i.channel = m.kind AND (m.scope IS NULL OR i.scope = m.scope)
+            WHERE i.workspace_id = $1 AND i.contact_id = c.contact_id AND i.channel = m.kind AND (m.scope IS NULL OR i.scope = m.scope)
                 AND i.removed_at IS NULL
             ORDER BY channel_obstacle(i.channel, i.lookup, u, i.connected_at) IS NULL DESC, i.connected_at IS NOT NULL DESC,
                 u DESC, i.identity_id DESC
             LIMIT 1
         ) AS i ON true
     ), judged AS (
-        SELECT CASE WHEN t.address IS NOT NULL THEN may_reach($1, $2, t.kind, t.scope, t.address, $4) ELSE
-            refusals($1, ARRAY[$2], now(), false, false, ARRAY['contact_must_initiate']) || ARRAY(
-                SELECT DISTINCT g.code FROM protections g WHERE g.workspace_id = $1 AND g.contact_id = $2 ORDER BY g.code)
+        SELECT CASE WHEN t.address IS NOT NULL THEN may_reach($1, t.contact_id, t.kind, t.scope, t.address, $4) ELSE
+            refusals($1, ARRAY[t.contact_id], now(), false, false, ARRAY['contact_must_initiate']) || ARRAY(
+                SELECT DISTINCT g.code FROM protections g WHERE g.workspace_id = $1 AND g.contact_id = t.contact_id ORDER BY g.code)
         END AS reasons FROM target t
     )
     SELECT reasons = '{}', reasons[1], reasons
@@ -250,9 +255,14 @@ LEFT JOIN sluice_core.contacts c ON c.workspace_id = h.workspace_id AND c.contac
 WHERE h.answered_by IS NULL;
 
 CREATE VIEW sluice.sends AS
-SELECT workspace_id, send_id, group_id, contact_id, nullif(channel, '') AS channel, status, reason, best_attempt AS attempt,
-    updated_at
-FROM sluice_core.sends;
+SELECT s.workspace_id, s.send_id, s.group_id, f.contact_id, nullif(s.channel, '') AS channel, s.status, s.reason,
+    s.best_attempt AS attempt, s.updated_at
+FROM sluice_core.family f
+JOIN sluice_core.sends s ON s.workspace_id = f.workspace_id AND s.contact_id = f.member_id
+UNION ALL
+SELECT s.workspace_id, s.send_id, s.group_id, s.contact_id, nullif(s.channel, ''), s.status, s.reason, s.best_attempt, s.updated_at
+FROM sluice_core.sends s
+WHERE NOT EXISTS (SELECT FROM sluice_core.contacts c WHERE c.workspace_id = s.workspace_id AND c.contact_id = s.contact_id);
 
 CREATE VIEW sluice.send_groups AS
 SELECT workspace_id, group_id, status, count(*) AS sends

@@ -64,7 +64,8 @@ LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog 
             ELSE 'does not count'
         END || CASE WHEN m.message_id = p.first_message_id THEN '; it is the proof, the earliest that counts in this cycle' ELSE '' END
     FROM sluice_core.mac_cycles c
-    JOIN sluice_core.owned_identities i ON i.workspace_id = c.workspace_id AND i.contact_id = of_contact
+    JOIN sluice_core.owned_identities i ON i.workspace_id = c.workspace_id
+        AND i.contact_id = coalesce(sluice_core.present(of_workspace, of_contact), of_contact)
     CROSS JOIN sluice_core.generations g
     CROSS JOIN LATERAL (
         SELECT m.* FROM sluice_core.messages m
@@ -88,7 +89,7 @@ LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog 
             ORDER BY h.name, h.holds_from DESC) AS h
     ) AS s
     LEFT JOIN sluice_core.mac_contacts p ON p.workspace_id = c.workspace_id AND p.cycle_start = c.cycle_start
-        AND p.contact_id = of_contact
+        AND p.contact_id = coalesce(sluice_core.present(of_workspace, of_contact), of_contact)
     WHERE c.workspace_id = of_workspace AND c.cycle_start = of_cycle
     ORDER BY m.message_id IS NOT DISTINCT FROM p.first_message_id DESC, m.counted DESC, m.event_time, m.message_id
     LIMIT 1000
