@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from asyncpg import DeadlockDetectedError, Pool
+from asyncpg import DeadlockDetectedError, Pool, SerializationError
 
 from schemas.ids import message_id
 from tests.acceptance.views import told
@@ -49,6 +49,8 @@ async def applied(
             reason = "retry"
         except DeadlockDetectedError:
             reason = "deadlock"
+        except SerializationError:
+            reason = "moved"
         if conflicts is not None:
             conflicts[reason] += 1
 
