@@ -1,4 +1,4 @@
-"""An index of contacts beside their rows: by which numbers and e-mail addresses they are suggested for merging."""
+"""An index of contacts beside their rows: by what they are suggested for merging, and searched."""
 
 from collections.abc import Collection
 from typing import Final
@@ -19,7 +19,8 @@ async def renew(tx: Connection, keys: Collection[ContactKey]) -> None:
     """
     if not keys:
         return
-    await tx.execute(_SQL["lock"])
+    await tx.execute(_SQL["begin"])
     moved = await tx.fetch(_SQL["renew"], *columns(list(keys), 2))
     if moved:
         await tx.execute(_SQL["renew_shared"], *columns([tuple(row) for row in moved], 3))
+    await tx.execute(_SQL["end"])

@@ -12,11 +12,12 @@ FROM sluice_core.identities
 WHERE channel IN ('whatsapp', 'sms', 'email') AND removed_at IS NULL;
 
 -- The first `n` contacts that have a value, by id. It reads no more of them than that, however many there are; of blocked
--- ones, which it leaves out unless asked for, it reads those that come before.
+-- ones, which it leaves out unless asked for, it reads those that come before. Small tables are not read as a whole either:
+-- a session keeps the plan when they have grown.
 CREATE FUNCTION sluice_core.sharers(of_workspace text, of_field text, of_value text, n integer, with_blocked boolean)
 RETURNS TABLE (contact_id uuid)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp
-    SET plan_cache_mode = force_generic_plan AS $$
+    SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
 BEGIN
     IF of_field = 'phone' AND understood('sms', of_value) THEN

@@ -81,8 +81,8 @@ LANGUAGE sql STABLE PARALLEL SAFE
 CREATE FUNCTION sluice_core.search_digits(phone text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN regexp_replace(coalesce(phone, ''), '[^0-9]', '', 'g');
 
--- The parts that a text has or must have to be found: three characters in a row; fewer only with one beyond ASCII. Of a
--- number four digits in a row.
+-- The parts of the first 120 characters that a text has or must have to be found: three characters in a row; fewer only
+-- with one beyond ASCII. Of a number four digits in a row.
 CREATE FUNCTION sluice_core.contact_grams(of_workspace text, words text, digits text) RETURNS integer[]
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
@@ -90,7 +90,7 @@ DECLARE
     beyond boolean := octet_length(words) > length(words);
     part text;
 BEGIN
-    FOR place IN 1..length(words) LOOP
+    FOR place IN 1..least(length(words), 120) LOOP
         part := substr(words, place, 3);
         IF length(part) = 3 THEN
             grams := grams || sluice_core.name_gram(of_workspace, part);
@@ -129,7 +129,7 @@ DECLARE
     number text COLLATE "C" := CASE WHEN query ~ '^[-+0-9 ().]{4,}$' THEN nullif(search_digits(query), '') END;
     typed text[] := ARRAY[btrim(query), key] || CASE WHEN length(number) > 4 THEN ARRAY['+' || number, number] END;
     most integer := least(greatest(n, 0), 1000);
-    parts integer[] := contact_grams(of_workspace, key, '');
+    parts integer[] := contact_grams(of_workspace, left(key, 40), '');
     number_parts integer[] := contact_grams(of_workspace, '', number);
     found uuid[];
     changed uuid[];
