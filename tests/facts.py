@@ -3,6 +3,7 @@
 A `person` names the owner of an address; `logged_at` is Kafka's timestamp. Equal facts are one fact delivered twice.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -72,4 +73,21 @@ class Finish:
     at: datetime
 
 
-Fact = Message | Block | Setting | Start | Step | Finish
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Any other command: `person` is its target, or None; `given` are its own fields as JSON text."""
+
+    command: str
+    person: str | None
+    given: str
+    issued_at: datetime
+    logged_at: datetime
+    command_id: UUID
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        fields: dict[str, Any] = json.loads(self.given)
+        return fields
+
+
+Fact = Message | Block | Setting | Start | Step | Finish | Command

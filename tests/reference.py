@@ -14,7 +14,10 @@ from uuid import UUID
 
 from schemas.ids import message_id
 from schemas.zones import zone
-from tests.facts import Block, Fact, Finish, Message, Setting, Start, Step
+from tests.facts import Block, Command, Fact, Finish, Message, Setting, Start, Step
+from tests.reference_customers import Profile, memberships, options, profiles
+from tests.reference_people import conversation, details, tags
+from tests.reference_times import Interval, event_time, inside, intervals, issued
 
 CONTACT_ACTIONS = {"send_message", "ask_question", "open_conversation", "close_conversation", "snooze_conversation"}
 STOPS = {"STOP", "STOPALL", "UNSUBSCRIBE", "END", "QUIT", "CANCEL", "REVOKE", "OPTOUT", "ARRET"}
@@ -54,12 +57,6 @@ class Cycle(NamedTuple):
     values: Mapping[str, Any]
 
 
-class Interval(NamedTuple):
-    start: datetime
-    end: datetime | None
-    actor: str
-
-
 @dataclass(slots=True)
 class World:
     """Everything the views show. Keys are ids, persons and cycle starts; `values` are settings that go by cycle."""
@@ -75,19 +72,27 @@ class World:
     values: dict[tuple[datetime, str], Any]
     proofs: dict[tuple[datetime, str], tuple[datetime, UUID]]
     runs: dict[str, tuple[str, str, str, str | None]]
+    details: dict[str, dict[str, Any]]
+    tags: dict[str, list[str]]
+    comments: dict[UUID, tuple[str, datetime, str]]
+    profile_of: dict[str, str]
+    profiles: dict[str, Profile]
+    options: dict[str, list[str]]
 
 
 def world(workspace_id: str, facts: Iterable[Fact], now: datetime) -> World:
     """What the facts come to at `now`, which is not before any of them, whatever order they came in."""
     once = list(dict.fromkeys(facts))
+    commands = _of(Command, once)
     said = {id_of(workspace_id, m): m for m in _of(Message, once)}
     blocks = _of(Block, once)
     persons = {m.person for m in said.values()} | {b.person for b in blocks}
+    persons |= {c.person for c in commands if c.command == "create_contact" and c.person is not None}
     history = {p: intervals([b for b in blocks if b.person == p]) for p in persons}
     span = [event_time(m) for m in said.values()]
     months = list(cycles(_of(Setting, once), min(span), now)) if span else []
 
-    result = World({}, {}, {}, {}, {}, set(), {}, {}, {}, {}, {})
+    result = World({}, {}, {}, {}, {}, set(), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
     for id_, message in said.items():
         _judge(result, id_, message, history[message.person], months)
     for cycle in months:
@@ -95,7 +100,18 @@ def world(workspace_id: str, facts: Iterable[Fact], now: datetime) -> World:
         result.counts[cycle.start] = cycle.end, len(active)
         result.values |= {(cycle.start, name): cycle.values[name] for name in DEFAULTS}
     for person in sorted(persons):
-        _describe(result, workspace_id, person, [m for m in said.values() if m.person == person], history[person])
+        own = [m for m in said.values() if m.person == person]
+        # Only who is unknown is created; the facts begin with how each person became known.
+        first = next(f for f in once if _person(f) == person)
+        mine = [c for c in commands if c.person == person and (c.command != "create_contact" or c is first)]
+        _describe(result, workspace_id, person, own, history[person])
+        result.statuses[person] = conversation(own, mine, history[person], now)
+        result.details[person] = details(person, mine, result.names[person])
+        result.tags[person] = tags(mine)
+        result.comments |= {c.command_id: (person, issued(c), c.fields["text"]) for c in mine if c.command == "comment"}
+    result.profiles = profiles(commands)
+    result.profile_of = memberships(commands)
+    result.options = options(commands)
     starts = {s.run_id: s for s in _of(Start, once)}
     for run_id, start_ in starts.items():
         state, reason, _ = run_state(start_, starts, once, history)
@@ -106,32 +122,6 @@ def world(workspace_id: str, facts: Iterable[Fact], now: datetime) -> World:
 def id_of(workspace_id: str, message: Message) -> UUID:
     direction: Literal["in", "out"] = "out" if message.kind == "echo" else "in"
     return message_id(workspace_id, message.channel_id, direction, message.provider_message_id)
-
-
-def event_time(message: Message) -> datetime:
-    received = _not_ahead(message.received_at, message.logged_at)
-    sent = message.sent_at
-    return received if sent is None or sent > received or received - sent > timedelta(days=7) else sent
-
-
-def intervals(commands: Iterable[Block]) -> list[Interval]:
-    """Half-open intervals, oldest first. Of equal times the unblock acts first, then the smaller command_id."""
-    found: list[Interval] = []
-    for c in sorted(commands, key=lambda c: (issued(c), not c.unblocks, c.command_id)):
-        is_blocked = bool(found) and found[-1].end is None
-        if c.unblocks and is_blocked:
-            found[-1] = found[-1]._replace(end=issued(c))
-        elif not c.unblocks and not is_blocked:
-            found.append(Interval(issued(c), None, c.actor))
-    return found
-
-
-def issued(command: Block) -> datetime:
-    return _not_ahead(command.issued_at, command.logged_at)
-
-
-def inside(history: Sequence[Interval], at: datetime) -> Interval | None:
-    return next((i for i in history if i.start <= at and (i.end is None or at < i.end)), None)
 
 
 def cycles(settings: Sequence[Setting], first: datetime, last: datetime) -> Iterator[Cycle]:
@@ -237,16 +227,6 @@ def _describe(
         into.opted_out.add(person)
     if history and history[-1].end is None:
         into.blocked[person] = history[-1].start, history[-1].actor
-        into.statuses[person] = "blocked"
-        return
-    opened = [
-        m
-        for m in said
-        if m.kind == "message"
-        and inside(history, event_time(m)) is None
-        and (not history or event_time(m) > history[-1].start)
-    ]
-    into.statuses[person] = "open" if opened else "closed"
 
 
 def opting(message: Message) -> str | None:
@@ -257,8 +237,8 @@ def opting(message: Message) -> str | None:
     return "stop" if word in STOPS else "start" if word in STARTS else None
 
 
-def _not_ahead(claimed: datetime, logged_at: datetime) -> datetime:
-    return logged_at if claimed - logged_at > timedelta(minutes=5) else claimed
+def _person(fact: Fact) -> str | None:
+    return fact.person if isinstance(fact, Message | Block | Command | Start) else None
 
 
 def _of(kind: type[F], facts: Iterable[Fact]) -> list[F]:

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from tests.acceptance.people import PEOPLE
-from tests.facts import Block, Fact, Finish, Kind, Message, Setting, Start, Step, Trigger
+from tests.acceptance.edits import SETTLED, chosen_kinds, created, edit, kept_orders
+from tests.acceptance.people import PEOPLE, TOPIC_OF
+from tests.facts import Block, Command, Fact, Finish, Kind, Message, Setting, Start, Step, Trigger
 from tests.workers.records import uuid_of
 
 # Around the boundaries of the calendars below: UTC from the 1st, Berlin from the 31st.
@@ -50,14 +51,21 @@ _CHOICES: Final[Sequence[tuple[str, str, tuple[Any, ...]]]] = (
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """`introductions` come first in every delivery: what is asked about a contact nobody knows is refused for good."""
+    """What is asked about a contact nobody knows is refused for good: `introductions` come first in every delivery,
+    after what is settled.
+    """
 
     introductions: tuple[Fact, ...]
     rest: tuple[Fact, ...]
 
     @property
     def facts(self) -> tuple[Fact, ...]:
-        return *self.introductions, *self.rest
+        return NEVER_CLOSED, *SETTLED, *self.introductions, *self.rest
+
+    @property
+    def first(self) -> int:
+        """How many of the facts come first."""
+        return len(self.facts) - len(self.rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,31 +107,53 @@ def cases(draw: st.DrawFn) -> tuple[History, list[Delivery]]:
     facts += [block for n in range(dice.randint(0, 5)) for block in _spell(cast, n)]
     facts += [_setting(cast, n) for n in range(dice.randint(0, 4))]
     facts += [fact for n in range(dice.randint(0, 4)) for fact in _run(cast, n)]
+    kinds = chosen_kinds(dice)
+    facts += [edit(dice, kinds, cast.person(), cast.instant(), n) for n in range(dice.randint(0, 14))]
     kept = draw(st.binary(min_size=len(facts), max_size=len(facts)))
     rest = _without_orphans([fact for fact, byte in zip(facts, kept, strict=True) if byte >= 32])
 
     asked_about = {f.person for f in rest if isinstance(f, Start) or (isinstance(f, Block) and f.unblocks)}
-    introductions = [_message(Cast(dice, [name], cast.instants), 100 + n) for n, name in enumerate(sorted(asked_about))]
-    history = History((NEVER_CLOSED, *introductions), tuple(rest))
+    asked_about |= {f.person for f in rest if isinstance(f, Command) and f.person is not None}
+    # Nothing is earlier: whatever is asked about them finds them as it does in the order of the times.
+    introduced = Cast(dice, sorted(asked_about), [min(cast.instants)])
+    introductions: list[Fact] = [
+        created(dice, name, min(cast.instants)) if dice.random() < 0.3 else _message(introduced, 100 + n, name)
+        for n, name in enumerate(sorted(asked_about))
+    ]
+    history = History(tuple(introductions), tuple(rest))
     return history, [_punctual(history), _shuffled(history, dice), _shuffled(history, dice)]
 
 
 def _shuffled(history: History, dice: Random) -> Delivery:
-    """Any order, with repeats, in polls of any size; only a run and its parent are known before what follows them."""
-    positions = range(len(history.facts))
-    order = [*positions[len(history.introductions) :], *dice.choices(positions, k=dice.randint(0, 3))]
+    """Any order, with repeats, in polls of any size; only a run and its parent are known before what follows them, and
+    what keeps its order does.
+    """
+    first = history.first
+    order = list(range(first, len(history.facts)))
     dice.shuffle(order)
+    order = _ordered(history, order)
+    for position in dice.choices(range(len(history.facts)), k=dice.randint(0, 3)):
+        order.insert(dice.randint(order.index(position) + 1 if position >= first else 0, len(order)), position)
     return _in_polls(history, order, dice.choice((1, 3, 8, 100)), tuple(dice.sample(TOPICS, len(TOPICS))))
 
 
 def _punctual(history: History) -> Delivery:
-    order = sorted(range(len(history.introductions), len(history.facts)), key=lambda n: _when(history.facts[n]))
-    return _in_polls(history, order, 1, TOPICS)
+    order = sorted(range(history.first, len(history.facts)), key=lambda n: _when(history.facts[n]))
+    return _in_polls(history, _ordered(history, order), 1, TOPICS)
 
 
-def _message(cast: Cast, number: int) -> Message:
+def _ordered(history: History, order: Sequence[int]) -> list[int]:
+    """The same with what keeps its order in that order, at the places that it has together."""
+    arranged = list(order)
+    for kept in kept_orders(history.facts):
+        later = iter([position for position in kept if position >= history.first])
+        arranged = [next(later) if position in kept else position for position in arranged]
+    return arranged
+
+
+def _message(cast: Cast, number: int, name: str | None = None) -> Message:
     """A message whose event time is one of the instants, by one of the ways there are to come by an event time."""
-    name, at, lag = cast.person(), cast.instant(), cast.dice.choice((timedelta(0), LATE))
+    name, at, lag = name or cast.person(), cast.instant(), cast.dice.choice((timedelta(0), LATE))
     sent_at, received_at, logged_at = cast.dice.choice(
         (
             (at, at + lag, at + lag),
@@ -183,9 +213,20 @@ def _without_orphans(facts: Sequence[Fact]) -> list[Fact]:
 
 
 def _in_polls(history: History, order: Sequence[int], size: int, turns: tuple[str, ...]) -> Delivery:
-    arranged = _starts_first(history.facts, order)
-    polls = [tuple(arranged[i : i + size]) for i in range(0, len(arranged), size)]
-    return Delivery((tuple(range(len(history.introductions))), *polls), turns)
+    polls: list[list[int]] = [[]]
+    kept = kept_orders(history.facts)
+    for position in _starts_first(history.facts, order):
+        if len(polls[-1]) >= size or _out_of_turn(history.facts, kept, polls[-1], position):
+            polls.append([])
+        polls[-1].append(position)
+    return Delivery((tuple(range(history.first)), *map(tuple, polls)), turns)
+
+
+def _out_of_turn(facts: Sequence[Fact], kept: Sequence[Sequence[int]], poll: Sequence[int], position: int) -> bool:
+    """Whether one poll may bring it in another order than it keeps: its topics are taken one after the other."""
+    topic = TOPIC_OF[type(facts[position])]
+    together = {other for order in kept if position in order for other in order}
+    return any(other in together and TOPIC_OF[type(facts[other])] != topic for other in poll)
 
 
 def _starts_first(facts: Sequence[Fact], order: Sequence[int]) -> list[int]:
@@ -209,7 +250,7 @@ def _when(fact: Fact) -> datetime:
     match fact:
         case Message():
             return fact.logged_at
-        case Block() | Setting():
+        case Block() | Setting() | Command():
             return fact.issued_at
         case _:
             return fact.at

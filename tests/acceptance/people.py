@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from tests.facts import Block, Fact, Finish, Message, Setting, Start, Step
+from tests.facts import Block, Command, Fact, Finish, Message, Setting, Start, Step
 from tests.workers.records import record, uuid_of
 from workers.records import Record
 
@@ -39,6 +39,7 @@ TOPIC_OF: Final[Mapping[type, str]] = {
     Message: "messages.inbound",
     Block: "contacts.commands",
     Setting: "contacts.commands",
+    Command: "contacts.commands",
     Start: "workflows.events",
     Step: "workflows.events",
     Finish: "workflows.events",
@@ -67,6 +68,12 @@ def as_record(fact: Fact, workspace_id: str, copy: int, ids: Mapping[str, UUID])
             timestamp = fact.logged_at
             command = "unblock_contact" if fact.unblocks else "block_contact"
             fields |= _command(command, fact.command_id, fact.actor, fact.issued_at) | _whom(fact.person, dice, ids)
+        case Command():
+            timestamp = fact.logged_at
+            fields |= _command(fact.command, fact.command_id, "olga", fact.issued_at) | fact.fields
+            # A contact that is to be created has no id yet.
+            known = {} if fact.command == "create_contact" else ids
+            fields |= {} if fact.person is None else _whom(fact.person, dice, known)
         case Setting():
             timestamp = fact.issued_at
             fields |= _setting(fact)

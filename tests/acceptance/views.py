@@ -1,6 +1,6 @@
 """What the public views show of a workspace, in the reference model's words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -10,6 +10,8 @@ from asyncpg import Pool
 
 from tests.acceptance.people import person_of
 from tests.reference import Dropped, Shown, World
+from tests.reference_customers import Profile
+from tests.reference_people import OWN
 from tests.support.documented import statement
 from workers.records import Event
 
@@ -43,13 +45,21 @@ async def seen(pool: Pool, workspace_id: str) -> World:
 
     shown = await rows(
         "SELECT message_id, contact_id, direction, channel_id, event_time, content ->> 'text', bypassed_block"
-        " FROM sluice.conversation_messages"
+        " FROM (SELECT * FROM sluice.conversation_messages WHERE kind <> 'comment') m"
+    )
+    comments = await rows(
+        "SELECT message_id, contact_id, event_time, content ->> 'text'"
+        " FROM (SELECT * FROM sluice.conversation_messages WHERE kind = 'comment') m"
     )
     dropped = await rows(
         "SELECT message_id, contact_id, channel, event_time, reason, rule, counted FROM sluice.drop_ledger"
     )
     blocked = await rows("SELECT contact_id, blocked_at, blocked_by FROM sluice.blocked_contacts")
     contacts = await rows("SELECT contact_id, conversation_status, display_name FROM sluice.contact_overview")
+    written = await rows(
+        "SELECT contact_id, profile_id, tags, custom, first_name, last_name, country, language, email, phone, assignee"
+        " FROM sluice.contact_overview"
+    )
     counts = await rows("SELECT cycle_start, cycle_end, active_contacts + adjustments AS active FROM sluice.mac_counts")
     proofs = await rows("SELECT cycle_start, contact_id, first_counted_at, first_message_id FROM sluice.mac_contacts")
     values = await rows(VALUES)
@@ -66,8 +76,39 @@ async def seen(pool: Pool, workspace_id: str) -> World:
         counts={start: (end, active) for start, end, active in counts},
         values={(start, name): msgspec.json.decode(value) for start, name, value in values},
         proofs={(start, who[contact]): (at, id_) for start, contact, at, id_ in proofs},
+        details={who[contact]: _details(custom, own) for contact, _, _, custom, *own in written},
+        tags={who[contact]: tags for contact, _, tags, *_ in written},
+        comments={id_: (who[contact], at, text) for id_, contact, at, text in comments},
+        profile_of={who[contact]: profile for contact, profile, *_ in written if profile is not None},
+        profiles=await _profiles(pool, workspace_id),
+        options=await _options(pool, workspace_id),
         runs={run_id: (who[contact], trigger, state, reason) for run_id, contact, trigger, state, reason in runs},
     )
+
+
+def _details(custom: str, own: Sequence[Any]) -> dict[str, Any]:
+    return dict(zip(OWN, own, strict=True)) | {"custom": msgspec.json.decode(custom)}
+
+
+async def _profiles(pool: Pool, workspace_id: str) -> dict[str, Profile]:
+    query = """
+        SELECT profile_id, name, status, companies, protected, reasons, fields, notes
+        FROM sluice.profile_overview WHERE workspace_id = $1
+    """
+    found = {}
+    for id_, name, status, companies, protected, reasons, fields, notes in await pool.fetch(query, workspace_id):
+        texts = {note["note_id"]: note["text"] for note in msgspec.json.decode(notes)}
+        own = msgspec.json.decode(fields)
+        found[id_] = Profile(name, status, companies, protected, reasons, own, texts)
+    return found
+
+
+async def _options(pool: Pool, workspace_id: str) -> dict[str, list[str]]:
+    query = """
+        SELECT name, options FROM sluice.field_definitions
+        WHERE workspace_id = $1 AND scope = 'contact' AND type = 'list'
+    """
+    return {row["name"]: row["options"] for row in await pool.fetch(query, workspace_id)}
 
 
 async def counted_again(pool: Pool, workspace_id: str) -> dict[datetime, int]:
