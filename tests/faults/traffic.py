@@ -1,4 +1,4 @@
-"""The load of the fault tests: 25,000 records over five topics, with blocks, sends, answers and workflows mixed in.
+"""The load of the fault tests: 27,000 records over five topics: messages, blocks, edits, sends, answers, workflows.
 
 It comes in parts: each part must have been applied before the next one begins, as clients wait for answers. Within a
 part nothing depends on which worker is faster: messages, blocks and runs are judged by event time, and nobody whom a
@@ -15,6 +15,7 @@ from uuid import UUID
 from asyncpg import Pool
 
 from tests.acceptance.making import Json, Maker, Wire, at, identity, wire
+from tests.faults import edits
 from tests.support.brokers import Broker
 
 PARTITIONS: Final = 12
@@ -94,6 +95,7 @@ def parts() -> Sequence[Part]:
     load = [
         *(wire(record) for record in _messages(dice, makers, _MESSAGES, 10)),
         *(wire(record) for record in _blocks(dice, makers, _BLOCKS)),
+        *(wire(record) for record in edits.edits(dice, makers, _addresses())),
         *(wire(record) for record in sends),
         *_runs(dice, makers),
         *(_garbage(dice) for _ in range(150)),
@@ -123,6 +125,10 @@ def _address(workspace: str, number: int) -> str:
     return f"+49151{_WORKSPACES.index(workspace) + 1}{number:06}"
 
 
+def _addresses() -> dict[str, dict[int, str]]:
+    return {name: {number: _address(name, number) for number in range(_PEOPLE)} for name in _WORKSPACES}
+
+
 def _numbers(*kinds: int) -> list[int]:
     return [number for number in range(_PEOPLE) if number % 10 in kinds]
 
@@ -145,6 +151,7 @@ def _message(maker: Maker, number: int, id_: str, minute: float, text: str = "he
 def _rules(maker: Maker) -> Iterator[Json]:
     yield maker.command("configure_workspace", set={"time_zone": "Europe/Berlin"}, at=at(1))
     yield maker.command("define_status", name="vip", protected=True, at=at(1))
+    yield from edits.definitions(maker)
     for number in _numbers(*_PROTECTED):
         yield maker.command("create_profile", profile_id=f"p{number}", name=f"Profile {number}", at=at(1))
 

@@ -18,22 +18,24 @@ _SHOWN: Final = {
     "channels": "workspace_id, channel_id, channel, name, default_region, count",
     "companies": "workspace_id, company_id, name, protected",
     "contact_channels": "workspace_id, contact_id, channel, channel_id, address, state, connected_at, opted_out",
-    "contact_overview": "workspace_id, contact_id, display_name, conversation_status, profile_id, tags, custom,"
-    " blocked",
+    "contact_overview": "workspace_id, contact_id, display_name, first_name, last_name, country, language, email,"
+    " phone, assignee, conversation_status, profile_id, tags, custom, blocked",
     "conversation_messages": "workspace_id, contact_id, conversation_id, message_id, direction, channel, channel_id,"
     # until a provider took it, when a message was sent is when a worker made the attempt
     " CASE WHEN status <> 'dispatched' THEN event_time END, content, status, bypassed_block",
     "dead_letters": "source_topic, source_partition, source_offset, error, attempts, status",
     "drop_ledger": "workspace_id, contact_id, message_id, channel, event_time, reason, rule, counted",
+    "field_definitions": "workspace_id, scope, name, type, options",
     "held_sends": "workspace_id, send_id, group_id, contact_id, profile_id, channel, content, reasons, releasable,"
     " requested_by, requested_at",
     "mac_contacts": "workspace_id, cycle_start, contact_id, first_message_id, first_counted_at",
     "mac_counts": "workspace_id, cycle_start, cycle_end, active_contacts, adjustments, status",
     "message_conflicts": "workspace_id, message_id, times",
-    "profile_overview": "workspace_id, profile_id, name, status, companies, protected, reasons, fields",
+    "profile_overview": "workspace_id, profile_id, name, status, companies, protected, reasons, fields, notes",
     "profile_statuses": "workspace_id, name, protected",
     "send_groups": "workspace_id, group_id, status, sends",
     "sends": "workspace_id, send_id, group_id, contact_id, channel, status, reason, attempt",
+    "tags": "workspace_id, tag",
     "workflow_runs": "workspace_id, run_id, workflow_id, contact_id, trigger, state, reason",
     "workspace_settings": "*",
 }
