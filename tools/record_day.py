@@ -16,6 +16,7 @@ from tools.day.blocks import blocks
 from tools.day.campaigns import SPRING, answer, campaigns
 from tools.day.chatter import everybody_writes
 from tools.day.decisions import decide
+from tools.day.deletions import deletions
 from tools.day.everyday import everyday, releases
 from tools.day.garbage import garbage
 from tools.day.letters_out import (
@@ -28,6 +29,7 @@ from tools.day.letters_out import (
     replies,
     to_strangers,
 )
+from tools.day.mergers import merges
 from tools.day.oddities import oddities
 from tools.day.optouts import early_optouts, optouts_after, removed_channels
 from tools.day.profiles import profiles
@@ -72,6 +74,8 @@ def record(seed: str = SEED) -> Stage:
     after_the_mistake(stage, blocked.mistaken)
     runs(stage, blocked, circles["nordwind", "held step"])
     releases(stage, blocked.mistaken, blocked.dropped_letters)
+    merges(stage)
+    deletions(stage)
     everyday(stage)
     garbage(stage)
     for at, name in BARRIERS:

@@ -29,6 +29,14 @@ RIGHT = Figures(
         "dead": DAY.garbage["messages.inbound"],
     },
     holds={"ever": 21, "waiting": 1, "rejected": 2, "expired": 3, "cancelled": 4, "refused": 5, "confirmed": 6},
+    contacts={
+        "present": 3_000,
+        **dict.fromkeys(("blocked", "snoozed", "edited", "tagged", "removed"), 12),
+        "merged": DAY.phenomena["contacts merged"] - DAY.phenomena["merge undone"],
+        "undone": DAY.phenomena["merge undone"],
+        "deleted": DAY.phenomena["contact deleted"],
+        "erased": DAY.phenomena["contact deleted"],
+    },
     tables={
         "dropped": [
             {"reason": "contact_blocked", "rule": "next_cycle", "counted": True, "messages": 150},
@@ -68,6 +76,9 @@ WRONG = {
     "dropped": replace(RIGHT, inbound={**RIGHT.inbound, "dropped": 199}),
     "conflicts": replace(RIGHT, inbound={**RIGHT.inbound, "conflicts": 0}),
     "holds": replace(RIGHT, holds={**RIGHT.holds, "expired": 4}),
+    "merges": replace(RIGHT, contacts={**RIGHT.contacts, "merged": RIGHT.contacts["merged"] + 1}),
+    "deletions": replace(RIGHT, contacts={**RIGHT.contacts, "deleted": 0}),
+    "erasure": replace(RIGHT, contacts={**RIGHT.contacts, "erased": 0}),
     "sends": _table("sends", [{"status": "read", "reason": None, "sends": DAY.sends["unique"] - 1}]),
     "commands": _table("commands", [{"outcome": "done", "reason": None, "commands": DAY.commands["unique"] + 1}]),
     "dead letters": _table("dead_letters", []),

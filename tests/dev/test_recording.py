@@ -251,7 +251,16 @@ def test_a_hold_is_decided_after_its_phase_and_once_a_phase() -> None:
 
 
 @pytest.mark.parametrize(
-    "phenomenon", ["spammer", "blocked by mistake", "hold confirmed", "hold rejected", "child run"]
+    "phenomenon",
+    [
+        "spammer",
+        "blocked by mistake",
+        "hold confirmed",
+        "hold rejected",
+        "child run",
+        "merge undone",
+        "contact deleted",
+    ],
 )
 def test_the_day_has(phenomenon: str) -> None:
     assert DAY.phenomena[phenomenon] > 0

@@ -323,6 +323,8 @@ async def test_dead_letters_that_name_an_address_lose_their_content(
         4: b'{"workspace_id": "other", "sender": {"address": "+4915112345678"}}',
         5: b'{"workspace_id": "acme", "sender": {"address": "+4915187654321"}}',
         6: b'{"workspace_id": "acme", "to": {"address": "ANA@lovelace.example"}}',
+        7: b'{"workspace_id": "acme", "sender": {"address": "+4915112345678", "name": "\\u0000"}, "x": "\\ud800"}',
+        8: b'{"workspace_id": "acme", "sender": {"address": "+49151\\u000012345678", "name": "\0\xff"}}',
     }
     add = """INSERT INTO dead_letters (source_topic, source_partition, source_offset, error, key, value)
         VALUES ('messages.inbound', 0, $1, 'bad', 'acme:x', $2)"""
@@ -335,8 +337,8 @@ async def test_dead_letters_that_name_an_address_lose_their_content(
     await delete(pool, *people)
     await erase(pool)
     kept = "SELECT source_offset FROM dead_letters WHERE value IS NOT NULL AND erased_at IS NULL ORDER BY 1"
-    assert await rows(pool, kept) == [(4,), (5,)]
-    assert len(await rows(pool, "SELECT 1 FROM dead_letters WHERE erased_at IS NOT NULL AND key IS NULL")) == 4
+    assert await rows(pool, kept) == [(4,), (5,), (8,)]
+    assert len(await rows(pool, "SELECT 1 FROM dead_letters WHERE erased_at IS NOT NULL AND key IS NULL")) == 5
 
 
 async def test_a_deletion_is_not_finished_before_queued_events_are_published(pool: Pool) -> None:

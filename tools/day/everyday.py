@@ -25,7 +25,7 @@ def everyday(stage: Stage) -> None:
             for person in stage.cast.people[workspace.id]
             if person.role not in _BLOCKABLE and person.known_at is not None and person.known_at < KNOWN
         ]
-        for _ in range(150):
+        for _ in range(140):
             _one(stage, stage.dice.pick(people), stage.moment(KNOWN + MINUTE, END - HOUR))
         _impossible(stage, people)
         _refusals(stage, people)

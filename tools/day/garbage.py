@@ -113,7 +113,7 @@ def _oversized(stage: Stage) -> None:
 
 def _write(stage: Stage, topic: str, data: bytes | None, defect: str) -> None:
     workspace = stage.dice.pick(WORKSPACES)
-    key = None if stage.dice.chance(0.2) else f"{workspace.id}:{stage.dice.digits(6)}"
+    key = None if data is not None and stage.dice.chance(0.2) else f"{workspace.id}:{stage.dice.digits(6)}"
     stage.tape.seen(f"garbage: {defect}")
     stage.tape.defective(_moment(stage), topic, key, data, defect)
 

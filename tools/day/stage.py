@@ -41,6 +41,14 @@ class Sent:
     provider_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class NamedContact:
+    """How a command names a contact: `id` stands for the contact's own, `address` tells whose (see `Tape.record`)."""
+
+    id: str
+    address: dict[str, Json]
+
+
 @dataclass(slots=True)
 class Stage:
     tape: Tape
@@ -64,8 +72,9 @@ class Stage:
         actor: Json,
         fields: Json,
         issued_at: int | None = None,
+        contacts: dict[str, Json] | None = None,
     ) -> Json:
-        """Writes one command; `key` is its target without the workspace."""
+        """Writes one command; `key` is its target without the workspace. `contacts`: see `Tape.record`."""
         issued = arrival - self.dice.between(20, 1500) if issued_at is None else issued_at
         value = {
             "command_id": self.dice.uuid(),
@@ -77,7 +86,9 @@ class Stage:
         }
         self.commands += 1
         self.tape.seen(f"command {command}")
-        self.tape.record(arrival, COMMANDS, f"{workspace_id}:{key}", value, headers=self.letters.trace())
+        self.tape.record(
+            arrival, COMMANDS, f"{workspace_id}:{key}", value, headers=self.letters.trace(), contacts=contacts
+        )
         return value
 
     def on_person(
@@ -94,11 +105,17 @@ class Stage:
         body = {"identity": person.identity, **(fields or {})}
         return self.command(arrival, person.workspace.id, key, command, actor, body, issued_at)
 
-    def again(self, arrival: int, command: Json, key: str) -> None:
+    def again(self, arrival: int, command: Json, key: str, contacts: dict[str, Json] | None = None) -> None:
         """The same command a second time, as a client repeats it that saw no answer."""
         self.repeated_commands += 1
         self.tape.seen("repeated command")
-        self.tape.record(arrival, COMMANDS, f"{command['workspace_id']}:{key}", command)
+        self.tape.record(arrival, COMMANDS, f"{command['workspace_id']}:{key}", command, contacts=contacts)
+
+    def named(self, person: Person) -> NamedContact:
+        """A person for a command that names contacts by id."""
+        id_ = self.dice.uuid()
+        address = {"workspace_id": person.workspace.id, "channel": person.channel.kind, "address": person.address}
+        return NamedContact(id_, {id_: address})
 
     def send(
         self,

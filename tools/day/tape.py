@@ -67,8 +67,11 @@ class Tape:
         value: Json,
         shape: Json = COMPACT,
         headers: dict[str, str] | None = None,
+        contacts: dict[str, Json] | None = None,
     ) -> None:
+        """A record. `contacts`: the ids in the value that stand for contacts, whose own ids the day cannot know."""
         extra = f'"headers":{json.dumps(headers)},' if headers else ""
+        extra += f'"contacts":{json.dumps(contacts, **COMPACT)},' if contacts else ""
         self._add(at, topic, key, f'{extra}"value":{json.dumps(value, **shape)}')
 
     def defective(self, at: int, topic: str, key: str | None, data: bytes | None, defect: str) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -10,12 +10,15 @@ from aiokafka import AIOKafkaProducer
 from asyncpg import Pool
 
 from workers.dev.broker import UNREAD_LIMIT_BYTES
-from workers.dev.recording import Barrier, Recorded
+from workers.dev.recording import Barrier, NamedAddress, Recorded
 from workers.records import Partition
 from workers.store import reports
+from workers.store.arrays import columns
+from workers.store.queries import load
 
 Positions = Mapping[Partition, int]
 
+_SQL: Final = load("demo")
 _PORTION: Final = 500  # records sent between two checks of the unread ones
 _LOOK_S: Final = 0.05
 
@@ -65,14 +68,24 @@ class Feed:
 
     async def _send(self, portion: list[Recorded], progress: Callable[[int], None]) -> None:
         await self._until(self._room, progress)
+        ids = await self._contact_ids({address for record in portion for _, address in record.contacts})
         waiting = [
-            await self._producer.send(r.topic, r.value, r.key, timestamp_ms=r.timestamp_ms, headers=list(r.headers))
+            await self._producer.send(
+                r.topic, _with_ids(r, ids), r.key, timestamp_ms=r.timestamp_ms, headers=list(r.headers)
+            )
             for r in portion
         ]
         for record, sent in zip(portion, await asyncio.gather(*waiting), strict=True):
             source = Partition(sent.topic, sent.partition)
             self._ends[source] = max(sent.offset + 1, self._ends.get(source, 0))
             self._unread[source].append((sent.offset, len(record.value or b"") + len(record.key or b"")))
+
+    async def _contact_ids(self, addresses: Collection[NamedAddress]) -> Mapping[NamedAddress, str]:
+        if not addresses:
+            return {}
+        wanted = columns([(each.workspace_id, each.channel, each.address) for each in addresses], 3)
+        rows = await self._pool.fetch(_SQL["contact_ids"], *wanted)
+        return {NamedAddress(*row[:3]): str(row["contact_id"]) for row in rows}
 
     async def _applied_through(self) -> Positions:
         async with self._pool.acquire() as connection:
@@ -94,4 +107,14 @@ class Feed:
             return False
         async with self._pool.acquire() as connection:
             backlog = await reports.backlog(connection)
-        return not backlog["pending_work"] and not backlog["unpublished_events"]
+            deletions = await connection.fetchval(_SQL["deletions_at_work"])
+        return not backlog["pending_work"] and not backlog["unpublished_events"] and not deletions
+
+
+def _with_ids(record: Recorded, ids: Mapping[NamedAddress, str]) -> bytes | None:
+    """The value, with the ids of the contacts that it names."""
+    value = record.value
+    for placeholder, address in record.contacts:
+        if value is not None and address in ids:
+            value = value.replace(placeholder.encode(), ids[address].encode())
+    return value

@@ -28,6 +28,7 @@ class Figures:
 
     inbound: Row
     holds: Row
+    contacts: Row
     tables: Mapping[str, Sequence[Row]]
     mac: Sequence[Row]
     recounted: Mapping[CycleKey, tuple[int, int]]
@@ -54,6 +55,7 @@ async def read(tx: Connection) -> Figures:
     return Figures(
         inbound=await tx.fetchrow(_SQL["inbound"]),
         holds=await tx.fetchrow(_SQL["holds"]),
+        contacts=await tx.fetchrow(_SQL["contacts"]),
         tables={name: await tx.fetch(_SQL[name]) for name in names},
         mac=await tx.fetch(_SQL["mac"]),
         recounted=await _recount(tx),
@@ -106,6 +108,16 @@ def checks(figures: Figures, day: Summary) -> list[Check]:
             sum(holds[ending] for ending in endings),
         ),
         Check("commands: every command has one result", day.commands["unique"], answered),
+        Check(
+            "contacts: merges are the recording's",
+            day.phenomena["contacts merged"],
+            figures.contacts["merged"] + figures.contacts["undone"],
+        ),
+        Check("contacts: undone merges are the recording's", day.phenomena["merge undone"], figures.contacts["undone"]),
+        Check(
+            "contacts: deleted ones are the recording's", day.phenomena["contact deleted"], figures.contacts["deleted"]
+        ),
+        Check("contacts: all that were deleted are erased", figures.contacts["deleted"], figures.contacts["erased"]),
     ]
     found += [
         Check(f"dead letters of {topic} are the recording's garbage", garbage, dead.get(topic, 0))

@@ -2,9 +2,10 @@
 
 `day.jsonl.gz` holds one JSON object a line, in order of arrival. A record has `at` (milliseconds from the start of
 the day), `topic`, `key`, `headers`? and one of `value` (JSON, kept byte for byte), `base64` (bytes that are no record)
-and `repeat` (head, a unit that is repeated so many times, tail); with none of them it has no value. `defect` names what
-makes it impossible to understand. A line `{"barrier": name}` stands where a client would wait for its answers before
-going on. `tools.record_day` makes the file.
+and `repeat` (head, a unit that is repeated so many times, tail); with none of them it has no value. `contacts`: ids in
+the value that stand for the contacts with these addresses, whose own ids are made when the day is played. `defect`
+names what makes it impossible to understand. A line `{"barrier": name}` stands where a client would wait for its
+answers before going on. `tools.record_day` makes the file.
 """
 
 import gzip
@@ -22,10 +23,19 @@ DAY_FILE: Final = "day.jsonl.gz"
 EXPECTED_FILE: Final = "day.expected.json"
 
 
+class NamedAddress(msgspec.Struct, frozen=True):
+    """An address of the contact that a record names by an id."""
+
+    workspace_id: str
+    channel: str
+    address: str
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """One record to produce. `timestamp_ms` is its Kafka timestamp in milliseconds since 1970; `defect` is why it must
-    become a dead letter (None: it is valid).
+    become a dead letter (None: it is valid). `contacts`: each id in the value that stands for the contact with that
+    address.
     """
 
     topic: str
@@ -34,6 +44,7 @@ class Recorded:
     timestamp_ms: int
     headers: tuple[tuple[str, bytes], ...] = ()
     defect: str | None = None
+    contacts: tuple[tuple[str, NamedAddress], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,7 @@ class _Line(msgspec.Struct, frozen=True):
     topic: str = ""
     key: str | None = None
     headers: dict[str, str] = {}
+    contacts: dict[str, NamedAddress] = {}
     value: msgspec.Raw = msgspec.Raw()
     base64: str | None = None
     repeat: _Repeat | None = None
@@ -99,6 +111,7 @@ def _recorded(line: _Line) -> Recorded:
         timestamp_ms=_START_MS + line.at,
         headers=tuple((name, value.encode()) for name, value in line.headers.items()),
         defect=line.defect,
+        contacts=tuple(line.contacts.items()),
     )
 
 

@@ -38,6 +38,18 @@ _REFUSALS: Final = {
 }
 
 
+_CONTACTS: Final = (
+    ("blocked", "blocked"),
+    ("snoozed", "snoozed at some time"),
+    ("edited", "with values by hand"),
+    ("tagged", "with tags"),
+    ("removed", "addresses removed"),
+    ("merged", "merged into another"),
+    ("undone", "merged, and undone"),
+    ("deleted", "deleted"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
     """A total and its parts."""
@@ -50,7 +62,7 @@ class Section:
 def scoreboard(figures: Figures, day: Summary) -> RenderableType:
     """All figures as a text."""
     left = [*_messages(figures, day), _runs(figures), _dead_letters(figures)]
-    right = [_sends(figures), *_holds(figures), _commands(figures)]
+    right = [_sends(figures), *_holds(figures), _contacts(figures), _commands(figures)]
     columns = Table.grid(padding=(0, 2, 0, 0))
     columns.add_row(_column(left, _LEFT), _column(right, _RIGHT))
     return Group(columns, _mac(figures), "", _meanings(figures))
@@ -78,7 +90,8 @@ def _messages(figures: Figures, day: Summary) -> list[Section]:
 
 
 def _mac_rule(row: Row) -> str:
-    return f"{row['rule']}: {'counted for MAC' if row['counted'] else 'out of MAC'}"
+    counted = "counted for MAC" if row["counted"] else "out of MAC"
+    return f"{row['rule']}: {counted}" if row["rule"] else counted
 
 
 def _runs(figures: Figures) -> Section:
@@ -100,6 +113,10 @@ def _holds(figures: Figures) -> list[Section]:
         Section("held, and why", figures.holds["ever"], why),
         Section("what became of them", figures.holds["ever"], [(name, figures.holds[name]) for name in endings]),
     ]
+
+
+def _contacts(figures: Figures) -> Section:
+    return Section("contacts", figures.contacts["present"], [(label, figures.contacts[n]) for n, label in _CONTACTS])
 
 
 def _commands(figures: Figures) -> Section:

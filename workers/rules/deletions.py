@@ -26,7 +26,8 @@ def addresses_named(value: bytes) -> set[str]:
     """Every text of a record that may be an address, as it stands there and as Sluice looks it up."""
     found: set[str] = set()
     for text in _texts(_as_text(value)):
-        if 0 < len(text) <= _LONGEST_ADDRESS:
+        # No address has a NUL, and PostgreSQL takes none.
+        if 0 < len(text) <= _LONGEST_ADDRESS and "\0" not in text:
             found.update(_forms(text))
     return found
 

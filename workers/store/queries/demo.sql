@@ -40,12 +40,31 @@ SELECT workspace_id, cycle_start, cycle_end, active_contacts, adjustments FROM s
 ORDER BY workspace_id, cycle_start
 
 -- name: counted_messages
--- The data of a recount: every message with its contact.
+-- The data of a recount: every message with its contact. Nobody whom the day deletes was ever blocked.
 SELECT m.workspace_id, i.contact_id, m.channel_id, m.kind, m.event_time, m.released, m.drop_reason IS NOT NULL AS dropped,
-    c.blocks
+    coalesce(c.blocks, '{}') AS blocks
 FROM messages m
 JOIN owned_identities i USING (workspace_id, identity_id)
-JOIN contacts c USING (workspace_id, contact_id)
+LEFT JOIN contacts c USING (workspace_id, contact_id)
+
+-- name: contacts
+SELECT (SELECT count(*) FROM contacts) AS present,
+    (SELECT count(*) FROM sluice.blocked_contacts) AS blocked,
+    (SELECT count(*) FROM contacts WHERE snoozed_at IS NOT NULL) AS snoozed,
+    (SELECT count(*) FROM contacts WHERE edited <> '{}') AS edited,
+    (SELECT count(*) FROM sluice.contact_overview WHERE tags <> '{}') AS tagged,
+    (SELECT count(*) FROM identities WHERE removed_at IS NOT NULL) AS removed,
+    (SELECT count(*) FROM sluice.merge_history WHERE undone_at IS NULL) AS merged,
+    (SELECT count(*) FROM sluice.merge_history WHERE undone_at IS NOT NULL) AS undone,
+    (SELECT coalesce(sum(contacts), 0) FROM sluice.deletions) AS deleted,
+    (SELECT coalesce(sum(done), 0) FROM sluice.deletions WHERE finished_at IS NOT NULL) AS erased
+
+-- name: deletions_at_work
+SELECT count(*) FROM sluice.deletions WHERE finished_at IS NULL
+
+-- name: contact_ids
+SELECT c.workspace_id, c.channel, c.address, c.contact_id FROM sluice.contact_channels c
+JOIN unnest($1::text[], $2::text[], $3::text[]) AS wanted (workspace_id, channel, address) USING (workspace_id, channel, address)
 
 -- name: workspaces
 SELECT workspace_id FROM workspaces ORDER BY workspace_id
