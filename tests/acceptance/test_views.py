@@ -119,8 +119,8 @@ async def test_the_promised_functions_are_there(pool: Pool) -> None:
     )
     assert {tuple(row) for row in rows} == {
         ("claim_send", "[0:2]={text,uuid,integer}"),
-        ("may_send", "[0:2]={text,uuid,text}"),
-        ("may_send", "[0:2]={text,text,text}"),
+        ("may_send", "[0:3]={text,uuid,text,bytea[]}"),
+        ("may_send", "[0:3]={text,text,text,bytea[]}"),
         ("dead_letter", "[0:0]={bigint}"),
         ("explain_mac", '[0:2]={text,"timestamp with time zone",uuid}'),
         ("conversation_page", '[0:4]={text,uuid,"timestamp with time zone",uuid,integer}'),

@@ -239,6 +239,8 @@ QUERIES: Final = dict(queries()) | VIEW_QUERIES | FUNCTIONS
 
 MAY_READ_MUCH: Final[Mapping[str, str]] = {
     "deletions.some_contacts": "once for a command that deletes all contacts of a workspace",
+    "deletions.add_many": "the same",
+    "deletions.count_concerned": "the same",
     "holds.confirmation_outcomes": "once for a group of more than ten thousand holds: may read all profiles",
     "recounts.number_of_contacts": "once for a setting that leads to more than one transaction can count again",
     "message_generations.seal": "reads a generation from end to end, once, when it is closed",

@@ -12,7 +12,7 @@ from tests.workers.erasing import erase, traces
 from tests.workers.ingesting import ingest, values
 from tests.workers.records import at, message, uuid_of
 from tests.workers.sending import request, send
-from workers.contacts import erasing
+from workers.contacts import deleting, erasing
 from workers.errors import SettingsError
 from workers.rules.address_hashes import HashKeys
 from workers.store import address_hashes
@@ -28,6 +28,13 @@ COUNTS: Final = "SELECT active_contacts FROM sluice.mac_counts ORDER BY cycle_st
 SENDS: Final = "SELECT status, reason FROM sluice.sends ORDER BY updated_at"
 SHOWN: Final = "SELECT content ->> 'text' FROM sluice.conversation_messages ORDER BY event_time"
 KEY, OTHER = bytes.fromhex(HASH_KEY), bytes(range(32))
+
+
+@pytest.fixture(params=[deleting.AT_ONCE, 0], ids=["at once", "by a rule"], autouse=True)
+def by_rule(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Contacts are cut off by the command, or deleted by a rule and cut off in steps."""
+    monkeypatch.setattr(deleting, "AT_ONCE", request.param)
+    return bool(request.param == 0)
 
 
 async def deleted(pool: Pool, minutes: float = 60, address: str = ANA) -> UUID:
@@ -205,6 +212,7 @@ async def test_a_process_without_the_key_does_not_apply_a_message_of_an_unknown_
 ) -> None:
     await ingest(pool, message(ANA, minutes=1))
     await deleted(pool)
+    await erase(pool, 1)
     address_hashes.use(keys)
     with pytest.raises(SettingsError, match="SLUICE_HASH_KEY"):
         await ingest(pool, message(ANA, minutes=61))
@@ -225,6 +233,7 @@ async def test_hashes_are_forgotten_after_two_weeks_but_not_those_of_blocked_and
     await give(pool, ask("block_contact", minutes=50, identity=by_phone(blocked)))
     for address in addresses:
         await deleted(pool, address=address)
+    await erase(pool)
     await pool.execute("UPDATE address_hashes SET forget_at = now()")
     async with pool.acquire() as tx, tx.transaction():
         await erasing.forget(tx, at(0))
@@ -247,6 +256,7 @@ async def test_a_send_to_a_number_on_file_obeys_the_hash(pool: Pool) -> None:
     await send(pool, request("before", to=bob, minutes=2))
     await block(pool, 50)
     await deleted(pool)
+    await erase(pool, 1)
     await send(pool, request("blocked", to=bob, minutes=61))
     claim = "SELECT granted, reason FROM sluice.claim_send('acme', $1, 1)"
     assert await rows(pool, claim, uuid_of("before")) == [(False, "contact_blocked")]

@@ -13,7 +13,7 @@ from tests.workers.ingesting import ingest
 from tests.workers.records import WORKSPACE, at, batch, message, record, uuid_of
 from tests.workers.sending import receipt, request
 from tests.workers.stepping import at_most
-from workers.contacts import erasing
+from workers.contacts import deleting, erasing
 from workers.records import Output, Record
 from workers.sends import worker as outbound
 from workers.services.job_runner import Unfinished
@@ -24,6 +24,13 @@ from workers.workflows import worker as workflows
 ANA, BOB = "+4915112345678", "+4915187654321"
 COUNTS: Final = "SELECT active_contacts FROM sluice.mac_counts ORDER BY cycle_start"
 OVERVIEW: Final = "SELECT phone FROM sluice.contact_overview ORDER BY phone"
+
+
+@pytest.fixture(params=[deleting.AT_ONCE, 0], ids=["at once", "by a rule"], autouse=True)
+def by_rule(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Contacts are cut off by the command, or deleted by a rule and cut off in steps."""
+    monkeypatch.setattr(deleting, "AT_ONCE", request.param)
+    return bool(request.param == 0)
 
 
 async def delete(pool: Pool, *contact_ids: UUID, minutes: float = 60, **fields: Any) -> Any:
@@ -180,7 +187,7 @@ async def test_commands_about_a_deleted_contact_are_refused(pool: Pool) -> None:
     assert await rows(pool, "SELECT 1 FROM sluice.tags") == []
 
 
-async def test_runs_are_halted_and_holds_cancelled(pool: Pool) -> None:
+async def test_runs_are_halted_and_holds_cancelled(pool: Pool, *, by_rule: bool) -> None:
     await ingest(pool, message(ANA))
     ana = await contact_of(pool, ANA)
     await give(
@@ -197,9 +204,11 @@ async def test_runs_are_halted_and_holds_cancelled(pool: Pool) -> None:
     outputs = await give(pool, ask("delete_contacts", minutes=60, contact_ids=[ana], expected_count=1))
 
     assert said(outputs) == [{"contacts": 1, "runs_halted": 1, "holds_cancelled": 1}]
+    assert await rows(pool, "SELECT 1 FROM sluice.held_sends") == []
+    facts = [output.event for output in outputs] + (await erase(pool, 1) if by_rule else [])
     assert await rows(pool, "SELECT status, reason FROM sluice.sends") == [("cancelled", "contact_deleted")]
     assert await rows(pool, "SELECT state, reason FROM sluice.workflow_runs") == [("halted", "contact_deleted")]
-    controls = [msgspec.json.decode(o.event.value or b"") for o in outputs if o.event.topic == "workflows.control"]
+    controls = [msgspec.json.decode(fact.value or b"") for fact in facts if fact.topic == "workflows.control"]
     assert [(c["control"], c["reason"]) for c in controls] == [
         ("step_resolved", "contact_deleted"),
         ("run_halted", "contact_deleted"),
@@ -247,7 +256,7 @@ async def test_a_later_message_makes_a_new_contact(pool: Pool) -> None:
     assert {contact for (contact,) in await rows(pool, "SELECT contact_id FROM sluice.mac_proofs")} == {ana, again}
 
 
-async def test_later_messages_that_came_before_the_command_move_to_a_new_contact(pool: Pool) -> None:
+async def test_later_messages_that_came_before_the_command_move_to_a_new_contact(pool: Pool, *, by_rule: bool) -> None:
     await ingest(
         pool,
         message(ANA, minutes=1, text="old", name="Ana"),
@@ -256,6 +265,8 @@ async def test_later_messages_that_came_before_the_command_move_to_a_new_contact
     )
     ana = await contact_of(pool, ANA)
     await delete(pool, ana, minutes=60)
+    if by_rule:
+        await erase(pool, 1)
 
     shown = "SELECT contact_id, content ->> 'text' FROM sluice.conversation_messages ORDER BY event_time"
     again = await contact_of(pool, ANA)
@@ -272,10 +283,12 @@ async def test_later_messages_that_came_before_the_command_move_to_a_new_contact
     assert await rows(pool, proofs) == [(ana, at(1)), (again, at(60))]
 
 
-async def test_a_count_moves_with_the_only_message_that_made_it(pool: Pool) -> None:
+async def test_a_count_moves_with_the_only_message_that_made_it(pool: Pool, *, by_rule: bool) -> None:
     await ingest(pool, message(ANA, minutes=70))
     ana = await contact_of(pool, ANA)
     await delete(pool, ana, minutes=60)
+    if by_rule:
+        await erase(pool, 1)
     again = await contact_of(pool, ANA)
     assert await rows(pool, COUNTS) == [(1,)]
     assert await rows(pool, "SELECT contact_id FROM sluice.mac_contacts") == [(again,)]
@@ -392,3 +405,39 @@ async def test_a_kill_in_any_step_costs_that_step(pool: Pool, monkeypatch: pytes
     shown = "SELECT content ->> 'text' FROM sluice.conversation_messages ORDER BY 1"
     assert await rows(pool, shown) == [(f"words {n}",) for n in (61, 61, 62, 62, 63, 63)]
     assert await traces(pool, "words 0", "words 1", "words 2", "words 3") == []
+
+
+async def test_many_are_deleted_at_once_and_cut_off_in_steps(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deleting, "AT_ONCE", 2)
+    monkeypatch.setattr(erasing, "CUT_AT_ONCE", 2)
+    addresses = [f"+49151123456{n:02}" for n in range(7)]
+    await ingest(pool, *(message(a, minutes=1, text=f"words of {a}", name=f"Name {a}") for a in addresses))
+    await send(pool, *(request(f"s{n}", to=a, minutes=2) for n, a in enumerate(addresses)))
+    assert await delete(pool, all=True, expected_count=6) == "count_differs"
+    assert (await delete(pool, all=True, expected_count=7))["contacts"] == 7
+
+    views = ("contact_list", "contact_channels", "conversation_messages", "inbox", "held_sends", "contact_overview")
+    for view in views:
+        assert await rows(pool, f"SELECT 1 FROM sluice.{view}") == []  # noqa: S608
+    claim = "SELECT granted, reason FROM sluice.claim_send('acme', $1, 1)"
+    assert await rows(pool, claim, uuid_of("s3")) == [(False, "contact_deleted")]
+    assert len(await rows(pool, "SELECT 1 FROM sluice.sends")) == 7
+    assert await delete(pool, all=True, expected_count=0) == {}
+
+    await erase(pool, 1)
+    assert len(await rows(pool, "SELECT 1 FROM sluice_core.contacts")) == 5
+    # Some are cut off, some are not: each writes again, late and in time.
+    late = (message(a, minutes=30, text="too late") for a in addresses)
+    again = (message(a, minutes=90, text="again", name="New") for a in addresses)
+    await ingest(pool, *late, *again)
+    await send(pool, *(request(f"t{n}", to=a, minutes=91) for n, a in enumerate(addresses)))
+    for _ in range(2):
+        assert await rows(pool, "SELECT DISTINCT display_name FROM sluice.contact_list") == [("New",)]
+        shown = "SELECT content ->> 'text', kind FROM sluice.conversation_messages WHERE kind = 'message'"
+        assert await rows(pool, shown) == [("again", "message")] * 7
+        assert len(await rows(pool, "SELECT 1 FROM sluice.drop_ledger WHERE reason = 'contact_deleted'")) == 7
+        assert await rows(pool, COUNTS) == [(14,)]
+        await erase(pool)
+    assert await progress(pool) == [(7, 7, True)]
+    assert await traces(pool, "words of", "Name +49", "too late") == []
+    assert len(await rows(pool, "SELECT 1 FROM sluice_core.contacts")) == 7

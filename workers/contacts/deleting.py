@@ -24,23 +24,25 @@ _NO_KEY: Final = Refused(
     "not_supported",
     "`command`: `SLUICE_HASH_KEY` is not set, and without it blocks and opt-outs would end with the contacts",
 )
-_TOO_MANY: Final = Refused(
-    "not_supported", "`all`: this version deletes at most 10,000 contacts with one command; name them in several"
-)
+AT_ONCE: Final = 1_000
+"""Maximum number of contacts that a command cuts off in its own transaction. Each is a dozen rows, and who judges a
+message waits meanwhile.
+"""
 
 
 async def contacts_to_delete(tx: Connection, asked: Asked) -> set[ContactKey]:
-    """The contacts that these commands name. Locks nothing. With each go those that were merged into it."""
+    """The contacts that these commands cut off. Locks nothing. With each go those that were merged into it."""
     named: set[ContactKey] = set()
     for a in asked:
-        named |= await _named(tx, a.command)
+        some = await _named(tx, a.command)
+        named |= some if len(some) <= AT_ONCE else set()
     return named
 
 
 async def _named(tx: Connection, command: DeleteContacts) -> set[ContactKey]:
     if command.contact_ids is not None:
         return {(command.workspace_id, contact_id) for contact_id in command.contact_ids}
-    return await deletions.some_contacts(tx, command.workspace_id, pending_work.ROWS_AT_ONCE + 1)
+    return await deletions.some_contacts(tx, command.workspace_id, AT_ONCE + 1)
 
 
 async def carry_out(tx: Connection, asked: Asked, now: datetime) -> tuple[dict[CommandKey, Result], list[Output]]:
@@ -57,13 +59,12 @@ async def _delete(tx: Connection, a: CommandRecord[DeleteContacts], now: datetim
     if not address_hashes.can_hash():
         return _NO_KEY, []
     named = await _named(tx, a.command)
-    if a.command.all and len(named) > pending_work.ROWS_AT_ONCE:
-        return _TOO_MANY, []
+    if len(named) > AT_ONCE:
+        return await _delete_many(tx, a, None if a.command.all else named), []
     # Mostly locked already, with the contacts of the other commands; those made since are not.
     found = {contact.key for contact in (await contacts.lock_present(tx, named)).values()}
     if len(found) != a.command.expected_count:
-        detail = f"`expected_count`: {a.command.expected_count} was given, and {len(found)} of these contacts exist"
-        return Refused("count_differs", detail), []
+        return _differs(a, len(found)), []
     if not found:
         return Done(), []
     everybody = {*found, *(key for members in (await contacts.merged_into(tx, found)).values() for key in members)}
@@ -71,6 +72,25 @@ async def _delete(tx: Connection, a: CommandRecord[DeleteContacts], now: datetim
     await deletions.add(tx, a.key, a.stamp.at, everybody)
     halted, cancelled, outputs = await cut_off(tx, everybody, a.stamp.at, DeletionCause(a.key[1], a.record), now)
     return Done({"contacts": len(found), "runs_halted": halted, "holds_cancelled": cancelled}), outputs
+
+
+async def _delete_many(
+    tx: Connection, a: CommandRecord[DeleteContacts], named: Collection[ContactKey] | None
+) -> Result:
+    """Deletes them by a rule; steps cut them off. Tells what ends, as judged now."""
+    present = set((await contacts.present(tx, named)).values()) if named is not None else None
+    found = await deletions.add_many(tx, a.key, a.stamp.at, present, a.command.expected_count)
+    if found != a.command.expected_count:
+        return _differs(a, found)
+    if not found:
+        return Done()
+    halted, cancelled = await deletions.count_concerned(tx, a.key)
+    return Done({"contacts": found, "runs_halted": halted, "holds_cancelled": cancelled})
+
+
+def _differs(a: CommandRecord[DeleteContacts], found: int) -> Refused:
+    detail = f"`expected_count`: {a.command.expected_count} was given, and {found} of these contacts exist"
+    return Refused("count_differs", detail)
 
 
 async def cut_off(

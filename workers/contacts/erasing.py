@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from workers.contacts.deleting import cut_off
 from workers.contacts.later_messages import DeletionCause, move_later
 from workers.records import Event, Output
 from workers.rules.contact import ContactKey
@@ -20,15 +21,22 @@ from workers.store.deletions import Deletion
 from workers.tasks import paced
 
 CONTACTS_AT_ONCE: Final = 500
-"""Maximum number of contacts in one step."""
+"""Maximum number of contacts whose history one step erases."""
+
+CUT_AT_ONCE: Final = 200
+"""Maximum number of contacts that one step cuts off: who judges messages of theirs waits for it."""
 
 
 async def erase(tx: Connection, now: datetime) -> Sequence[Event] | Unfinished:
-    """The next step of the deletion that waited longest: dead letters first, then contact by contact."""
+    """The next step of the deletion that waited longest: addresses first, then dead letters, then the
+    history contact by contact.
+    """
     await deletions.finish(tx, now)
     deletion = await deletions.next_deletion(tx)
     if deletion is None:
         return ()
+    if deletion.cutting:
+        return Unfinished([output.event for output in await _cut_off(tx, deletion, now)])
     if deletion.letters_until is None:
         await deletions.begin_letters(tx, deletion)
     elif deletion.letters_read < deletion.letters_until:
@@ -37,6 +45,17 @@ async def erase(tx: Connection, now: datetime) -> Sequence[Event] | Unfinished:
         return Unfinished([output.event for output in await _erase_contacts(tx, deletion, now)])
     await deletions.served(tx, deletion)
     return Unfinished()
+
+
+async def _cut_off(tx: Connection, deletion: Deletion, now: datetime) -> list[Output]:
+    """Cuts off the next contacts of a deletion of very many."""
+    cause = DeletionCause(deletion.deletion_id, pending_work.origin(now))
+    found = await deletions.begin_cut(tx, deletion, CUT_AT_ONCE)
+    outputs: list[Output] = []
+    if found:
+        _, _, outputs = await cut_off(tx, found, next(iter(found.values())), cause, now)
+    await deletions.served(tx, deletion)
+    return outputs
 
 
 async def _search_letters(tx: Connection, deletion: Deletion) -> None:

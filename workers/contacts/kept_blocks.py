@@ -11,7 +11,7 @@ from workers.commands.targets import DELETED, Targets
 from workers.errors import RetryBatch
 from workers.rules.blocks import BlockCommand, blocked_now, insert, order_key
 from workers.rules.results import Done, Result
-from workers.store import address_hashes, contacts
+from workers.store import address_hashes, contacts, deletions
 from workers.store.address_hashes import KeptAddress
 from workers.store.commands import CommandKey
 from workers.store.connection import Connection
@@ -30,11 +30,14 @@ async def lift(tx: Connection, asked: Sequence[CommandRecord[Any]], targets: Tar
     if not unblocks:
         return {}
     keys = {targets.keys[a.key] for a in unblocks if a.key in targets.keys}
+    named = {contact for a in unblocks if (contact := targets.named.get(a.key)) in targets.deleted}
+    gone = {contact for contact in named if contact is not None}
+    await deletions.free_addresses(tx, keys)
+    await deletions.free_addresses_of(tx, gone)
     by_address = await address_hashes.find_locked(tx, keys)
     if await contacts.find(tx, by_address.keys()):
         raise RetryBatch("an address of a deleted contact got another owner before it was locked")
-    named = {contact for a in unblocks if (contact := targets.named.get(a.key)) in targets.deleted}
-    by_contact = await address_hashes.lock_of_contacts(tx, {contact for contact in named if contact is not None})
+    by_contact = await address_hashes.lock_of_contacts(tx, gone)
     state = {(k.hash, k.identity_id): k for k in [*by_contact, *(k for some in by_address.values() for k in some)]}
     results: dict[CommandKey, Result] = {}
     for a in unblocks:

@@ -21,7 +21,7 @@ from workers.records import Batch, Output
 from workers.rules.contact import Contact, ContactKey
 from workers.rules.ownership import has_at
 from workers.runtime.worker_spec import WorkerSpec
-from workers.store import address_hashes, blocks, contacts, mac, messages, senders, workspaces
+from workers.store import address_hashes, blocks, contacts, deletions, mac, messages, senders, workspaces
 from workers.store.address_hashes import KeptAddress
 from workers.store.connection import Connection
 from workers.store.contacts import IdentityKey, Owned, contact_key
@@ -92,6 +92,7 @@ async def _senders(
     """Who has each address, and for the few messages from before that, who had it then."""
     found = await senders.find(tx, {a.identity_key for a in arrivals}, earliest)
     doubtful = {a.identity_key for a in arrivals if not _is_senders(found.get(a.identity_key), a)}
+    await deletions.free_addresses(tx, doubtful)
     former = await contacts.find_former(tx, doubtful)
     deleted = await address_hashes.find(tx, doubtful)
     if not former and not deleted:

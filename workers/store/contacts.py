@@ -112,9 +112,9 @@ async def lock_shared(tx: Connection, keys: Iterable[ContactKey]) -> dict[Contac
 
 async def lock_for_update(tx: Connection, keys: Iterable[ContactKey]) -> dict[ContactKey, Contact]:
     """Contacts, locked so that no other transaction can judge a message for them. Unknown ones are left out."""
-    rows = columns(list(set(keys)), 2)
-    await tx.execute(_SQL["lock_buckets"], rows[1])
-    return _contacts(await tx.fetch(_SQL["lock_for_update"], *rows))
+    unique = list(set(keys))
+    await lock_buckets(tx, unique)
+    return _contacts(await tx.fetch(_SQL["lock_for_update"], *columns(unique, 2)))
 
 
 async def lock_for_change(tx: Connection, keys: Collection[ContactKey]) -> None:
@@ -123,6 +123,12 @@ async def lock_for_change(tx: Connection, keys: Collection[ContactKey]) -> None:
     """
     if keys:
         await tx.execute(_SQL["lock_for_change"], *columns(list(keys), 2))
+
+
+async def lock_buckets(tx: Connection, keys: Iterable[ContactKey]) -> None:
+    """Locks contacts so that no other transaction can judge a message for them."""
+    if ids := [contact_id for _, contact_id in keys]:
+        await tx.execute(_SQL["lock_buckets"], ids)
 
 
 async def lock_present(tx: Connection, keys: Iterable[ContactKey]) -> dict[ContactKey, Contact]:

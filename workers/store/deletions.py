@@ -8,16 +8,18 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+import asyncpg
 from msgspec import Struct
 from msgspec.structs import replace
 
+from workers.errors import RetryBatch
 from workers.rules.blocks import BlockCommand
 from workers.rules.contact import ContactKey
 from workers.store import address_hashes
 from workers.store.address_hashes import KeptAddress
 from workers.store.arrays import columns
 from workers.store.connection import Connection
-from workers.store.contacts import IdentityKey
+from workers.store.contacts import IdentityKey, lock_buckets, lock_for_update
 from workers.store.ownership import note_moved
 from workers.store.queries import load
 
@@ -29,12 +31,13 @@ _ROWS: Final = ("erase_sends", "erase_comments", "erase_tags", "erase_blocks")
 
 
 class Deletion(NamedTuple):
-    """An unfinished deletion. Dead letters up to `letters_read` are searched; `letters_until` is the last one to
-    search, None: the search has not begun.
+    """An unfinished deletion. `cutting`: contacts are left to cut off. Dead letters up to `letters_read` are searched;
+    `letters_until` is the last one to search, None: the search has not begun.
     """
 
     workspace_id: str
     deletion_id: UUID
+    cutting: bool
     letters_read: int
     letters_until: int | None
 
@@ -81,10 +84,74 @@ async def among(tx: Connection, keys: Collection[ContactKey]) -> set[ContactKey]
 
 
 async def add(tx: Connection, deletion: tuple[str, UUID], at: datetime, contacts: Collection[ContactKey]) -> None:
-    """Stores a deletion of contacts of one workspace, as of `at`."""
+    """Stores a deletion of contacts of one workspace, as of `at`.
+
+    Raises:
+        RetryBatch: another transaction deleted one of them meanwhile.
+    """
     workspace_id, deletion_id = deletion
     await tx.execute(_SQL["add"], workspace_id, deletion_id, at, len(contacts))
-    await tx.execute(_SQL["add_contacts"], workspace_id, deletion_id, at, [contact_id for _, contact_id in contacts])
+    try:
+        await tx.execute(
+            _SQL["add_contacts"], workspace_id, deletion_id, at, [contact_id for _, contact_id in contacts]
+        )
+    except asyncpg.UniqueViolationError as error:
+        raise RetryBatch("a contact of this batch was deleted by another transaction") from error
+
+
+async def add_many(
+    tx: Connection, deletion: tuple[str, UUID], at: datetime, named: Collection[ContactKey] | None, expected: int
+) -> int:
+    """Stores a deletion of very many contacts, None: of all, if they are that many. Returns how many they are. They are
+    deleted from then on; steps cut them off.
+
+    Raises:
+        RetryBatch: another transaction deleted one of them meanwhile.
+    """
+    ids = [contact_id for _, contact_id in named] if named is not None else None
+    try:
+        return int(await tx.fetchval(_SQL["add_many"], *deletion, at, ids, expected))
+    except asyncpg.UniqueViolationError as error:
+        raise RetryBatch("a contact of this batch was deleted by another transaction") from error
+
+
+async def count_concerned(tx: Connection, deletion: tuple[str, UUID]) -> tuple[int, int]:
+    """The numbers of runs and holds that end with the contacts of a deletion."""
+    runs, holds = await tx.fetchrow(_SQL["count_concerned"], *deletion)
+    return runs, holds
+
+
+async def begin_cut(tx: Connection, deletion: Deletion, limit: int) -> dict[ContactKey, datetime]:
+    """The next contacts to cut off, locked for update, and as of when. They are ordinary contacts for this transaction,
+    which must cut them off. None: all are cut off.
+    """
+    rows = await tx.fetch(_SQL["whole"], *deletion.key, limit)
+    found = {(deletion.workspace_id, contact_id): deleted_at for contact_id, deleted_at in rows}
+    if not found:
+        await tx.execute(_SQL["all_cut"], *deletion.key)
+        return {}
+    await tx.execute(_SQL["begin_cut"], deletion.workspace_id, [contact_id for _, contact_id in found])
+    await lock_for_update(tx, found)
+    return found
+
+
+async def free_addresses(tx: Connection, keys: Collection[IdentityKey]) -> None:
+    """Takes these addresses from contacts that are deleted with many others and not cut off yet."""
+    await _free(tx, await tx.fetch(_SQL["whole_owners"], *columns(list(keys), 4)) if keys else ())
+
+
+async def free_addresses_of(tx: Connection, contacts: Collection[ContactKey]) -> None:
+    """The same for all addresses of these contacts."""
+    await _free(tx, await tx.fetch(_SQL["whole_among"], *columns(sorted(contacts), 2)) if contacts else ())
+
+
+async def _free(tx: Connection, rows: Sequence[Any]) -> None:
+    by_time: dict[datetime, list[ContactKey]] = {}
+    for workspace_id, contact_id, deleted_at in rows:
+        by_time.setdefault(deleted_at, []).append((workspace_id, contact_id))
+    await lock_buckets(tx, [contact for some in by_time.values() for contact in some])
+    for at, contacts in sorted(by_time.items()):
+        await _take_addresses(tx, contacts, at)
 
 
 async def cut_off(tx: Connection, contacts: Collection[ContactKey], at: datetime) -> None:
@@ -92,9 +159,14 @@ async def cut_off(tx: Connection, contacts: Collection[ContactKey], at: datetime
     addresses stay, with blocks and opt-outs.
     """
     keys = columns(sorted(contacts), 2)
-    await address_hashes.add(tx, [_kept(row, at) for row in await tx.fetch(_SQL["cut_off"], *keys)])
+    await _take_addresses(tx, contacts, at)
     await tx.execute(_SQL["remove"], *keys)
     await tx.execute(_SQL["erase_merges"], *keys)
+
+
+async def _take_addresses(tx: Connection, contacts: Collection[ContactKey], at: datetime) -> None:
+    keys = columns(sorted(contacts), 2)
+    await address_hashes.add(tx, [_kept(row, at) for row in await tx.fetch(_SQL["cut_off"], *keys)])
     await note_moved(tx, keys[1])
 
 

@@ -18,7 +18,7 @@ from schemas.ids import random_ids
 from workers.rules.blocks import BlockCommand, Interval, history
 from workers.rules.contact import Contact, ContactKey
 from workers.rules.identities import ResolvedIdentity
-from workers.store import address_hashes, blocks, contacts
+from workers.store import address_hashes, blocks, contacts, deletions
 from workers.store.address_hashes import KeptAddress
 from workers.store.arrays import columns, literal, texts_first
 from workers.store.blocks import BlockRow
@@ -185,6 +185,7 @@ async def find_or_add(
     owned = await contacts.find(tx, wanted.keys())
     if not (missing := {key: (*named, None) for key, named in wanted.items() if key not in owned}):
         return owned, ()
+    await deletions.free_addresses(tx, missing.keys())
     added = await _add(tx, missing)
     await insert_new_contacts(tx, (NewContactRow(person, *[None] * 5) for _, person in added.values()))
     owned |= {key: Owned(identity_id, person.contact.contact_id, None) for key, (identity_id, person) in added.items()}

@@ -4,7 +4,10 @@ SELECT wanted.position, i.identity_id, i.contact_id, i.connected_at, i.began_at,
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
     AS wanted (workspace_id, channel, scope, lookup, position)
 JOIN identities i USING (workspace_id, channel, scope, lookup)
-WHERE i.ended_at IS NULL
+WHERE i.ended_at IS NULL AND NOT EXISTS (
+    SELECT FROM deleted_contacts d
+    WHERE d.workspace_id = i.workspace_id AND d.contact_id = i.contact_id AND NOT d.cut_off OFFSET 0
+)
 
 -- name: find_former
 -- Who had each address before.
@@ -73,13 +76,16 @@ SELECT c.workspace_id, c.contact_id, c.conversation_id, c.profile_id, c.profile_
     c.closed_at, c.user_opened_at, CASE WHEN c.snoozed_until IS NOT NULL THEN c.snoozed_at END, c.display_name, c.language,
     c.avatar_url, c.merged_into
 FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, contact_id)
-JOIN contacts c USING (workspace_id, contact_id)
+JOIN living_contacts c USING (workspace_id, contact_id)
 
 -- name: lock_shared
 SELECT workspace_id, contact_id, conversation_id, profile_id, profile_at, blocks, blocks_since, blocked_by, opened_at, closed_at,
     user_opened_at, CASE WHEN snoozed_until IS NOT NULL THEN snoozed_at END, display_name, language, avatar_url, merged_into
-FROM contacts
-WHERE (workspace_id, contact_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
+FROM contacts c
+WHERE (workspace_id, contact_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[])) AND NOT EXISTS (
+    SELECT FROM deleted_contacts d
+    WHERE d.workspace_id = c.workspace_id AND d.contact_id = c.contact_id AND NOT d.cut_off OFFSET 0
+)
 ORDER BY workspace_id, contact_id FOR KEY SHARE
 
 -- name: lock_buckets
@@ -89,8 +95,11 @@ WHERE bucket = ANY(ARRAY(SELECT DISTINCT bucket(contact_id) FROM unnest($1::uuid
 -- name: lock_for_update
 SELECT workspace_id, contact_id, conversation_id, profile_id, profile_at, blocks, blocks_since, blocked_by, opened_at, closed_at,
     user_opened_at, CASE WHEN snoozed_until IS NOT NULL THEN snoozed_at END, display_name, language, avatar_url, merged_into
-FROM contacts
-WHERE (workspace_id, contact_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
+FROM contacts c
+WHERE (workspace_id, contact_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[])) AND NOT EXISTS (
+    SELECT FROM deleted_contacts d
+    WHERE d.workspace_id = c.workspace_id AND d.contact_id = c.contact_id AND NOT d.cut_off OFFSET 0
+)
 ORDER BY workspace_id, contact_id FOR UPDATE
 
 -- name: lock_for_change
@@ -210,7 +219,7 @@ SELECT d.workspace_id, d.contact_id, d.revision AS marked, CASE WHEN c.merged_in
             ORDER BY i.identity_id)
         FROM identities i WHERE i.workspace_id = d.workspace_id AND i.contact_id = d.contact_id AND i.removed_at IS NULL) AS identities
 FROM (SELECT * FROM unpublished_contacts ORDER BY workspace_id, contact_id LIMIT $1) AS d
-LEFT JOIN contacts c USING (workspace_id, contact_id)
+LEFT JOIN living_contacts c USING (workspace_id, contact_id)
 LEFT JOIN sluice.contact_overview o USING (workspace_id, contact_id)
 ORDER BY d.workspace_id, d.contact_id
 
@@ -226,7 +235,7 @@ WHERE (d.workspace_id, d.contact_id) = (done.workspace_id, done.contact_id)
 
 -- name: contact_revisions
 SELECT wanted.position, c.revision FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS wanted (workspace_id, contact_id, position)
-JOIN contacts c USING (workspace_id, contact_id)
+JOIN living_contacts c USING (workspace_id, contact_id)
 WHERE c.merged_into IS NULL
 
 -- name: present

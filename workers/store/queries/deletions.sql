@@ -1,7 +1,7 @@
 -- Deleted contacts: cut off by the command, erased by a job in steps.
 
 -- name: some_contacts
-SELECT contact_id FROM contacts WHERE workspace_id = $1 AND merged_into IS NULL ORDER BY contact_id LIMIT $2
+SELECT contact_id FROM living_contacts WHERE workspace_id = $1 AND merged_into IS NULL ORDER BY contact_id LIMIT $2
 
 -- name: among
 SELECT d.workspace_id, d.contact_id FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, contact_id)
@@ -13,6 +13,74 @@ INSERT INTO deletions (workspace_id, deletion_id, requested_at, contacts) VALUES
 -- name: add_contacts
 INSERT INTO deleted_contacts (workspace_id, contact_id, deletion_id, deleted_at)
 SELECT $1, contact_id, $2, $3 FROM unnest($4::uuid[]) AS contact_id ORDER BY contact_id
+
+-- name: add_many
+-- All contacts of a workspace, or those in $4, with those that were merged into them; none if they are not $5.
+WITH found AS MATERIALIZED (
+    SELECT c.contact_id, c.merged_into FROM living_contacts c
+    WHERE c.workspace_id = $1 AND $4::uuid[] IS NULL
+    UNION
+    SELECT c.contact_id, c.merged_into FROM unnest($4::uuid[]) AS wanted (contact_id)
+    JOIN living_contacts c ON c.workspace_id = $1 AND c.contact_id = wanted.contact_id
+    UNION
+    SELECT c.contact_id, c.merged_into FROM unnest($4::uuid[]) AS wanted (contact_id)
+    JOIN living_contacts c ON c.workspace_id = $1 AND c.merged_into = wanted.contact_id
+), number AS (
+    SELECT count(*) AS contacts FROM found WHERE merged_into IS NULL
+), deletion AS (
+    INSERT INTO deletions (workspace_id, deletion_id, requested_at, contacts, cutting)
+    SELECT $1, $2, $3, count(*), true FROM found HAVING (SELECT contacts FROM number) = $5 AND $5 > 0
+), added AS (
+    INSERT INTO deleted_contacts (workspace_id, contact_id, deletion_id, deleted_at, cut_off)
+    SELECT $1, contact_id, $2, $3, false FROM found WHERE (SELECT contacts FROM number) = $5 ORDER BY contact_id
+)
+SELECT contacts FROM number
+
+-- name: count_concerned
+-- The runs that a deletion halts, and the holds that it cancels.
+SELECT (
+    SELECT count(*) FROM deleted_contacts d
+    JOIN workflow_runs r ON r.workspace_id = d.workspace_id AND r.contact_id = d.contact_id
+        AND coalesce(r.halted_at, r.finished_at, 'infinity') = 'infinity'
+    WHERE d.workspace_id = $1 AND d.deletion_id = $2 AND NOT d.erased
+) AS runs, (
+    SELECT count(*) FROM deleted_contacts d
+    JOIN sends s ON s.workspace_id = d.workspace_id AND s.contact_id = d.contact_id AND s.status = 'held'
+    WHERE d.workspace_id = $1 AND d.deletion_id = $2 AND NOT d.erased
+) AS holds
+
+-- name: whole
+-- The next contacts to cut off, and as of when.
+SELECT contact_id, deleted_at FROM deleted_contacts
+WHERE workspace_id = $1 AND deletion_id = $2 AND NOT erased AND NOT cut_off ORDER BY contact_id LIMIT $3
+
+-- name: begin_cut
+UPDATE deleted_contacts SET cut_off = true WHERE workspace_id = $1 AND contact_id = ANY ($2::uuid[])
+
+-- name: all_cut
+UPDATE deletions SET cutting = false WHERE workspace_id = $1 AND deletion_id = $2
+
+-- name: whole_owners
+-- Deleted contacts that still have these addresses; asks nothing while no deletion cuts off.
+SELECT DISTINCT d.workspace_id, d.contact_id, d.deleted_at
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS wanted (workspace_id, channel, scope, lookup)
+CROSS JOIN LATERAL (
+    SELECT i.contact_id FROM identities i
+    WHERE i.workspace_id = wanted.workspace_id AND i.channel = wanted.channel AND i.scope = wanted.scope AND i.lookup = wanted.lookup
+        AND i.ended_at IS NULL LIMIT 1
+) AS i
+CROSS JOIN LATERAL (
+    SELECT d.* FROM deleted_contacts d
+    WHERE d.workspace_id = wanted.workspace_id AND d.contact_id = i.contact_id AND NOT d.cut_off LIMIT 1
+) AS d
+WHERE EXISTS (SELECT FROM deletions WHERE cutting)
+
+-- name: whole_among
+SELECT d.workspace_id, d.contact_id, d.deleted_at FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, contact_id)
+CROSS JOIN LATERAL (
+    SELECT d.* FROM deleted_contacts d
+    WHERE d.workspace_id = wanted.workspace_id AND d.contact_id = wanted.contact_id AND NOT d.cut_off LIMIT 1
+) AS d
 
 -- name: cut_off
 WITH gone AS (
@@ -93,7 +161,7 @@ FROM (SELECT * FROM unnest($1::int[], $2::uuid[], $3::bigint[]) AS new (generati
 WHERE m.generation = new.generation AND m.message_id = new.message_id
 
 -- name: next
-SELECT workspace_id, deletion_id, letters_read, letters_until FROM deletions
+SELECT workspace_id, deletion_id, cutting, letters_read, letters_until FROM deletions
 WHERE finished_at IS NULL AND events_until IS NULL ORDER BY served_at NULLS FIRST, workspace_id, deletion_id LIMIT 1
 
 -- name: served

@@ -2,13 +2,13 @@
 
 -- name: contacts_from
 -- Deleted contacts as well: their messages still count.
-SELECT contact_id FROM (
-    SELECT workspace_id, contact_id FROM contacts UNION ALL SELECT workspace_id, contact_id FROM deleted_contacts
-) AS c
-WHERE workspace_id = $1 AND contact_id >= $2 ORDER BY contact_id LIMIT $3
+(SELECT contact_id FROM contacts WHERE workspace_id = $1 AND contact_id >= $2 ORDER BY contact_id LIMIT $3)
+UNION ALL
+(SELECT contact_id FROM deleted_contacts WHERE workspace_id = $1 AND contact_id >= $2 AND cut_off ORDER BY contact_id LIMIT $3)
+ORDER BY contact_id LIMIT $3
 
 -- name: number_of_contacts
-SELECT (SELECT count(*) FROM contacts WHERE workspace_id = $1) + (SELECT count(*) FROM deleted_contacts WHERE workspace_id = $1)
+SELECT (SELECT count(*) FROM contacts WHERE workspace_id = $1) + (SELECT count(*) FROM deleted_contacts WHERE workspace_id = $1 AND cut_off)
 
 -- name: messages
 -- Messages of these contacts ($2: in order, $3 and $4 the first and the last) since $5, contact by contact, oldest first, $9 at most;

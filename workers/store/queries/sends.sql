@@ -61,7 +61,7 @@ WHERE before < $3
 -- name: contacts_on_file
 SELECT c.workspace_id, c.contact_id, shown(c.edited, 'phone', c.phone) AS phone, shown(c.edited, 'email', c.email) AS email
 FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, contact_id)
-JOIN contacts c USING (workspace_id, contact_id)
+JOIN living_contacts c USING (workspace_id, contact_id)
 
 -- name: identities_of
 SELECT i.workspace_id, i.contact_id, i.identity_id, i.channel, i.scope, i.lookup, i.address, i.connected_at
@@ -74,7 +74,10 @@ SELECT wanted.position, i.identity_id, i.contact_id, i.address, i.connected_at, 
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
     AS wanted (workspace_id, channel, scope, lookup, position)
 JOIN identities i USING (workspace_id, channel, scope, lookup)
-WHERE i.ended_at IS NULL
+WHERE i.ended_at IS NULL AND NOT EXISTS (
+    SELECT FROM deleted_contacts d
+    WHERE d.workspace_id = i.workspace_id AND d.contact_id = i.contact_id AND NOT d.cut_off OFFSET 0
+)
 
 -- name: halted_runs
 SELECT r.workspace_id, r.run_id FROM unnest($1::text[], $2::text[]) AS wanted (workspace_id, run_id)

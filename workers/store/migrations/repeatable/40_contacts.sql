@@ -8,9 +8,9 @@ $$;
 
 -- A contact and those that were merged into it, itself included.
 CREATE VIEW sluice_core.family AS
-SELECT workspace_id, contact_id, contact_id AS member_id FROM sluice_core.contacts WHERE merged_into IS NULL
+SELECT workspace_id, contact_id, contact_id AS member_id FROM sluice_core.living_contacts WHERE merged_into IS NULL
 UNION ALL
-SELECT workspace_id, merged_into, contact_id FROM sluice_core.contacts WHERE merged_into IS NOT NULL;
+SELECT workspace_id, merged_into, contact_id FROM sluice_core.living_contacts WHERE merged_into IS NOT NULL;
 
 CREATE VIEW sluice.merge_history AS
 SELECT workspace_id, merge_id, survivor_id, loser_id, actor_id AS actor, merged_at, undone_at FROM sluice_core.merges;
@@ -53,14 +53,14 @@ SELECT c.workspace_id, c.contact_id, c.display_name, c.avatar_url,
         WHERE t.workspace_id = c.workspace_id AND t.contact_id = c.contact_id AND t.present ORDER BY t.tag
     ) AS tags,
     c.custom, c.blocked_at IS NOT NULL AS blocked
-FROM sluice_core.contacts c
+FROM sluice_core.living_contacts c
 WHERE c.merged_into IS NULL;
 
 CREATE VIEW sluice.contact_list AS
 SELECT * FROM sluice.contact_overview WHERE NOT blocked;
 
 CREATE VIEW sluice.blocked_contacts AS
-SELECT workspace_id, contact_id, blocked_at, blocked_by FROM sluice_core.contacts
+SELECT workspace_id, contact_id, blocked_at, blocked_by FROM sluice_core.living_contacts
 WHERE blocked_at IS NOT NULL AND merged_into IS NULL;
 
 CREATE VIEW sluice.contact_channels AS
@@ -68,7 +68,10 @@ SELECT i.workspace_id, i.contact_id, i.channel, coalesce(i.channel_id, nullif(i.
     sluice_core.channel_state(i.channel, sluice_core.understood(i.channel, i.lookup), i.connected_at) AS state,
     i.connected_at, i.opted_out
 FROM sluice_core.identities i
-WHERE i.removed_at IS NULL
+WHERE i.removed_at IS NULL AND NOT EXISTS (
+    SELECT FROM sluice_core.deleted_contacts d
+    WHERE d.workspace_id = i.workspace_id AND d.contact_id = i.contact_id AND NOT d.cut_off OFFSET 0
+)
 UNION ALL
 SELECT f.workspace_id, f.contact_id, f.channel, f.channel_id, f.address,
     sluice_core.channel_state(f.channel, f.address IS NOT NULL, NULL), NULL, false
@@ -76,7 +79,7 @@ FROM (
     SELECT c.workspace_id, c.contact_id, h.channel, h.channel_id, sluice_core.on_file(
             h.channel, sluice_core.shown(c.edited, 'phone', c.phone), sluice_core.shown(c.edited, 'email', c.email)
         ) AS address
-    FROM sluice_core.contacts c
+    FROM sluice_core.living_contacts c
     JOIN sluice_core.channels h ON h.workspace_id = c.workspace_id
     WHERE c.merged_into IS NULL AND NOT EXISTS (
         SELECT FROM sluice_core.identities i
@@ -176,7 +179,7 @@ BEGIN
         AS f (wanted, workspace_id, contact_id, identity_id, connected_at, spelled, began_at, home_id)
     CROSS JOIN LATERAL (
         SELECT c.*, c.opened_at IS NOT NULL AND c.closed_at IS NULL AND c.snoozed_until IS NULL AND c.blocks = '{}' AS open
-        FROM contacts c
+        FROM living_contacts c
         WHERE c.workspace_id = f.workspace_id AND c.contact_id = f.contact_id LIMIT 1
     ) AS c
     LEFT JOIN LATERAL (

@@ -90,7 +90,7 @@ SELECT m.generation, m.identity_id, m.workspace_id, i.contact_id, c.conversation
     CASE WHEN m.send_id IS NULL THEN CASE WHEN m.kind = 'echo' THEN 'sent' ELSE 'received' END ELSE s.status END AS status,
     m.kind = 'echo' AND m.block_start IS NOT NULL AS bypassed_block,
     CASE m.kind WHEN 'broadcast' THEN 'send' ELSE m.kind END AS kind, s.source, m.counted
-FROM sluice_core.contacts c
+FROM sluice_core.living_contacts c
 JOIN sluice_core.identities i ON i.workspace_id = c.workspace_id AND i.contact_id = c.contact_id
 JOIN sluice_core.messages m ON m.identity_id = i.identity_id AND m.workspace_id = i.workspace_id
 LEFT JOIN sluice_core.sends s ON s.workspace_id = m.workspace_id AND s.send_id = m.send_id

@@ -40,7 +40,7 @@ BEGIN
         WHERE w.workspace_id = of_workspace AND w.kind = 'revise messages' AND w.subject = c.contact_id::text
     ))
     INTO own, owners, homes, behind
-    FROM unnest(of_contacts) AS wanted (contact_id)
+    FROM unnest(members) AS wanted (contact_id)
     JOIN identities i ON i.workspace_id = of_workspace AND i.contact_id = wanted.contact_id
     JOIN contacts c ON c.workspace_id = of_workspace AND c.contact_id = coalesce(i.home_id, i.contact_id);
     FOR of_generation, latest IN

@@ -176,7 +176,9 @@ FROM (
     JOIN sluice_core.workflow_runs r ON r.workspace_id = f.workspace_id AND r.contact_id = f.member_id
     UNION ALL
     SELECT r.contact_id, r.* FROM sluice_core.workflow_runs r
-    WHERE NOT EXISTS (SELECT FROM sluice_core.contacts c WHERE c.workspace_id = r.workspace_id AND c.contact_id = r.contact_id)
+    WHERE NOT EXISTS (
+        SELECT FROM sluice_core.living_contacts c WHERE c.workspace_id = r.workspace_id AND c.contact_id = r.contact_id
+    )
 ) AS r
 CROSS JOIN LATERAL (
     SELECT r.trigger, r.state, r.reason

@@ -71,7 +71,7 @@ SELECT h.workspace_id, h.send_id, h.group_id, h.requested_by, h.held_at, h.expir
             SELECT FROM sluice_core.stopped_runs r WHERE r.workspace_id = h.workspace_id AND r.run_id = h.run_id OFFSET 0
         ) AS refused
 FROM sluice_core.holds h
-LEFT JOIN sluice_core.contacts c ON c.workspace_id = h.workspace_id AND c.contact_id = h.contact_id
+LEFT JOIN sluice_core.living_contacts c ON c.workspace_id = h.workspace_id AND c.contact_id = h.contact_id
 LEFT JOIN sluice_core.contacts o ON o.workspace_id = h.workspace_id
     AND o.contact_id = CASE WHEN h.owner_id IS DISTINCT FROM h.contact_id THEN h.owner_id END;
 
@@ -82,7 +82,7 @@ CREATE FUNCTION sluice_core.refusals(
     blocked boolean DEFAULT false
 ) RETURNS text[] LANGUAGE sql STABLE AS $$
     SELECT array_remove(ARRAY[
-        CASE WHEN (SELECT count(*) FROM sluice_core.contacts c WHERE c.workspace_id = $1 AND c.contact_id = ANY ($2))
+        CASE WHEN (SELECT count(*) FROM sluice_core.living_contacts c WHERE c.workspace_id = $1 AND c.contact_id = ANY ($2))
             < (SELECT count(DISTINCT p) FROM unnest($2) AS p) THEN 'contact_deleted' END,
         CASE WHEN $7 OR EXISTS (
             SELECT FROM sluice_core.contacts c
@@ -207,7 +207,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp AS $
         SELECT c.contact_id, m.kind, coalesce(i.scope, m.scope) AS scope,
             coalesce(i.lookup, on_file(m.kind, shown(c.edited, 'phone', c.phone), shown(c.edited, 'email', c.email))) AS address
         FROM meant($1, $3) m
-        JOIN contacts c ON c.workspace_id = $1 AND c.contact_id = present($1, $2)
+        JOIN living_contacts c ON c.workspace_id = $1 AND c.contact_id = present($1, $2)
         LEFT JOIN LATERAL (
             SELECT i.scope, i.lookup FROM identities i CROSS JOIN LATERAL understood(i.channel, i.lookup) AS u
             WHERE i.workspace_id = $1 AND i.contact_id = c.contact_id AND i.channel = m.kind AND (m.scope IS NULL OR i.scope = m.scope)
@@ -251,8 +251,8 @@ SELECT h.workspace_id, h.send_id, h.group_id, h.contact_id, c.profile_id, h.chan
     ) AS releasable,
     h.requested_by, h.requested_at, h.held_at, h.expires_at
 FROM sluice_core.holds h
-LEFT JOIN sluice_core.contacts c ON c.workspace_id = h.workspace_id AND c.contact_id = h.contact_id
-WHERE h.answered_by IS NULL;
+LEFT JOIN sluice_core.living_contacts c ON c.workspace_id = h.workspace_id AND c.contact_id = h.contact_id
+WHERE h.answered_by IS NULL AND (h.contact_id IS NULL OR c.contact_id IS NOT NULL);
 
 CREATE VIEW sluice.sends AS
 SELECT s.workspace_id, s.send_id, s.group_id, f.contact_id, nullif(s.channel, '') AS channel, s.status, s.reason,
@@ -262,7 +262,9 @@ JOIN sluice_core.sends s ON s.workspace_id = f.workspace_id AND s.contact_id = f
 UNION ALL
 SELECT s.workspace_id, s.send_id, s.group_id, s.contact_id, nullif(s.channel, ''), s.status, s.reason, s.best_attempt, s.updated_at
 FROM sluice_core.sends s
-WHERE NOT EXISTS (SELECT FROM sluice_core.contacts c WHERE c.workspace_id = s.workspace_id AND c.contact_id = s.contact_id);
+WHERE NOT EXISTS (
+    SELECT FROM sluice_core.living_contacts c WHERE c.workspace_id = s.workspace_id AND c.contact_id = s.contact_id
+);
 
 CREATE VIEW sluice.send_groups AS
 SELECT workspace_id, group_id, status, count(*) AS sends
