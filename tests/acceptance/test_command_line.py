@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from tests.acceptance.stage import PHONE, Workspace
+from tests.acceptance.stage import PHONE, Workspace, now
 from tests.cli.commands import Ended, Sluice
 from tests.support.databases import reader_of
+from workers.app.settings import load_settings
+from workers.cli import giving
 from workers.errors import ExitCode
 
 WHATSAPP = ("--channel", "whatsapp", "--address", PHONE)
@@ -168,3 +171,35 @@ async def test_rule_11_a_deletion_of_a_selection_needs_the_right_number(workspac
     await run(sluice, workspace, *chosen, "2")
     [given] = await workspace.rows("audit_log", command="delete_contacts")
     assert json.loads(given["target"])["contact_ids"] == sorted(ids)
+
+
+async def test_rule_11_a_stream_of_commands_is_never_far_ahead_of_its_answers(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [contact_id] = await contacts(workspace, 1)
+    broker = workspace.stage.broker
+    settings = load_settings(
+        database_url=await reader_of(workspace.stage.database),
+        kafka_bootstrap=broker.bootstrap,
+        topic_prefix=broker.topic_prefix,
+    )
+    monkeypatch.setattr(giving, "MOST_WAITING", 3)
+    who = giving.giver_of(workspace.id, "olga", "owner", None, None, 30)
+    ahead = 0
+
+    async def comments() -> AsyncIterator[giving.Asked]:
+        nonlocal ahead
+        for number in range(20):
+            ahead += 1
+            assert ahead <= 3
+            fields = {"contact_id": contact_id, "text": f"comment {number}"}
+            yield giving.asked(who, "comment", uuid4(), now(), fields, number)
+
+    subjects = []
+    async with giving.desk(settings, who) as desk:
+        async for answer in desk.answers(comments()):
+            ahead -= 1
+            subjects.append(answer.asked.subject)
+
+    assert sorted(subjects) == list(range(20))
+    assert len(await workspace.rows("conversation_messages", kind="comment")) == 20

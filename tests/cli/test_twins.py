@@ -187,7 +187,7 @@ async def test_no_answer_in_time_is_exit_code_1_and_says_how_to_go_on(
 
     assert (ended.code, ended.out) == (ExitCode.FAULT, "")
     assert f"no answer to command {ID} within 0.2 s" in ended.err
-    assert "the same --command-id" in ended.err
+    assert "the same with the same --command-id" in ended.err
     [record] = await broker.read("contacts.commands", 1)
     assert record.key == b"acme:settings"
 
@@ -198,3 +198,14 @@ async def test_a_server_that_is_away_is_one_sentence(database: str, tmp_path: Pa
 
     assert (ended.code, ended.out) == (ExitCode.FAULT, "")
     assert ended.err == "sluice: Kafka does not answer at SLUICE_KAFKA_BOOTSTRAP (127.0.0.1:1)\n"
+
+
+async def test_no_answer_to_many_says_how_many_had_one(database: str, broker: Broker, tmp_path: Path) -> None:
+    await broker.create("contacts.commands")
+    sluice = Sluice(tmp_path, DATABASE_URL=database, KAFKA_BOOTSTRAP=broker.bootstrap)
+    chosen = ("--tag", "a", "--selection", f"ids={ID},{ID.replace('0', '1')}", "--timeout", "0.2")
+    ended = await asyncio.to_thread(sluice.run, "add-tag", *HEAD, *chosen)
+
+    assert (ended.code, ended.out) == (ExitCode.FAULT, "")
+    assert "0 commands were answered before this:" in ended.err
+    assert "no answer to 2 commands within 0.2 s" in ended.err

@@ -219,8 +219,10 @@ async def _some(coming: AsyncIterator[Asked], most: int) -> list[Asked]:
 
 
 def _unanswered(waiting: Sequence[Asked], timeout_s: float) -> str:
-    what = f"command {waiting[0].command_id}" if len(waiting) == 1 else f"{len(waiting)} commands"
+    one = len(waiting) == 1
+    what = f"command {waiting[0].command_id}" if one else f"{len(waiting):,} commands"
+    again = "with the same --command-id to see its answer" if one else "again to go on"
     return (
-        f"no answer to {what} within {timeout_s:g} s; is `sluice worker commands` at work? It may still be applied. "
-        "Give the same command with the same --command-id to see its answer"
+        f"no answer to {what} within {timeout_s:g} s; is `sluice worker commands` at work? "
+        f"It may still come. Give the same {again}"
     )

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from workers.cli import reports, tables, terminal
 from workers.cli.giving import Answer, Asked, Desk
+from workers.errors import SluiceError
 from workers.terminal_text import visible
 
 _SHOWN: Final = 100  # of the refusals, in the report
@@ -97,10 +98,14 @@ async def give_all(
         Unreachable, NotPossible: see `Desk.answers`; what was answered before stays.
     """
     tally = Tally()
-    async for answer in desk.answers(commands):
-        tally.add(answer)
-        if heard is not None:
-            heard(answer)
-        progress.show(tally.commands)
+    try:
+        async for answer in desk.answers(commands):
+            tally.add(answer)
+            if heard is not None:
+                heard(answer)
+            progress.show(tally.commands)
+    except SluiceError:
+        terminal.say(f"{tally.commands:,} commands were answered before this:")
+        raise
     progress.show(tally.commands, end=True)
     return tally
