@@ -13,6 +13,7 @@ from schemas.decoding import decode_inbound
 from schemas.inbound import InboundMessage
 from schemas.routing import key_begins
 from workers.billing.cycles import beginnings
+from workers.errors import RetryBatch
 from workers.messages.arrivals import Arrival, arrivals_of, without_repeats
 from workers.messages.decide import Judged, MessageChanges, decide, interactions, message_row, new_contact_rows
 from workers.messages.events import verdict_event, verdict_ids
@@ -89,7 +90,11 @@ _channel: Final[Callable[[InboundMessage], tuple[str, str, str]]] = attrgetter("
 async def _senders(
     tx: Connection, arrivals: Sequence[Arrival], earliest: datetime
 ) -> tuple[Sequence[Arrival], dict[SenderKey, SenderState]]:
-    """Who has each address, and for the few messages from before that, who had it then."""
+    """Who has each address, and for the few messages from before that, who had it then.
+
+    Raises:
+        RetryBatch: an address changed its owner meanwhile.
+    """
     found = await senders.find(tx, {a.identity_key for a in arrivals}, earliest)
     doubtful = {a.identity_key for a in arrivals if not _is_senders(found.get(a.identity_key), a)}
     await deletions.free_addresses(tx, doubtful)
@@ -100,6 +105,8 @@ async def _senders(
     arrivals = [a if _is_senders(found.get(a.identity_key), a) else _of_former(a, former) for a in arrivals]
     before = {a.former for a in arrivals if a.former is not None}
     found |= await senders.find_former(tx, before, earliest)
+    if any(a.former is not None and not _had(found.get(a.former), a.event_time) for a in arrivals):
+        raise RetryBatch("an address changed its owner while the one before was being locked")
     arrivals, gone = _of_deleted(arrivals, found, deleted)
     return arrivals, found | gone
 
@@ -126,6 +133,10 @@ def _of_deleted(
         gone[former] = deleted_sender(former, kept)
         late.append(replace(a, former=former))
     return late, gone
+
+
+def _had(former: SenderState | None, at: datetime) -> bool:
+    return former is not None and has_at(former, at)
 
 
 def _is_senders(sender: SenderState | None, arrival: Arrival) -> bool:

@@ -61,6 +61,7 @@ class SenderState(Struct, frozen=True, gc=False):
     contact: Contact
     is_new_contact: bool = False
     began_at: datetime | None = None
+    ended_at: datetime | None = None
     deleted: bool = False
     home: Home | None = None
 
@@ -79,6 +80,10 @@ class FormerSender(NamedTuple):
     @property
     def workspace_id(self) -> str:
         return self.key.workspace_id
+
+    @property
+    def lookup(self) -> str:
+        return self.key.lookup
 
 
 SenderKey = IdentityKey | FormerSender
@@ -117,39 +122,53 @@ async def find(tx: Connection, keys: Collection[IdentityKey], earliest: datetime
     starts = accumulate(map(len, groups.values()), initial=0)
     lookups = [literal([key.lookup for key in group]) for group in groups.values()]
     rows = await tx.fetch(_SQL["find_senders"], *columns(list(groups), 3), list(starts)[:-1], lookups, earliest)
-    ordered = [*chain.from_iterable(groups.values())]
-    return {ordered[wanted - 1]: _sender(ordered[wanted - 1], row, earliest) for wanted, *row in rows}
+    return await _senders(tx, rows, [*chain.from_iterable(groups.values())], earliest)
 
 
 async def find_former(
     tx: Connection, wanted: Collection[FormerSender], earliest: datetime
 ) -> dict[SenderKey, SenderState]:
     """As `find`, of those who had addresses before."""
-    ordered = {former.identity_id: former for former in wanted}
-    keys = [(former.key.workspace_id, former.identity_id) for former in ordered.values()]
-    rows = await tx.fetch(_SQL["find_former_senders"], *columns(keys, 2), earliest)
-    return {ordered[identity_id]: _sender(ordered[identity_id].key, row, earliest) for identity_id, *row in rows}
+    ordered = list(wanted)
+    keys = [(former.workspace_id, former.identity_id) for former in ordered]
+    rows = await tx.fetch(_SQL["find_former_senders"], *columns(keys, 2), earliest) if keys else ()
+    return await _senders(tx, rows, ordered, earliest)
+
+
+async def _senders(
+    tx: Connection, rows: Iterable[Any], ordered: Sequence[SenderKey], earliest: datetime
+) -> dict[SenderKey, SenderState]:
+    met: dict[SenderKey, SenderState] = {}
+    specials: list[SenderKey] = []
+    for wanted, identity_id, connected, connected_at, counted_at, is_open, spelled, special, *contact in rows:
+        key = ordered[wanted - 1]
+        if is_open:
+            contact[_OPENED_AT] = earliest
+        if special:
+            specials.append(key)
+        since = earliest if connected else connected_at
+        met[key] = SenderState(
+            identity_id, spelled or key.lookup, since, counted_at, contact_of(key.workspace_id, *contact)
+        )
+    return met | await _special(tx, {key: met[key] for key in specials}) if specials else met
+
+
+async def _special(tx: Connection, met: Mapping[SenderKey, SenderState]) -> dict[SenderKey, SenderState]:
+    """The senders with what only some addresses have."""
+    ids = {sender.identity_id: key for key, sender in met.items()}
+    found = dict(met)
+    rows = await tx.fetch(_SQL["special_senders"], *columns([(k.workspace_id, id_) for id_, k in ids.items()], 2))
+    for identity_id, began_at, ended_at, home_id, blocked, since in rows:
+        key = ids[identity_id]
+        home = None if home_id is None else Home((key.workspace_id, home_id), intervals_of(blocked), since)
+        found[key] = replace(found[key], began_at=began_at, ended_at=ended_at, home=home)
+    return found
 
 
 def deleted_sender(former: FormerSender, kept: KeptAddress) -> SenderState:
     """A contact that was deleted, as the sender of late messages."""
     contact = Contact(former.workspace_id, kept.contact_id, kept.contact_id)
     return SenderState(former.identity_id, former.key.lookup, None, None, contact, deleted=True)
-
-
-def _sender(key: IdentityKey, row: list[Any], earliest: datetime) -> SenderState:
-    identity_id, connected, connected_at, counted_at, is_open, spelled, began_at, home_id, blocks, since, *contact = row
-    if is_open:
-        contact[_OPENED_AT] = earliest
-    return SenderState(
-        identity_id,
-        spelled or key.lookup,
-        earliest if connected else connected_at,
-        counted_at,
-        contact_of(key.workspace_id, *contact),
-        began_at=began_at,
-        home=None if home_id is None else Home((key.workspace_id, home_id), intervals_of(blocks), since),
-    )
 
 
 async def add(

@@ -23,16 +23,28 @@ CROSS JOIN LATERAL (
 
 -- name: find_senders
 -- NULL instead of an empty array, because a client takes longer to read an empty array than all the texts.
-SELECT wanted, identity_id, connected, connected_at, counted_at, open, spelled, began_at, home_id, nullif(home_blocks, '{}'), home_since,
-    contact_id, conversation_id, profile_id, profile_at, nullif(blocks, '{}'), blocks_since, blocked_by, opened_at, closed_at, user_opened_at, snoozed_at, display_name,
+SELECT wanted, identity_id, connected, connected_at, counted_at, open, spelled, special, contact_id, conversation_id, profile_id,
+    profile_at, nullif(blocks, '{}'), blocks_since, blocked_by, opened_at, closed_at, user_opened_at, snoozed_at, display_name,
     language, avatar_url
 FROM find_senders($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], '{}', $6::timestamptz)
 
 -- name: find_former_senders
-SELECT wanted, identity_id, connected, connected_at, counted_at, open, spelled, began_at, home_id, nullif(home_blocks, '{}'), home_since,
-    contact_id, conversation_id, profile_id, profile_at, nullif(blocks, '{}'), blocks_since, blocked_by, opened_at, closed_at, user_opened_at, snoozed_at, display_name,
+SELECT wanted, identity_id, connected, connected_at, counted_at, open, spelled, special, contact_id, conversation_id, profile_id,
+    profile_at, nullif(blocks, '{}'), blocks_since, blocked_by, opened_at, closed_at, user_opened_at, snoozed_at, display_name,
     language, avatar_url
 FROM find_senders($1::text[], '{}', '{}', '{}', '{}', $2::bigint[], $3::timestamptz)
+
+-- name: special_senders
+-- Of addresses that somebody had before, or that came by a merge, since when and until when they are the contact's, and whose blocks
+-- judge their messages. The locks are held already: nobody changes it any more.
+SELECT i.identity_id, i.began_at, i.ended_at, i.home_id, nullif(h.blocks, '{}') AS blocks, h.blocks_since
+FROM unnest($1::text[], $2::bigint[]) AS wanted (workspace_id, identity_id)
+CROSS JOIN LATERAL (
+    SELECT i.* FROM identities i WHERE i.workspace_id = wanted.workspace_id AND i.identity_id = wanted.identity_id LIMIT 1
+) AS i
+LEFT JOIN LATERAL (
+    SELECT c.blocks, c.blocks_since FROM contacts c WHERE c.workspace_id = i.workspace_id AND c.contact_id = i.home_id LIMIT 1
+) AS h ON true
 
 -- name: add_identities
 -- An address that another contact had begins where that one ended. Who opted out there has opted out.

@@ -94,13 +94,12 @@ CREATE FUNCTION sluice_core.bucket(id uuid) RETURNS int LANGUAGE sql IMMUTABLE P
 -- The senders of addresses that somebody has, with histories that cannot change until the transaction ends. The input
 -- comes in groups, each of one workspace, channel and scope: its addresses are one array, as text, and `wanted` counts
 -- on from the group's `start`. A client sends that in a tenth of the time of four values for each address. Who had an
--- address before is asked for by `former`, the ids of identities that have ended; `wanted` is the id then.
+-- address before is asked for by `former`, the ids of identities that have ended, each of one of the workspaces.
 --
 -- To read a time takes a client ten times as long as a boolean. So two are left out where they are only compared and
 -- the result is known: `connected_at` where the address wrote by `earliest`, and `opened_at` where nothing closed what
 -- it opened. `spelled` is how the address is spelled, where that is not what it is looked up by. `blocks` has every
--- interval that ends after `blocks_since`. `home_id` is whose blocks judge the messages of an address that came by a merge;
--- its blocks are `home_blocks`.
+-- interval that ends after `blocks_since`. `special`: somebody else had the address before, or it came by a merge.
 --
 -- Who they are, the wait for their locks, and what is read of them are three statements: a history from before the wait
 -- is too old. So is an owner: if one of the locks says that an address moved lately, all are looked up again, and the
@@ -113,7 +112,7 @@ CREATE FUNCTION sluice_core.find_senders(
 )
 RETURNS TABLE (
     wanted bigint, identity_id bigint, connected boolean, connected_at timestamptz, counted_at timestamptz, open boolean,
-    spelled text, began_at timestamptz, home_id uuid, home_blocks tstzrange[], home_since timestamptz, contact_id uuid, conversation_id uuid, profile_id text, profile_at timestamptz,
+    spelled text, special boolean, contact_id uuid, conversation_id uuid, profile_id text, profile_at timestamptz,
     blocks tstzrange[], blocks_since timestamptz, blocked_by text, opened_at timestamptz, closed_at timestamptz,
     user_opened_at timestamptz, snoozed_at timestamptz, display_name text, language text, avatar_url text
 )
@@ -126,64 +125,59 @@ DECLARE
     found_identities bigint[];
     found_connected timestamptz[];
     found_spelled text[];
-    found_began timestamptz[];
-    found_ended timestamptz[];
-    found_homes uuid[];
-    moved boolean;
+    found_special boolean[];
+    moved timestamptz;
 BEGIN
-    SELECT array_agg(f.wanted), array_agg(f.workspace_id), array_agg(f.contact_id), array_agg(f.identity_id),
-        array_agg(f.connected_at), array_agg(f.spelled), array_agg(f.began_at), array_agg(f.ended_at), array_agg(f.home_id)
-    INTO found_wanted, found_workspaces, found_contacts, found_identities, found_connected, found_spelled, found_began, found_ended, found_homes
-    FROM (
-        SELECT g.start + w.number AS wanted, g.workspace_id, i.*
+    IF former = '{}' THEN
+        SELECT array_agg(g.start + w.number), array_agg(g.workspace_id), array_agg(i.contact_id), array_agg(i.identity_id),
+            array_agg(i.connected_at), array_agg(CASE WHEN i.address <> i.lookup THEN i.address END), array_agg(i.special)
+        INTO found_wanted, found_workspaces, found_contacts, found_identities, found_connected, found_spelled, found_special
         FROM unnest(workspace_ids, channels, scopes, starts, lookups) AS g (workspace_id, channel, scope, start, addresses)
         CROSS JOIN unnest(g.addresses::text[]) WITH ORDINALITY AS w (lookup, number)
         CROSS JOIN LATERAL (
-            SELECT i.contact_id, i.identity_id, i.connected_at, CASE WHEN i.address <> i.lookup THEN i.address END AS spelled, i.began_at,
-                i.ended_at, i.home_id
+            SELECT i.contact_id, i.identity_id, i.connected_at, i.address, i.lookup,
+                i.began_at IS NOT NULL OR i.home_id IS NOT NULL AS special
             FROM identities i
             WHERE i.workspace_id = g.workspace_id AND i.channel = g.channel AND i.scope = g.scope AND i.lookup = w.lookup
                 AND i.ended_at IS NULL
             LIMIT 1
-        ) AS i
-        WHERE former = '{}'
-        UNION ALL
-        SELECT i.identity_id, f.workspace_id, i.* FROM unnest(former, workspace_ids) AS f (identity_id, workspace_id)
+        ) AS i;
+    ELSE
+        SELECT array_agg(f.number), array_agg(f.workspace_id), array_agg(i.contact_id), array_agg(i.identity_id),
+            array_agg(i.connected_at), array_agg(CASE WHEN i.address <> i.lookup THEN i.address END), array_agg(true)
+        INTO found_wanted, found_workspaces, found_contacts, found_identities, found_connected, found_spelled, found_special
+        FROM unnest(former, workspace_ids) WITH ORDINALITY AS f (identity_id, workspace_id, number)
         CROSS JOIN LATERAL (
-            SELECT i.contact_id, i.identity_id, i.connected_at, i.address, i.began_at, i.ended_at, i.home_id FROM identities i
+            SELECT i.contact_id, i.identity_id, i.connected_at, i.address, i.lookup FROM identities i
             WHERE i.workspace_id = f.workspace_id AND i.identity_id = f.identity_id LIMIT 1
-        ) AS i
-    ) AS f;
-    SELECT bool_or(l.moved_at > now() - interval '10 minutes') INTO moved
+        ) AS i;
+    END IF;
+    SELECT max(l.moved_at) INTO moved
     FROM (
         SELECT l.moved_at FROM contact_locks l
         WHERE l.bucket = ANY (ARRAY(SELECT DISTINCT bucket(id) FROM unnest(found_contacts) AS id)) ORDER BY l.bucket FOR SHARE
     ) AS l;
-    IF moved AND EXISTS (
-        SELECT FROM unnest(found_workspaces, found_identities, found_contacts, found_began, found_ended)
-            AS f (workspace_id, identity_id, contact_id, began_at, ended_at)
+    -- Not `moved > … AND`: with a null PostgreSQL would look all of them up.
+    IF coalesce(moved > now() - interval '10 minutes', false) AND EXISTS (
+        SELECT FROM unnest(found_workspaces, found_identities, found_contacts) AS f (workspace_id, identity_id, contact_id)
         CROSS JOIN LATERAL (
-            SELECT i.contact_id, i.began_at, i.ended_at FROM identities i
+            SELECT i.contact_id, i.ended_at FROM identities i
             WHERE i.workspace_id = f.workspace_id AND i.identity_id = f.identity_id LIMIT 1
         ) AS i
-        WHERE (i.contact_id, i.began_at, i.ended_at) IS DISTINCT FROM (f.contact_id, f.began_at, f.ended_at)
+        WHERE i.contact_id <> f.contact_id OR i.ended_at IS NOT NULL AND former = '{}'
     ) THEN
         RAISE EXCEPTION 'an address moved to another contact' USING ERRCODE = 'serialization_failure';
     END IF;
     RETURN QUERY SELECT f.wanted, f.identity_id, coalesce(f.connected_at <= earliest, false),
-        CASE WHEN f.connected_at > earliest THEN f.connected_at END, c.counted_at, c.open, f.spelled, f.began_at, f.home_id, h.blocks, h.blocks_since, c.contact_id,
+        CASE WHEN f.connected_at > earliest THEN f.connected_at END, c.counted_at, c.open, f.spelled, f.special, c.contact_id,
         c.conversation_id, c.profile_id, c.profile_at, c.blocks, c.blocks_since, c.blocked_by, CASE WHEN NOT c.open THEN c.opened_at END,
         c.closed_at, CASE WHEN NOT c.open THEN c.user_opened_at END, CASE WHEN c.snoozed_until IS NOT NULL THEN c.snoozed_at END,
         c.display_name, c.language, c.avatar_url
-    FROM unnest(found_wanted, found_workspaces, found_contacts, found_identities, found_connected, found_spelled, found_began, found_homes)
-        AS f (wanted, workspace_id, contact_id, identity_id, connected_at, spelled, began_at, home_id)
+    FROM unnest(found_wanted, found_workspaces, found_contacts, found_identities, found_connected, found_spelled, found_special)
+        AS f (wanted, workspace_id, contact_id, identity_id, connected_at, spelled, special)
     CROSS JOIN LATERAL (
         SELECT c.*, c.opened_at IS NOT NULL AND c.closed_at IS NULL AND c.snoozed_until IS NULL AND c.blocks = '{}' AS open
         FROM living_contacts c
         WHERE c.workspace_id = f.workspace_id AND c.contact_id = f.contact_id LIMIT 1
-    ) AS c
-    LEFT JOIN LATERAL (
-        SELECT c.blocks, c.blocks_since FROM contacts c
-        WHERE f.home_id IS NOT NULL AND c.workspace_id = f.workspace_id AND c.contact_id = f.home_id LIMIT 1
-    ) AS h ON true;
+    ) AS c;
 END $$;
