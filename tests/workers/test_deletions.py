@@ -441,3 +441,17 @@ async def test_many_are_deleted_at_once_and_cut_off_in_steps(pool: Pool, monkeyp
     assert await progress(pool) == [(7, 7, True)]
     assert await traces(pool, "words of", "Name +49", "too late") == []
     assert len(await rows(pool, "SELECT 1 FROM sluice_core.contacts")) == 7
+
+
+async def test_no_step_is_granted_to_a_run_of_a_deleted_contact(pool: Pool) -> None:
+    await ingest(pool, message(ANA))
+    await start_run(pool, "r-1")
+    await delete(pool, await contact_of(pool, ANA))
+    fields = {"workspace_id": WORKSPACE, "at": at(61), "event": "step_requested", "run_id": "r-1", "step_id": "s-1"}
+    step = record("workflows.events", fields | {"action": "add_tag"}, timestamp=at(61))
+    async with pool.acquire() as tx, tx.transaction():
+        outputs = await workflows.apply(tx, batch(step))
+    facts = [msgspec.json.decode(o.event.value or b"") for o in outputs]
+    assert {(f["control"], f["reason"]) for f in facts} == {("run_halted", "contact_deleted")}
+    assert await erase(pool) == []
+    assert await rows(pool, "SELECT state, reason FROM sluice.workflow_runs") == [("halted", "contact_deleted")]

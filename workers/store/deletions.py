@@ -135,14 +135,21 @@ async def begin_cut(tx: Connection, deletion: Deletion, limit: int) -> dict[Cont
     return found
 
 
+async def whole_among(tx: Connection, contacts: Collection[ContactKey]) -> dict[ContactKey, datetime]:
+    """Those of these contacts that are deleted and not cut off yet, and as of when."""
+    rows = await tx.fetch(_SQL["whole_among"], *columns(sorted(contacts), 2)) if contacts else ()
+    return {(workspace_id, contact_id): deleted_at for workspace_id, contact_id, deleted_at in rows}
+
+
 async def free_addresses(tx: Connection, keys: Collection[IdentityKey]) -> None:
     """Takes these addresses from contacts that are deleted with many others and not cut off yet."""
-    await _free(tx, await tx.fetch(_SQL["whole_owners"], *columns(list(keys), 4)) if keys else ())
+    if keys and await tx.fetchval(_SQL["is_cutting"]):
+        await _free(tx, await tx.fetch(_SQL["whole_owners"], *columns(list(keys), 4)))
 
 
 async def free_addresses_of(tx: Connection, contacts: Collection[ContactKey]) -> None:
     """The same for all addresses of these contacts."""
-    await _free(tx, await tx.fetch(_SQL["whole_among"], *columns(sorted(contacts), 2)) if contacts else ())
+    await _free(tx, [(*key, at) for key, at in (await whole_among(tx, contacts)).items()])
 
 
 async def _free(tx: Connection, rows: Sequence[Any]) -> None:

@@ -14,9 +14,9 @@ from workers.rules.contact import ContactKey
 from workers.rules.event_time import trusted
 from workers.rules.identities import identify
 from workers.rules.workflow_families import Families, RunEvent
-from workers.rules.workflows import Run, RunKey
+from workers.rules.workflows import ContactGone, Run, RunKey
 from workers.runtime.worker_spec import WorkerSpec
-from workers.store import contacts, pending_work, workflows, workspaces
+from workers.store import contacts, deletions, pending_work, workflows, workspaces
 from workers.store.connection import Connection
 from workers.store.contacts import IdentityKey, Owned
 from workers.store.workflows import After
@@ -53,6 +53,8 @@ async def apply(tx: Connection, batch: Batch[WorkflowEvent]) -> list[Output]:
 
     about = {key: record for (key, *_), record in zip(reversed(asked), reversed(batch.records), strict=True)}
     run_events = [(run_event, about[run]) for run, run_event in caught_up]
+    ended = await _of_deleted(tx, families, people)
+    run_events += ((run_event, about.get(run_event.run, batch.records[0])) for run_event in ended)
     cause = {run: about.get(run, batch.records[0]) for run in families.due()}
     async for record in paced(batch.records):
         run_events += ((run_event, record) for run_event in _decide(families, record, known))
@@ -63,6 +65,20 @@ async def apply(tx: Connection, batch: Batch[WorkflowEvent]) -> list[Output]:
 
 
 SPEC = WorkerSpec("workflows", {"workflows.events": decode_workflow_event}, apply, key_begins=key_begins)
+
+
+async def _of_deleted(tx: Connection, families: Families, people: People) -> list[RunEvent]:
+    """Halts runs of contacts that are deleted with many others and not cut off yet."""
+    of_contact: dict[ContactKey, list[RunKey]] = {}
+    for key, run in families.runs.items():
+        if run.contact_id is not None and (contact := (run.workspace_id, run.contact_id)) not in people:
+            of_contact.setdefault(contact, []).append(key)
+    gone = await deletions.whole_among(tx, of_contact.keys())
+    return [
+        run_event
+        for contact, at in gone.items()
+        for run_event in families.cut(of_contact[contact], ContactGone(at, "contact_deleted"))
+    ]
 
 
 async def _events_below(

@@ -61,7 +61,7 @@ UPDATE deleted_contacts SET cut_off = true WHERE workspace_id = $1 AND contact_i
 UPDATE deletions SET cutting = false WHERE workspace_id = $1 AND deletion_id = $2
 
 -- name: whole_owners
--- Deleted contacts that still have these addresses; asks nothing while no deletion cuts off.
+-- Deleted contacts that still have these addresses.
 SELECT DISTINCT d.workspace_id, d.contact_id, d.deleted_at
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS wanted (workspace_id, channel, scope, lookup)
 CROSS JOIN LATERAL (
@@ -73,7 +73,9 @@ CROSS JOIN LATERAL (
     SELECT d.* FROM deleted_contacts d
     WHERE d.workspace_id = wanted.workspace_id AND d.contact_id = i.contact_id AND NOT d.cut_off LIMIT 1
 ) AS d
-WHERE EXISTS (SELECT FROM deletions WHERE cutting)
+
+-- name: is_cutting
+SELECT EXISTS (SELECT FROM deletions WHERE cutting)
 
 -- name: whole_among
 SELECT d.workspace_id, d.contact_id, d.deleted_at FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, contact_id)
@@ -169,7 +171,11 @@ UPDATE deletions SET served_at = clock_timestamp(), done = done + $3 WHERE works
 
 -- name: begin_letters
 UPDATE deletions SET letters_until = (SELECT coalesce(max(id), 0) FROM dead_letters),
-    letters_read = (SELECT coalesce(min(id) - 1, 0) FROM dead_letters WHERE erased_at IS NULL)
+    -- Those that are seen at the same time may have their ids in another order.
+    letters_read = coalesce(
+        (SELECT id - 10000 FROM dead_letters WHERE erased_at IS NULL ORDER BY first_seen LIMIT 1),
+        (SELECT coalesce(max(id), 0) FROM dead_letters)
+    )
 WHERE workspace_id = $1 AND deletion_id = $2
 
 -- name: letters
