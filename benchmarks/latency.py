@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
+from benchmarks import traffic
 from benchmarks.load import CONTACTS, address, message, producer
 from benchmarks.measuring import Tell, command_of
 from benchmarks.processes import SideProcess, running
@@ -20,11 +21,12 @@ from benchmarks.stage import Past, Stage
 from benchmarks.traffic import block, start
 from benchmarks.usage import cpu_of
 from benchmarks.watching import Ends
-from tests.acceptance.making import Wire, identity
+from tests.acceptance.making import Wire, identity, wire
 
 PREFIX: Final = "steady."
 _ACCEPTED: Final = f"{PREFIX}messages.accepted"
 _CONTROL: Final = f"{PREFIX}workflows.control"
+_RESULTS: Final = f"{PREFIX}commands.results"
 _WARMING_UP_S: Final = 2.0
 _PATIENCE_S: Final = 60.0
 _HALF_A_MILLISECOND: Final = 0.5  # the broker's timestamps are truncated to milliseconds
@@ -57,6 +59,20 @@ class Halts(NamedTuple):
     rounds: int | None = None
 
 
+class Merges(NamedTuple):
+    """From a merge of two contacts, or its undo, to the command's result: one after the other, at a constant rate.
+
+    `messages`: how many each of the two contacts has.
+    """
+
+    name: str
+    about: str
+    rate: int
+    seconds: float
+    messages: int
+    rounds: int | None = None
+
+
 class _Message(msgspec.Struct):
     received_at: datetime
 
@@ -66,8 +82,14 @@ class _Control(msgspec.Struct):
     run_id: str
 
 
+class _Result(msgspec.Struct):
+    command_id: str
+    outcome: str
+
+
 _MESSAGE: Final = msgspec.json.Decoder(_Message)
 _TOLD: Final = msgspec.json.Decoder(_Control)
+_ANSWER: Final = msgspec.json.Decoder(_Result)
 
 
 def steady(stage: Stage, side: Steady, number: int, tell: Tell) -> Latency:
@@ -129,6 +151,42 @@ def halts(stage: Stage, side: Halts, number: int, tell: Tell) -> Latency:
     stage.drop(name)
     told = ((_TOLD.decode(value), at) for value, at in _read(stage, before, after))
     taken = [at - asked[fact.run_id] + _HALF_A_MILLISECOND for fact, at in told if fact.control == "run_halted"]
+    return _latency(side.name, number, taken, used)
+
+
+def merges(stage: Stage, side: Merges, number: int, tell: Tell) -> Latency:
+    """One measurement: two contacts are merged and parted again and again.
+
+    Raises:
+        SideFailed: a command was refused.
+    """
+    name = f"{side.name}-{number}".replace("-", "_")
+    stage.topics(PREFIX)
+    stage.offsets.forget(f"{PREFIX}contacts.commands")
+    database = stage.database(name, Past(2, 2 * side.messages))
+    asked: dict[str, float] = {}
+    ids: list[str] = []
+
+    def ask(n: int) -> Wire:
+        given = traffic.merge() if n % 2 == 0 else traffic.undo(ids[-1])
+        ids.append(given["command_id"])
+        asked[ids[-1]] = time.time() * 1000
+        return wire(given)
+
+    command = command_of(stage, "sluice", database, PREFIX, name, ("commands",))
+    with running(name, command, 1, stage.folder) as (process,):
+        before = stage.offsets.ends([_RESULTS])
+        used = cpu_of([process.pid])[0]
+        count = _paced(stage, ask, side.rate, side.seconds, tell)
+        used = (cpu_of([process.pid])[0] - used) / side.seconds * 100
+        after = _until(stage, _RESULTS, before, count, process)
+        told = [(_ANSWER.decode(value), at) for value, at in _read(stage, before, after)]
+        if any(answer.outcome != "done" for answer, _ in told):
+            raise process.failed("refused a merge")
+    stage.drop(name)
+    # The first ones wait for the worker's start and for plans.
+    late = set(ids[side.rate :])
+    taken = [at - asked[a.command_id] + _HALF_A_MILLISECOND for a, at in told if a.command_id in late]
     return _latency(side.name, number, taken, used)
 
 

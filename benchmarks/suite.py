@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from benchmarks import traffic
-from benchmarks.latency import Halts, Steady, halts, steady
+from benchmarks.latency import Halts, Merges, Steady, halts, merges, steady
 from benchmarks.load import CONTACTS, Crowd, fill, partition_of_the_flood
 from benchmarks.measuring import Side, measure
 from benchmarks.processes import SideFailed
@@ -12,7 +12,7 @@ from benchmarks.result import Result
 from benchmarks.stage import Past, Stage
 from tests.acceptance.making import Wire
 
-Measurement = Side | Steady | Halts
+Measurement = Side | Steady | Halts | Merges
 Tell = Callable[[str, int, int], None]
 """Receives the present measurement, the number of its records that are done, and their total."""
 
@@ -115,6 +115,8 @@ LATENCIES: Final[Sequence[Measurement]] = (
     Steady("floor-10", "the floor at 10 a second", "floor", (), 10, 15),
     Steady("inbound-10", "Sluice at 10 a second", "sluice", _IN, 10, 15),
     Halts("halt", "from a block command to the run's halt, 20 a second", 20, 10),
+    Merges("merge-few", "merges and undos of contacts with a hundred messages each", 10, 10, 100),
+    Merges("merge-1m", "the same with a million messages each", 10, 10, 1_000_000),
 )
 
 MEASUREMENTS: Final[Sequence[Measurement]] = (FLOOR, *SLUICE, *PEERS, *LATENCIES)
@@ -185,4 +187,6 @@ def _one(stage: Stage, measurement: Measurement, number: int, tell: Tell) -> Res
     count = round(measurement.rate * measurement.seconds)
     if isinstance(measurement, Steady):
         return steady(stage, measurement, number, lambda done: tell(name, done, count))
+    if isinstance(measurement, Merges):
+        return merges(stage, measurement, number, lambda done: tell(name, done, count))
     return halts(stage, measurement, number, lambda done: tell(name, done, count))

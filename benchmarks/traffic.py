@@ -1,5 +1,6 @@
 """The loads of the other workers: sends, commands, workflow runs, for known contacts."""
 
+import hashlib
 import random
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -65,6 +66,16 @@ def inbox(count: int) -> Iterator[Wire]:
     for _ in range(count):
         name, fields = dice.choice(kinds)
         yield wire(_MAKER.command(name, identity=identity(address(dice.randrange(CONTACTS))), **fields))
+
+
+def merge() -> Json:
+    """Of the first two contacts of a workspace with a past (`stored.sql`)."""
+    survivor, loser = (str(UUID(hashlib.md5(f"c{n}".encode(), usedforsecurity=False).hexdigest())) for n in (0, 1))
+    return _MAKER.command("merge_contacts", survivor_id=survivor, loser_id=loser)
+
+
+def undo(merge_id: str) -> Json:
+    return _MAKER.command("undo_merge", merge_id=merge_id)
 
 
 def runs(count: int) -> Iterator[Wire]:

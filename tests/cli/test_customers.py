@@ -63,6 +63,7 @@ async def test_profiles_and_contacts_are_found_and_shown(
     assert "olga" in await said("merges")
     [merged] = await told("merges")
     assert (merged["survivor_id"], merged["loser_id"], merged["undone_at"]) == (contact_id, other, None)
+    assert (await told("contacts", "show", other))["contact"][0]["contact_id"] == contact_id
     await give(pool, ask("undo_merge", merge_id=merged["merge_id"], minutes=1))
     [profile] = await told("profiles", "find", "lovelace")
     assert (profile["profile_id"], profile["reasons"], profile["contacts"]) == ("p-1", ["status_protected"], 1)

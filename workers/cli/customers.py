@@ -63,12 +63,13 @@ async def find_contacts(settings: Settings, workspace: str, query: str, limit: i
 
 
 async def show_contact(settings: Settings, workspace: str, contact_id: UUID) -> Report:
-    """A contact and its channels.
+    """A contact and its channels; of one that was merged away the survivor.
 
     Raises:
         NotFound: there is no such workspace or contact.
     """
     async with reading(settings) as tx:
+        contact_id = await reports.present(tx, workspace, contact_id)
         row = await reports.contact(tx, workspace, contact_id)
         if row is None:
             await require_workspace(tx, workspace)

@@ -97,6 +97,12 @@ async def search_contacts(tx: Connection, workspace_id: str, query: str, limit: 
     return list(await tx.fetch(_SQL["search_contacts"], workspace_id, query, limit))
 
 
+async def present(tx: Connection, workspace_id: str, contact_id: UUID) -> UUID:
+    """Who a contact is now: of one that was merged away the survivor."""
+    found: UUID = await tx.fetchval(_SQL["present"], workspace_id, contact_id)
+    return found
+
+
 async def contact(tx: Connection, workspace_id: str, contact_id: UUID) -> Row | None:
     """A contact; its custom fields are JSON."""
     row: Row | None = await tx.fetchrow(_SQL["contact"], workspace_id, contact_id)

@@ -58,6 +58,17 @@ SELECT * FROM sluice.search_contacts($1, $2, $3)
 SELECT merge_id, survivor_id, loser_id, actor, merged_at, undone_at FROM sluice.merge_history
 WHERE workspace_id = $1 ORDER BY merged_at DESC, merge_id LIMIT $2
 
+-- name: present
+-- Who a contact is now, after merges.
+WITH RECURSIVE present (contact_id, hops) AS (
+    SELECT $2::uuid, 0
+    UNION ALL
+    SELECT m.survivor_id, p.hops + 1 FROM present p
+    JOIN sluice.merge_history m ON m.workspace_id = $1 AND m.loser_id = p.contact_id AND m.undone_at IS NULL
+    WHERE p.hops < 1000
+)
+SELECT contact_id FROM present ORDER BY hops DESC LIMIT 1
+
 -- name: contact
 SELECT * FROM sluice.contact_overview WHERE workspace_id = $1 AND contact_id = $2
 
