@@ -26,7 +26,7 @@ from workers.store.connection import Connection, transaction_time
 
 MOST_WAITING: Final = 2_000  # commands without an answer: it bounds memory, and how long a query for answers takes
 _AT_ONCE: Final = 500
-_PAUSE_S: Final = 0.03
+_PAUSE_S, _LONG_PAUSE_S = 0.03, 0.1
 _WAIT_S: Final = 30.0
 _LONGEST_WAIT_S: Final = 3_600.0
 _TARGETS: Final = ("contact_id", "identity", "survivor_id", "profile_id", "company_id", "send_id", "group_id")
@@ -162,8 +162,11 @@ class Desk:
         coming, waiting, heard_at = aiter(commands), dict[UUID, Asked](), loop.time()
         more = True
         while more or waiting:
-            batch = await _some(coming, min(_AT_ONCE, MOST_WAITING - len(waiting))) if more else []
-            more = more and (bool(batch) or len(waiting) >= MOST_WAITING)
+            # Many at once or none: each round asks for the answers to all that wait.
+            room = min(_AT_ONCE, MOST_WAITING)
+            takes = more and len(waiting) + room <= MOST_WAITING
+            batch = await _some(coming, room) if takes else []
+            more = more and (bool(batch) or not takes)
             fresh = {a.command_id: a for a in batch}
             heard = [answer async for answer in self._known(fresh, before=True)]
             await self._topic.produce([(a.key, a.value) for a in fresh.values()])
@@ -176,7 +179,7 @@ class Desk:
             elif waiting and loop.time() - heard_at > self.giver.timeout_s:
                 raise Unreachable(_unanswered(list(waiting.values()), self.giver.timeout_s))
             if not batch and waiting:
-                await asyncio.sleep(_PAUSE_S)
+                await asyncio.sleep(_PAUSE_S if len(waiting) < _AT_ONCE else _LONG_PAUSE_S)
 
     async def _known(self, waiting: dict[UUID, Asked], *, before: bool) -> AsyncIterator[Answer]:
         """Takes the commands that have an answer out of `waiting`."""
