@@ -354,23 +354,38 @@ async def test_dead_letters_that_name_an_address_lose_their_content(
     assert len(await rows(pool, "SELECT 1 FROM dead_letters WHERE erased_at IS NOT NULL AND key IS NULL")) == 5
 
 
-async def test_a_deletion_is_not_finished_before_queued_events_are_published(pool: Pool) -> None:
+@pytest.mark.parametrize("queue", ["outbox", "batch_outbox"])
+async def test_a_deletion_is_not_finished_before_queued_events_are_published(pool: Pool, queue: str) -> None:
     await ingest(pool, message(ANA))
-    await pool.execute("""INSERT INTO outbox (topic, key, value, ce_id, workspace_id, time)
-        VALUES ('sends.status', 'k', 'v', gen_random_uuid(), 'acme', now())""")
-    await pool.execute("""INSERT INTO batch_outbox (topic, partition, next_offset, events)
-        VALUES ('messages.inbound', 0, 1, '\\x00')""")
+    event = """INSERT INTO outbox (topic, key, value, ce_id, workspace_id, time)
+        VALUES ('sends.status', 'k', 'v', gen_random_uuid(), 'acme', now())"""
+    batch_of_events = """INSERT INTO batch_outbox (topic, partition, next_offset, events)
+        VALUES ('messages.inbound', 0, 1, '\\x00')"""
+    await pool.execute(event if queue == "outbox" else batch_of_events)
+    await delete(pool, await contact_of(pool, ANA))
+    for _ in range(2):
+        await erase(pool)
+        assert await progress(pool) == [(1, 1, False)]
+    await pool.execute(f"DELETE FROM {queue}")  # noqa: S608
+    # What is queued later does not matter.
+    await pool.execute(event)
+    await erase(pool)
+    assert await progress(pool) == [(1, 1, True)]
+
+
+async def test_parked_receipts_that_name_an_address_go(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_most(monkeypatch, 2)
+    await ingest(pool, message(ANA))
+    add = """INSERT INTO parked_receipts
+        (workspace_id, topic, partition, "offset", channel_id, value, record_at, parked_at) VALUES ($1, 'messages.receipts', 0, $2, 'wa', $3, now(), now())"""
+    for offset in range(7):
+        told = ANA if offset in (0, 3, 6) else BOB
+        await pool.execute(add, WORKSPACE, offset, f'{{"workspace_id": "acme", "to": "{told}"}}'.encode())
+    await pool.execute(add, "other", 7, f'{{"workspace_id": "other", "to": "{ANA}"}}'.encode())
     await delete(pool, await contact_of(pool, ANA))
     await erase(pool)
-    assert await progress(pool) == [(1, 1, False)]
-    await pool.execute("DELETE FROM outbox")
-    await erase(pool)
-    assert await progress(pool) == [(1, 1, False)]
-    await pool.execute("DELETE FROM batch_outbox")
-    # What is queued later does not matter.
-    await pool.execute("""INSERT INTO outbox (topic, key, value, ce_id, workspace_id, time)
-        VALUES ('sends.status', 'k', 'v', gen_random_uuid(), 'acme', now())""")
-    await erase(pool)
+    kept = await rows(pool, 'SELECT "offset" FROM parked_receipts ORDER BY 1')
+    assert kept == [(1,), (2,), (4,), (5,), (7,)]
     assert await progress(pool) == [(1, 1, True)]
 
 

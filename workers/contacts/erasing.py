@@ -17,11 +17,13 @@ from workers.sends.events import NO_INPUT, SendCause
 from workers.services.job_runner import Job, Unfinished
 from workers.store import address_hashes, contact_index, deletions, pending_work
 from workers.store.connection import Connection
-from workers.store.deletions import Deletion
+from workers.store.deletions import Deletion, ReceiptPlace
 from workers.tasks import paced
 
 CONTACTS_AT_ONCE: Final = 500
 """Maximum number of contacts whose history one step erases."""
+
+RECEIPT_PAGES: Final = 10
 
 CUT_AT_ONCE: Final = 200
 """Maximum number of contacts that one step cuts off: who judges messages of theirs waits for it."""
@@ -38,6 +40,7 @@ async def erase(tx: Connection, now: datetime) -> Sequence[Event] | Unfinished:
     if deletion.cutting:
         return Unfinished([output.event for output in await _cut_off(tx, deletion, now)])
     if deletion.letters_until is None:
+        await _search_receipts(tx, deletion)
         await deletions.begin_letters(tx, deletion)
     elif deletion.letters_read < deletion.letters_until:
         await _search_letters(tx, deletion)
@@ -56,6 +59,23 @@ async def _cut_off(tx: Connection, deletion: Deletion, now: datetime) -> list[Ou
         _, _, outputs = await cut_off(tx, found, next(iter(found.values())), cause, now)
     await deletions.served(tx, deletion)
     return outputs
+
+
+async def _search_receipts(tx: Connection, deletion: Deletion) -> None:
+    """Deletes parked receipts that name an address of the deleted contacts. Those of their sends go with the sends, and
+    none is parked for longer than a day; so a step looks through the first ones only.
+    """
+    after: ReceiptPlace = ("", 0, 0)
+    for _ in range(RECEIPT_PAGES):
+        found = await deletions.receipts(tx, deletion.workspace_id, after, pending_work.STEP)
+        said: list[tuple[int, str]] = []
+        async for number, (_, value) in paced(list(enumerate(found))):
+            said += ((number, text) for text in addresses_named(value))
+        naming = await deletions.letters_naming(tx, deletion.workspace_id, said)
+        await deletions.erase_receipts(tx, deletion.workspace_id, [found[number][0] for number in naming])
+        if len(found) < pending_work.STEP:
+            return
+        after = found[-1][0]
 
 
 async def _search_letters(tx: Connection, deletion: Deletion) -> None:

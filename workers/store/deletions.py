@@ -25,6 +25,9 @@ from workers.store.queries import load
 
 _SQL: Final = load("deletions")
 
+ReceiptPlace = tuple[str, int, int]
+"""Topic, partition and offset of a parked receipt."""
+
 LETTERS_AT_ONCE: Final = 500
 _LETTER_BYTES: Final = 8 * 1024 * 1024
 _ROWS: Final = ("erase_sends", "erase_comments", "erase_tags", "erase_blocks")
@@ -256,6 +259,20 @@ async def erase_letters(tx: Connection, ids: Collection[int]) -> None:
 async def letters_done(tx: Connection, deletion: Deletion, until: int) -> None:
     """Notes that dead letters are searched up to this id."""
     await tx.execute(_SQL["letters_done"], *deletion.key, until)
+
+
+async def receipts(
+    tx: Connection, workspace_id: str, after: ReceiptPlace, limit: int
+) -> list[tuple[ReceiptPlace, bytes]]:
+    """Parked receipts of a workspace after this place, in their order, with their values."""
+    rows = await tx.fetch(_SQL["receipts"], workspace_id, *after, limit)
+    return [((topic, partition, offset), value) for topic, partition, offset, value in rows]
+
+
+async def erase_receipts(tx: Connection, workspace_id: str, places: Collection[ReceiptPlace]) -> None:
+    """Deletes these parked receipts."""
+    if places:
+        await tx.execute(_SQL["erase_receipts"], workspace_id, *columns(sorted(places), 3))
 
 
 async def contacts_to_erase(tx: Connection, deletion: Deletion, limit: int) -> list[ContactKey]:

@@ -204,6 +204,14 @@ WHERE id = ANY ($1::bigint[])
 -- name: letters_done
 UPDATE deletions SET letters_read = $3 WHERE workspace_id = $1 AND deletion_id = $2
 
+-- name: receipts
+SELECT topic, partition, "offset", value FROM parked_receipts
+WHERE workspace_id = $1 AND (topic, partition, "offset") > ($2, $3::int, $4::bigint) ORDER BY topic, partition, "offset" LIMIT $5
+
+-- name: erase_receipts
+DELETE FROM parked_receipts WHERE workspace_id = $1
+    AND (topic, partition, "offset") IN (SELECT * FROM unnest($2::text[], $3::int[], $4::bigint[]))
+
 -- name: contacts_to_erase
 SELECT contact_id FROM deleted_contacts WHERE workspace_id = $1 AND deletion_id = $2 AND NOT erased ORDER BY contact_id LIMIT $3
 
