@@ -17,7 +17,7 @@ from workers.contacts import deleting, erasing
 from workers.records import Output, Record
 from workers.sends import worker as outbound
 from workers.services.job_runner import Unfinished
-from workers.store import deletions
+from workers.store import naming_records
 from workers.store.connection import transaction_time
 from workers.workflows import worker as workflows
 
@@ -327,7 +327,7 @@ async def test_later_messages_move_in_steps_as_well(pool: Pool, monkeypatch: pyt
 async def test_dead_letters_that_name_an_address_lose_their_content(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deletions, "LETTERS_AT_ONCE", 2)
+    monkeypatch.setattr(naming_records, "LETTERS_AT_ONCE", 2)
     await ingest(pool, message(ANA), message("Ana@Lovelace.example", channel="email"))
     letters = {
         1: b'{"workspace_id": "acme", "sender": {"address": "+4915112345678"}, "kind": 7}',
@@ -376,8 +376,8 @@ async def test_a_deletion_is_not_finished_before_queued_events_are_published(poo
 async def test_parked_receipts_that_name_an_address_go(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     at_most(monkeypatch, 2)
     await ingest(pool, message(ANA))
-    add = """INSERT INTO parked_receipts
-        (workspace_id, topic, partition, "offset", channel_id, value, record_at, parked_at) VALUES ($1, 'messages.receipts', 0, $2, 'wa', $3, now(), now())"""
+    columns = 'workspace_id, topic, partition, "offset", channel_id, value, record_at, parked_at'
+    add = f"INSERT INTO parked_receipts ({columns}) VALUES ($1, 'messages.receipts', 0, $2, 'wa', $3, now(), now())"  # noqa: S608
     for offset in range(7):
         told = ANA if offset in (0, 3, 6) else BOB
         await pool.execute(add, WORKSPACE, offset, f'{{"workspace_id": "acme", "to": "{told}"}}'.encode())

@@ -15,9 +15,10 @@ from workers.rules.deletions import addresses_named, workspaces_named
 from workers.sends.cancelling import cancel_rest
 from workers.sends.events import NO_INPUT, SendCause
 from workers.services.job_runner import Job, Unfinished
-from workers.store import address_hashes, contact_index, deletions, pending_work
+from workers.store import address_hashes, contact_index, deletions, naming_records, pending_work
 from workers.store.connection import Connection
-from workers.store.deletions import Deletion, ReceiptPlace
+from workers.store.deletions import Deletion
+from workers.store.naming_records import ReceiptPlace
 from workers.tasks import paced
 
 CONTACTS_AT_ONCE: Final = 500
@@ -41,7 +42,7 @@ async def erase(tx: Connection, now: datetime) -> Sequence[Event] | Unfinished:
         return Unfinished([output.event for output in await _cut_off(tx, deletion, now)])
     if deletion.letters_until is None:
         await _search_receipts(tx, deletion)
-        await deletions.begin_letters(tx, deletion)
+        await naming_records.begin_letters(tx, deletion)
     elif deletion.letters_read < deletion.letters_until:
         await _search_letters(tx, deletion)
     else:
@@ -67,12 +68,12 @@ async def _search_receipts(tx: Connection, deletion: Deletion) -> None:
     """
     after: ReceiptPlace = ("", 0, 0)
     for _ in range(RECEIPT_PAGES):
-        found = await deletions.receipts(tx, deletion.workspace_id, after, pending_work.STEP)
+        found = await naming_records.receipts(tx, deletion.workspace_id, after, pending_work.STEP)
         said: list[tuple[int, str]] = []
         async for number, (_, value) in paced(list(enumerate(found))):
             said += ((number, text) for text in addresses_named(value))
-        naming = await deletions.letters_naming(tx, deletion.workspace_id, said)
-        await deletions.erase_receipts(tx, deletion.workspace_id, [found[number][0] for number in naming])
+        naming = await naming_records.letters_naming(tx, deletion.workspace_id, said)
+        await naming_records.erase_receipts(tx, deletion.workspace_id, [found[number][0] for number in naming])
         if len(found) < pending_work.STEP:
             return
         after = found[-1][0]
@@ -80,13 +81,13 @@ async def _search_receipts(tx: Connection, deletion: Deletion) -> None:
 
 async def _search_letters(tx: Connection, deletion: Deletion) -> None:
     """Erases the dead letters that name an address of the deleted contacts."""
-    found = await deletions.letters(tx, deletion)
+    found = await naming_records.letters(tx, deletion)
     said: list[tuple[int, str]] = []
     async for letter in paced(found):
         if deletion.workspace_id in workspaces_named(letter.key, letter.value):
             said += ((letter.id, text) for text in addresses_named(letter.value))
-    await deletions.erase_letters(tx, await deletions.letters_naming(tx, deletion.workspace_id, said))
-    await deletions.letters_done(tx, deletion, found[-1].id if found else deletion.letters_until or 0)
+    await naming_records.erase_letters(tx, await naming_records.letters_naming(tx, deletion.workspace_id, said))
+    await naming_records.letters_done(tx, deletion, found[-1].id if found else deletion.letters_until or 0)
 
 
 async def _erase_contacts(tx: Connection, deletion: Deletion, now: datetime) -> list[Output]:
