@@ -32,6 +32,7 @@ READING: Final = [
     ["status"],
     ["holds"],
     ["deletions"],
+    ["merges", *WORKSPACE],
     ["profiles", "find", "a", *WORKSPACE],
     ["profiles", "show", "p-1", *WORKSPACE],
     ["contacts", "find", "a", *WORKSPACE],
