@@ -42,22 +42,34 @@ steps = st.one_of(
     st.tuples(st.just("message"), identities, st.none()),
     st.tuples(st.just("set"), identities, written),
     st.tuples(st.sampled_from(["block_contact", "unblock_contact"]), identities, st.none()),
+    st.tuples(st.just("remove_channel"), identities, st.none()),
+    st.tuples(st.just("delete_contacts"), st.integers(0, 7), st.none()),
+    st.tuples(st.just("merge_contacts"), st.integers(0, 7), st.integers(0, 7)),
     st.tuples(st.just("publish"), st.lists(st.booleans(), min_size=1, max_size=4), st.none()),
 )
 
 
 async def take(tx: Connection, number: int, step: Step) -> None:
     kind, who, what = step
+    fields: dict[str, Any]
     if kind == "publish":
         current = await changes_topic.load(tx, 100)
         await changes_topic.clear(tx, [row for n, row in enumerate(current) if who[n % len(who)]])
+        return
+    if kind in ("delete_contacts", "merge_contacts"):
+        people = [row[0] for row in await tx.fetch("SELECT contact_id FROM sluice.contact_list ORDER BY 1")]
+        if len(people) > 1:
+            one, other = people[who % len(people)], people[(what or 0) % len(people)]
+            merge = {"survivor_id": one, "loser_id": other}
+            fields = {"contact_ids": [one], "expected_count": 1} if what is None else merge
+            await commands_worker.apply(tx, batch(ask(kind, minutes=number, **fields), now=at(number)))
         return
     channel, address = who
     if kind == "message":
         told = batch(message(address, channel=channel, minutes=number, provider_message_id=f"m{number}"))
         await inbound.apply(tx, told)
         return
-    fields: dict[str, Any] = {"set": {what[0]: what[1]}} if kind == "set" else {}
+    fields = {"set": {what[0]: what[1]}} if kind == "set" else {}
     command = "update_contact" if kind == "set" else kind
     asked = ask(command, identity={"channel": channel, "address": address}, minutes=number, **fields)
     await commands_worker.apply(tx, batch(asked, now=at(number)))
@@ -69,7 +81,10 @@ async def compared(tx: Connection) -> dict[tuple[str, str], set[UUID]]:
     for contact_id, phone, email in await tx.fetch("SELECT contact_id, phone, email FROM sluice.contact_list"):
         shared["phone", phone or ""].add(contact_id)
         shared["email", (email or "").lower()].add(contact_id)
-    owned = "SELECT i.* FROM identities i JOIN sluice.contact_list USING (workspace_id, contact_id)"
+    owned = """
+        SELECT i.* FROM identities i JOIN sluice.contact_list USING (workspace_id, contact_id)
+        WHERE i.removed_at IS NULL
+    """
     for row in await tx.fetch(owned):
         if row["channel"] in REACHABLE_UNASKED and identify(row["channel"], "", row["lookup"], None).understood:
             shared["email" if row["channel"] == "email" else "phone", row["lookup"]].add(row["contact_id"])
@@ -81,7 +96,7 @@ async def check(tx: Connection) -> None:
     shown = await tx.fetch(VIEW)
     assert {(field, value): set(ids) for field, value, ids in shown} == expected
     assert len(shown) == len(expected)
-    for [contact_id] in await tx.fetch("SELECT contact_id FROM contacts"):
+    for [contact_id] in await tx.fetch("SELECT contact_id FROM sluice.contact_overview"):
         found = await tx.fetch("SELECT field, value, contact_id FROM sluice.suggestions_of('acme', $1)", contact_id)
         others = {(*key, other) for key, ids in expected.items() if contact_id in ids for other in ids - {contact_id}}
         assert len(found) == len(others)
