@@ -95,6 +95,7 @@ async def _merge(
     )
     actor = asked.command.actor.id
     await merges.add(tx, asked.command.command_id, into, gone, actor, asked.stamp.at, kept)
+    await recounting.leave_moved(tx, [into], asked.command.command_id)
     await _tell(tx, into, gone)
     return Done({"merge_id": asked.command.command_id, "runs_halted": halted[gone]}), outputs
 
@@ -150,6 +151,7 @@ async def _undo(
     opened = {into: kept.before.conversation.opened_at, gone: theirs.conversation.opened_at}
     await _open_again(tx, opened, asked)
     await merges.undo(tx, into[0], merge.merge_id, asked.stamp.at)
+    await recounting.leave_moved(tx, both, asked.command.command_id)
     await _tell(tx, into, gone)
 
 

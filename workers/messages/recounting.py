@@ -6,7 +6,7 @@ exist side by side, and an old one is deleted once it has no active contact.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Final, NamedTuple
@@ -111,6 +111,17 @@ async def leave(tx: Connection, contact: ContactKey, since: datetime, command_id
     await pending_work.add_since(tx, work, since)
 
 
+async def leave_moved(tx: Connection, both: Collection[ContactKey], command_id: UUID) -> None:
+    """Leaves contacts of one workspace, between whom messages moved, to steps while the workspace is being recounted:
+    it may have passed one of them and not the other.
+    """
+    workspace_id = next(iter(both))[0]
+    since = await pending_work.earliest(tx, workspace_id, RECOUNT, _SINCE)
+    if since is not None:
+        for key in both:
+            await leave(tx, key, since, command_id)
+
+
 async def run_contact_step(tx: Connection, work: Work, _now: datetime) -> Stepped:
     """Searches the next messages of a contact for proofs of its activity, and for one that opened the conversation."""
     tenant = (await workspaces.share(tx, {(work.workspace_id, "", "")}))[work.workspace_id]
@@ -120,11 +131,11 @@ async def run_contact_step(tx: Connection, work: Work, _now: datetime) -> Steppe
         return Stepped((), 0, more=False)
     key = contact.key
     # Within a cycle, maybe: a proof that is earlier is none of those that are seen.
-    place = (
-        msgspec.json.decode(work.cursor, type=RecountPosition)
-        if work.cursor
-        else RecountPosition(key[1], since, _NO_ID)
-    )
+    place = RecountPosition(key[1], since, _NO_ID)
+    if work.cursor:
+        reached = msgspec.json.decode(work.cursor, type=RecountPosition)
+        # Merged since: what the survivor has begins again.
+        place = reached if reached.contact_id == key[1] else place
     messages = await recounts.messages(tx, work.workspace_id, [key[1]], since, place, pending_work.STEP)
     more = len(messages) == pending_work.STEP
     until = messages[-1].place if more else _end_of(key[1])
@@ -137,6 +148,9 @@ async def run_contact_step(tx: Connection, work: Work, _now: datetime) -> Steppe
     if opened is not None and opened != contact.opened_at:
         await contacts.open_conversations(tx, {key: opened})
         await contacts.mark_unpublished(tx, [key])
+    if not more:
+        # The recount of the workspace may have ended before: an old cycle may have lost its last contact now.
+        await _remove_old_cycles(tx, tenant, since)
     return Stepped((), 0, more=more, cursor=msgspec.json.encode(until).decode() if more else None)
 
 
@@ -156,7 +170,9 @@ async def _work(
 
 
 def _since(work: Work) -> datetime:
-    return datetime.fromisoformat(work.details[_SINCE])
+    # The first of all times is stored as one without a date.
+    since: str = work.details[_SINCE]
+    return FIRST_INSTANT if since == "-infinity" else datetime.fromisoformat(since)
 
 
 async def _cut(tx: Connection, tenant: Workspace, since: datetime, now: datetime, most: int) -> int:

@@ -83,6 +83,12 @@ async def take_back(tx: Connection, workspace_id: str, kind: str) -> list[Work]:
     return [work_of(row) for row in await tx.fetch(_SQL["take_back"], workspace_id, kind)]
 
 
+async def earliest(tx: Connection, workspace_id: str, kind: str, name: str) -> datetime | None:
+    """The earliest time in the details of the workspace's work of this kind; None: there is none."""
+    at: datetime | None = await tx.fetchval(_SQL["earliest"], workspace_id, kind, name)
+    return at
+
+
 async def judge_as_before(tx: Connection, kind: str, changes: Mapping[tuple[str, str], Any]) -> None:
     """Lets the rest of this kind of work about each (workspace_id, subject) use what was before a change that comes
     now: the work gets `change`, and as `known_before` the present moment, unless it has them from an earlier change.

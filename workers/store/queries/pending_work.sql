@@ -15,6 +15,9 @@ VALUES ($1, $2, $3, $4, json_build_object('since', $5::timestamptz), $6)
 ON CONFLICT (workspace_id, kind, subject, command_id) DO UPDATE SET details = excluded.details, cursor = NULL
 WHERE (excluded.details ->> 'since')::timestamptz < (known.details ->> 'since')::timestamptz
 
+-- name: earliest
+SELECT min((w.details ->> $3)::timestamptz) FROM pending_work w WHERE w.workspace_id = $1 AND w.kind = $2
+
 -- name: choose
 -- The workspace with work that waited longest; goes from workspace to workspace by index, because one may have many rows.
 WITH RECURSIVE waiting (workspace_id) AS (
