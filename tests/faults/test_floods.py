@@ -87,6 +87,20 @@ async def test_a_group_of_twenty_thousand_is_confirmed(usual: Stage) -> None:
     assert await count(usual, "sluice.sends", "workspace_id = $1 AND status = 'dispatched'", FLOOD) == 20_000
 
 
+async def test_a_group_of_sixty_thousand_is_confirmed_at_once_and_dispatched_in_steps(usual: Stage) -> None:
+    """All of it takes a minute and a half; the first steps show what the others wait for. Commands wait until the
+    confirmation has judged all holds, nearly two seconds.
+    """
+    await making.holds(usual.pool, "summer", 60_000)
+    async with flooded(usual, "60,000 confirmed", but=["contacts.commands"]) as scene:
+        await scene.send([wire(maker.command("confirm_send", group_id="summer"))])
+        await scene.applied(PATIENCE_S)
+        assert await count(usual, "sluice.held_sends", "workspace_id = $1", FLOOD) == 0
+        await asyncio.sleep(15)
+    assert await count(usual, "sluice.sends", "workspace_id = $1 AND status = 'dispatched'", FLOOD) > 0
+    assert await count(usual, "sluice.sends", "workspace_id = $1", FLOOD) == 60_000
+
+
 async def test_a_group_is_rejected_holds_are_cancelled_and_messages_are_released(usual: Stage) -> None:
     await making.holds(usual.pool, "autumn", 10_500)
     contact = await making.holds_of_one(usual.pool, 10_500)
