@@ -18,6 +18,9 @@ from workers.errors import ExitCode
 
 WHATSAPP = ("--channel", "whatsapp", "--address", PHONE)
 
+on_the_embedded_broker = pytest.mark.parametrize("stage_broker", ["embedded"], indirect=True, scope="package")
+"""Each test starts processes for seconds. One of each file shows that real Kafka makes no difference."""
+
 
 @pytest.fixture
 async def sluice(workspace: Workspace, tmp_path: Path) -> Sluice:
@@ -69,6 +72,7 @@ async def test_rule_11_a_command_is_given_and_its_answer_printed(workspace: Work
     assert (line["actor"], line["outcome"]) == ("olga", "done")
 
 
+@on_the_embedded_broker
 async def test_rule_11_a_refusal_is_exit_code_1_and_says_why(workspace: Workspace, sluice: Sluice) -> None:
     await told(sluice, workspace, "create-contact", *WHATSAPP)
 
@@ -85,6 +89,7 @@ async def test_rule_11_a_refusal_is_exit_code_1_and_says_why(workspace: Workspac
     assert audited["outcome"] == "refused"
 
 
+@on_the_embedded_broker
 async def test_rule_11_what_does_not_fit_is_never_given(workspace: Workspace, sluice: Sluice) -> None:
     both = await run(sluice, workspace, "add-tag", *WHATSAPP, "--contact-id", str(uuid4()), "--tag", "a")
     assert (both.code, both.out) == (ExitCode.SETUP, "")
@@ -95,6 +100,7 @@ async def test_rule_11_what_does_not_fit_is_never_given(workspace: Workspace, sl
     assert await workspace.rows("audit_log") == []
 
 
+@on_the_embedded_broker
 async def test_rule_11_one_command_id_is_carried_out_once(workspace: Workspace, sluice: Sluice) -> None:
     same = ("--command-id", str(uuid4()))
     first = await told(sluice, workspace, "create-profile", "--name", "Lovelace", *same)
@@ -106,6 +112,7 @@ async def test_rule_11_one_command_id_is_carried_out_once(workspace: Workspace, 
     assert (other.code, "already used, for create_profile" in other.err) == (ExitCode.FAULT, True)
 
 
+@on_the_embedded_broker
 async def test_rule_11_a_selection_gets_one_command_for_each_contact(workspace: Workspace, sluice: Sluice) -> None:
     ids = await contacts(workspace, 1, 2, 3)
     chosen = f"ids={ids[0]},{ids[1]},{ids[0]}"
@@ -134,6 +141,7 @@ async def test_rule_11_a_selection_gets_one_command_for_each_contact(workspace: 
     assert str(comment["contact_id"]) == ids[2]
 
 
+@on_the_embedded_broker
 async def test_rule_11_refusals_of_a_selection_are_in_its_report(
     workspace: Workspace, sluice: Sluice, tmp_path: Path
 ) -> None:
@@ -150,6 +158,7 @@ async def test_rule_11_refusals_of_a_selection_are_in_its_report(
     assert "contact_blocked" in people.out
 
 
+@on_the_embedded_broker
 async def test_rule_11_a_selection_that_does_not_fit_gives_nothing(workspace: Workspace, sluice: Sluice) -> None:
     for arguments, words in (
         (("--selection", "tag=a", "--contact-id", str(uuid4()), "--tag", "a"), "either --selection or --contact-id"),
@@ -161,6 +170,7 @@ async def test_rule_11_a_selection_that_does_not_fit_gives_nothing(workspace: Wo
     assert await workspace.rows("audit_log") == []
 
 
+@on_the_embedded_broker
 async def test_rule_11_a_deletion_of_a_selection_needs_the_right_number(workspace: Workspace, sluice: Sluice) -> None:
     ids = await contacts(workspace, 1, 2)
     chosen = ("delete-contacts", "--selection", f"ids={','.join(ids)}", "--expected-count")
@@ -173,6 +183,7 @@ async def test_rule_11_a_deletion_of_a_selection_needs_the_right_number(workspac
     assert json.loads(given["target"])["contact_ids"] == sorted(ids)
 
 
+@on_the_embedded_broker
 async def test_rule_11_a_stream_of_commands_is_never_far_ahead_of_its_answers(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

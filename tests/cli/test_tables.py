@@ -37,6 +37,8 @@ DATA = f"""
     INSERT INTO sluice_core.mac_cycles (workspace_id, cycle_start, cycle_end)
     SELECT '{WORKSPACE}', at, at + interval '1 month'
     FROM generate_series('2026-01-01Z'::timestamptz, '2026-03-01Z', '1 month') AS at;
+    INSERT INTO sluice_core.contacts (workspace_id, contact_id, conversation_id)
+    VALUES ('{WORKSPACE}', '{CONTACT}', gen_random_uuid());
     INSERT INTO sluice_core.sends
         (workspace_id, send_id, group_id, contact_id, channel, channel_id, content, source, requested_by,
          requested_role, requested_at, status, reasons, held_at, expires_at, applied_at, updated_at)

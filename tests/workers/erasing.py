@@ -45,6 +45,8 @@ async def traces(pool: Pool, *words: str, only: str | None = None) -> list[str]:
         tenants = {table for _, table, column in columns if column == "workspace_id"} if only is not None else set()
         for schema, table, column in columns:
             where = "WHERE workspace_id = $1" if table in tenants else ""
+            if table == "dead_letters" and only is not None:
+                where = "WHERE strpos(encode(coalesce(value, key), 'escape'), $1) > 0"
             query = f'SELECT "{column}" FROM {schema}."{table}" {where}'  # noqa: S608
             for (value,) in await connection.fetch(query, *([only] if where else [])):
                 said = "\n".join(_texts(value, compressed=(table, column) == ("batch_outbox", "events"))).lower()
