@@ -9,7 +9,7 @@ from workers.app.database_failures import watching
 from workers.app.settings import Settings
 from workers.cli.bulk.checks import Checker, definitions_of
 from workers.cli.bulk.rows import Sheet, Wrong, rows
-from workers.cli.bulk.stream import Progress, Tally, give_all
+from workers.cli.bulk.stream import AnswerTally, Progress, give_all
 from workers.cli.giving import Answer, Asked, Giver, desk
 from workers.errors import NotFound
 from workers.store import contact_lists, reports
@@ -29,7 +29,7 @@ class Source:
 
 
 @dataclass(slots=True)
-class Check:
+class CheckedRows:
     """What the check of a file found. `wrong_rows` has the first of the rows that are wrong."""
 
     rows: int = 0
@@ -46,7 +46,7 @@ class Check:
 class Outcome:
     """What became of the rows. Of contacts: how many are new, and how many were known already."""
 
-    tally: Tally
+    tally: AnswerTally
     created: int = 0
     known: int = 0
 
@@ -75,13 +75,13 @@ async def checker(settings: Settings, giver: Giver, sheet: Sheet) -> Checker:
     return Checker(giver, replace(sheet, types=types), tenant, known, issued_at)
 
 
-def check(source: Source, at_hand: Checker) -> Check:
+def check(source: Source, at_hand: Checker) -> CheckedRows:
     """Reads the whole file and says what is wrong with its rows. Holds one row at a time.
 
     Raises:
         SettingsError: see `rows`.
     """
-    found, progress = Check(), Progress("rows checked")
+    found, progress = CheckedRows(), Progress("rows checked")
     with rows(source.path, source.sheet.kind, source.delimiter, with_channel=source.sheet.channel is not None) as each:
         for row in each:
             found.rows += 1
@@ -100,7 +100,7 @@ async def give(settings: Settings, source: Source, at_hand: Checker, expected: i
     Raises:
         SettingsError, SetupError, Unreachable, NotPossible: see `rows`, `desk` and `Desk.answers`.
     """
-    outcome = Outcome(Tally())
+    outcome = Outcome(AnswerTally())
     async with desk(settings, at_hand.giver) as open_desk:
         hear: Callable[[Answer], None] = outcome.hear
         progress = Progress("commands answered", expected if not source.sheet.update else None)

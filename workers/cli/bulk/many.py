@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 from workers.app.database_failures import watching
 from workers.app.settings import Settings
 from workers.cli.bulk.selections import Selection
-from workers.cli.bulk.stream import Progress, Tally, give_all
+from workers.cli.bulk.stream import AnswerTally, Progress, give_all
 from workers.cli.giving import Asked, Desk, Giver, asked, desk
 from workers.errors import NotPossible
 from workers.store.connection import Connection
@@ -20,7 +20,7 @@ _PER_COMMAND: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class BulkCommand:
     """What is given to each contact of the selection. `id` makes a repeat go on where it ended."""
 
     id: UUID
@@ -35,7 +35,7 @@ async def counted(settings: Settings, giver: Giver, selection: Selection) -> int
         return sum([len(page) async for page in selection.pages(connection, giver.workspace_id)])
 
 
-async def give_each(settings: Settings, giver: Giver, run: Run) -> Tally:
+async def give_each(settings: Settings, giver: Giver, run: BulkCommand) -> AnswerTally:
     """Gives the command to all of them.
 
     Raises:
@@ -53,18 +53,18 @@ async def give_each(settings: Settings, giver: Giver, run: Run) -> Tally:
         return await give_all(at_hand, commands, Progress("commands answered"))
 
 
-async def _one_each(at_hand: Desk, run: Run, issued_at: datetime) -> AsyncIterator[Asked]:
+async def _one_each(at_hand: Desk, run: BulkCommand, issued_at: datetime) -> AsyncIterator[Asked]:
     async for page in run.selection.pages(at_hand.connection, at_hand.giver.workspace_id):
         for contact_id in page:
             yield _of(at_hand.giver, run, issued_at, contact_id)
 
 
-def _of(giver: Giver, run: Run, issued_at: datetime, contact_id: UUID) -> Asked:
+def _of(giver: Giver, run: BulkCommand, issued_at: datetime, contact_id: UUID) -> Asked:
     fields = {**run.fields, "contact_id": contact_id}
     return asked(giver, run.command, uuid5(run.id, str(contact_id)), issued_at, fields, contact_id)
 
 
-async def _all_of(connection: Connection, giver: Giver, run: Run) -> list[UUID]:
+async def _all_of(connection: Connection, giver: Giver, run: BulkCommand) -> list[UUID]:
     pages = run.selection.pages(connection, giver.workspace_id)
     chosen = list(dict.fromkeys([contact_id async for page in pages for contact_id in page]))
     if len(chosen) != run.fields["expected_count"]:
@@ -73,7 +73,7 @@ async def _all_of(connection: Connection, giver: Giver, run: Run) -> list[UUID]:
     return sorted(chosen)
 
 
-async def _in_groups(giver: Giver, run: Run, issued_at: datetime, chosen: list[UUID]) -> AsyncIterator[Asked]:
+async def _in_groups(giver: Giver, run: BulkCommand, issued_at: datetime, chosen: list[UUID]) -> AsyncIterator[Asked]:
     for start in range(0, len(chosen), _PER_COMMAND):
         group = chosen[start : start + _PER_COMMAND]
         fields = {**run.fields, "contact_ids": group, "expected_count": len(group)}

@@ -17,7 +17,7 @@ _ON_A_TERMINAL_S, _ELSEWHERE_S = 0.5, 10.0
 
 
 @dataclass(slots=True)
-class Tally:
+class AnswerTally:
     """What became of commands. `before`: answered already by an earlier run. `refusals` has the first of them."""
 
     commands: int = 0
@@ -51,7 +51,7 @@ class Tally:
         }
 
 
-def show_tally(tally: Tally, head: Mapping[str, Any], *, as_json: bool) -> None:
+def show_tally(tally: AnswerTally, head: Mapping[str, Any], *, as_json: bool) -> None:
     """Prints the report: the numbers, then the refusals."""
     document = {**head, **tally.counts()}
     if as_json:
@@ -91,13 +91,13 @@ class Progress:
 
 async def give_all(
     desk: Desk, commands: AsyncIterator[Asked], progress: Progress, heard: Callable[[Answer], None] | None = None
-) -> Tally:
+) -> AnswerTally:
     """Gives all commands and adds up their answers; `heard` gets each answer as well.
 
     Raises:
         Unreachable, NotPossible: see `Desk.answers`; what was answered before stays.
     """
-    tally = Tally()
+    tally = AnswerTally()
     try:
         async for answer in desk.answers(commands):
             tally.add(answer)

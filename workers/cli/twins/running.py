@@ -69,7 +69,7 @@ def give_to_each(call: Call, selected: str, *, dry_run: bool) -> None:
             print(f"{contacts:,} contacts are selected; nothing is done")
         return
     terminal.say(f"After an interruption give the same with --command-id {call.command_id} to go on.")
-    run = many.Run(call.command_id, call.command, call.fields, selection)
+    run = many.BulkCommand(call.command_id, call.command, call.fields, selection)
     try:
         tally = terminal.run_to_end(many.give_each(settings, call.giver, run))
     except Unfit as error:
