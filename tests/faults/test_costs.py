@@ -110,8 +110,6 @@ def kinds() -> dict[str, Kind]:
 
 
 MAY_GROW: Final[Mapping[str, str]] = {
-    "late block of the proof": "reads the runs of the contact that ended after it began, to find those that were alive",
-    "late block of long ago": "the same",
     "confirm a group": "its result tells what becomes of each hold; nothing is done to them",
 }
 LOOKS_BACK: Final = frozenset({"one that would have renamed long ago", "late block of the proof"})

@@ -263,10 +263,11 @@ def test_which_runs_a_changed_history_concerns(
         spans = {contact: (since, last_change(before, after))} if since is not None else {}
         concerned = (await workflows.of_contacts(tx, spans, 100)).get(contact, [])
         paged: list[RunKey] = []
-        place = None
-        while since is not None and (page := await workflows.of_contact(tx, contact, spans[contact], place, limit=2)):
-            place = page[-1][1]
-            paged += (key for key, _ in page)
+        if since is not None:
+            place, until = workflows.RunPlace(running=False, at=since, run_id=""), spans[contact][1]
+            while page := await workflows.of_contact(tx, contact, place, until, limit=2):
+                place = page[-1][1]
+                paged += (key for key, _ in page)
         assert paged == concerned
         left = [run for run in judged if run.key not in concerned]
         assert [judge_run(run, after, None) for run in left] == left

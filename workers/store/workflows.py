@@ -37,10 +37,13 @@ class FoundRuns(NamedTuple):
     behind: set[str]
 
 
-class Ending(NamedTuple):
-    """The position of a run among those of its contact: by its end, None while it runs, then by its id."""
+class RunPlace(NamedTuple):
+    """The place of a run among those of its contact: first those that have ended, by their end, then those that run, by
+    their start.
+    """
 
-    at: datetime | None
+    running: bool
+    at: datetime
     run_id: str
 
 
@@ -57,23 +60,21 @@ async def find(tx: Connection, wanted: Collection[RunKey], parents: Collection[R
 async def of_contact(
     tx: Connection,
     contact: ContactKey,
-    span: Span,
-    after: Ending | None,
+    after: RunPlace,
+    until: datetime | None,
     limit: int,
     known_before: datetime | None = None,
-) -> list[tuple[RunKey, Ending]]:
-    """Runs of a contact that had not ended when its history changed, in the order of their ends. Locks nothing.
+) -> list[tuple[RunKey, RunPlace]]:
+    """The next runs of a contact behind a place that started before `until`. Locks nothing.
 
     `known_before`: only those that were learned of before this; None: all.
     """
-    since, until = span
-    place = after or Ending(since, "")
-    rows = await tx.fetch(_SQL["of_contact"], *contact, *place, until, limit, known_before)
-    return [((contact[0], run_id), Ending(at, run_id)) for run_id, at in rows]
+    rows = await tx.fetch(_SQL["of_contact"], *contact, *after, until, known_before, limit)
+    return [((contact[0], place[-1]), RunPlace(*place)) for place in rows]
 
 
 async def of_contacts(tx: Connection, spans: Mapping[ContactKey, Span], limit: int) -> dict[ContactKey, list[RunKey]]:
-    """As `of_contact`, at most `limit` of each contact."""
+    """Runs that had not ended when the history of their contact changed, at most `limit` of each. Locks nothing."""
     rows = await tx.fetch(
         _SQL["of_contacts"], *columns([(*key, *span) for key, span in sorted(spans.items())], 4), limit
     )

@@ -22,7 +22,7 @@ from workers.rules.workflows import ContactGone, RunKey
 from workers.store import pending_work, workflows
 from workers.store.connection import Connection
 from workers.store.pending_work import Stepped, Work, WorkStep
-from workers.store.workflows import After, Ending, Span
+from workers.store.workflows import After, RunPlace, Span
 from workers.tasks import slices
 from workers.workflows.context import People, lock_families
 from workers.workflows.ending_children import Spread, halts
@@ -40,7 +40,7 @@ _STILL_RUNNING: Final = datetime.max.replace(tzinfo=UTC)
 class _Cursor(Struct, array_like=True):
     """Where the next step begins: after which run of the contact, and below which runs."""
 
-    after: tuple[datetime | None, str] | None = None
+    after: RunPlace | None = None
     below: list[tuple[str, str]] = []
 
 
@@ -177,7 +177,7 @@ def _work(contact: ContactKey, command_id: UUID, span: Span, total: int) -> Work
         subject=str(contact[1]),
         command_id=command_id,
         details={"until": until},
-        cursor=_written(_Cursor((since, ""))),
+        cursor=_written(_Cursor(RunPlace(running=False, at=since, run_id=""))),
         total=total,
     )
 
@@ -208,19 +208,14 @@ async def run_step(tx: Connection, work: Work, now: datetime) -> Stepped:
     else:
         contact, after = (workspace_id, UUID(work.subject)), place.after
         terms = msgspec.convert(work.details, _Terms)
-        page = await workflows.of_contact(
-            tx,
-            contact,
-            (_STILL_RUNNING, terms.until),
-            Ending(*after) if after else None,
-            pending_work.STEP,
-            terms.known_before,
-        )
+        page: list[tuple[RunKey, RunPlace]] = []
+        if after is not None:
+            page = await workflows.of_contact(tx, contact, after, terms.until, pending_work.STEP, terms.known_before)
         # Not their children: of those that came after the change nobody judges otherwise later.
         before = {run: terms.change for run, _ in page if terms.change is not None}
         families, caught_up = await lock_families(tx, {run for run, _ in page}, (), people, before=before)
         due = [(run, "") for run in families.due()]
-        place.after = (page[-1][1].at, page[-1][1].run_id) if len(page) == pending_work.STEP else None
+        place.after = page[-1][1] if len(page) == pending_work.STEP else None
     spread = Spread(tx, families, people, {run: None for run, _ in due})
     await spread.run(due, pending_work.STEP)
     run_events = [*(run_event for _, run_event in caught_up), *spread.run_events]

@@ -40,8 +40,7 @@ SELECT contacts FROM number
 -- The runs that a deletion halts, and the holds that it cancels.
 SELECT (
     SELECT count(*) FROM deleted_contacts d
-    JOIN workflow_runs r ON r.workspace_id = d.workspace_id AND r.contact_id = d.contact_id
-        AND coalesce(r.halted_at, r.finished_at, 'infinity') = 'infinity'
+    CROSS JOIN LATERAL runs_alive(d.workspace_id, d.contact_id, NULL, true, '-infinity', '', NULL, NULL) AS r
     WHERE d.workspace_id = $1 AND d.deletion_id = $2 AND NOT d.erased
 ) AS runs, (
     SELECT count(*) FROM deleted_contacts d

@@ -59,11 +59,12 @@ SELECT workspace_id, cycle_start, '', revision FROM moved ORDER BY cycle_start
 ON CONFLICT (workspace_id, cycle_start, shard) DO UPDATE SET revision = excluded.revision
 
 -- name: remove_cycles
--- Deletes the cycles among these, which no longer exist, that have no active contact.
+-- Deletes the cycles among these, which no longer exist, that have no active contact. OFFSET keeps PostgreSQL from reading
+-- all active contacts of the workspace for a join.
 WITH empty AS MATERIALIZED (
     SELECT c.workspace_id, c.cycle_start FROM mac_cycles c
     WHERE c.workspace_id = $1 AND c.cycle_start = ANY($2::timestamptz[]) AND NOT EXISTS (
-        SELECT FROM mac_contacts m WHERE m.workspace_id = c.workspace_id AND m.cycle_start = c.cycle_start)
+        SELECT FROM mac_contacts m WHERE m.workspace_id = c.workspace_id AND m.cycle_start = c.cycle_start OFFSET 0)
 ), shards_gone AS (
     DELETE FROM mac_shards s USING empty e WHERE s.workspace_id = e.workspace_id AND s.cycle_start = e.cycle_start
 ), cycles_gone AS (

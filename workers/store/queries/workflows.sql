@@ -43,23 +43,12 @@ CROSS JOIN LATERAL (
 ) AS run
 
 -- name: of_contact
-SELECT r.run_id, coalesce(r.halted_at, r.finished_at) AS at FROM workflow_runs r
-WHERE r.workspace_id = $1 AND r.contact_id = $2
-    AND (coalesce(r.halted_at, r.finished_at, 'infinity'), r.run_id) > (coalesce($3::timestamptz, 'infinity'), $4::text)
-    AND r.started_at < coalesce($5::timestamptz, 'infinity')
-    AND ($7::timestamptz IS NULL OR r.known_at IS NULL OR r.known_at < $7)
-ORDER BY coalesce(r.halted_at, r.finished_at, 'infinity'), r.run_id LIMIT $6
+SELECT found.running, found.at, (found.run).run_id FROM runs_alive($1, $2, $6, $3, $4, $5, $7, $8) AS found
 
 -- name: of_contacts
-SELECT changed.workspace_id, changed.contact_id, found.run_id
+SELECT changed.workspace_id, changed.contact_id, (found.run).run_id
 FROM unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::timestamptz[]) AS changed (workspace_id, contact_id, since, until)
-CROSS JOIN LATERAL (
-    SELECT r.run_id FROM workflow_runs r
-    WHERE r.workspace_id = changed.workspace_id AND r.contact_id = changed.contact_id
-        AND coalesce(r.halted_at, r.finished_at, 'infinity') >= changed.since
-        AND r.started_at < coalesce(changed.until, 'infinity')
-    ORDER BY coalesce(r.halted_at, r.finished_at, 'infinity'), r.run_id LIMIT $5
-) AS found
+CROSS JOIN LATERAL runs_alive(changed.workspace_id, changed.contact_id, changed.until, false, changed.since, '', NULL, $5) AS found
 
 -- name: judged_before
 -- Of several works the oldest comes first.
@@ -111,15 +100,13 @@ SELECT workspace_id, run_id, contact_id FROM below LIMIT $3
 -- has not reached all of them, against what the history $5 makes of it. Also how many runs of the contact there are, and how many of
 -- them were judged: not those whose parents form a circle, unless $6 begins at every run.
 WITH RECURSIVE judged AS (
-    SELECT r.run_id, true AS own, false AS below, e.*
-    FROM workflow_runs r
-    LEFT JOIN workflow_runs p ON p.workspace_id = r.workspace_id AND p.run_id = r.parent_run_id AND p.run_id <> r.run_id
-    CROSS JOIN LATERAL run_change(r, p.trigger, CASE WHEN p.state IN ('halted', 'refused') THEN p.halted_at END, p.reason,
+    SELECT (found.run).run_id, true AS own, false AS below, e.*
+    FROM runs_alive($1, $2, $4, false, $3, '', NULL, NULL) AS found
+    LEFT JOIN workflow_runs p ON p.workspace_id = $1 AND p.run_id = (found.run).parent_run_id AND p.run_id <> (found.run).run_id
+    CROSS JOIN LATERAL run_change(found.run, p.trigger, CASE WHEN p.state IN ('halted', 'refused') THEN p.halted_at END, p.reason,
         p.trigger, CASE WHEN p.state IN ('halted', 'refused') THEN p.halted_at END, p.reason, $2, $5::tstzrange[]) AS e
-    WHERE r.workspace_id = $1 AND r.contact_id = $2
-        AND coalesce(r.halted_at, r.finished_at, 'infinity') >= $3 AND r.started_at < coalesce($4::timestamptz, 'infinity')
-        AND ($6 OR NOT coalesce(p.contact_id = $2
-            AND coalesce(p.halted_at, p.finished_at, 'infinity') >= $3 AND p.started_at < coalesce($4::timestamptz, 'infinity'), false))
+    WHERE ($6 OR NOT coalesce(p.contact_id = $2
+        AND coalesce(p.halted_at, p.finished_at, 'infinity') >= $3 AND p.started_at < coalesce($4::timestamptz, 'infinity'), false))
     UNION
     SELECT (child.r).run_id, child.own, true, e.*
     FROM judged j
@@ -136,9 +123,7 @@ WITH RECURSIVE judged AS (
     WHERE child.own OR j.changed
 )
 SELECT count(*) FILTER (WHERE found.halts) AS halts, count(*) FILTER (WHERE found.own) AS judged, (
-    SELECT count(*) FROM workflow_runs r
-    WHERE r.workspace_id = $1 AND r.contact_id = $2
-        AND coalesce(r.halted_at, r.finished_at, 'infinity') >= $3 AND r.started_at < coalesce($4::timestamptz, 'infinity')
+    SELECT count(*) FROM runs_alive($1, $2, $4, false, $3, '', NULL, NULL)
 ) AS runs
 FROM (
     -- One that was reached from above was judged by what its parent is now.

@@ -96,6 +96,52 @@ CREATE FUNCTION sluice_core.run_verdict(
     CROSS JOIN LATERAL run_end(run, trigger, parent_at, parent_reason, c.contact_id IS NOT NULL, c.blocks, c.blocks_since) AS e
 $$;
 
+-- The class of a run by how long it took; null while it runs. The index of runs by contact has the same expression.
+CREATE FUNCTION sluice_core.duration_class(run sluice_core.workflow_runs) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT width_bucket(coalesce((run).halted_at, (run).finished_at) - (run).started_at,
+        '{1 s,10 s,100 s,20 m,3 h,24 h,240 h,2400 h,24000 h}'::interval[])
+$$;
+
+-- The next `most` runs (null: all) of a contact that were alive before `until` (null: whenever) and had not ended by the
+-- time where the caller begins. First those that have ended, by their end; then those that run, by their start. A caller
+-- begins after (false, time, '') and goes on after the last place it got. It reads few other runs, however many there
+-- are: in each class of durations, those that began before `until` ended before `until` and the longest of the class.
+CREATE FUNCTION sluice_core.runs_alive(
+    of_workspace text, of_contact uuid, until timestamptz,
+    after_running boolean, after_at timestamptz, after_run text, learned_before timestamptz, most bigint
+) RETURNS TABLE (running boolean, at timestamptz, run sluice_core.workflow_runs) LANGUAGE sql STABLE AS $$
+    SELECT found.* FROM (
+        SELECT false AS running, ended.* FROM (VALUES
+            (0, interval '1 s'), (1, '10 s'), (2, '100 s'), (3, '20 m'), (4, '3 h'), (5, '24 h'), (6, '240 h'),
+            (7, '2400 h'), (8, '24000 h'), (9, NULL)
+        ) AS durations (class, longest)
+        CROSS JOIN LATERAL (
+            SELECT coalesce(r.halted_at, r.finished_at, r.started_at) AS at, r AS run FROM sluice_core.workflow_runs r
+            WHERE r.workspace_id = of_workspace AND r.contact_id = of_contact
+                AND sluice_core.duration_class(r) = durations.class
+                AND (coalesce(r.halted_at, r.finished_at, r.started_at), r.run_id) > (after_at, after_run)
+                AND coalesce(r.halted_at, r.finished_at, r.started_at) < coalesce(until + durations.longest, 'infinity')
+                AND r.started_at < coalesce(until, 'infinity')
+                AND (learned_before IS NULL OR r.known_at IS NULL OR r.known_at < learned_before)
+            ORDER BY coalesce(r.halted_at, r.finished_at, r.started_at), r.run_id LIMIT most
+        ) AS ended
+        WHERE NOT after_running
+        UNION ALL
+        SELECT true, alive.* FROM (
+            SELECT coalesce(r.halted_at, r.finished_at, r.started_at), r FROM sluice_core.workflow_runs r
+            WHERE r.workspace_id = of_workspace AND r.contact_id = of_contact
+                AND sluice_core.duration_class(r) IS NULL
+                AND (coalesce(r.halted_at, r.finished_at, r.started_at), r.run_id)
+                    > (CASE WHEN after_running THEN after_at ELSE '-infinity' END, CASE WHEN after_running THEN after_run ELSE '' END)
+                AND coalesce(r.halted_at, r.finished_at, r.started_at) < coalesce(until, 'infinity')
+                AND (learned_before IS NULL OR r.known_at IS NULL OR r.known_at < learned_before)
+            ORDER BY coalesce(r.halted_at, r.finished_at, r.started_at), r.run_id LIMIT most
+        ) AS alive
+    ) AS found
+    ORDER BY found.running, found.at, (found.run).run_id LIMIT most
+$$;
+
 -- What a changed block history leads to for a run: by its present history, and by what its parent is then, against what
 -- it was before. That is what is stored; or, where an earlier change of the history of `changed_contact` has not
 -- reached all its runs yet, what its history `before` and its parent of then make of it. `halts`: its engine must be
