@@ -12,7 +12,7 @@ import pytest
 from asyncpg import Connection, Pool
 
 from tests.store.histories import ANA, BLOCKED_SINCE, BOB, CYN, FIRST, PHONES, longer, made
-from tests.workers.asking import ask, give
+from tests.workers.asking import ask, by_phone, give
 from tests.workers.records import at, batch, message
 from tests.workers.runs import finish, start, step
 from tests.workers.sending import receipt, request
@@ -159,6 +159,7 @@ ALL: Final[dict[str, Any]] = {"from": at(-5_000), "to": at(5)}
 
 LEFT_TO_STEPS: Final[Mapping[str, Callable[[], Sequence[Record[Any]]]]] = {
     "revise messages": lambda: [ask("block_contact", minutes=-5_000, contact_id=ANA, timestamp=at(5))],
+    "move messages": lambda: [ask("remove_channel", minutes=-5_000, identity=by_phone(PHONES[ANA]), timestamp=at(5))],
     "release messages": lambda: [
         ask("unblock_contact", minutes=5, contact_id=CYN),
         ask("release_dropped", minutes=6, contact_id=CYN, **ALL),

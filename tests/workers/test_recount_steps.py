@@ -30,7 +30,7 @@ VALUES: dict[str, list[Any]] = {
 STORED = """
 SELECT i.contact_id, m.message_id, m.kind, m.channel_id, m.event_time, m.drop_reason IS NOT NULL,
     m.block_start, m.counted
-FROM messages m JOIN identities i USING (workspace_id, identity_id) WHERE m.workspace_id = 'acme'
+FROM messages m JOIN owned_identities i USING (workspace_id, identity_id) WHERE m.workspace_id = 'acme'
 ORDER BY m.event_time, m.message_id
 """
 PROOFS = """

@@ -8,16 +8,16 @@ import pytest
 from asyncpg import Pool
 from asyncpg.exceptions import InterfaceError, PostgresError
 
-from tests.store.histories import ANA, BOB, CYN, FIRST, longer
+from tests.store.histories import ANA, BOB, CYN, FIRST, PHONES, longer
 from tests.support.databases import Databases
-from tests.workers.asking import ask, give
+from tests.workers.asking import ask, by_phone, give
 from tests.workers.records import at, uuid_of
 from tests.workers.stepping import at_most
 from workers.app.pending_work import FairTurns
 from workers.errors import SluiceError
 from workers.records import Record
 from workers.services.job_runner import Unfinished
-from workers.store import job_outbox, mac, messages
+from workers.store import job_outbox, mac, messages, senders
 from workers.store.connection import Connection
 from workers.store.failures import StoreFailure
 from workers.store.pool import pool_of
@@ -33,6 +33,9 @@ def _asked(*commands: tuple[str, dict[str, Any]]) -> list[Record[Any]]:
 
 KINDS: Final[dict[str, Callable[[], Sequence[Record[Any]]]]] = {
     "revise messages": lambda: _asked(("block_contact", {"minutes": -0.45, "contact_id": ANA, **LATE})),
+    "move messages": lambda: _asked(
+        ("remove_channel", {"minutes": -0.6, "identity": by_phone(PHONES[ANA]), **LATE}),
+    ),
     "release messages": lambda: _asked(
         ("unblock_contact", {"minutes": 5, "contact_id": CYN}),
         ("release_dropped", {"minutes": 6, "contact_id": CYN, **ALL}),
@@ -70,6 +73,7 @@ async def test_a_kill_in_every_step_changes_nothing(
     at_most(monkeypatch, 7)
     monkeypatch.setattr(mac, "LOOK", 5)
     monkeypatch.setattr(messages, "OPENING", 5)
+    monkeypatch.setattr(senders, "random_ids", lambda some: [uuid_of(f"new {n}") for n in range(len(some) // 16)])
     undisturbed, steps = await end(databases, kind, disturbed=False)
     killed, _ = await end(databases, kind, disturbed=True)
     assert steps >= 4

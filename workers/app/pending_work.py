@@ -5,7 +5,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from workers.messages import late_blocks, recounting, releasing
+from workers.contacts import moving_holds
+from workers.messages import late_blocks, moving, recounting, releasing
 from workers.records import Event
 from workers.sends import hold_answer_steps
 from workers.services.job_runner import Job, Unfinished
@@ -17,6 +18,8 @@ from workers.workflows import halting
 STEPS_BY_KIND: Final[Mapping[str, WorkStep]] = MappingProxyType(
     {
         late_blocks.REVISE: late_blocks.run_step,
+        moving.MOVE: moving.run_step,
+        moving_holds.MOVE_HOLDS: moving_holds.run_step,
         releasing.RELEASE: releasing.run_step,
         recounting.RECOUNT: recounting.run_step,
         recounting.RECOUNT_OF_CONTACT: recounting.run_contact_step,

@@ -2,18 +2,20 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 from schemas.contact_commands import DeleteContacts
 from workers.commands.command_record import CommandRecord
-from workers.contacts.later_messages import DeletionCause, move_later
-from workers.records import Output
+from workers.messages import moving
+from workers.messages.moving import MoveCause
+from workers.records import Output, Record
 from workers.rules.contact import ContactKey
 from workers.rules.results import Done, Refused, Result
 from workers.rules.workflows import ContactGone
 from workers.sends.cancelling import cancel_deleted
 from workers.sends.events import SendCause, origin_of_record
-from workers.store import address_hashes, contacts, deletions, pending_work
+from workers.store import address_hashes, contacts, deletions, ownership, pending_work, workspaces
 from workers.store.commands import CommandKey
 from workers.store.connection import Connection
 from workers.workflows import halting
@@ -28,6 +30,13 @@ AT_ONCE: Final = 1_000
 """Maximum number of contacts that a command cuts off in its own transaction. Each is a dozen rows, and who judges a
 message waits meanwhile.
 """
+
+
+class DeletionCause(NamedTuple):
+    """The command that deletes contacts, and the record of its events."""
+
+    deletion_id: UUID
+    record: Record[Any]
 
 
 async def contacts_to_delete(tx: Connection, asked: Asked) -> set[ContactKey]:
@@ -107,3 +116,18 @@ async def cut_off(
     await deletions.cut_off(tx, deleted, at)
     _, message_events = await move_later(tx, deleted, cause, now, pending_work.ROWS_AT_ONCE)
     return halted.total(), cancelled.total(), [*send_events, *run_events, *message_events]
+
+
+async def move_later(
+    tx: Connection, deleted: Collection[ContactKey], cause: DeletionCause, now: datetime, limit: int
+) -> tuple[int, list[Output]]:
+    """Gives messages of contacts of one workspace that are cut off, and that are not older than the deletion, to a new
+    contact, as if the deletion had been known when they came. Returns how many, at most `limit`, and the events of
+    those that the blocks of their new contact judge otherwise.
+    """
+    workspace_id = next(iter(deleted))[0]
+    found = await ownership.misplaced(tx, workspace_id, (), [contact_id for _, contact_id in deleted], limit)
+    if not found:
+        return 0, []
+    tenants = await workspaces.share(tx, {(workspace_id, "", "")})
+    return await moving.give(tx, found, MoveCause(cause.deletion_id, cause.record, tenants[workspace_id]), now)

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from workers.contacts.deleting import cut_off
-from workers.contacts.later_messages import DeletionCause, move_later
+from workers.contacts.deleting import DeletionCause, cut_off, move_later
 from workers.records import Event, Output
 from workers.rules.contact import ContactKey
 from workers.rules.deletions import addresses_named, workspaces_named

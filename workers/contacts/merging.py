@@ -12,6 +12,7 @@ from msgspec import structs
 
 from schemas.contact_commands import MergeContacts, UndoMerge
 from workers.commands.command_record import CommandRecord
+from workers.contacts import moving_holds
 from workers.messages import recounting
 from workers.records import Output
 from workers.rules import merging as rules
@@ -84,6 +85,7 @@ async def _merge(
     await profiles.save_memberships(tx, {into: before.profile, gone: theirs.profile}, {into: after.profile, gone: left})
     await stored_tags.save(tx, {(*into, tag): state for tag, state in gets.items()})
     identities = await merges.join(tx, into, gone, members)
+    await moving_holds.give(tx, into, gone, asked.command.command_id)
     await mac.unite(tx, into[0], into[1], gone[1], _shard(asked))
     kept = MergeSnapshot(
         members=members,
@@ -135,6 +137,7 @@ async def _undo(
     sides = await merges.sides(tx, both)
     present, theirs = sides[into], sides[gone]
     await merges.part(tx, into, gone, kept.members, kept.identities)
+    await moving_holds.give_back(tx, into, gone, asked.command.command_id)
     restored = rules.undone(present, kept.before, kept.after)
     said = await _said_since(tx, both, merge.merged_at)
     restored = _named(restored, present, kept, {name: said[*into, name] for name in _NAMES if (*into, name) in said})

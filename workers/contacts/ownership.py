@@ -17,10 +17,9 @@ from workers.messages import moving
 from workers.messages.moving import MoveCause
 from workers.records import Output
 from workers.rules.contact import ContactKey
-from workers.rules.identities import identify
 from workers.rules.ownership import end_of
 from workers.rules.results import Done, Refused, Result
-from workers.store import blocks, contacts, ownership, senders
+from workers.store import blocks, contacts, ownership
 from workers.store.commands import CommandKey
 from workers.store.connection import Connection
 from workers.store.contacts import Owned
@@ -134,24 +133,17 @@ async def _shorten(
     end, before = span
     taker = None if before is None else await ownership.following(tx, owned, before)
     await ownership.save(tx, [owned])
-    if not await ownership.has_messages(tx, owned, *span):
-        if taker is not None:
-            await ownership.save(tx, [structs.replace(taker, began_at=end)])
-        return []
-    if taker is None:
-        taker = await _somebody_new(tx, owned)
-    else:
+    if taker is not None:
         await contacts.lock_for_update(tx, [taker.contact_key])
-        taker = structs.replace(taker, began_at=end)
-        await ownership.save(tx, [taker])
-    return await moving.give(tx, owned, taker, span, cause, now)
+        await ownership.save(tx, [structs.replace(taker, began_at=end)])
+    return await moving.move(tx, owned.identity_id, cause, now)
 
 
 async def _lengthen(
     tx: Connection, owned: OwnedAddress, before: datetime, cause: MoveCause, now: datetime
 ) -> list[Output]:
     """The address stays with a blocked contact: those who had it meanwhile never did."""
-    outputs: list[Output] = []
+    givers: list[OwnedAddress] = []
     end, at = owned.ended_at, before
     while end is None or at < end:
         giver = await ownership.following(tx, owned, at)
@@ -164,17 +156,12 @@ async def _lengthen(
         if until is None:
             rest = structs.replace(rest, began_at=at, removed=giver.removed or owned.removed)
         await ownership.save(tx, [rest])
-        outputs += await moving.give(tx, giver, owned, (at, until), cause, now)
+        givers.append(giver)
         if until is None:
             break
         at = until
     await ownership.save(tx, [owned])
+    outputs: list[Output] = []
+    for giver in givers:
+        outputs += await moving.move(tx, giver.identity_id, cause, now)
     return outputs
-
-
-async def _somebody_new(tx: Connection, owned: OwnedAddress) -> OwnedAddress:
-    """A contact with the address from where it ended on. The end is saved."""
-    identity = identify(owned.key.channel, owned.key.scope, owned.address, None)
-    found, _ = await senders.find_or_add(tx, {owned.key: (identity, owned.key.scope or None)})
-    [taker] = (await ownership.load(tx, {(owned.key.workspace_id, found[owned.key].identity_id)})).values()
-    return taker

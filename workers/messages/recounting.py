@@ -9,16 +9,17 @@ from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from types import MappingProxyType
 from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from workers.rules.contact import ContactKey
+from workers.rules.contact import Contact, ContactKey
 from workers.rules.conversations import opened_last, opens
 from workers.rules.cycles import FIRST_INSTANT, Cycle
 from workers.rules.mac import Evidence, is_counted, proof_now
-from workers.store import contacts, mac, pending_work, recounts, workspaces
+from workers.store import contacts, deletions, mac, pending_work, recounts, workspaces
 from workers.store.connection import Connection
 from workers.store.pending_work import Stepped, Work
 from workers.store.recounts import RecountedMessage, RecountPosition
@@ -127,9 +128,10 @@ async def run_contact_step(tx: Connection, work: Work, _now: datetime) -> Steppe
     tenant = (await workspaces.share(tx, {(work.workspace_id, "", "")}))[work.workspace_id]
     key, since = (work.workspace_id, UUID(work.subject)), _since(work)
     contact = (await contacts.lock_present(tx, [key])).get(key)
-    if contact is None:
+    if contact is not None:
+        key = contact.key
+    elif not await deletions.among(tx, [key]):
         return Stepped((), 0, more=False)
-    key = contact.key
     # Within a cycle, maybe: a proof that is earlier is none of those that are seen.
     place = RecountPosition(key[1], since, _NO_ID)
     if work.cursor:
@@ -139,19 +141,29 @@ async def run_contact_step(tx: Connection, work: Work, _now: datetime) -> Steppe
     messages = await recounts.messages(tx, work.workspace_id, [key[1]], since, place, pending_work.STEP)
     more = len(messages) == pending_work.STEP
     until = messages[-1].place if more else _end_of(key[1])
-    await _save(tx, tenant, since, _Page(messages, [key[1]], place, until))
+    page = _Page(messages, [key[1]], place, until)
+    proven = await mac.open_proofs(tx, work.workspace_id, page.contacts)
+    # The message of a proof may have moved to another contact.
+    doubtful = {(a.cycle.start, a.contact_id): a.cycle for a, proof in proven.items() if page.holds(key[1], proof)}
+    await _save(tx, tenant, since, page, doubtful)
+    if contact is not None:
+        await _open(tx, contact, messages)
+    if not more:
+        # The recount of the workspace may have ended before: an old cycle may have lost its last contact now.
+        await _remove_old_cycles(tx, tenant, since)
+    return Stepped((), 0, more=more, cursor=msgspec.json.encode(until).decode() if more else None)
+
+
+async def _open(tx: Connection, contact: Contact, messages: Sequence[RecountedMessage]) -> None:
+    """Opens the conversation if one of these messages opened it."""
     closed = contact.last_closing
     witness = max(
         (m.event_time for m in messages if not m.dropped and opens(m.kind, m.event_time, closed)), default=None
     )
     opened = opened_last(contact.opened_at, contact.intervals, witness)
     if opened is not None and opened != contact.opened_at:
-        await contacts.open_conversations(tx, {key: opened})
-        await contacts.mark_unpublished(tx, [key])
-    if not more:
-        # The recount of the workspace may have ended before: an old cycle may have lost its last contact now.
-        await _remove_old_cycles(tx, tenant, since)
-    return Stepped((), 0, more=more, cursor=msgspec.json.encode(until).decode() if more else None)
+        await contacts.open_conversations(tx, {contact.key: opened})
+        await contacts.mark_unpublished(tx, [contact.key])
 
 
 async def _work(
@@ -227,13 +239,20 @@ def _end_of(contact_id: UUID) -> RecountPosition:
     return RecountPosition(contact_id, datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
 
 
-async def _save(tx: Connection, tenant: Workspace, since: datetime, page: _Page) -> None:
+async def _save(
+    tx: Connection,
+    tenant: Workspace,
+    since: datetime,
+    page: _Page,
+    doubtful: Mapping[tuple[datetime, UUID], Cycle] = MappingProxyType({}),
+) -> None:
+    """Saves what the messages of a page count for. `doubtful`: cycles and contacts that none of them may be about."""
     workspace_id, calendar = tenant.workspace_id, tenant.calendar
     known = await recounts.cycles_since(tx, workspace_id, since)
     starts = [cycle.start for cycle in known]
     changed: list[tuple[int, UUID, bool, str | None]] = []
     earliest: dict[tuple[datetime, UUID], Evidence] = {}
-    touched: dict[tuple[datetime, UUID], Cycle] = {}
+    touched = dict(doubtful)
     for m in page.messages:
         cycle, settings = calendar.at(m.event_time)
         counted = is_counted(

@@ -3,13 +3,12 @@
 Rows of deleted contacts and identities stay with their ids, because messages that prove counts name them.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
-from msgspec import Struct
 from msgspec.structs import replace
 
 from workers.errors import RetryBatch
@@ -42,21 +41,6 @@ class Deletion(NamedTuple):
     @property
     def key(self) -> tuple[str, UUID]:
         return self.workspace_id, self.deletion_id
-
-
-class LaterMessage(Struct, frozen=True):
-    """A message of a deleted contact that is not older than the deletion. `owner` is the deleted contact, `address` how
-    the address is spelled.
-    """
-
-    owner: ContactKey
-    identity_key: IdentityKey
-    address: str
-    generation: int
-    message_id: UUID
-    channel_id: str
-    event_time: datetime
-    counted: bool
 
 
 async def some_contacts(tx: Connection, workspace_id: str, limit: int) -> set[ContactKey]:
@@ -181,30 +165,6 @@ def _kept(row: Mapping[str, Any], at: datetime) -> tuple[IdentityKey, KeptAddres
         else (BlockCommand(row["issued_at"], unblocks=False, command_id=row["command_id"], actor_id=row["actor_id"]),)
     )
     return key, replace(kept, commands=block, **opted)
-
-
-async def later_messages(tx: Connection, contacts: Collection[ContactKey], limit: int) -> list[LaterMessage]:
-    """Messages of deleted contacts of one workspace that are not older than the deletion."""
-    workspace_id = next(iter(contacts))[0]
-    rows = await tx.fetch(_SQL["later_messages"], workspace_id, [contact_id for _, contact_id in contacts], limit)
-    return [
-        LaterMessage(
-            (workspace_id, row["contact_id"]),
-            IdentityKey(workspace_id, row["channel"], row["scope"], row["lookup"]),
-            row["address"],
-            row["generation"],
-            row["message_id"],
-            row["channel_id"],
-            row["event_time"],
-            row["counted"],
-        )
-        for row in rows
-    ]
-
-
-async def move_messages(tx: Connection, moved: Iterable[tuple[int, UUID, int]]) -> None:
-    """Gives messages to other identities: generation, message id, identity id."""
-    await tx.execute(_SQL["move_messages"], *columns(list(moved), 3))
 
 
 async def next_deletion(tx: Connection) -> Deletion | None:

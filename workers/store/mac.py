@@ -136,7 +136,7 @@ async def _following(
 async def unite(tx: Connection, workspace_id: str, survivor: UUID, loser: UUID, shard: str) -> None:
     """Counts two contacts as one in all open cycles. Both are locked for update."""
     await forget_counted(tx, [(workspace_id, survivor), (workspace_id, loser)])
-    known = await _open_proofs(tx, workspace_id, [survivor, loser])
+    known = await open_proofs(tx, workspace_id, [survivor, loser])
     now: dict[tuple[str, Cycle, UUID], tuple[Evidence | None, str]] = {}
     for active, proof in known.items():
         if active.contact_id == loser:
@@ -151,7 +151,7 @@ async def separate(tx: Connection, workspace_id: str, survivor: UUID, loser: UUI
     counted message is not among their first ones: a step has to find it.
     """
     await forget_counted(tx, [(workspace_id, survivor), (workspace_id, loser)])
-    known = await _open_proofs(tx, workspace_id, [survivor, loser])
+    known = await open_proofs(tx, workspace_id, [survivor, loser])
     before_all = Evidence(FIRST_INSTANT, UUID(int=0))
     keys = [active._replace(contact_id=contact) for active in known for contact in (survivor, loser)]
     wanted = {key: before_all._replace(at=key.cycle.start) for key in keys}
@@ -161,7 +161,8 @@ async def separate(tx: Connection, workspace_id: str, survivor: UUID, loser: UUI
     return undecided
 
 
-async def _open_proofs(tx: Connection, workspace_id: str, contacts: Sequence[UUID]) -> dict[Active, Evidence]:
+async def open_proofs(tx: Connection, workspace_id: str, contacts: Sequence[UUID]) -> dict[Active, Evidence]:
+    """The stored proofs of contacts in all open cycles."""
     rows = await tx.fetch(_SQL["open_proofs"], workspace_id, contacts)
     return {Active(workspace_id, Cycle(start, end), c): Evidence(*proof) for start, end, c, *proof in rows}
 

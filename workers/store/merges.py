@@ -92,7 +92,6 @@ async def forget_tags(tx: Connection, key: ContactKey, names: Collection[str]) -
 async def join(tx: Connection, survivor: ContactKey, loser: ContactKey, members: Collection[UUID]) -> Sequence[int]:
     """Merges a contact, with those that were merged into it, into another one. Returns the identities that move."""
     moved = await tx.fetch(_SQL["give_identities"], *loser, survivor[1])
-    await tx.execute(_SQL["give_holds"], *loser, survivor[1])
     await tx.execute(_SQL["join"], *loser, survivor[1], list(members))
     return [identity_id for (identity_id,) in moved]
 
@@ -102,8 +101,22 @@ async def part(
 ) -> None:
     """Gives a contact back what came with it."""
     await tx.execute(_SQL["return_identities"], *survivor, loser[1], identities)
-    await tx.execute(_SQL["return_holds"], *survivor, loser[1], identities)
     await tx.execute(_SQL["part"], *loser, list(members))
+
+
+async def give_holds(tx: Connection, loser: ContactKey, survivor: ContactKey, limit: int) -> int:
+    """Gives holds of a contact that is merged away to the survivor, at most `limit`. Returns how many."""
+    return _number(await tx.execute(_SQL["give_holds"], *loser, survivor[1], limit))
+
+
+async def return_holds(tx: Connection, survivor: ContactKey, loser: ContactKey, limit: int) -> int:
+    """Gives holds to addresses that have gone back to a contact back to it, at most `limit`. Returns how many."""
+    return _number(await tx.execute(_SQL["return_holds"], *survivor, loser[1], limit))
+
+
+async def count_holds(tx: Connection, key: ContactKey) -> int:
+    """The number of holds of a contact."""
+    return int(await tx.fetchval(_SQL["count_holds"], *key))
 
 
 async def add(
@@ -144,3 +157,7 @@ async def undo(tx: Connection, workspace_id: str, merge_id: UUID, at: datetime) 
 async def has_profile(tx: Connection, workspace_id: str, profile_id: str) -> bool:
     """Whether there still is such a profile."""
     return bool(await tx.fetchval(_SQL["has_profile"], workspace_id, profile_id))
+
+
+def _number(status: str) -> int:
+    return int(status.rsplit(" ", 1)[1])

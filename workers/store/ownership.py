@@ -5,7 +5,7 @@ The contacts are locked for update in an earlier statement: nobody stores a mess
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
@@ -44,12 +44,17 @@ class OwnedAddress(Struct, frozen=True, gc=False):
         return self.key.workspace_id, self.home_id
 
 
-class MovedMessage(NamedTuple):
-    """A message that belongs to another identity now."""
+class Misplaced(Struct, frozen=True, gc=False):
+    """A message of an address from before or after the time in which `owner`, who may be deleted, had it."""
 
-    event_time: datetime
+    owner: ContactKey
+    identity_id: int
+    key: IdentityKey
+    address: str
+    generation: int
     message_id: UUID
     channel_id: str
+    event_time: datetime
     counted: bool
 
 
@@ -86,17 +91,38 @@ async def note_moved(tx: Connection, contact_ids: Sequence[UUID]) -> None:
     await tx.execute(_SQL["note_moved"], contact_ids)
 
 
-async def has_messages(tx: Connection, owned: OwnedAddress, since: datetime, until: datetime | None) -> bool:
-    """Whether messages of these times belong to the address."""
-    return bool(await tx.fetchval(_SQL["has_messages"], owned.key.workspace_id, owned.identity_id, since, until))
+async def misplaced(
+    tx: Connection, workspace_id: str, identities: Collection[int], deleted: Collection[UUID], limit: int
+) -> list[Misplaced]:
+    """Messages of these addresses, and of all addresses of these deleted contacts, that are not of their time: the
+    oldest ones, at most `limit`. Sends are none: they were meant for the contact of then.
+    """
+    rows = await tx.fetch(_SQL["misplaced"], workspace_id, list(identities), list(deleted), limit)
+    return [_misplaced(workspace_id, *row) for row in rows]
 
 
-async def move_messages(
-    tx: Connection, giver: OwnedAddress, taker: OwnedAddress, since: datetime, until: datetime | None
-) -> list[MovedMessage]:
-    """Gives the messages of these times to the other identity. Returns them."""
-    about = giver.key.workspace_id, giver.identity_id, since, until, taker.identity_id
-    return [MovedMessage(*row) for row in await tx.fetch(_SQL["move_messages"], *about)]
+async def count_misplaced(tx: Connection, workspace_id: str, identity_id: int) -> int:
+    """The number of messages of an address that are not of its time."""
+    return int(await tx.fetchval(_SQL["count_misplaced"], workspace_id, identity_id))
+
+
+async def give(tx: Connection, given: Iterable[tuple[int, UUID, int, bool]]) -> None:
+    """Gives messages to other identities: generation, message id, identity id, and whether the content goes."""
+    await tx.execute(_SQL["give"], *columns(list(given), 4))
+
+
+def _misplaced(
+    workspace_id: str,
+    contact_id: UUID,
+    identity_id: int,
+    channel: str,
+    scope: str,
+    lookup: str,
+    address: str,
+    *message: Any,
+) -> Misplaced:
+    key = IdentityKey(workspace_id, channel, scope, lookup)
+    return Misplaced((workspace_id, contact_id), identity_id, key, address, *message)
 
 
 def _owned(row: Sequence[object]) -> OwnedAddress:

@@ -126,6 +126,12 @@ async def count_children(tx: Connection, parents: Sequence[After]) -> int:
     return int(await tx.fetchval(_SQL["count_children"], *columns([(*run, after) for run, after in parents], 3)))
 
 
+async def count_running(tx: Connection, contact: ContactKey) -> tuple[int, datetime]:
+    """The number of runs of a contact that have not ended, and the present moment: they were learned of before it."""
+    number, moment = await tx.fetchrow(_SQL["count_running"], *contact)
+    return number, moment
+
+
 async def lock(tx: Connection, keys: Iterable[RunKey]) -> dict[RunKey, Run]:
     """Runs, locked until the transaction ends. Unknown ones are left out."""
     rows = await tx.fetch(_SQL["lock_runs"], *columns(sorted(set(keys)), 2))

@@ -12,7 +12,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from workers.records import Output, Record
 from workers.rules.blocks import BlockChange, first_change, last_change
@@ -100,13 +100,30 @@ async def end(
     """Halts the unfinished runs of contacts that go away. Returns what `rejudge` returns. A finished run stays as it
     is.
     """
-    found = await workflows.of_contacts(tx, dict.fromkeys(cuts, (_STILL_RUNNING, None)), 2**31)
+    spans: dict[ContactKey, Span] = dict.fromkeys(cuts, (_STILL_RUNNING, None))
+    found = await workflows.of_contacts(tx, spans, pending_work.ROWS_AT_ONCE + 1)
+    # Work that is left of a contact comes first: of several ends the first one counts.
+    behind = await pending_work.subjects(tx, OF_CONTACT, [(w, str(contact_id)) for w, contact_id in cuts])
+    at_once = {
+        contact: runs
+        for contact, runs in found.items()
+        if len(runs) <= pending_work.ROWS_AT_ONCE and (contact[0], str(contact[1])) not in behind
+    }
     ended = _Ended(tx, {}, origins, {key: uuid4() for key in cuts})
-    await ended.load(found)
-    for contact, runs in found.items():
+    await ended.load(at_once)
+    for contact, runs in at_once.items():
         ended.tell(contact, ended.families.cut(runs, cuts[contact]))
     await ended.spread()
-    return +ended.halted, await ended.save(now)
+    outputs = await ended.save(now)
+    for contact in sorted(found.keys() - at_once.keys()):
+        if found[contact]:
+            number, known_before = await workflows.count_running(tx, contact)
+            work = _work(contact, uuid4(), spans[contact], number)
+            # Until its step, a run that is locked or shown has this end by the query.
+            details = {**work.details, "cut": cuts[contact], "known_before": known_before}
+            await pending_work.add(tx, [structs.replace(work, details=details)])
+            ended.halted[contact] += number
+    return +ended.halted, outputs
 
 
 class _Ended:

@@ -135,32 +135,6 @@ FROM (
 ) AS gone
 WHERE m.workspace_id = gone.workspace_id AND m.merge_id = gone.merge_id
 
--- name: later_messages
--- Messages of deleted contacts that are not older than the deletion, $3 at most; not sends, which were meant for the deleted ones.
-SELECT i.identity_id, i.contact_id, i.channel, i.scope, i.lookup, i.address, m.generation, m.message_id, m.channel_id, m.event_time,
-    m.counted
-FROM deleted_contacts d
-JOIN deleted_identities i ON i.workspace_id = d.workspace_id AND i.contact_id = d.contact_id AND NOT i.erased
-JOIN generations g ON g.last_event >= d.deleted_at
-CROSS JOIN LATERAL (
-    (SELECT m.generation, m.message_id, m.channel_id, m.event_time, m.counted FROM messages m
-    WHERE m.generation = g.generation AND m.identity_id = i.identity_id AND m.drop_reason IS NULL AND m.event_time >= d.deleted_at
-        AND m.kind NOT IN ('send', 'broadcast')
-    ORDER BY m.event_time LIMIT $3)
-    UNION ALL
-    (SELECT m.generation, m.message_id, m.channel_id, m.event_time, m.counted FROM messages m
-    WHERE m.generation = g.generation AND m.identity_id = i.identity_id AND m.drop_reason IS NOT NULL AND m.event_time >= d.deleted_at
-    ORDER BY m.event_time LIMIT $3)
-) AS m
-WHERE d.workspace_id = $1 AND d.contact_id = ANY ($2::uuid[])
-LIMIT $3
-
--- name: move_messages
-UPDATE messages m SET identity_id = new.identity_id
-FROM (SELECT * FROM unnest($1::int[], $2::uuid[], $3::bigint[]) AS new (generation, message_id, identity_id)
-    ORDER BY generation, message_id) AS new
-WHERE m.generation = new.generation AND m.message_id = new.message_id
-
 -- name: next
 SELECT workspace_id, deletion_id, cutting, letters_read, letters_until FROM deletions
 WHERE finished_at IS NULL AND events_until IS NULL ORDER BY served_at NULLS FIRST, workspace_id, deletion_id LIMIT 1

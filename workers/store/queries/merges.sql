@@ -39,15 +39,26 @@ FROM unnest($4::bigint[]) AS came (identity_id)
 WHERE i.workspace_id = $1 AND i.identity_id = came.identity_id AND i.contact_id = $2
 
 -- name: give_holds
-UPDATE sends SET contact_id = $3 WHERE workspace_id = $1 AND contact_id = $2 AND status = 'held'
+WITH held AS MATERIALIZED (
+    SELECT s.send_id FROM sends s WHERE s.workspace_id = $1 AND s.contact_id = $2 AND s.status = 'held'
+    ORDER BY s.send_id LIMIT $4 FOR UPDATE
+)
+UPDATE sends s SET contact_id = $3 FROM held
+WHERE s.workspace_id = $1 AND s.send_id = held.send_id
 
 -- name: return_holds
--- Those to an address that goes back.
-UPDATE sends s SET contact_id = $3
-FROM unnest($4::bigint[]) AS came (identity_id)
-JOIN identities i ON i.workspace_id = $1 AND i.identity_id = came.identity_id AND i.ended_at IS NULL
-WHERE s.workspace_id = $1 AND s.contact_id = $2 AND s.status = 'held' AND s.channel = i.channel AND s.scope = i.scope
-    AND s.lookup = i.lookup
+-- Those to an address that has gone back.
+WITH held AS MATERIALIZED (
+    SELECT s.send_id FROM identities i
+    JOIN sends s ON s.workspace_id = i.workspace_id AND s.channel = i.channel AND s.scope = i.scope AND s.lookup = i.lookup
+    WHERE i.workspace_id = $1 AND i.contact_id = $3 AND i.ended_at IS NULL AND s.contact_id = $2 AND s.status = 'held'
+    ORDER BY s.send_id LIMIT $4 FOR UPDATE OF s
+)
+UPDATE sends s SET contact_id = $3 FROM held
+WHERE s.workspace_id = $1 AND s.send_id = held.send_id
+
+-- name: count_holds
+SELECT count(*) FROM sends s WHERE s.workspace_id = $1 AND s.contact_id = $2 AND s.status = 'held'
 
 -- name: add
 INSERT INTO merges (workspace_id, merge_id, survivor_id, loser_id, actor_id, merged_at, snapshot)

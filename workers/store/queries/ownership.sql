@@ -47,33 +47,61 @@ WHERE i.workspace_id = new.workspace_id AND i.identity_id = new.identity_id
 UPDATE contact_locks SET moved_at = clock_timestamp()
 WHERE bucket = ANY (ARRAY(SELECT DISTINCT bucket(contact_id) FROM unnest($1::uuid[]) AS contact_id))
 
--- name: has_messages
-SELECT EXISTS (
-    SELECT FROM generations g CROSS JOIN LATERAL (
-        (SELECT m.message_id FROM messages m
-        WHERE m.generation = g.generation AND m.workspace_id = $1 AND m.identity_id = $2 AND m.drop_reason IS NULL
-            AND m.event_time >= $3 AND m.event_time < coalesce($4::timestamptz, 'infinity') LIMIT 1)
-        UNION ALL
-        (SELECT m.message_id FROM messages m
-        WHERE m.generation = g.generation AND m.workspace_id = $1 AND m.identity_id = $2 AND m.drop_reason IS NOT NULL
-            AND m.event_time >= $3 AND m.event_time < coalesce($4::timestamptz, 'infinity') LIMIT 1)
-    ) AS m
-    WHERE g.last_event >= $3
-)
-
--- name: move_messages
-UPDATE messages m SET identity_id = $5
+-- name: misplaced
+-- Messages of the addresses $2, and of those of the deleted contacts $3, from before they began and after they ended: the oldest ones,
+-- $4 at most.
+SELECT own.contact_id, own.identity_id, own.channel, own.scope, own.lookup, own.address, m.generation, m.message_id, m.channel_id,
+    m.event_time, m.counted
 FROM (
-    SELECT m.generation, m.message_id FROM generations g CROSS JOIN LATERAL (
-        SELECT m.generation, m.message_id FROM messages m
-        WHERE m.generation = g.generation AND m.workspace_id = $1 AND m.identity_id = $2 AND m.drop_reason IS NULL
-            AND m.event_time >= $3 AND m.event_time < coalesce($4::timestamptz, 'infinity')
-        UNION ALL
-        SELECT m.generation, m.message_id FROM messages m
-        WHERE m.generation = g.generation AND m.workspace_id = $1 AND m.identity_id = $2 AND m.drop_reason IS NOT NULL
-            AND m.event_time >= $3 AND m.event_time < coalesce($4::timestamptz, 'infinity')
-    ) AS m
-    WHERE g.last_event >= $3
-) AS found
-WHERE m.generation = found.generation AND m.message_id = found.message_id
-RETURNING m.event_time, m.message_id, m.channel_id, m.counted
+    SELECT i.contact_id, i.identity_id, i.channel, i.scope, i.lookup, i.address, i.began_at, i.ended_at FROM identities i
+    WHERE i.workspace_id = $1 AND i.identity_id = ANY ($2::bigint[])
+    UNION ALL
+    SELECT i.contact_id, i.identity_id, i.channel, i.scope, i.lookup, i.address, i.began_at, least(i.ended_at, d.deleted_at)
+    FROM deleted_contacts d
+    JOIN deleted_identities i ON i.workspace_id = d.workspace_id AND i.contact_id = d.contact_id AND NOT i.erased
+    WHERE d.workspace_id = $1 AND d.contact_id = ANY ($3::uuid[])
+) AS own
+CROSS JOIN LATERAL (
+    SELECT '-infinity'::timestamptz AS since, own.began_at AS until WHERE own.began_at IS NOT NULL
+    UNION ALL
+    SELECT own.ended_at, 'infinity' WHERE own.ended_at IS NOT NULL
+) AS span
+JOIN generations g ON g.last_event >= span.since
+CROSS JOIN LATERAL (
+    (SELECT m.generation, m.message_id, m.channel_id, m.event_time, m.counted FROM messages m
+    WHERE m.generation = g.generation AND m.identity_id = own.identity_id AND m.drop_reason IS NULL
+        AND m.event_time >= span.since AND m.event_time < span.until AND m.kind NOT IN ('send', 'broadcast')
+    ORDER BY m.event_time LIMIT $4)
+    UNION ALL
+    (SELECT m.generation, m.message_id, m.channel_id, m.event_time, m.counted FROM messages m
+    WHERE m.generation = g.generation AND m.identity_id = own.identity_id AND m.drop_reason IS NOT NULL
+        AND m.event_time >= span.since AND m.event_time < span.until
+    ORDER BY m.event_time LIMIT $4)
+) AS m
+ORDER BY m.event_time, m.message_id LIMIT $4
+
+-- name: count_misplaced
+SELECT count(*) FROM identities i
+CROSS JOIN LATERAL (
+    SELECT '-infinity'::timestamptz AS since, i.began_at AS until WHERE i.began_at IS NOT NULL
+    UNION ALL
+    SELECT i.ended_at, 'infinity' WHERE i.ended_at IS NOT NULL
+) AS span
+JOIN generations g ON g.last_event >= span.since
+CROSS JOIN LATERAL (
+    SELECT FROM messages m
+    WHERE m.generation = g.generation AND m.identity_id = i.identity_id AND m.drop_reason IS NULL
+        AND m.event_time >= span.since AND m.event_time < span.until AND m.kind NOT IN ('send', 'broadcast')
+    UNION ALL
+    SELECT FROM messages m
+    WHERE m.generation = g.generation AND m.identity_id = i.identity_id AND m.drop_reason IS NOT NULL
+        AND m.event_time >= span.since AND m.event_time < span.until
+) AS m
+WHERE i.workspace_id = $1 AND i.identity_id = $2
+
+-- name: give
+UPDATE messages m SET identity_id = new.identity_id, body = CASE WHEN NOT new.erased THEN m.body END,
+    erase_at = CASE WHEN NOT new.erased THEN m.erase_at END
+FROM (SELECT * FROM unnest($1::int[], $2::uuid[], $3::bigint[], $4::boolean[]) AS new (generation, message_id, identity_id, erased)
+    ORDER BY generation, message_id) AS new
+WHERE m.generation = new.generation AND m.message_id = new.message_id

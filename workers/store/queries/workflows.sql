@@ -32,15 +32,26 @@ SELECT workspace_id, run_id, contact_id,
 FROM found
 
 -- name: lock_runs
-SELECT run.* FROM (
+-- A run whose contact went away, and whose step has not come yet, has that end already.
+SELECT run.workspace_id, run.run_id, run.workflow_id, run.contact_id, run.trigger, run.parent_run_id, run.started_at, run.finished_at,
+    run.outcome, run.contact_step_at, run.contact_step_id, coalesce(run.cut_at, later.cut_at) AS cut_at,
+    coalesce(run.cut_reason, later.cut_reason) AS cut_reason, run.state, run.reason, run.halted_at, run.halted_by, run.published,
+    run.published_reason, run.published_step_id, run.published_at, run.published_revision, run.revision
+FROM (
     SELECT * FROM unnest($1::text[], $2::text[]) AS wanted (workspace_id, run_id) ORDER BY workspace_id, run_id
 ) AS wanted
 CROSS JOIN LATERAL (
-    SELECT workspace_id, run_id, workflow_id, contact_id, trigger, parent_run_id, started_at, finished_at, outcome, contact_step_at,
-        contact_step_id, cut_at, cut_reason, state, reason, halted_at, halted_by, published, published_reason, published_step_id, published_at, published_revision,
-        revision
-    FROM workflow_runs r WHERE r.workspace_id = wanted.workspace_id AND r.run_id = wanted.run_id LIMIT 1 FOR UPDATE
+    SELECT r.* FROM workflow_runs r WHERE r.workspace_id = wanted.workspace_id AND r.run_id = wanted.run_id LIMIT 1 FOR UPDATE
 ) AS run
+LEFT JOIN LATERAL (
+    SELECT c.cut_at, c.cut_reason FROM cuts_left c
+    WHERE c.workspace_id = run.workspace_id AND c.contact = run.contact_id::text AND coalesce(run.known_at < c.known_before, true)
+    ORDER BY c.number LIMIT 1
+) AS later ON run.state = 'running' AND run.cut_at IS NULL
+
+-- name: count_running
+SELECT count(*), clock_timestamp() FROM workflow_runs r
+WHERE r.workspace_id = $1 AND r.contact_id = $2 AND coalesce(r.halted_at, r.finished_at, 'infinity') = 'infinity'
 
 -- name: of_contact
 SELECT found.running, found.at, (found.run).run_id FROM runs_alive($1, $2, $6, $3, $4, $5, $7, $8) AS found

@@ -5,6 +5,12 @@
 CREATE VIEW sluice_core.workspaces_behind AS
 SELECT workspace_id FROM sluice_core.pending_work WHERE kind IN ('halt runs', 'halt children');
 
+-- Contacts that went away with more runs than a transaction halts: of those that were known by then the steps halt each.
+CREATE VIEW sluice_core.cuts_left AS
+SELECT workspace_id, subject AS contact, number, (details -> 'cut' ->> 0)::timestamptz AS cut_at, details -> 'cut' ->> 1 AS cut_reason,
+    (details ->> 'known_before')::timestamptz AS known_before
+FROM sluice_core.pending_work WHERE kind = 'halt runs' AND details -> 'cut' IS NOT NULL;
+
 -- The state of a run by its events, its contact's block history (`known`: there is such a contact, with these blocks in
 -- its row) and its parent's end; `at` is when it ended. The same as `judge` in workers/rules/workflows.py. PostgreSQL
 -- takes a function of this kind apart and plans it with the query around it: it must stay one SELECT, without SET.
@@ -200,6 +206,12 @@ BEGIN
     FOR place IN REVERSE cardinality(path)..1 LOOP
         SELECT * INTO run FROM workflow_runs r WHERE r.workspace_id = of_workspace AND r.run_id = path[place];
         CONTINUE WHEN NOT FOUND;
+        IF run.state = 'running' AND run.cut_at IS NULL THEN
+            SELECT c.cut_at, c.cut_reason INTO run.cut_at, run.cut_reason FROM cuts_left c
+            WHERE c.workspace_id = of_workspace AND c.contact = run.contact_id::text
+                AND coalesce(run.known_at < c.known_before, true)
+            ORDER BY c.number LIMIT 1;
+        END IF;
         trigger := coalesce(trigger, run.trigger);
         SELECT v.state, v.reason, v.at INTO state, reason, at
         FROM run_verdict(run, trigger, CASE WHEN state IN ('halted', 'refused') THEN at END, reason) AS v;

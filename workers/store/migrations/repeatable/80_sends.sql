@@ -31,7 +31,7 @@ LANGUAGE sql STABLE PARALLEL SAFE
 
 -- Holds. `answered_by` null: it waits for a person. Else the number of the work that ends it, of several the first; a
 -- step of that work does, or whoever answers it before. `owner_id` is whose address it goes to. The contact of a hold is
--- never one that was merged away.
+-- one that was merged away only as long as steps are left that give it to the survivor.
 CREATE VIEW sluice_core.holds AS
 SELECT s.workspace_id, s.send_id, s.group_id, s.contact_id, i.contact_id AS owner_id, s.channel, s.scope, s.lookup, s.address,
     s.understood, i.connected_at, i.opted_out, s.run_id, s.content, s.reasons, s.reason_keys, s.confirmed_keys, s.confirmed_before,
@@ -252,7 +252,19 @@ SELECT h.workspace_id, h.send_id, h.group_id, h.contact_id, c.profile_id, h.chan
     h.requested_by, h.requested_at, h.held_at, h.expires_at
 FROM sluice_core.holds h
 LEFT JOIN sluice_core.living_contacts c ON c.workspace_id = h.workspace_id AND c.contact_id = h.contact_id
-WHERE h.answered_by IS NULL AND (h.contact_id IS NULL OR c.contact_id IS NOT NULL);
+WHERE h.answered_by IS NULL AND (h.contact_id IS NULL OR c.contact_id IS NOT NULL AND c.merged_into IS NULL)
+UNION ALL
+-- Those that steps have to give to a survivor.
+SELECT h.workspace_id, h.send_id, h.group_id, c.contact_id, c.profile_id, h.channel, h.content, h.reasons,
+    NOT EXISTS (
+        SELECT FROM sluice_core.open_grounds g WHERE g.workspace_id = h.workspace_id AND g.send_id = h.send_id OFFSET 0
+    ),
+    h.requested_by, h.requested_at, h.held_at, h.expires_at
+FROM (SELECT DISTINCT workspace_id, subject::uuid AS contact_id FROM sluice_core.pending_work WHERE kind = 'move holds' OFFSET 0) AS w
+JOIN sluice_core.contacts gone ON gone.workspace_id = w.workspace_id AND gone.contact_id = w.contact_id
+JOIN sluice_core.living_contacts c ON c.workspace_id = gone.workspace_id AND c.contact_id = gone.merged_into
+JOIN sluice_core.holds h ON h.workspace_id = gone.workspace_id AND h.contact_id = gone.contact_id
+WHERE h.answered_by IS NULL;
 
 CREATE VIEW sluice.sends AS
 SELECT s.workspace_id, s.send_id, s.group_id, f.contact_id, nullif(s.channel, '') AS channel, s.status, s.reason,
