@@ -59,12 +59,15 @@ SELECT workspace_id, cycle_start, '', revision FROM moved ORDER BY cycle_start
 ON CONFLICT (workspace_id, cycle_start, shard) DO UPDATE SET revision = excluded.revision
 
 -- name: remove_cycles
--- Deletes the cycles among these, which no longer exist, that have no active contact. OFFSET keeps PostgreSQL from reading
--- all active contacts of the workspace for a join.
+-- Deletes the cycles among these, which no longer exist, that have no active contact. In order: PostgreSQL would
+-- otherwise read all active contacts of the workspace, for a join or for the first that comes.
 WITH empty AS MATERIALIZED (
     SELECT c.workspace_id, c.cycle_start FROM mac_cycles c
-    WHERE c.workspace_id = $1 AND c.cycle_start = ANY($2::timestamptz[]) AND NOT EXISTS (
-        SELECT FROM mac_contacts m WHERE m.workspace_id = c.workspace_id AND m.cycle_start = c.cycle_start OFFSET 0)
+    LEFT JOIN LATERAL (
+        SELECT m.contact_id FROM mac_contacts m WHERE m.workspace_id = c.workspace_id AND m.cycle_start = c.cycle_start
+        ORDER BY m.contact_id LIMIT 1
+    ) AS active ON true
+    WHERE c.workspace_id = $1 AND c.cycle_start = ANY($2::timestamptz[]) AND active.contact_id IS NULL
 ), shards_gone AS (
     DELETE FROM mac_shards s USING empty e WHERE s.workspace_id = e.workspace_id AND s.cycle_start = e.cycle_start
 ), cycles_gone AS (
