@@ -114,9 +114,9 @@ async def test_holds_follow_a_merge_and_its_undo_in_steps(pool: Pool, monkeypatc
     await give(pool, merge)
 
     assert await rows(pool, LEFT) == [("move holds", 3, 8)]
-    assert await rows(pool, HELD) == [(bob, 9)]
+    assert sorted(await rows(pool, HELD)) == sorted([(ana, 5), (bob, 4)])
     await steps(pool)
-    assert await rows(pool, HELD) == [(bob, 9)]
+    assert sorted(await rows(pool, HELD)) == sorted([(ana, 2), (bob, 7)])
     await steps(pool, 9)
     assert (await rows(pool, LEFT), await rows(pool, HELD)) == ([], [(bob, 9)])
 

@@ -1,6 +1,6 @@
 """Holds follow their contact through a merge and its undo, because they are listed by contact: very many in steps.
 
-Until its step a hold of a contact that was merged away is shown as the survivor's.
+Until its step a hold is shown with the contact before.
 """
 
 from datetime import datetime
@@ -13,7 +13,6 @@ from workers.store.connection import Connection
 from workers.store.pending_work import Stepped, Work
 
 MOVE_HOLDS: Final = "move holds"
-"""The kind of the work; the view `held_sends` names it as well."""
 _SURVIVOR: Final = "survivor"
 
 

@@ -252,19 +252,7 @@ SELECT h.workspace_id, h.send_id, h.group_id, h.contact_id, c.profile_id, h.chan
     h.requested_by, h.requested_at, h.held_at, h.expires_at
 FROM sluice_core.holds h
 LEFT JOIN sluice_core.living_contacts c ON c.workspace_id = h.workspace_id AND c.contact_id = h.contact_id
-WHERE h.answered_by IS NULL AND (h.contact_id IS NULL OR c.contact_id IS NOT NULL AND c.merged_into IS NULL)
-UNION ALL
--- Those that steps have to give to a survivor.
-SELECT h.workspace_id, h.send_id, h.group_id, c.contact_id, c.profile_id, h.channel, h.content, h.reasons,
-    NOT EXISTS (
-        SELECT FROM sluice_core.open_grounds g WHERE g.workspace_id = h.workspace_id AND g.send_id = h.send_id OFFSET 0
-    ),
-    h.requested_by, h.requested_at, h.held_at, h.expires_at
-FROM (SELECT DISTINCT workspace_id, subject::uuid AS contact_id FROM sluice_core.pending_work WHERE kind = 'move holds' OFFSET 0) AS w
-JOIN sluice_core.contacts gone ON gone.workspace_id = w.workspace_id AND gone.contact_id = w.contact_id
-JOIN sluice_core.living_contacts c ON c.workspace_id = gone.workspace_id AND c.contact_id = gone.merged_into
-JOIN sluice_core.holds h ON h.workspace_id = gone.workspace_id AND h.contact_id = gone.contact_id
-WHERE h.answered_by IS NULL;
+WHERE h.answered_by IS NULL AND (h.contact_id IS NULL OR c.contact_id IS NOT NULL);
 
 CREATE VIEW sluice.sends AS
 SELECT s.workspace_id, s.send_id, s.group_id, f.contact_id, nullif(s.channel, '') AS channel, s.status, s.reason,
