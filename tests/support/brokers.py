@@ -9,7 +9,12 @@ from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import NotLeaderForPartitionError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import (
+    NotLeaderForPartitionError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 from aiokafka.protocol.produce import ProduceRequest
 from asyncpg import Pool
 
@@ -77,6 +82,24 @@ class Broker:
             # The answer comes from the controller; the broker itself may learn of it a moment later.
             while {topic.name for topic in new} - set(await admin.list_topics()):  # noqa: ASYNC110 - nothing to wait on
                 await asyncio.sleep(0.02)
+        finally:
+            await admin.close()
+
+    async def remake(self, topic: str, partitions: int = PARTITIONS) -> None:
+        """Deletes a topic and makes it again. Only for real Kafka."""
+        await self.delete(topic)
+        while True:
+            try:
+                return await self.create(topic, partitions=partitions)
+            except TopicAlreadyExistsError:
+                await asyncio.sleep(0.1)
+
+    async def delete(self, topic: str) -> None:
+        """Deletes a topic. Only for real Kafka."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        await admin.start()
+        try:
+            await admin.delete_topics([self.topic_prefix + topic])
         finally:
             await admin.close()
 

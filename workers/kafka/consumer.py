@@ -26,6 +26,7 @@ from workers.kafka.fetching import Fetching
 from workers.kafka.lateness import Lateness
 from workers.kafka.membership import Membership, started_member
 from workers.kafka.polling import Places, Polled, poll
+from workers.kafka.topic_ids import TopicIds
 from workers.kafka.topic_recreation import TopicRecreation
 from workers.records import Partition
 from workers.runtime.failure_deadline import FailureDeadline
@@ -57,9 +58,11 @@ class KafkaInput(ConsumerRebalanceListener):
         self._limits = limits
         self._topics = [cluster.topic(name) for name in topics]
         self._group = group
+        self._unreachable_after_s = unreachable_after_s
         self._polling = FailureDeadline(unreachable_after_s, "Kafka could not be read")
         self._lateness = Lateness()
         self._member: Membership | None = None
+        self._topic_ids: TopicIds
         self._places: Places = {}
         self._events: deque[Assigned | Revoked] = deque()
         self._revoked, self._over = Revoked(), False
@@ -79,7 +82,8 @@ class KafkaInput(ConsumerRebalanceListener):
             Unreachable: the cluster has not answered for the bound.
         """
         member = await self._started()
-        Fetching(member, self._limits.bytes, TopicRecreation(member, self._expire))
+        self._topic_ids = TopicIds(member)
+        Fetching(member, self._limits.bytes, self._topic_ids, TopicRecreation(member, self._expire))
         self._member = Membership(member, self._group, self._cluster.session_timeout_ms)
         self.polled_at = asyncio.get_running_loop().time()
         member.subscribe(topics=self._topics, listener=self)
@@ -237,6 +241,8 @@ class KafkaInput(ConsumerRebalanceListener):
             Unreachable: Kafka does not answer.
         """
         partitions = [self._cluster.partition(source) for source in sources]
+        # Before the bounds: those of a topic that is created again in between must not count.
+        await self._topic_ids.note(partitions, self._unreachable_after_s)
         try:
             begin = await self._consumer.beginning_offsets(partitions)
             end = await self._consumer.end_offsets(partitions)

@@ -8,7 +8,7 @@ holds back count as not yet read.
 import asyncio
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka
 from aiokafka.consumer.fetcher import READ_COMMITTED, FetchError
 
+from workers.kafka.topic_ids import INCONSISTENT_TOPIC_ID, UNKNOWN_TOPIC_ID, Fetched, TopicIds
 from workers.kafka.topic_recreation import TopicRecreation
 from workers.kafka.unpacking import Budget, Suspicion, Unpacked
 from workers.records import RawRecord
@@ -24,7 +25,12 @@ from workers.records import RawRecord
 _PAUSE_S: Final = 0.1
 _AGAIN_AFTER_S: Final = 10.0
 _LITTLE_BYTES: Final = 64 * 1024
-_MOVED: Final = (kafka.NotLeaderForPartitionError, kafka.UnknownTopicOrPartitionError)
+_GONE: Final = (
+    kafka.NotLeaderForPartitionError.errno,
+    kafka.UnknownTopicOrPartitionError.errno,
+    UNKNOWN_TOPIC_ID,
+    INCONSISTENT_TOPIC_ID,
+)
 
 _ONE_AFTER_THE_OTHER: Final = ThreadPoolExecutor(1, "inflating")
 """Serialises work that takes much memory, for all consumers of the process."""
@@ -76,13 +82,20 @@ class _Inflating(NamedTuple):
 class Fetching:
     """Unpacks the fetches of a started consumer."""
 
-    def __init__(self, member: AIOKafkaConsumer, most_bytes: int, recreation: TopicRecreation | None = None) -> None:
+    def __init__(
+        self,
+        member: AIOKafkaConsumer,
+        most_bytes: int,
+        topic_ids: TopicIds,
+        recreation: TopicRecreation | None = None,
+    ) -> None:
         # aiokafka has no hook for it: the first method is private.
         fetcher: Any = member._fetcher  # noqa: SLF001
         fetcher._proc_fetch_request = self._fetch  # noqa: SLF001
         fetcher.fetched_records = self._fetched_records
         self._fetcher = fetcher
         self._recreation = recreation
+        self._topic_ids = topic_ids
         self._most_bytes = most_bytes
         self._inflating: _Inflating | None = None
         """At most one, so that memory has the records of one. A poll with other records does not wait for them."""
@@ -186,7 +199,8 @@ class Fetching:
         }
         try:
             await self._log_damage(asked)
-            response = await self._fetcher._client.send(node_id, request)  # noqa: SLF001
+            by_id = self._topic_ids.by_id(request, asked)
+            response = await self._fetcher._client.send(node_id, by_id)  # noqa: SLF001
         except kafka.KafkaError as error:
             log.debug("A fetch failed; it is sent again.", action="fetch_failed", error=repr(error))
             await asyncio.sleep(_PAUSE_S)
@@ -196,14 +210,14 @@ class Fetching:
         if not assignment.active:
             return False
         refused = 0
-        for partition, code, rest in _answers(response):
-            state = assignment.state_value(partition)
+        for fetched in self._topic_ids.answers(response, asked):
+            offset, state = asked[fetched.partition], assignment.state_value(fetched.partition)
             # The position has changed since this fetch was sent.
-            if state.has_valid_position and state.position == asked[partition]:
-                if code == kafka.NoError.errno:
-                    self._take(partition, asked[partition], rest, assignment)
+            if state.has_valid_position and state.position == offset:
+                if fetched.error_code == kafka.NoError.errno:
+                    self._take(fetched, offset, assignment)
                 else:
-                    refused += not self._refuse(partition, asked[partition], code)
+                    refused += not self._refuse(fetched.partition, offset, fetched.error_code)
         if refused and refused == len(asked):
             await asyncio.sleep(_PAUSE_S)
         return any(partition in self._fetcher._records for partition in asked)  # noqa: SLF001
@@ -224,19 +238,20 @@ class Fetching:
                 )
                 await asyncio.sleep(_PAUSE_S)
 
-    def _take(self, partition: TopicPartition, offset: int, rest: Any, assignment: Any) -> None:
+    def _take(self, fetched: Fetched, offset: int, assignment: Any) -> None:
+        partition = fetched.partition
         state = assignment.state_value(partition)
-        state.highwater, state.lso, aborted, fetched = rest
-        if fetched:
+        state.highwater, state.lso = fetched.highwater, fetched.last_stable
+        if fetched.records:
             suspicion = self._suspicions.setdefault(partition, Suspicion())
-            unpacked = Unpacked(fetched, offset, aborted, suspicion)
+            unpacked = Unpacked(fetched.records, offset, fetched.aborted, suspicion)
             backoff_s = self._fetcher._prefetch_backoff  # noqa: SLF001
             self._fetcher._records[partition] = _Held(partition, assignment, unpacked, backoff_s)  # noqa: SLF001
 
     def _refuse(self, partition: TopicPartition, offset: int, code: int) -> bool:
         """Whether the next poll raises it."""
         error = kafka.for_code(code)
-        if error in _MOVED:
+        if code in _GONE:
             if self._recreation is not None:
                 self._recreation.arises()
             self._fetcher._client.force_metadata_update()  # noqa: SLF001
@@ -268,13 +283,3 @@ class Fetching:
 
 def _much(held: object) -> bool:
     return isinstance(held, _Held) and held.unpacked.fetched_bytes > _LITTLE_BYTES
-
-
-def _answers(response: Any) -> Iterator[tuple[TopicPartition, int, tuple[int, int, Iterable[tuple[int, int]], bytes]]]:
-    """Partition, error code, and (high watermark, last stable offset, aborted transactions, bytes)."""
-    # Version 11 has the preferred replica between the last two. Versions before 4 have no transactions; Kafka is newer.
-    aborted_at = -3 if response.API_VERSION >= 11 else -2
-    for topic, partitions in response.topics:
-        for number, code, highwater, stable, *rest in partitions:
-            whole = rest[-1] or b""
-            yield TopicPartition(topic, number), code, (highwater, stable, (rest[aborted_at] or ()), whole)

@@ -20,6 +20,7 @@ from asyncpg import Pool
 from workers.kafka.connection import Kafka
 from workers.kafka.failures import AWAY, refusals_explained
 from workers.kafka.fetching import Fetching
+from workers.kafka.topic_ids import TopicIds
 from workers.records import RawRecord
 from workers.runtime.failure_deadline import FailureDeadline
 from workers.runtime.telemetry import REPAIRED
@@ -156,7 +157,7 @@ class CompactionRepair(LeasedService):
         try:
             async with asyncio.timeout(_KAFKA_S):
                 await consumer.start()
-            Fetching(consumer, _BYTES_AT_ONCE)
+            Fetching(consumer, _BYTES_AT_ONCE, TopicIds(consumer))
             yield consumer
         finally:
             stopping = asyncio.create_task(consumer.stop())
