@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 from tests.facts import Command
 from tests.reference_times import stamp
 
+NAMED = "named"
+"""The only profile that contacts are attached to by its name."""
+
 
 class Profile(NamedTuple):
     name: str
@@ -36,8 +39,8 @@ def memberships(commands: Sequence[Command]) -> dict[str, str]:
             found = {person: profile for person, profile in found.items() if profile not in deleted}
         elif command.command == "detach_contact":
             found.pop(str(command.person), None)
-        elif command.fields["profile_id"] not in deleted:
-            found[str(command.person)] = command.fields["profile_id"]
+        elif (profile := command.fields.get("profile_id", NAMED)) not in deleted:
+            found[str(command.person)] = profile
     return found
 
 

@@ -15,6 +15,9 @@ PROFILES: Final = ("p1", "p2", "p3")
 DELETED: Final = "p3"
 """The only profile that is ever deleted."""
 NOTES: Final = ("n1", "n2")
+NAMED: Final = "named"
+"""A profile that is never renamed or deleted: contacts are attached to it by its name."""
+_SPELLINGS: Final = ("Family Ärger", " family a\u0308rger ")
 
 _MOVES: Final = ("open_conversation", "close_conversation")
 _SNOOZE: Final = "snooze_conversation"
@@ -60,6 +63,7 @@ def _settled() -> Iterator[Command]:
         yield at_first("create_profile", profile, profile_id=profile, name=profile)
         for note in NOTES:
             yield at_first("add_note", f"{profile} {note}", profile_id=profile, note_id=note, text="first")
+    yield at_first("create_profile", NAMED, profile_id=NAMED, name=_SPELLINGS[0])
 
 
 def chosen_kinds(dice: Random) -> list[str]:
@@ -150,7 +154,9 @@ _FIELDS: Final[dict[str, _Made]] = {
     "open_conversation": lambda _dice, _at: {},
     "close_conversation": lambda _dice, _at: {},
     "snooze_conversation": lambda dice, at: {"until": _until(dice, at)},
-    "attach_contact": lambda dice, _at: {"profile_id": dice.choice(PROFILES)},
+    "attach_contact": lambda dice, _at: dice.choice(
+        [*({"profile_id": profile} for profile in PROFILES), {"profile_name": dice.choice(_SPELLINGS)}]
+    ),
     "detach_contact": lambda _dice, _at: {},
     "delete_profile": lambda _dice, _at: {"profile_id": DELETED},
     "define_field": lambda dice, _at: {
