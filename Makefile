@@ -9,7 +9,7 @@ PARALLEL := --numprocesses 4 --max-worker-restart 0
 # The third of the fault tests to run. 0 chooses by the day, so that three days in a row run all of them.
 SEED ?= 0
 
-.PHONY: help install demo test test-faults test-faults-all simulate lint bench bench-quick lock clean
+.PHONY: help install demo test test-faults test-faults-all simulate lint bench bench-quick bench-reading lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,12 @@ bench: .venv/bench ## measure speed next to the floor and other libraries, on re
 
 bench-quick: install ## fail if inbound lost more than 15 % of its ratio to the floor
 	$(BIN)/python -m benchmarks --quick
+
+# SCALE=1 has a million contacts and ten million messages. The data is kept for the next run.
+SCALE ?= 0.1
+
+bench-reading: install ## measure what people, an API and operators ask; SCALE=1 is the full size
+	$(BIN)/python -m benchmarks.reading --scale $(SCALE)
 
 # The smaller lock files take their versions from the large one, so the image runs the tested versions.
 lock: install ## update the lock files within the ranges of pyproject.toml

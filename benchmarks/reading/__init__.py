@@ -1,0 +1,1 @@
+"""How long what people, an API and operators ask takes, in a workspace of any size: `make bench-reading`."""
