@@ -22,6 +22,8 @@ _SERVER_SETTINGS: Final = {
     "timezone": "UTC",
     # Statements take milliseconds; JIT compilation, which a high cost estimate triggers, takes longer than that.
     "jit": "off",
+    # The database is set for readers, who plan each call. The plans of workers fit any workspace.
+    "plan_cache_mode": "auto",
     "idle_in_transaction_session_timeout": "10s",
     # A long wait for a lock says nothing about the cost of the waiting transaction.
     "lock_timeout": "15s",

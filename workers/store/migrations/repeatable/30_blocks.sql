@@ -3,7 +3,7 @@
 -- The interval that holds `at`, or null, by the commands: the same as `history` in workers/rules/blocks.py. Views that
 -- readers see call it, so it runs with its owner's rights.
 CREATE FUNCTION sluice_core.older_block(workspace_id text, contact_id uuid, at timestamptz)
-RETURNS tstzrange LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = sluice_core, pg_temp AS $$
+RETURNS tstzrange LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = sluice_core, pg_temp SET plan_cache_mode = auto AS $$
     SELECT tstzrange(began.issued_at, (
         SELECT c.issued_at FROM block_commands c
         WHERE c.workspace_id = $1 AND c.contact_id = $2 AND c.unblocks AND c.issued_at > $3 ORDER BY c.issued_at LIMIT 1

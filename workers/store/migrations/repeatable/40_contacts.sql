@@ -2,7 +2,7 @@
 
 -- Who a contact is now: itself, or whom it was merged into; null: there is no such contact.
 CREATE FUNCTION sluice_core.present(of_workspace text, of_contact uuid) RETURNS uuid
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = sluice_core, pg_temp AS $$
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = sluice_core, pg_temp SET plan_cache_mode = auto AS $$
     SELECT coalesce(c.merged_into, c.contact_id) FROM contacts c WHERE c.workspace_id = of_workspace AND c.contact_id = of_contact
 $$;
 
@@ -63,6 +63,18 @@ CREATE VIEW sluice.blocked_contacts AS
 SELECT workspace_id, contact_id, blocked_at, blocked_by FROM sluice_core.living_contacts
 WHERE blocked_at IS NOT NULL AND merged_into IS NULL;
 
+-- Channels that no identity of a contact serves, and what could be written to there.
+CREATE VIEW sluice_core.unserved_channels AS
+SELECT c.workspace_id, c.contact_id, h.channel, h.channel_id, sluice_core.shown(c.edited, 'phone', c.phone) AS phone,
+    sluice_core.shown(c.edited, 'email', c.email) AS email
+FROM sluice_core.living_contacts c
+JOIN sluice_core.channels h ON h.workspace_id = c.workspace_id
+WHERE c.merged_into IS NULL AND NOT EXISTS (
+    SELECT FROM sluice_core.identities i
+    WHERE i.workspace_id = c.workspace_id AND i.contact_id = c.contact_id AND i.channel = h.channel
+        AND i.scope IN ('', h.channel_id) AND i.removed_at IS NULL
+);
+
 CREATE VIEW sluice.contact_channels AS
 SELECT i.workspace_id, i.contact_id, i.channel, coalesce(i.channel_id, nullif(i.scope, '')) AS channel_id, i.address,
     sluice_core.channel_state(i.channel, sluice_core.understood(i.channel, i.lookup), i.connected_at) AS state,
@@ -76,16 +88,14 @@ UNION ALL
 SELECT f.workspace_id, f.contact_id, f.channel, f.channel_id, f.address,
     sluice_core.channel_state(f.channel, f.address IS NOT NULL, NULL), NULL, false
 FROM (
-    SELECT c.workspace_id, c.contact_id, h.channel, h.channel_id, sluice_core.on_file(
-            h.channel, sluice_core.shown(c.edited, 'phone', c.phone), sluice_core.shown(c.edited, 'email', c.email)
-        ) AS address
-    FROM sluice_core.living_contacts c
-    JOIN sluice_core.channels h ON h.workspace_id = c.workspace_id
-    WHERE c.merged_into IS NULL AND NOT EXISTS (
-        SELECT FROM sluice_core.identities i
-        WHERE i.workspace_id = c.workspace_id AND i.contact_id = c.contact_id AND i.channel = h.channel
-            AND i.scope IN ('', h.channel_id) AND i.removed_at IS NULL
-    )
+    -- Each kind of address by itself: so each is found by its index.
+    SELECT workspace_id, contact_id, channel, channel_id, phone AS address FROM sluice_core.unserved_channels
+    WHERE channel IN ('whatsapp', 'sms')
+    UNION ALL
+    SELECT workspace_id, contact_id, channel, channel_id, email FROM sluice_core.unserved_channels WHERE channel = 'email'
+    UNION ALL
+    SELECT workspace_id, contact_id, channel, channel_id, NULL FROM sluice_core.unserved_channels
+    WHERE channel NOT IN ('whatsapp', 'sms', 'email')
 ) AS f;
 
 CREATE FUNCTION sluice_core.bucket(id uuid) RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE

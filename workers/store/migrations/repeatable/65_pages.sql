@@ -15,7 +15,7 @@ RETURNS TABLE (
     event_time timestamptz, content json, status text, bypassed_block boolean, kind text, source text, counted boolean
 )
 LANGUAGE plpgsql STABLE SET search_path = sluice_core, pg_temp SET enable_sort = off SET enable_hashjoin = off
-    SET enable_mergejoin = off AS $$
+    SET enable_mergejoin = off SET plan_cache_mode = auto AS $$
 #variable_conflict use_column
 DECLARE
     most integer := least(greatest(n, 0), 1000);
@@ -33,8 +33,11 @@ DECLARE
     found_ids uuid[];
     found_times timestamptz[];
 BEGIN
+    -- One by one: a join would compute the families of all contacts.
     SELECT array_agg(f.member_id) INTO members FROM unnest(of_contacts) AS wanted (contact_id)
-    JOIN family f ON f.workspace_id = of_workspace AND f.contact_id = wanted.contact_id;
+    CROSS JOIN LATERAL (
+        SELECT f.member_id FROM family f WHERE f.workspace_id = of_workspace AND f.contact_id = wanted.contact_id OFFSET 0
+    ) AS f;
     SELECT array_agg(i.identity_id), array_agg(i.contact_id), array_agg(c.contact_id), array_agg(c.blocks <> '{}' AND EXISTS (
         SELECT FROM pending_work w
         WHERE w.workspace_id = of_workspace AND w.kind = 'revise messages' AND w.subject = c.contact_id::text

@@ -230,13 +230,15 @@ WHERE r.state IN ('halted', 'refused') OR r.published IS NOT NULL OR (
 CREATE VIEW sluice.workflow_runs AS
 SELECT r.workspace_id, r.run_id, r.workflow_id, r.present_id AS contact_id, n.trigger, n.state, n.reason
 FROM (
-    SELECT f.contact_id AS present_id, r.* FROM sluice_core.family f
-    JOIN sluice_core.workflow_runs r ON r.workspace_id = f.workspace_id AND r.contact_id = f.member_id
+    SELECT r.contact_id AS present_id, r.* FROM sluice_core.workflow_runs r
+    WHERE (
+        SELECT l.merged_into FROM sluice_core.living_contacts l
+        WHERE l.workspace_id = r.workspace_id AND l.contact_id = r.contact_id
+    ) IS NULL
     UNION ALL
-    SELECT r.contact_id, r.* FROM sluice_core.workflow_runs r
-    WHERE NOT EXISTS (
-        SELECT FROM sluice_core.living_contacts c WHERE c.workspace_id = r.workspace_id AND c.contact_id = r.contact_id
-    )
+    SELECT l.merged_into, r.* FROM sluice_core.living_contacts l
+    JOIN sluice_core.workflow_runs r ON r.workspace_id = l.workspace_id AND r.contact_id = l.contact_id
+    WHERE l.merged_into IS NOT NULL
 ) AS r
 CROSS JOIN LATERAL (
     SELECT r.trigger, r.state, r.reason

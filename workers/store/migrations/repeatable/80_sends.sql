@@ -202,7 +202,7 @@ $$;
 -- Would a send to this contact be dispatched now? If not: every reason, and the first one on its own.
 CREATE FUNCTION sluice.may_send(workspace_id text, contact_id uuid, channel text, address_hashes bytea[] DEFAULT NULL)
 RETURNS TABLE (allowed boolean, reason text, reasons text[])
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp SET plan_cache_mode = auto AS $$
     WITH target AS (
         SELECT c.contact_id, m.kind, coalesce(i.scope, m.scope) AS scope,
             coalesce(i.lookup, on_file(m.kind, shown(c.edited, 'phone', c.phone), shown(c.edited, 'email', c.email))) AS address
@@ -231,7 +231,7 @@ $$;
 -- The same for an address as Sluice keeps it: E.164 for numbers. An unknown number or e-mail address may be written to.
 CREATE FUNCTION sluice.may_send(workspace_id text, address text, channel text, address_hashes bytea[] DEFAULT NULL)
 RETURNS TABLE (allowed boolean, reason text, reasons text[])
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp SET plan_cache_mode = auto AS $$
 #variable_conflict use_column
 BEGIN
     -- An untyped literal that is a contact's id finds this function, not the other one.
@@ -244,6 +244,8 @@ BEGIN
         FROM (SELECT may_reach($1, NULL, m.kind, m.scope, $2, $4) AS reasons FROM meant($1, $3) m) AS r;
 END $$;
 
+-- `answered_by` is mostly null, but PostgreSQL expects that of few rows: asked in this way it expects it of most, and a page
+-- of the oldest holds reads no others.
 CREATE VIEW sluice.held_sends AS
 SELECT h.workspace_id, h.send_id, h.group_id, h.contact_id, c.profile_id, h.channel, h.content, h.reasons,
     NOT EXISTS (
@@ -252,19 +254,22 @@ SELECT h.workspace_id, h.send_id, h.group_id, h.contact_id, c.profile_id, h.chan
     h.requested_by, h.requested_at, h.held_at, h.expires_at
 FROM sluice_core.holds h
 LEFT JOIN sluice_core.living_contacts c ON c.workspace_id = h.workspace_id AND c.contact_id = h.contact_id
-WHERE h.answered_by IS NULL AND (h.contact_id IS NULL OR c.contact_id IS NOT NULL);
+WHERE (h.answered_by > 0) IS NOT TRUE AND (h.contact_id IS NULL OR c.contact_id IS NOT NULL);
 
+-- With the contact that has a send now.
 CREATE VIEW sluice.sends AS
-SELECT s.workspace_id, s.send_id, s.group_id, f.contact_id, nullif(s.channel, '') AS channel, s.status, s.reason,
+SELECT s.workspace_id, s.send_id, s.group_id, s.contact_id, nullif(s.channel, '') AS channel, s.status, s.reason,
     s.best_attempt AS attempt, s.updated_at
-FROM sluice_core.family f
-JOIN sluice_core.sends s ON s.workspace_id = f.workspace_id AND s.contact_id = f.member_id
-UNION ALL
-SELECT s.workspace_id, s.send_id, s.group_id, s.contact_id, nullif(s.channel, ''), s.status, s.reason, s.best_attempt, s.updated_at
 FROM sluice_core.sends s
-WHERE NOT EXISTS (
-    SELECT FROM sluice_core.living_contacts c WHERE c.workspace_id = s.workspace_id AND c.contact_id = s.contact_id
-);
+WHERE (
+    SELECT l.merged_into FROM sluice_core.living_contacts l
+    WHERE l.workspace_id = s.workspace_id AND l.contact_id = s.contact_id
+) IS NULL
+UNION ALL
+SELECT s.workspace_id, s.send_id, s.group_id, l.merged_into, nullif(s.channel, ''), s.status, s.reason, s.best_attempt, s.updated_at
+FROM sluice_core.living_contacts l
+JOIN sluice_core.sends s ON s.workspace_id = l.workspace_id AND s.contact_id = l.contact_id
+WHERE l.merged_into IS NOT NULL;
 
 CREATE VIEW sluice.send_groups AS
 SELECT workspace_id, group_id, status, count(*) AS sends

@@ -1,0 +1,56 @@
+-- Lists by time that a view cannot read by page, with their owner's rights: null `before` is the first page, and the last row of a
+-- page leads to the next one; 1,000 rows at most.
+
+-- Sends, those that changed last on top; with a status only those. The index has them by status: of each it reads a page.
+CREATE FUNCTION sluice.sends_page(of_workspace text, of_status text, before timestamptz, before_id uuid, n integer)
+RETURNS TABLE (
+    workspace_id text, send_id uuid, group_id text, contact_id uuid, channel text, status text, reason text, attempt integer,
+    updated_at timestamptz
+)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp SET enable_sort = off SET enable_seqscan = off
+    SET plan_cache_mode = auto AS $$
+    WITH RECURSIVE known AS (
+        SELECT coalesce(of_status, (SELECT min(s.status) FROM sends s WHERE s.workspace_id = of_workspace)) AS status
+        UNION ALL
+        SELECT (SELECT min(s.status) FROM sends s WHERE s.workspace_id = of_workspace AND s.status > k.status)
+        FROM known k WHERE of_status IS NULL AND k.status IS NOT NULL
+    ), found AS (
+        SELECT f.send_id, f.updated_at FROM known k
+        CROSS JOIN LATERAL (
+            SELECT s.send_id, s.updated_at FROM sends s
+            WHERE s.workspace_id = of_workspace AND s.status = k.status AND (s.updated_at, s.send_id)
+                < (coalesce(before, 'infinity'), coalesce(before_id, '00000000-0000-0000-0000-000000000000'))
+            ORDER BY s.updated_at DESC, s.send_id DESC LIMIT least(greatest(n, 0), 1000)
+        ) AS f
+        ORDER BY f.updated_at DESC, f.send_id DESC LIMIT least(greatest(n, 0), 1000)
+    )
+    SELECT s.* FROM found f
+    CROSS JOIN LATERAL (
+        SELECT s.* FROM sluice.sends s WHERE s.workspace_id = of_workspace AND s.send_id = f.send_id OFFSET 0
+    ) AS s
+    ORDER BY s.updated_at DESC, s.send_id DESC
+$$;
+
+-- Runs, those that started last on top.
+CREATE FUNCTION sluice.runs_page(of_workspace text, before timestamptz, before_id text, n integer)
+RETURNS TABLE (
+    workspace_id text, run_id text, workflow_id text, contact_id uuid, trigger text, state text, reason text, started_at timestamptz
+)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp SET enable_sort = off SET enable_seqscan = off
+    SET plan_cache_mode = auto AS $$
+    SELECT r.*, f.started_at FROM (
+        SELECT r.run_id, r.started_at FROM workflow_runs r
+        WHERE r.workspace_id = of_workspace
+            AND (r.started_at, r.run_id) < (coalesce(before, 'infinity'), coalesce(before_id, ''))
+        ORDER BY r.started_at DESC, r.run_id DESC LIMIT least(greatest(n, 0), 1000)
+    ) AS f
+    CROSS JOIN LATERAL (
+        SELECT r.* FROM sluice.workflow_runs r WHERE r.workspace_id = of_workspace AND r.run_id = f.run_id OFFSET 0
+    ) AS r
+    ORDER BY f.started_at DESC, f.run_id DESC
+$$;
+
+REVOKE ALL ON FUNCTION sluice.sends_page(text, text, timestamptz, uuid, integer),
+    sluice.runs_page(text, timestamptz, text, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION sluice.sends_page(text, text, timestamptz, uuid, integer),
+    sluice.runs_page(text, timestamptz, text, integer) TO sluice_worker, sluice_reader;
