@@ -7,6 +7,7 @@ from asyncpg import Pool
 COLUMNS: Final = {
     "mac_counts": "workspace_id cycle_start cycle_end active_contacts adjustments status closed_at revision",
     "mac_contacts": "workspace_id cycle_start contact_id first_message_id first_counted_at",
+    "mac_days": "workspace_id cycle_start day active_contacts",
     "mac_adjustments": "adjustment_id workspace_id cycle_start contact_id amount cause at",
     "mac_proofs": "workspace_id contact_id message_id event_time kind source channel_id counted",
     "settings_in_effect": "workspace_id channel_id name value holds_from",
@@ -15,6 +16,7 @@ COLUMNS: Final = {
         " bypassed_block kind source counted"
     ),
     "inbox": "workspace_id contact_id status assignee last_message_at last_direction snoozed_until",
+    "inbox_counts": "workspace_id status assignee contacts",
     "drop_ledger": "workspace_id contact_id message_id channel event_time reason rule counted decided_at",
     "message_conflicts": "workspace_id message_id times last_at",
     "blocked_contacts": "workspace_id contact_id blocked_at blocked_by",
@@ -74,7 +76,9 @@ JSON: Final = {
     ("profile_overview", "notes"),
     ("settings_in_effect", "value"),
 }
-BILLING: Final = {"mac_counts", "mac_contacts", "mac_adjustments", "mac_proofs", "drop_ledger", "settings_in_effect"}
+BILLING: Final = {
+    "mac_counts", "mac_days", "mac_contacts", "mac_adjustments", "mac_proofs", "drop_ledger", "settings_in_effect",
+}  # fmt: skip
 MOMENTS: Final = {"cycle_start", "cycle_end", "event_time", "expires_at", "first_seen"}
 IDS: Final = {"contact_id", "message_id", "conversation_id", "first_message_id", "send_id"}
 
@@ -129,6 +133,8 @@ async def test_the_promised_functions_are_there(pool: Pool) -> None:
         ("search_profiles", "[0:2]={text,text,integer}"),
         ("contact_page", "[0:3]={text,text,uuid,integer}"),
         ("suggestions_of", "[0:1]={text,uuid}"),
+        ("sends_page", '[0:4]={text,text,"timestamp with time zone",uuid,integer}'),
+        ("runs_page", '[0:3]={text,"timestamp with time zone",text,integer}'),
     }
 
 

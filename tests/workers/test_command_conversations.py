@@ -11,6 +11,7 @@ from asyncpg import Pool
 from tests.workers.asking import ask, by_phone, contact_of, give, results, rows
 from tests.workers.ingesting import STATUS, ingest
 from tests.workers.records import WORKSPACE, at, message, uuid_of
+from tests.workers.refreshing import refresh
 from tests.workers.stepping import at_most, steps
 from workers.contacts.changes_topic import CONTACTS
 from workers.contacts.conversations import end_snoozes
@@ -163,13 +164,13 @@ async def test_a_snooze_shows_until_when_and_a_later_message_ends_it(pool: Pool)
     assert changed[1] == {}
     inbox = "SELECT status, snoozed_until, last_message_at, last_direction FROM sluice.inbox"
     await give(pool, snoozing(8))
-    assert await rows(pool, inbox) == [("snoozed", LATER, at(0), "in")]
     assert await published(pool) == ["snoozed"]
+    assert await rows(pool, inbox) == [("snoozed", LATER, at(0), "in")]
     await ingest(pool, message(minutes=8), message(minutes=9, kind="reaction"), message(minutes=9, kind="echo"))
     assert await status(pool) == "snoozed"
     await ingest(pool, message(minutes=9))
-    assert await rows(pool, inbox) == [("open", None, at(9), "in")]
     assert await published(pool) == ["open"]
+    assert await rows(pool, inbox) == [("open", None, at(9), "in")]
 
 
 async def test_a_late_snooze_is_ended_by_a_message_that_was_there_before(pool: Pool) -> None:
@@ -246,6 +247,7 @@ async def test_a_comment_is_part_of_the_conversation_and_counts_for_nothing(pool
     assert await rows(
         pool, "SELECT contact_id, content::text FROM sluice.conversation_messages WHERE kind = 'comment'"
     ) == [(contact_id, '{"type" : "text", "text" : "called back"}')]
+    await refresh(pool)
     assert await rows(pool, "SELECT last_message_at, last_direction FROM sluice.inbox") == [(at(0), "in")]
     assert await rows(pool, "SELECT sum(active_contacts) FROM sluice.mac_counts") == [(1,)]
     assert await results(pool, comment(6, " \n")) == ["invalid"]

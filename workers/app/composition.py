@@ -7,7 +7,7 @@ from typing import Final
 from workers.app.commands_worker import SPEC as COMMANDS
 from workers.app.pending_work import JOBS as STEP_JOBS
 from workers.app.supervisor import Plan
-from workers.billing.cycles import TURN_CYCLES
+from workers.billing.cycles import JOBS as CYCLE_JOBS
 from workers.billing.mac_topic import COUNTS, COUNTS_REPAIR
 from workers.contacts.changes_topic import CONTACTS, CONTACTS_REPAIR
 from workers.contacts.conversations import JOBS as SNOOZE_JOBS
@@ -25,7 +25,7 @@ WORKERS: Final[Mapping[str, Plan]] = MappingProxyType(
         "outbound": Plan(specs=(OUTBOUND,), publishes=False),
         "commands": Plan(specs=(COMMANDS,), publishes=False),
         "workflows": Plan(specs=(WORKFLOWS,), publishes=False),
-        "billing": Plan(jobs=(TURN_CYCLES,), compacted=(COUNTS,), repaired=(COUNTS_REPAIR,)),
+        "billing": Plan(jobs=CYCLE_JOBS, compacted=(COUNTS,), repaired=(COUNTS_REPAIR,)),
         "upkeep": Plan(
             jobs=(*SEND_JOBS, *SNOOZE_JOBS, *STEP_JOBS, *MESSAGE_JOBS, *LETTER_JOBS, *DELETION_JOBS),
             compacted=(CONTACTS,),

@@ -12,7 +12,7 @@ from workers.records import Event
 from workers.rules.contact import ContactKey
 from workers.services.compaction_repair import RepairedTopic
 from workers.services.publisher import CompactedTopic, Current
-from workers.store import contact_index, contacts
+from workers.store import contact_index, contacts, inbox
 from workers.store.connection import Connection, transaction_time
 
 _TOPIC: Final = "contacts.changes"
@@ -42,9 +42,11 @@ async def load(tx: Connection, limit: int) -> list[Current]:
 
 
 async def clear(tx: Connection, published: Sequence[Current]) -> None:
-    """The index of contacts is renewed with the marks: what it does not know yet is marked."""
+    """The index of contacts and the inbox are renewed with the marks: what they do not know yet is marked."""
     marks: Any = [current.mark for current in published]
-    await contact_index.renew(tx, [(workspace_id, contact_id) for workspace_id, contact_id, _ in marks])
+    keys = [(workspace_id, contact_id) for workspace_id, contact_id, _ in marks]
+    await contact_index.renew(tx, keys)
+    await inbox.renew(tx, keys)
     await contacts.clear_unpublished(tx, marks)
 
 

@@ -1,4 +1,4 @@
-"""Timed jobs of messages: generations open and are sealed, the content of dropped messages is erased.
+"""Timed jobs of messages: the inbox follows, generations open and are sealed, dropped messages lose their content.
 
 While those of generations do not run, everything stays correct: the newest generation grows, and look-ups and the WAL
 with it.
@@ -10,10 +10,11 @@ from typing import Final
 
 from workers.records import Event
 from workers.services.job_runner import Job, Unfinished
-from workers.store import message_generations, messages
+from workers.store import inbox, message_generations, messages
 from workers.store.connection import Connection
 
 _ERASED_AT_ONCE: Final = 5_000
+_NEWS_AT_ONCE: Final = 5_000
 
 # Growth of the primary key in one generation: about 500,000 messages. After each checkpoint all index pages of the
 # newest generation go to the WAL, so it must be small; but with smaller ones a contact's messages are in more places.
@@ -37,7 +38,13 @@ async def erase(tx: Connection, now: datetime) -> Sequence[Event] | Unfinished:
     return Unfinished() if erased == _ERASED_AT_ONCE else []
 
 
+async def refresh_inbox(tx: Connection, _now: datetime) -> Sequence[Event] | Unfinished:
+    """Brings the inbox up to date with messages that were stored or revised."""
+    return Unfinished() if await inbox.take_news(tx, _NEWS_AT_ONCE) else ()
+
+
 JOBS: Final = (
+    Job("refresh the inbox", 2, refresh_inbox),
     Job("erase quarantined content", 30, erase),
     Job("turn generations", 5, open_generation),
     Job("seal generations", 5, seal),

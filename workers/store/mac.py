@@ -214,6 +214,11 @@ async def add_cycles(tx: Connection, cycles: Iterable[tuple[str, Cycle]]) -> Non
     await _count(tx, (), cycles)
 
 
+async def sum_quarters(tx: Connection, limit: int) -> int:
+    """Sums up changes of the counts by quarter of an hour, at most `limit`. Returns how many there were."""
+    return int(await tx.fetchval(_SQL["sum_quarters"], limit))
+
+
 async def without_current_cycle(tx: Connection, now: datetime, limit: int) -> list[tuple[str, datetime]]:
     """Workspaces whose newest cycle is over, with its end."""
     return [tuple(row) for row in await tx.fetch(_SQL["without_current_cycle"], now, limit)]

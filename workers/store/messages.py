@@ -1,6 +1,6 @@
 """Messages, accepted and dropped."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 from workers.errors import RetryBatch
 from workers.rules.blocks import BlockChange, Interval
 from workers.rules.contact import ContactKey
+from workers.store import inbox
 from workers.store.arrays import columns, literal
 from workers.store.connection import Connection
 from workers.store.contacts import Said
@@ -119,7 +120,7 @@ async def look_up(tx: Connection, ids: Sequence[UUID]) -> LookedUp:
 
 
 async def add(tx: Connection, rows: Sequence[MessageRow]) -> None:
-    """Stores new messages, with COPY, because it takes a third of the time of an INSERT from arrays.
+    """Stores new messages of one generation, with COPY, because it takes a third of the time of an INSERT from arrays.
 
     Raises:
         RetryBatch: another transaction stored one of them meanwhile.
@@ -133,6 +134,12 @@ async def add(tx: Connection, rows: Sequence[MessageRow]) -> None:
         )
     except asyncpg.UniqueViolationError as error:
         raise RetryBatch("a message of this batch was stored by another transaction") from error
+    accepted: defaultdict[str, set[int]] = defaultdict(set)
+    for row in rows:
+        if row.drop_reason is None:
+            accepted[row.workspace_id].add(row.identity_id)
+    if accepted:
+        await inbox.note(tx, rows[0].generation, accepted)
 
 
 async def count_conflicts(tx: Connection, conflicts: Counter[MessageKey], now: datetime) -> None:

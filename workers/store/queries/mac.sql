@@ -60,6 +60,20 @@ INSERT INTO unpublished_cycles (workspace_id, cycle_start, shard, revision)
 SELECT * FROM (SELECT * FROM cycles UNION ALL SELECT * FROM shards) AS changed ORDER BY workspace_id, cycle_start, shard
 ON CONFLICT (workspace_id, cycle_start, shard) DO UPDATE SET revision = excluded.revision
 
+-- name: sum_quarters
+-- Sums up $1 changes of the counts by quarter of an hour, and returns how many it found.
+WITH taken AS (
+    DELETE FROM mac_quarters WHERE ctid = ANY (ARRAY(SELECT ctid FROM mac_quarters WHERE NOT summed LIMIT $1)) AND NOT summed
+    RETURNING workspace_id, cycle_start, quarter, active_contacts
+), summed AS (
+    INSERT INTO mac_quarters (workspace_id, cycle_start, quarter, active_contacts, summed)
+    SELECT workspace_id, cycle_start, quarter, sum(active_contacts), true FROM taken
+    GROUP BY workspace_id, cycle_start, quarter HAVING sum(active_contacts) <> 0 ORDER BY workspace_id, cycle_start, quarter
+    ON CONFLICT (workspace_id, cycle_start, quarter) WHERE summed
+    DO UPDATE SET active_contacts = mac_quarters.active_contacts + excluded.active_contacts
+)
+SELECT count(*) FROM taken
+
 -- name: earliest_counted
 -- The earliest counted message of a contact after another one and before a moment: of equal times the smaller id. Of the accepted ones
 -- of a generation $6 are looked at, and of the dropped ones; `more`: none of some counts, and there may be more.

@@ -165,16 +165,21 @@ WHERE (m.event_time <@ ANY (wanted.before::tstzrange[])) <> (m.event_time <@ ANY
 GROUP BY wanted.workspace_id, wanted.contact_id
 
 -- name: revise
-UPDATE messages m SET drop_reason = new.drop_reason, mac_rule = new.mac_rule, block_start = new.block_start,
-    counted = new.counted, released = new.released, revision = new.revision,
-    decided_at = CASE WHEN new.revision = m.revision THEN m.decided_at ELSE $11 END,
-    erase_at = CASE WHEN new.revision = m.revision THEN m.erase_at ELSE new.erase_at END,
-    body = CASE WHEN new.erase_at <= $11 THEN NULL ELSE m.body END
-FROM (SELECT * FROM unnest($1::int[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::boolean[],
-        $8::boolean[], $9::int[], $10::timestamptz[])
-    AS new (generation, workspace_id, message_id, drop_reason, mac_rule, block_start, counted, released, revision, erase_at)
-    ORDER BY workspace_id, message_id) AS new
-WHERE m.generation = new.generation AND m.workspace_id = new.workspace_id AND m.message_id = new.message_id
+WITH revised AS (
+    UPDATE messages m SET drop_reason = new.drop_reason, mac_rule = new.mac_rule, block_start = new.block_start,
+        counted = new.counted, released = new.released, revision = new.revision,
+        decided_at = CASE WHEN new.revision = m.revision THEN m.decided_at ELSE $11 END,
+        erase_at = CASE WHEN new.revision = m.revision THEN m.erase_at ELSE new.erase_at END,
+        body = CASE WHEN new.erase_at <= $11 THEN NULL ELSE m.body END
+    FROM (SELECT * FROM unnest($1::int[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::boolean[],
+            $8::boolean[], $9::int[], $10::timestamptz[])
+        AS new (generation, workspace_id, message_id, drop_reason, mac_rule, block_start, counted, released, revision, erase_at)
+        ORDER BY workspace_id, message_id) AS new
+    WHERE m.generation = new.generation AND m.workspace_id = new.workspace_id AND m.message_id = new.message_id
+    RETURNING m.workspace_id, m.identity_id
+)
+INSERT INTO inbox_news (workspace_id, identity_ids)
+SELECT workspace_id, array_agg(DISTINCT identity_id) FROM revised GROUP BY workspace_id
 
 -- name: releasable
 -- Dropped messages with content, by event time or by id, $11 at most and with at most $12 of content, but at least one: those that

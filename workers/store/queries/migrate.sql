@@ -58,7 +58,7 @@ DROP VIEW {names}
 DROP FUNCTION {names}
 
 -- name: note_made
--- Every view and function that this transaction created.
+-- Every view and function that this transaction created. Functions of triggers are of migrations, as the triggers are.
 INSERT INTO sluice_core.repeatable_objects (kind, name)
 SELECT 'VIEW', format('%I.%I', n.nspname, c.relname)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -70,3 +70,4 @@ SELECT 'FUNCTION', format('%I.%I(%s)', n.nspname, p.proname, (
 ))
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE n.nspname IN ('sluice', 'sluice_core') AND p.xmin = pg_current_xact_id()::xid
+    AND p.prorettype <> 'trigger'::regtype

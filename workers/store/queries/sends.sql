@@ -106,9 +106,14 @@ ON CONFLICT DO NOTHING
 
 -- name: move_messages
 -- A send rarely moves, so this searches every generation.
-UPDATE messages m SET event_time = new.event_time, counted = new.counted, block_start = new.block_start
-FROM (SELECT new.*, g.generation FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::boolean[], $6::timestamptz[])
-    AS new (workspace_id, message_id, send_id, event_time, counted, block_start) CROSS JOIN generations g
-    ORDER BY workspace_id, message_id) AS new
-WHERE m.generation = new.generation AND m.workspace_id = new.workspace_id AND m.message_id = new.message_id
-    AND m.send_id = new.send_id
+WITH moved AS (
+    UPDATE messages m SET event_time = new.event_time, counted = new.counted, block_start = new.block_start
+    FROM (SELECT new.*, g.generation FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::boolean[], $6::timestamptz[])
+        AS new (workspace_id, message_id, send_id, event_time, counted, block_start) CROSS JOIN generations g
+        ORDER BY workspace_id, message_id) AS new
+    WHERE m.generation = new.generation AND m.workspace_id = new.workspace_id AND m.message_id = new.message_id
+        AND m.send_id = new.send_id
+    RETURNING m.workspace_id, m.identity_id
+)
+INSERT INTO inbox_news (workspace_id, identity_ids)
+SELECT workspace_id, array_agg(DISTINCT identity_id) FROM moved GROUP BY workspace_id

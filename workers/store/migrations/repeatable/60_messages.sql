@@ -114,19 +114,19 @@ SELECT s.send_id, s.contact_id AS member_id, s.workspace_id, c.contact_id, c.con
     s.first_dispatched_at AS event_time, s.content, s.status, false AS bypassed_block, 'send'::text AS kind, s.source,
     false AS counted
 FROM sluice_core.sends s
-JOIN sluice_core.family f ON f.workspace_id = s.workspace_id AND f.member_id = s.contact_id
-JOIN sluice_core.contacts c ON c.workspace_id = f.workspace_id AND c.contact_id = f.contact_id
+JOIN sluice_core.living_contacts l ON l.workspace_id = s.workspace_id AND l.contact_id = s.contact_id
+JOIN sluice_core.contacts c ON c.workspace_id = l.workspace_id AND c.contact_id = coalesce(l.merged_into, l.contact_id)
 WHERE s.accepted_at IS NULL AND s.attempt > 0;
 
 -- Comments are of the contact, or of one that was merged into it, and on no channel.
 CREATE VIEW sluice_core.shown_comments AS
-SELECT f.member_id, r.workspace_id, c.contact_id, c.conversation_id, r.comment_id AS message_id, 'out'::text AS direction,
+SELECT r.contact_id AS member_id, r.workspace_id, c.contact_id, c.conversation_id, r.comment_id AS message_id, 'out'::text AS direction,
     NULL::text AS channel, NULL::text AS channel_id, r.written_at AS event_time,
     json_build_object('type', 'text', 'text', r.text) AS content, NULL::text AS status, false AS bypassed_block,
     'comment'::text AS kind, NULL::text AS source, false AS counted
-FROM sluice_core.family f
-JOIN sluice_core.contacts c ON c.workspace_id = f.workspace_id AND c.contact_id = f.contact_id
-JOIN sluice_core.comments r ON r.workspace_id = f.workspace_id AND r.contact_id = f.member_id;
+FROM sluice_core.comments r
+JOIN sluice_core.living_contacts l ON l.workspace_id = r.workspace_id AND l.contact_id = r.contact_id
+JOIN sluice_core.contacts c ON c.workspace_id = l.workspace_id AND c.contact_id = coalesce(l.merged_into, l.contact_id);
 
 CREATE VIEW sluice.conversation_messages AS
 SELECT m.workspace_id, m.contact_id, m.conversation_id, m.message_id, m.direction, m.channel, m.channel_id, m.event_time,
@@ -141,29 +141,12 @@ CROSS JOIN LATERAL (
     SELECT s.* FROM sluice_core.shown_sends s WHERE s.workspace_id = f.workspace_id AND s.member_id = f.member_id OFFSET 0
 ) AS s
 UNION ALL
-SELECT r.workspace_id, r.contact_id, r.conversation_id, r.message_id, r.direction, r.channel, r.channel_id, r.event_time,
+SELECT r.workspace_id, f.contact_id, r.conversation_id, r.message_id, r.direction, r.channel, r.channel_id, r.event_time,
     r.content, r.status, r.bypassed_block, r.kind, r.source, r.counted
-FROM sluice_core.shown_comments r;
-
--- One row for each contact, with its newest message; comments are none. Of each address and generation one entry of the
--- index is read.
-CREATE VIEW sluice.inbox AS
-SELECT o.workspace_id, o.contact_id, o.conversation_status AS status, o.assignee, newest.event_time AS last_message_at,
-    newest.direction AS last_direction, CASE WHEN o.conversation_status = 'snoozed' THEN c.snoozed_until END AS snoozed_until
-FROM sluice.contact_overview o
-JOIN sluice_core.contacts c ON c.workspace_id = o.workspace_id AND c.contact_id = o.contact_id
-LEFT JOIN LATERAL (
-    SELECT m.event_time, CASE WHEN m.kind IN ('echo', 'send', 'broadcast') THEN 'out' ELSE 'in' END AS direction
-    FROM sluice_core.identities i
-    CROSS JOIN sluice_core.generations g
-    CROSS JOIN LATERAL (
-        SELECT m.event_time, m.kind FROM sluice_core.messages m
-        WHERE m.generation = g.generation AND m.identity_id = i.identity_id AND m.drop_reason IS NULL
-        ORDER BY m.event_time DESC LIMIT 1
-    ) AS m
-    WHERE i.workspace_id = c.workspace_id AND i.contact_id = c.contact_id
-    ORDER BY m.event_time DESC LIMIT 1
-) AS newest ON true;
+FROM sluice_core.family f
+CROSS JOIN LATERAL (
+    SELECT r.* FROM sluice_core.shown_comments r WHERE r.workspace_id = f.workspace_id AND r.member_id = f.member_id OFFSET 0
+) AS r;
 
 -- Contact by contact: PostgreSQL would compute all conversations before it joins them. OFFSET 0 keeps it from doing so.
 CREATE VIEW sluice.profile_moments AS

@@ -20,6 +20,33 @@ SELECT workspace_id, cycle_start, contact_id, first_message_id, first_counted_at
 CREATE VIEW sluice.mac_adjustments AS
 SELECT adjustment_id, workspace_id, cycle_start, contact_id, amount, cause, at FROM sluice_core.mac_adjustments;
 
+-- A time zone if this server knows it, else UTC.
+CREATE FUNCTION sluice_core.known_zone(zone text) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    PERFORM now() AT TIME ZONE zone;
+    RETURN zone;
+EXCEPTION WHEN invalid_parameter_value THEN
+    RETURN 'UTC';
+END $$;
+
+-- Active contacts by the day of their proof, in the time zone that holds for the cycle; days without any have no row.
+CREATE VIEW sluice.mac_days AS
+SELECT c.workspace_id, c.cycle_start, d.day, d.active_contacts
+FROM sluice_core.mac_cycles c
+CROSS JOIN LATERAL (
+    SELECT sluice_core.known_zone(coalesce((
+        SELECT h.value #>> '{}' FROM sluice_core.effective_settings h
+        WHERE h.workspace_id = c.workspace_id AND h.channel_id = '' AND h.name = 'time_zone' AND h.holds_from <= c.cycle_start
+        ORDER BY h.holds_from DESC LIMIT 1
+    ), 'UTC')) AS zone OFFSET 0
+) AS z
+CROSS JOIN LATERAL (
+    SELECT (q.quarter AT TIME ZONE z.zone)::date AS day, sum(q.active_contacts)::bigint AS active_contacts
+    FROM sluice_core.mac_quarters q
+    WHERE q.workspace_id = c.workspace_id AND q.cycle_start = c.cycle_start
+    GROUP BY 1 HAVING sum(q.active_contacts) <> 0
+) AS d;
+
 -- Every message, accepted or dropped, without its content. In two halves, each of which has an index of messages: a
 -- query about one contact reads no other's.
 CREATE VIEW sluice.mac_proofs AS
@@ -95,6 +122,6 @@ LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog 
     LIMIT 1000
 $$;
 
-GRANT SELECT ON sluice.mac_counts, sluice.mac_contacts, sluice.mac_adjustments, sluice.mac_proofs TO sluice_billing;
+GRANT SELECT ON sluice.mac_counts, sluice.mac_days, sluice.mac_contacts, sluice.mac_adjustments, sluice.mac_proofs TO sluice_billing;
 REVOKE ALL ON FUNCTION sluice.explain_mac(text, timestamptz, uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION sluice.explain_mac(text, timestamptz, uuid) TO sluice_worker, sluice_reader, sluice_billing;
