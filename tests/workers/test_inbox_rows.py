@@ -1,5 +1,7 @@
 """The inbox follows messages, also those that were revised after everything else was published."""
 
+from typing import Any
+
 import pytest
 from asyncpg import Pool
 
@@ -12,7 +14,7 @@ from tests.workers.stepping import at_most, steps
 
 LAST = "SELECT status, last_message_at, last_direction FROM sluice.inbox"
 COUNTS = "SELECT status, assignee, contacts FROM sluice.inbox_counts ORDER BY 1, 2"
-WHO = {"identity": by_phone(PHONE)}
+WHO: dict[str, Any] = {"identity": by_phone(PHONE)}
 
 
 async def test_a_new_contact_appears_and_its_next_messages_are_noted(pool: Pool) -> None:

@@ -99,20 +99,19 @@ class History:
             await send(self.pool, told, now=NOW)
 
     async def command(self) -> None:
-        name, fields = self.dice.choice(
-            [
-                ("block_contact", {}),
-                ("block_contact", {}),
-                ("unblock_contact", {}),
-                ("unblock_contact", {}),
-                ("close_conversation", {}),
-                ("assign_conversation", {"assignee": self.dice.choice(["ann", "ben", None])}),
-                ("comment", {"text": "called"}),
-                ("attach_contact", {"profile_id": self.dice.choice(PROFILES)}),
-                ("release_dropped", {"from": "2020-01-01T00:00:00Z", "to": "2030-01-01T00:00:00Z"}),
-                ("remove_channel", {}),
-            ]
-        )
+        choices: list[tuple[str, dict[str, Any]]] = [
+            ("block_contact", {}),
+            ("block_contact", {}),
+            ("unblock_contact", {}),
+            ("unblock_contact", {}),
+            ("close_conversation", {}),
+            ("assign_conversation", {"assignee": self.dice.choice(["ann", "ben", None])}),
+            ("comment", {"text": "called"}),
+            ("attach_contact", {"profile_id": self.dice.choice(PROFILES)}),
+            ("release_dropped", {"from": "2020-01-01T00:00:00Z", "to": "2030-01-01T00:00:00Z"}),
+            ("remove_channel", {}),
+        ]
+        name, fields = self.dice.choice(choices)
         await give(self.pool, ask(name, minutes=self.minutes(), **self.who(), **fields), now=NOW)
 
     async def merge(self) -> None:

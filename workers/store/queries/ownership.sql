@@ -100,8 +100,19 @@ CROSS JOIN LATERAL (
 WHERE i.workspace_id = $1 AND i.identity_id = $2
 
 -- name: give
-UPDATE messages m SET identity_id = new.identity_id, body = CASE WHEN NOT new.erased THEN m.body END,
-    erase_at = CASE WHEN NOT new.erased THEN m.erase_at END
-FROM (SELECT * FROM unnest($1::int[], $2::uuid[], $3::bigint[], $4::boolean[]) AS new (generation, message_id, identity_id, erased)
-    ORDER BY generation, message_id) AS new
-WHERE m.generation = new.generation AND m.message_id = new.message_id
+-- The inbox has to look again at both: `messages` is as it was before.
+WITH given AS (
+    UPDATE messages m SET identity_id = new.identity_id, body = CASE WHEN NOT new.erased THEN m.body END,
+        erase_at = CASE WHEN NOT new.erased THEN m.erase_at END
+    FROM (SELECT * FROM unnest($1::int[], $2::uuid[], $3::bigint[], $4::boolean[]) AS new (generation, message_id, identity_id, erased)
+        ORDER BY generation, message_id) AS new
+    WHERE m.generation = new.generation AND m.message_id = new.message_id
+    RETURNING m.workspace_id, m.generation, m.message_id, m.identity_id
+)
+INSERT INTO inbox_news (workspace_id, identity_ids)
+SELECT workspace_id, array_agg(identity_id) FROM (
+    SELECT workspace_id, identity_id FROM given
+    UNION
+    SELECT g.workspace_id, m.identity_id FROM given g JOIN messages m ON m.generation = g.generation AND m.message_id = g.message_id
+) AS concerned
+GROUP BY workspace_id
