@@ -118,6 +118,22 @@ async def test_rule_4_6_an_ambiguous_send_is_not_repeated_and_a_receipt_settles_
     assert await statuses(workspace, failed) == ["dispatched", "ambiguous", "failed"]
 
 
+async def test_rule_4_6_a_person_settles_an_ambiguous_send(workspace: Workspace) -> None:
+    sent, failed, again = await sent_to(workspace, 1, 2, 3)
+    await workspace.play_together(*(workspace.receipt(send, "ambiguous") for send in (sent, failed, again)))
+    words = ((sent, {"as": "sent"}), (failed, {"as": "failed"}), (again, {"as": "retry"}))
+    await workspace.play(*(workspace.command("settle_send", send_id=s["send_id"]) | word for s, word in words))
+
+    assert await statuses(workspace, sent) == ["dispatched", "ambiguous", "sent"]
+    assert await statuses(workspace, failed) == ["dispatched", "ambiguous", "failed"]
+    assert (await standing(workspace, failed))[1] == "settled"
+    await pass_time(workspace, again, "retry_at")
+    await become(workspace, again, "dispatched")
+    assert [fact["attempt"] for fact in await dispatched(workspace, again)] == [1, 2]
+    [count] = await workspace.rows("mac_counts")
+    assert count["active_contacts"] == 1
+
+
 async def test_rule_4_6_receipts_of_attempts_that_nobody_claimed_are_taken(workspace: Workspace) -> None:
     [send] = await sent_to(workspace, 1)
     await workspace.play(workspace.receipt(send, "sent"))

@@ -18,7 +18,7 @@ from workers.records import Output, Record
 from workers.rules.blocks import BlockChange, Interval
 from workers.rules.cycles import Setting
 from workers.rules.results import Refused, Result
-from workers.sends import cancelling, hold_answers, worker
+from workers.sends import cancelling, hold_answers, jobs, worker
 from workers.sends.hold_answers import Answer
 from workers.store import contacts, workspaces
 
@@ -60,6 +60,12 @@ async def transact(pool: Pool, work: Callable[[Any], Awaitable[Any]]) -> Any:
 
 async def send(pool: Pool, *records: Record[Any], now: datetime | None = None) -> list[Output]:
     outputs: list[Output] = await transact(pool, lambda tx: worker.apply(tx, batch(*records, now=now)))
+    return outputs
+
+
+async def repeat(pool: Pool, minutes: float) -> list[Output]:
+    """Makes the next attempts that are due by then."""
+    outputs: list[Output] = await transact(pool, lambda tx: jobs.repeat(tx, at(minutes)))
     return outputs
 
 

@@ -86,13 +86,6 @@ async def test_what_an_actor_may_not_do_is_refused_before_anything_else(pool: Po
         assert await rows(pool, f"SELECT 1 FROM sluice.{view}") == []  # noqa: S608 - names of views
 
 
-async def test_what_this_version_cannot_do_is_refused(pool: Pool) -> None:
-    asked = [
-        ask("settle_send", send_id=uuid_of("s"), **{"as": "sent"}),  # type: ignore[arg-type]
-    ]
-    assert await results(pool, *asked) == ["not_supported"]
-
-
 async def test_wrong_fields_are_refused_as_invalid(pool: Pool) -> None:
     head = {"command_id": uuid_of("bad"), "workspace_id": WORKSPACE, "command": "set_profile_status"}
     actor = {"id": "olga", "role": "owner", "module": "api"}

@@ -70,11 +70,6 @@ REFUSED: dict[str, tuple[Record[Any], str, str]] = {
         "not_permitted",
         "`settings` forbids",
     ),
-    "another version": (
-        ask("settle_send", send_id=uuid_of("s"), **{"as": "sent"}),  # type: ignore[arg-type]
-        "not_supported",
-        "`settle_send`",
-    ),
     "a field nobody defined": (
         ask("update_contact", identity=by_phone(ANA), set={"custom.size": MARKER}),
         "invalid",

@@ -19,6 +19,7 @@ from tests.workers.sending import (
     confirm,
     protect,
     receipt,
+    repeat,
     request,
     rows,
     send,
@@ -29,7 +30,6 @@ from tests.workers.sending import (
     wrote,
 )
 from workers.messages import worker as inbound
-from workers.records import Output
 from workers.sends import early_receipts, jobs
 
 ACTIVE = "SELECT active_contacts FROM mac_counts ORDER BY cycle_start"
@@ -37,11 +37,6 @@ SHOWN = "SELECT direction, channel, content ->> 'text', event_time FROM conversa
 SAME = {"type": "text", "text": "text of s1"}
 TEMPORARY: dict[str, Any] = {"error": {"code": "busy", "message": "try later"}}
 PERMANENT: dict[str, Any] = {"error": {"code": "gone", "permanent": True}}
-
-
-async def repeat(pool: Pool, minutes: float) -> list[Output]:
-    outputs: list[Output] = await transact(pool, lambda tx: jobs.repeat(tx, at(minutes)))
-    return outputs
 
 
 async def test_a_send_goes_from_sent_to_read_and_never_back(pool: Pool) -> None:

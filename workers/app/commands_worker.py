@@ -1,8 +1,8 @@
 """The worker of contacts.commands: applies each command once, by families of commands that belong together.
 
 Commands of different targets have no order between them, so the families run one after the other: settings, custom
-fields, details of contacts, customers, blocks, conversations, answers, owners of addresses, deletions. So an answer
-sees the protections of its batch. Within a family the order of the records holds.
+fields, details of contacts, customers, blocks, conversations, answers to holds, words about ambiguous sends, owners of
+addresses, deletions. So an answer sees the protections of its batch. Within a family the order of the records holds.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +24,7 @@ from workers.commands.refusals import (
     DETAILS,
     MOVING,
     OWNING,
+    SETTLING,
     TALKING,
     WRITING,
     refusal,
@@ -33,7 +34,7 @@ from workers.contacts import blocking, conversations, deleting, details, fitting
 from workers.records import Batch, Output
 from workers.rules.results import Done, Result
 from workers.runtime.worker_spec import WorkerSpec
-from workers.sends import hold_answers
+from workers.sends import hold_answers, settling
 from workers.store import commands, workspaces
 from workers.store.commands import Answered, CommandKey, CommandRow
 from workers.store.connection import Connection
@@ -107,7 +108,8 @@ async def _carry_out(
     docket = await hold_answers.load_subjects(tx, _among(due, ANSWERING))
     leaving = await profiles.contacts_to_detach(tx, due)
     doomed = await deleting.contacts_to_delete(tx, _among(due, DELETING))
-    targets = await resolve(tx, new, {a.key for a in due}, tenants, leaving | doomed, docket.people)
+    people = docket.people | await settling.people_of(tx, _among(due, SETTLING))
+    targets = await resolve(tx, new, {a.key for a in due}, tenants, leaving | doomed, people)
     results = {**targets.refused, **results}
     due = [a for a in due if a.key not in results]
     outputs: list[Output] = []
@@ -123,6 +125,10 @@ async def _carry_out(
         results |= await conversations.carry_out(tx, asked, targets, now)
     if docket.answers:
         carried, events = await hold_answers.carry_out(tx, docket, now)
+        results |= carried
+        outputs += events
+    if asked := _among(due, SETTLING):
+        carried, events = await settling.carry_out(tx, asked, now)
         results |= carried
         outputs += events
     if asked := _among(due, OWNING):

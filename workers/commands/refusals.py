@@ -1,4 +1,4 @@
-"""Refusals that need no data: no permission, unreadable fields, not supported by this version."""
+"""Refusals that need no data: no permission, unreadable fields. And the families of commands that belong together."""
 
 from typing import Any, Final, get_args
 
@@ -23,7 +23,14 @@ from schemas.contact_commands import (
     UpdateContact,
 )
 from schemas.profile_commands import CreateProfile, ProfileCommand, UpdateProfile
-from schemas.settings_commands import ConfigureChannel, ConfigureWorkspace, ConfirmSend, DefineField, RejectSend
+from schemas.settings_commands import (
+    ConfigureChannel,
+    ConfigureWorkspace,
+    ConfirmSend,
+    DefineField,
+    RejectSend,
+    SettleSend,
+)
 from workers.commands.command_record import CommandRecord
 from workers.rules.permissions import forbids
 from workers.rules.results import Refused
@@ -31,6 +38,7 @@ from workers.rules.results import Refused
 CONFIGURING: Final = (ConfigureWorkspace, ConfigureChannel)
 BLOCKING: Final = (BlockContact, UnblockContact, ReleaseDropped)
 ANSWERING: Final = (ConfirmSend, RejectSend)
+SETTLING: Final = (SettleSend,)
 CUSTOMERS: Final = get_args(ProfileCommand)
 DETAILS: Final = (CreateContact, UpdateContact, AssignConversation, AddTag, RemoveTag)
 WRITING: Final = (*DETAILS, DefineField, CreateProfile, UpdateProfile)
@@ -41,7 +49,6 @@ MOVING: Final = (*OWNING, *DELETING)
 """Commands after which an address, or a contact's id, leads to another contact."""
 AUDITED: Final = (ExportContacts,)
 """Commands that only leave a row in the audit log."""
-_SUPPORTED: Final = (*CONFIGURING, *BLOCKING, *ANSWERING, *CUSTOMERS, *WRITING, *TALKING, *MOVING, *AUDITED)
 
 
 def refusal(asked: CommandRecord[Any]) -> Refused | None:
@@ -50,6 +57,4 @@ def refusal(asked: CommandRecord[Any]) -> Refused | None:
         return Refused("invalid", asked.command.error)
     if (forbidden := forbids(asked.name, asked.command.actor)) is not None:
         return Refused("not_permitted", forbidden)
-    if not isinstance(asked.command, _SUPPORTED):
-        return Refused("not_supported", f"`command`: this version cannot carry out `{asked.name}` yet")
     return None

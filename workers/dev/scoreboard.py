@@ -28,7 +28,6 @@ _RULES: Final = {
     "next_cycle": "a dropped message counts in the cycle in which the block began, and in no later one",
 }
 _REFUSALS: Final = {
-    "not_supported": "a command that this version cannot carry out yet, such as settle_send: it gets an answer",
     "not_permitted": "the user's role, or the module of the app, may not give the command",
     "invalid": "a field of the command is missing or does not fit; the result says which",
     "not_found": "the command names something that does not exist",

@@ -4,11 +4,18 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final, Literal
 
+from workers.rules.results import Done, Refused, Result
+
 AttemptStatus = Literal["dispatched", "sent", "delivered", "read", "failed", "ambiguous"]
 
 PAUSES: Final = tuple(timedelta(seconds=s) for s in (30, 120, 480, 1_920))
 LAST_ATTEMPT: Final = len(PAUSES) + 1
 ACCEPTED: Final = frozenset({"sent", "delivered", "read"})
+
+Settlement = Literal["sent", "failed", "retry"]
+"""What a person says of a send of which the sender cannot know whether it went out."""
+
+_OVER: Final = frozenset({"refused", "rejected", "expired", "cancelled", "failed", *ACCEPTED})
 
 # Within one attempt the later status in this list wins, in any order of arrival.
 _WITHIN: Final[Mapping[AttemptStatus, int]] = {
@@ -46,3 +53,18 @@ def pause_before_next(attempts: Mapping[int, AttemptStatus], *, permanent: bool)
     if permanent or latest >= LAST_ATTEMPT or any(status != "failed" for status in attempts.values()):
         return None
     return PAUSES[latest - 1]
+
+
+def settle(status: str, attempts: Mapping[int, AttemptStatus], as_: Settlement) -> Result:
+    """The result of a person's word about a send with this status and these attempts."""
+    if status != "ambiguous":
+        if (as_ == "sent" and status in ACCEPTED) or (as_ == "failed" and status == "failed"):
+            return Done()
+        detail = f"`send_id`: expected a send that is ambiguous; this one is {status}"
+        return Refused("already_final" if status in _OVER else "invalid", detail)
+    if as_ != "retry":
+        return Done({"status": as_})
+    latest = max(attempts)
+    if latest >= LAST_ATTEMPT or not set(attempts.values()) <= {"failed", "ambiguous"}:
+        return Refused("invalid", f"`as`: expected sent or failed; after attempt {latest} no other one may follow")
+    return Done({"status": "failed", "next_attempt": latest + 1})
