@@ -15,7 +15,9 @@ from tests.faults.audit import Told
 from tests.support.brokers import Broker, Read
 
 _COMPACTED: Final = {
-    "contacts.changes": "SELECT workspace_id || ':' || contact_id AS key, revision FROM sluice_core.contacts",
+    "contacts.changes": """
+        SELECT workspace_id || ':' || contact_id AS key, revision FROM sluice_core.contacts WHERE merged_into IS NULL
+    """,
     "billing.mac": """
         SELECT workspace_id || ':' || to_char(cycle_start, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS key, revision
         FROM sluice.mac_counts

@@ -16,6 +16,7 @@ from tests.faults.process import Fault, WorkerProcess
 from tests.faults.world import World, assert_same, world
 from tests.runtime.ledgerbook import OUTPUT, TOPIC
 from tests.support.brokers import Broker
+from tests.support.databases import HASH_KEY
 from workers.store.pool import pool_of
 
 SESSION_MS: Final = 6_000
@@ -99,6 +100,7 @@ async def stage(
         "SLUICE_GROUP_PREFIX": broker.group_prefix,
         "SLUICE_SESSION_TIMEOUT_MS": str(SESSION_MS),
         "SLUICE_LOG_LEVEL": "info",
+        "SLUICE_HASH_KEY": HASH_KEY,
     }
     if audited:
         environment |= {"SLUICE_POLL_RECORDS": "200", "SLUICE_FETCH_MAX_WAIT_MS": "20"}

@@ -13,7 +13,7 @@ import pytest
 
 from schemas.topics import TOPICS
 from tests.acceptance.making import Json, Maker, at, identity, key_of, topic_of
-from tests.faults import oracle, traffic
+from tests.faults import families, oracle, traffic
 from tests.faults.process import Fault
 from tests.faults.stage import Stage, stage
 from tests.faults.world import World, assert_same, world
@@ -28,6 +28,9 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 ROOMS: Final = ("inbound", "commands", "outbound", "workflows")
 FEWEST: Final = 10
 """Statements of a poll; fewer would mean that nothing was watched."""
+
+SELDOM: Final = 8
+"""Statements between two deaths, where a poll has very many."""
 
 RELEASE: Final = """
 UPDATE sluice_core.progress SET lease = NULL, orphaned = false, tried_until = NULL, tried_times = 0
@@ -97,10 +100,12 @@ async def prepare(set_: Stage, parts: Sequence[Facts]) -> None:
     assert await worker.stop() == 0
 
 
-async def deaths(set_: Stage, room: str) -> int:
-    """Kills the worker after its first statement, the next one after the second, until one completes its poll."""
+async def deaths(set_: Stage, room: str, each: int = 1) -> int:
+    """Kills the worker after its first statement, the next one `each` statements later, until one completes its poll.
+    Returns how many died.
+    """
     topics = sorted(WORKERS[room].specs[0].decoders)
-    for number in count(1):
+    for died_before, number in enumerate(count(1, each)):
         victim = await set_.fork(room, fault=Fault("statement", number))
         done = asyncio.create_task(set_.broker.caught_up(set_.pool, *topics))
         died = asyncio.create_task(victim.ended())
@@ -110,7 +115,7 @@ async def deaths(set_: Stage, room: str) -> int:
         if victim.code is None:
             assert applied, victim.tail()
             assert await victim.stop() == 0
-            return number - 1
+            return died_before
         assert victim.code == -signal.SIGKILL, victim.tail()
         await set_.expel(room)
         await set_.pool.execute(RELEASE, topics)
@@ -139,4 +144,37 @@ async def test_a_worker_killed_after_any_statement_has_done_nothing(
     counts = await asyncio.gather(*(deaths(everything, room) for room in ROOMS))
     assert min(counts) >= FEWEST
     assert_same(await world(everything.pool), expected)
+    await oracle.assert_delivered(everything.pool, everything.broker, traffic.INPUTS)
+
+
+async def test_commands_killed_while_they_merge_part_and_delete(
+    everything: Stage, databases: Databases, cluster: KafkaServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    maker, addresses = Maker("alpha"), [address(n) for n in range(families.GROUP)]
+
+    async def play(set_: Stage, *, killed: bool) -> World:
+        met = [maker.message(at=at(0), address=a, provider_message_id=f"first-{a}") for a in addresses]
+        await produce(set_.broker, met)
+        [worker] = await set_.start_ready("inbound")
+        await set_.broker.caught_up(set_.pool, *traffic.INPUTS)
+        ids = await families.known(set_.pool, maker, addresses)
+        for part in (families.joined, families.parted):
+            facts = list(part(maker, addresses, ids))
+            await produce(set_.broker, facts)
+            if killed:
+                assert await deaths(set_, "commands", each=SELDOM) >= FEWEST // 2
+            else:
+                [other] = await set_.start_ready("commands")
+                await set_.broker.caught_up(set_.pool, *traffic.INPUTS)
+                assert await other.stop() == 0
+        await set_.broker.caught_up(set_.pool, *traffic.INPUTS)
+        assert await worker.stop() == 0
+        return await world(set_.pool)
+
+    name = uuid4().hex[:8]
+    broker = Broker("kafka", cluster.bootstrap, f"t{name}.", f"g{name}")
+    logs = tmp_path_factory.mktemp("undisturbed")
+    async with databases.migrated() as url, stage(url, broker, logs, tuple(TOPICS)) as calm:
+        expected = await play(calm, killed=False)
+    assert_same(await play(everything, killed=True), expected)
     await oracle.assert_delivered(everything.pool, everything.broker, traffic.INPUTS)

@@ -15,7 +15,7 @@ from uuid import UUID
 from asyncpg import Pool
 
 from tests.acceptance.making import Json, Maker, Wire, at, identity, wire
-from tests.faults import edits
+from tests.faults import edits, families
 from tests.support.brokers import Broker
 
 PARTITIONS: Final = 12
@@ -24,6 +24,7 @@ INPUTS: Final = ("messages.inbound", "messages.outbound", "messages.receipts", "
 _WORKSPACES: Final = ("alpha", "beta", "gamma")
 _PEOPLE: Final = 400  # in each workspace; the last digit of their number says what they are there for
 _PROTECTED, _BLOCKED, _BLOCKED_NOW_AND_THEN = (0,), (1,), (2, 3)
+_FAMILIES: Final = range(_PEOPLE, _PEOPLE + 3 * families.GROUP)
 _MESSAGES, _BLOCKS, _SENDS, _RUNS = 15_000, 900, 1_500, 600
 _GARBAGE: Final = (b"{", b'{"workspace_id": 7}', b"\xff\xfe", b'{"workspace_id":"alpha","text":"\\u0000"}', b"[]", b"")
 
@@ -45,13 +46,14 @@ async def play(
     """Produces everything, part by part, and waits until all of it is applied and the outbox is published.
 
     `meanwhile` is called with the name of each part once its records are on the topics, and may take its time: people
-    (nothing is known yet), rules, memberships, load (two thirds of all records), answers.
+    (nothing is known yet), rules, memberships, load (two thirds of all records), answers, partings.
     """
     async with asyncio.timeout(timeout_s):
         ends: dict[tuple[str, int], int] = {}
         async with broker.producer(enable_idempotence=True, linger_ms=5) as producer:
             for name, records in parts():
-                await _produce(producer, broker.topic_prefix, records, ends)
+                more = await _of_families(pool, name)
+                await _produce(producer, broker.topic_prefix, [*records, *more], ends)
                 await meanwhile(name)
                 await _applied(pool, ends)
         await quiet(pool)
@@ -77,6 +79,7 @@ _LEFT: Final = """
 SELECT (SELECT count(*) FROM sluice_core.batch_outbox) + (SELECT count(*) FROM sluice_core.outbox)
      + (SELECT count(*) FROM sluice_core.pending_work) + (SELECT count(*) FROM sluice_core.unpublished_contacts)
      + (SELECT count(*) FROM sluice_core.unpublished_cycles)
+     + (SELECT count(*) FROM sluice_core.deletions WHERE finished_at IS NULL)
 """
 
 
@@ -107,7 +110,20 @@ def parts() -> Sequence[Part]:
         Part("memberships", [wire(record) for maker in makers for record in _memberships(maker)]),
         Part("load", _shuffled(dice, load)),
         Part("answers", _shuffled(dice, answers)),
+        Part("partings", ()),
     )
+
+
+async def _of_families(pool: Pool, part: str) -> Sequence[Wire]:
+    """The commands of a part that name contacts by their ids."""
+    given = {"answers": families.joined, "partings": families.parted}.get(part)
+    records: list[Wire] = []
+    if given is None:
+        return records
+    for maker in map(Maker, _WORKSPACES):
+        addresses = [_address(maker.id, number) for number in _FAMILIES]
+        records += map(wire, given(maker, addresses, await families.known(pool, maker, addresses)))
+    return records
 
 
 def _shuffled(dice: random.Random, records: Sequence[Wire]) -> list[Wire]:
@@ -138,7 +154,7 @@ def _uuid(dice: random.Random) -> str:
 
 
 def _people(maker: Maker) -> Iterator[Json]:
-    for number in range(_PEOPLE):
+    for number in (*range(_PEOPLE), *_FAMILIES):
         yield _message(maker, number, f"first-{number}", 0)
 
 
@@ -225,3 +241,9 @@ def _answers(dice: random.Random, makers: Sequence[Maker], sends: Sequence[Json]
             ends = dice.choice((("sent", "delivered"), ("delivered", "sent"), ("sent", "delivered", "read")))
             for status in ends:
                 yield wire(maker.receipt(send, status, provider_message_id=f"out-{number}", at=at(300)))
+    for maker in makers:
+        for number in _numbers(*_BLOCKED_NOW_AND_THEN):
+            span = {"from": at(0), "to": at(450)}
+            yield wire(
+                maker.command("release_dropped", identity=identity(_address(maker.id, number)), **span, at=at(460))
+            )

@@ -30,6 +30,7 @@ _SHOWN: Final = {
     " requested_by, requested_at",
     "mac_contacts": "workspace_id, cycle_start, contact_id, first_message_id, first_counted_at",
     "mac_counts": "workspace_id, cycle_start, cycle_end, active_contacts, adjustments, status",
+    "merge_history": "workspace_id, merge_id, survivor_id, loser_id, actor, merged_at, undone_at",
     "message_conflicts": "workspace_id, message_id, times",
     "profile_overview": "workspace_id, profile_id, name, status, companies, protected, reasons, fields, notes",
     "profile_statuses": "workspace_id, name, protected",
@@ -40,10 +41,14 @@ _SHOWN: Final = {
     "workspace_settings": "*",
 }
 _ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# Who was merged away is called by what they brought. The addresses of deleted contacts are gone.
 _NAMES: Final = """
 SELECT c.contact_id, c.conversation_id, min(i.channel || ':' || i.scope || ':' || i.address) AS name
-FROM sluice_core.contacts c JOIN sluice_core.identities i USING (workspace_id, contact_id)
+FROM sluice_core.contacts c
+JOIN sluice_core.identities i ON i.workspace_id = c.workspace_id AND coalesce(i.home_id, i.contact_id) = c.contact_id
 GROUP BY c.contact_id, c.conversation_id
+UNION ALL
+SELECT contact_id, contact_id, 'deleted' FROM sluice_core.deleted_contacts
 """
 
 
