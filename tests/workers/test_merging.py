@@ -317,6 +317,25 @@ async def test_old_blocks_stay_with_the_addresses_that_they_covered(pool: Pool) 
     assert sorted((await texts(pool))[0].split()) == ["a", "b", "m0", "m1", "x"]
 
 
+@pytest.mark.parametrize(("of_loser", "blocked"), [(True, True), (False, False)])
+async def test_a_late_block_is_of_all_addresses_whatever_ended_older_ones_of_one_side(
+    pool: Pool, *, of_loser: bool, blocked: bool
+) -> None:
+    ana, ben = await meet(pool, ANA, BEN)
+    old = ben if of_loser else ana
+    await give(pool, ask("block_contact", minutes=2, contact_id=old), ask("unblock_contact", minutes=6, contact_id=old))
+    await give(pool, merge(ana, ben, 10))
+    await give(pool, ask("block_contact", minutes=4, contact_id=ana, timestamp=at(11)))
+    await ingest(pool, *(message(who, minutes=m, text="x") for who in (ANA, BEN) for m in (5, 7, 12)))
+
+    assert await rows(pool, "SELECT contact_id::text FROM sluice.blocked_contacts") == ([(ana,)] if blocked else [])
+    dropped = "SELECT event_time, count(*) FROM sluice.drop_ledger GROUP BY 1 ORDER BY 1"
+    assert await rows(pool, dropped) == [(at(m), 2) for m in ((5, 7, 12) if blocked else (5,))]
+    await give(pool, ask("unblock_contact", minutes=13, contact_id=ana))
+    await ingest(pool, *(message(who, minutes=14, text="free") for who in (ANA, BEN)))
+    assert (await texts(pool))[0].count("free") == 2
+
+
 async def test_dropped_messages_of_the_loser_are_released_by_the_survivor(pool: Pool) -> None:
     ana, ben = await meet(pool, ANA, BEN)
     await give(pool, ask("block_contact", minutes=3, contact_id=ben))

@@ -3,6 +3,7 @@
 Commands of one contact are applied one after the other, those of different contacts together: in rounds.
 """
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -73,9 +74,10 @@ async def carry_out(
             if not _releases(given[0])
             for member in (key, *families.get(key, ()))
         }
+        roots = {member: key for key in turn for member in families.get(key, ())}
         releasing = {key: given[0] for key, given in turn.items() if _releases(given[0])}
         for carried, events in (
-            await _change_histories(tx, blocking, people, tenants, now),
+            await _change_histories(tx, blocking, roots, people, tenants, now),
             await _release(tx, releasing, now),
         ):
             results |= carried
@@ -100,12 +102,18 @@ def rounds(aimed: Iterable[tuple[ContactKey, CommandRecord[Any]]]) -> list[dict[
 
 
 async def _change_histories(
-    tx: Connection, turn: Turn, people: People, tenants: Mapping[str, Workspace], now: datetime
+    tx: Connection,
+    turn: Turn,
+    roots: Mapping[ContactKey, ContactKey],
+    people: People,
+    tenants: Mapping[str, Workspace],
+    now: datetime,
 ) -> tuple[Results, list[Output]]:
+    """`roots`: whom contacts of this turn were merged into."""
     changes: dict[ContactKey, BlockChange] = {}
     saved: set[ContactKey] = set()
     movers: dict[ContactKey, list[CommandRecord[Any]]] = {}
-    new = {key: [(a, _block_command(a)) for a in given] for key, given in turn.items()}
+    new = await _of_families(tx, turn, roots)
     rows = [BlockRow(*key, command, _note(a)) for key, given in new.items() for a, command in given]
     known = await blocks.around(tx, rows) if rows else {}
     await blocks.add(tx, rows)
@@ -132,6 +140,31 @@ async def _change_histories(
         outputs += events
     await contacts.mark_unpublished(tx, {key for key in saved if people[key].merged_into is None})
     return results, outputs
+
+
+async def _of_families(
+    tx: Connection, turn: Turn, roots: Mapping[ContactKey, ContactKey]
+) -> dict[ContactKey, list[tuple[CommandRecord[Any], BlockCommand]]]:
+    """The commands as each contact has them. A late block is of the merged contact: an older unblock of one side does
+    not end it for that side's addresses alone, and one of the survivor ends it for all.
+    """
+    new = {key: [(a, _block_command(a)) for a in given] for key, given in turn.items()}
+    late = {
+        (member, root[1], command.issued_at)
+        for member, root in roots.items()
+        for _, command in new.get(member, ())
+        if not command.unblocks
+    }
+    apart = await blocks.apart(tx, late) if late else {}
+    for member in roots.keys() & new.keys():
+        more: list[tuple[CommandRecord[Any], BlockCommand]] = []
+        for a, command in new[member]:
+            own, theirs = apart.get((member, command.issued_at), ((), None)) if not command.unblocks else ((), None)
+            again = [at for at in own if theirs is None or at < theirs.issued_at]
+            more += ((a, dataclasses.replace(command, issued_at=at)) for at in again)
+            more += [(a, theirs)] if theirs is not None else []
+        new[member] += more
+    return new
 
 
 async def _follow_up(

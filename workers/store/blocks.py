@@ -5,10 +5,10 @@ commands. The few commands around a new command decide what it changes. So the c
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from msgspec import structs
@@ -53,6 +53,25 @@ async def add(tx: Connection, rows: Iterable[BlockRow]) -> None:
     """Stores new commands, also those that change nothing now: they may once an older one arrives."""
     if values := [(r.workspace_id, r.contact_id, *_columns(r.command), r.note) for r in rows]:
         await tx.execute(_SQL["add"], *columns(values, 7))
+
+
+class Apart(NamedTuple):
+    """Unblocks after a time: when the contact had its own, and the first that only the other contact has."""
+
+    own: Sequence[datetime]
+    theirs: BlockCommand | None
+
+
+async def apart(
+    tx: Connection, asked: Collection[tuple[ContactKey, UUID, datetime]]
+) -> dict[tuple[ContactKey, datetime], Apart]:
+    """The unblocks after a time that one of two contacts has and the other one has not."""
+    rows = [(*key, other, at) for key, other, at in sorted(asked)]
+    found: dict[tuple[ContactKey, datetime], Apart] = {}
+    for w, contact_id, at, own, issued_at, *by in await tx.fetch(_SQL["apart"], *columns(rows, 4)):
+        theirs = None if issued_at is None else BlockCommand(issued_at, True, *by)  # noqa: FBT003 - it unblocks
+        found[(w, contact_id), at] = Apart(own or (), theirs)
+    return found
 
 
 async def reaching(

@@ -53,6 +53,28 @@ FROM unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::boolean[], $5::uuid[]
 ORDER BY workspace_id, contact_id, unblocks, issued_at, command_id
 ON CONFLICT DO NOTHING
 
+-- name: apart
+-- Unblocks after a time that one of two contacts has and the other one has not: those of the contact $2, and the first of $3.
+SELECT asked.workspace_id, asked.contact_id, asked.at, own.times, theirs.issued_at, theirs.command_id, theirs.actor_id
+FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::timestamptz[]) AS asked (workspace_id, contact_id, other_id, at)
+CROSS JOIN LATERAL (
+    SELECT array_agg(u.issued_at ORDER BY u.issued_at) AS times FROM block_commands u
+    WHERE u.workspace_id = asked.workspace_id AND u.contact_id = asked.contact_id AND u.unblocks AND u.issued_at > asked.at
+        AND NOT EXISTS (
+            SELECT FROM block_commands o WHERE o.workspace_id = u.workspace_id AND o.contact_id = asked.other_id AND o.unblocks
+                AND o.issued_at = u.issued_at AND o.command_id = u.command_id
+        )
+) AS own
+LEFT JOIN LATERAL (
+    SELECT u.issued_at, u.command_id, u.actor_id FROM block_commands u
+    WHERE u.workspace_id = asked.workspace_id AND u.contact_id = asked.other_id AND u.unblocks AND u.issued_at > asked.at
+        AND NOT EXISTS (
+            SELECT FROM block_commands o WHERE o.workspace_id = u.workspace_id AND o.contact_id = asked.contact_id AND o.unblocks
+                AND o.issued_at = u.issued_at AND o.command_id = u.command_id
+        )
+    ORDER BY u.issued_at, u.command_id LIMIT 1
+) AS theirs ON true
+
 -- name: at_times
 -- For each time the interval that contains it, and the first one that begins after it.
 SELECT DISTINCT m.workspace_id, m.contact_id, lower(i.block) AS start, upper(i.block) AS "end"
