@@ -133,6 +133,7 @@ async def test_the_promised_functions_are_there(pool: Pool) -> None:
         ("search_profiles", "[0:2]={text,text,integer}"),
         ("contact_page", "[0:3]={text,text,uuid,integer}"),
         ("suggestions_of", "[0:1]={text,uuid}"),
+        ("drops_page", '[0:3]={text,"timestamp with time zone",uuid,integer}'),
         ("sends_page", '[0:4]={text,text,"timestamp with time zone",uuid,integer}'),
         ("runs_page", '[0:3]={text,"timestamp with time zone",text,integer}'),
     }

@@ -45,6 +45,7 @@ BY_DAY: Final = """
 VIEWS: Final = {
     "conversation_page": "conversation_messages WHERE contact_id = $1 AND workspace_id = 'acme'",
     "profile_page": "profile_moments WHERE profile_id = $1 AND workspace_id = 'acme'",
+    "drops_page": "drop_ledger WHERE workspace_id = 'acme'",
     "sends_page": "sends WHERE status = $1 AND workspace_id = 'acme'",
 }
 ORDER: Final = {"sends_page": ("updated_at", "send_id")}
@@ -136,14 +137,16 @@ class History:
         return [row[0] for row in await rows(self.pool, "SELECT contact_id::text FROM sluice.contact_list ORDER BY 1")]
 
 
-async def same_pages(pool: Pool, function: str, key: object, size: int) -> None:
+async def same_pages(pool: Pool, function: str, size: int, *key: object) -> None:
     at, id_ = ORDER.get(function, ("event_time", "message_id"))
     shown = f"SELECT * FROM sluice.{VIEWS[function]} ORDER BY {at} DESC, {id_} DESC"  # noqa: S608
     found: list[Any] = []
     async with pool.acquire() as tx, tx.transaction():
-        expected = await tx.fetch(shown, key)
+        expected = await tx.fetch(shown, *key)
         before: tuple[Any, ...] = (None, None)
-        while page := await tx.fetch(f"SELECT * FROM sluice.{function}('acme', $1, $2, $3, $4)", key, *before, size):  # noqa: S608
+        asked = ", ".join(f"${n + 1}" for n in range(len(key) + 3))
+        query = f"SELECT * FROM sluice.{function}('acme', {asked})"  # noqa: S608
+        while page := await tx.fetch(query, *key, *before, size):
             found += page
             before = (page[-1][at], page[-1][id_])
     assert found == expected
@@ -159,11 +162,12 @@ async def test_pages_rows_and_counts_follow_any_history(pool: Pool, seed: int, m
         for _ in range(7):
             await history.go_on()
         for [contact_id] in await rows(pool, "SELECT contact_id FROM sluice.contact_overview"):
-            await same_pages(pool, "conversation_page", contact_id, 3 + round_)
+            await same_pages(pool, "conversation_page", 3 + round_, contact_id)
         for profile in PROFILES:
-            await same_pages(pool, "profile_page", profile, 5)
+            await same_pages(pool, "profile_page", 5, profile)
         for status in ("dispatched", "sent", "delivered", "failed", "refused"):
-            await same_pages(pool, "sends_page", status, 2)
+            await same_pages(pool, "sends_page", 2, status)
+        await same_pages(pool, "drops_page", 4)
         assert await rows(pool, DAYS) == await rows(pool, BY_DAY)
 
     await steps(pool, 1_000)

@@ -40,7 +40,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp SET 
     SET plan_cache_mode = auto AS $$
     SELECT r.*, f.started_at FROM (
         SELECT r.run_id, r.started_at FROM workflow_runs r
-        WHERE r.workspace_id = of_workspace
+        WHERE r.workspace_id || '' = of_workspace
             AND (r.started_at, r.run_id) < (coalesce(before, 'infinity'), coalesce(before_id, ''))
         ORDER BY r.started_at DESC, r.run_id DESC LIMIT least(greatest(n, 0), 1000)
     ) AS f
@@ -50,7 +50,29 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp SET 
     ORDER BY f.started_at DESC, f.run_id DESC
 $$;
 
-REVOKE ALL ON FUNCTION sluice.sends_page(text, text, timestamptz, uuid, integer),
+-- Dropped messages, the latest on top: the columns of drop_ledger.
+CREATE FUNCTION sluice.drops_page(of_workspace text, before timestamptz, before_id uuid, n integer)
+RETURNS TABLE (
+    workspace_id text, contact_id uuid, message_id uuid, channel text, event_time timestamptz, reason text, rule text,
+    counted boolean, decided_at timestamptz
+)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp SET enable_sort = off SET enable_seqscan = off
+    SET plan_cache_mode = auto AS $$
+    SELECT m.workspace_id, i.contact_id, m.message_id, m.channel, m.event_time, m.drop_reason, m.mac_rule, m.counted, m.decided_at
+    FROM (
+        SELECT m.* FROM messages m
+        WHERE m.workspace_id || '' = of_workspace AND m.drop_reason IS NOT NULL AND (m.event_time, m.message_id)
+            < (coalesce(before, 'infinity'), coalesce(before_id, '00000000-0000-0000-0000-000000000000'))
+        ORDER BY m.event_time DESC, m.message_id DESC LIMIT least(greatest(n, 0), 1000)
+    ) AS m
+    CROSS JOIN LATERAL (
+        SELECT i.contact_id FROM owned_identities i
+        WHERE i.workspace_id = m.workspace_id AND i.identity_id = m.identity_id LIMIT 1
+    ) AS i
+    ORDER BY m.event_time DESC, m.message_id DESC
+$$;
+
+REVOKE ALL ON FUNCTION sluice.drops_page(text, timestamptz, uuid, integer), sluice.sends_page(text, text, timestamptz, uuid, integer),
     sluice.runs_page(text, timestamptz, text, integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION sluice.sends_page(text, text, timestamptz, uuid, integer),
+GRANT EXECUTE ON FUNCTION sluice.drops_page(text, timestamptz, uuid, integer), sluice.sends_page(text, text, timestamptz, uuid, integer),
     sluice.runs_page(text, timestamptz, text, integer) TO sluice_worker, sluice_reader;
