@@ -65,15 +65,19 @@ def test_a_document_stays_the_document_it_was(document: object) -> None:
         assert json.loads(visible_json(text)) == document
 
 
+def show_all(width: int, *shown: Report) -> None:
+    screen = terminal.console()
+    screen.width = width
+    for report in shown:
+        reports.show(lambda: screen, report, as_json=False)
+
+
 @given(st.dictionaries(texts, values, min_size=1, max_size=3), texts, texts)
 def test_no_table_and_no_line_can_be_written_from_inside(row: dict[str, object], title: str, hint: str) -> None:
     out = io.StringIO()
     with redirect_stdout(out):
         for width in (30, 240):
-            screen = terminal.console()
-            screen.width = width
-            reports.show(screen, Report({title: [row]}), as_json=False)
-            reports.show(screen, Report({title: []}, hint=hint), as_json=False)
+            show_all(width, Report({title: [row]}), Report({title: []}, hint=hint))
     assert inert(out.getvalue())
     assert inert(tables.lines(row))
 
@@ -81,9 +85,7 @@ def test_no_table_and_no_line_can_be_written_from_inside(row: dict[str, object],
 def test_a_cell_is_shown_whole_and_without_markup() -> None:
     out = io.StringIO()
     with redirect_stdout(out):
-        screen = terminal.console()
-        screen.width = 10_000
-        reports.show(screen, Report({"t": [{EVERYTHING: EVERYTHING}]}), as_json=False)
+        show_all(10_000, Report({"t": [{EVERYTHING: EVERYTHING}]}))
     assert out.getvalue().count(visible(EVERYTHING)) == 2
 
 

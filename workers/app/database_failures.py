@@ -11,7 +11,7 @@ from workers.errors import SetupError, Unreachable
 from workers.store import migrate
 from workers.store.connection import Connection
 from workers.store.failures import login_refusal
-from workers.store.pool import pool_of
+from workers.store.pool import session
 
 _REFUSED: Final = (pg.InvalidAuthorizationSpecificationError, pg.InvalidCatalogNameError, ValueError)
 _OUT_OF_DATE: Final = (
@@ -91,8 +91,5 @@ async def watching(settings: Settings) -> AsyncIterator[Connection]:
 @asynccontextmanager
 async def _session(settings: Settings, name: str) -> AsyncIterator[Connection]:
     with explained():
-        async with (
-            pool_of(settings.required_database_url(), name=name, max_size=1) as pool,
-            pool.acquire() as connection,
-        ):
+        async with session(settings.required_database_url(), name=name) as connection:
             yield connection

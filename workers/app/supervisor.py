@@ -24,10 +24,11 @@ from workers.kafka.failures import AWAY
 from workers.kafka.producer import KafkaOutput
 from workers.runtime.bad_record_limit import AcceptedBad
 from workers.runtime.forced_exit import ENDS_WITHIN_S, ends_within
+from workers.runtime.logs import configure_logging
 from workers.runtime.loop_watch import watched
 from workers.runtime.ports import Probe, no_probe
 from workers.runtime.signals import StopSignal, remembered
-from workers.runtime.telemetry import configure_logging, from_zero, serve_metrics
+from workers.runtime.telemetry import from_zero, serve_metrics
 from workers.runtime.worker_spec import WorkerSpec
 from workers.services.compaction_repair import CompactionRepair, RepairedTopic
 from workers.services.job_runner import Job, JobRunner

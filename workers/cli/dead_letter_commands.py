@@ -167,7 +167,7 @@ def _tell(outcomes: "list[LetterOutcome]", choice: "Choice", *, as_json: bool) -
 
     rows = [outcome._asdict() for outcome in outcomes]
     report = reports.Report({"dead letters": rows}, hint="There is no such dead letter.")
-    reports.show(terminal.console(), report, as_json=as_json)
+    reports.show(terminal.console, report, as_json=as_json)
     if isinstance(choice, LetterFilter):
         terminal.say_if_all(len(outcomes), choice.limit)
     if any(outcome.reason for outcome in outcomes):

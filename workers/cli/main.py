@@ -181,7 +181,7 @@ def topics(
     from workers.cli import reports
 
     if describe:
-        reports.describe_topics(console(), as_json=as_json, wide=wide)
+        reports.describe_topics(console, as_json=as_json, wide=wide)
         return
     checked = run_to_end(write_commands.ensure_topics(settings(), partitions, replication))
     reports.checked_topics(console(), checked, as_json=as_json)

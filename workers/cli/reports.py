@@ -1,23 +1,24 @@
 """Output of the commands that read: tables for people, one JSON document for machines."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-from rich.console import Console
 
-from schemas.topics import TOPICS
 from workers.app.database_failures import reading
 from workers.app.settings import Settings
-from workers.cli import tables
-from workers.cli.tables import Rows
 from workers.errors import NotFound
-from workers.kafka.topics import TopicReport
 from workers.store import reports
 from workers.store.connection import Connection
 from workers.terminal_text import visible_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from workers.cli.tables import Rows
+    from workers.kafka.topics import TopicReport
 
 _WORKS_SHOWN: Final = 100
 
@@ -28,7 +29,7 @@ class Report:
     the terminal shows only with --wide. `limit`: the maximum number of rows of a table, though there may be more.
     """
 
-    tables: Mapping[str, Rows]
+    tables: Mapping[str, "Rows"]
     hint: str = ""
     details: Sequence[str] = ()
     limit: int | None = None
@@ -84,22 +85,27 @@ async def require_workspace(tx: Connection, workspace: str) -> None:
         raise NotFound(f"there is no workspace {workspace!r}")
 
 
-def show(console: Console, report: Report, *, as_json: bool, wide: bool = False) -> None:
-    """Prints a report."""
+def show(console: "Callable[[], Console]", report: Report, *, as_json: bool, wide: bool = False) -> None:
+    """Prints a report. JSON needs no console, which takes long to make."""
     documents = {name: [dict(row) for row in rows] for name, rows in report.tables.items()}
     if as_json:
         as_document(next(iter(documents.values())) if len(documents) == 1 else documents)
         return
+    from workers.cli import tables
+
+    screen = console()
     if not any(documents.values()):
-        console.print(report.hint)
+        screen.print(report.hint)
     for number, (name, rows) in enumerate((name, rows) for name, rows in documents.items() if rows):
         if number:
-            console.print()
-        tables.show(console, name, rows, () if wide else report.details)
+            screen.print()
+        tables.show(screen, name, rows, () if wide else report.details)
 
 
-def describe_topics(console: Console, *, as_json: bool, wide: bool) -> None:
+def describe_topics(console: "Callable[[], Console]", *, as_json: bool, wide: bool) -> None:
     """The registry of topics, without asking Kafka."""
+    from schemas.topics import TOPICS
+
     rows = [
         {
             "topic": spec.name,
@@ -113,7 +119,7 @@ def describe_topics(console: Console, *, as_json: bool, wide: bool) -> None:
     show(console, Report({"topics": rows}, details=("key", "settings")), as_json=as_json, wide=wide)
 
 
-def checked_topics(console: Console, checked: TopicReport, *, as_json: bool) -> None:
+def checked_topics(console: "Console", checked: "TopicReport", *, as_json: bool) -> None:
     """Topics that were created, and settings that differ from the registry."""
     if as_json:
         as_document({"created": checked.created, "wrong": checked.wrong})

@@ -107,7 +107,7 @@ def show(report: "Coroutine[Any, Any, Report]", *, as_json: bool, wide: bool = F
     from workers.cli import reports
 
     made = run_to_end(report)
-    reports.show(console(), made, as_json=as_json, wide=wide)
+    reports.show(console, made, as_json=as_json, wide=wide)
     if made.limit is not None:
         say_if_all(max(map(len, made.tables.values())), made.limit)
 
@@ -120,7 +120,7 @@ def say_if_all(rows: int, limit: int) -> None:
 
 def run_to_end(work: Coroutine[Any, Any, T]) -> T:
     """Runs a coroutine to its end."""
-    from workers.runtime.telemetry import configure_logging
+    from workers.runtime.logs import configure_logging
 
     configure_logging("auto", "warning")
     return asyncio.run(work)

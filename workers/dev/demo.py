@@ -21,8 +21,8 @@ from workers.dev.figures import Check
 from workers.dev.recording import DAY, open_day
 from workers.dev.scoreboard import scoreboard
 from workers.errors import ExitCode
+from workers.runtime.logs import configure_logging
 from workers.runtime.signals import StopSignal, remembered
-from workers.runtime.telemetry import configure_logging
 from workers.store.pool import pool_of
 
 _READY_S: Final = 60.0

@@ -3,11 +3,12 @@
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
-
-from aiokafka import TopicPartition
+from typing import TYPE_CHECKING, Any, Final
 
 from workers.records import Partition
+
+if TYPE_CHECKING:
+    from aiokafka import TopicPartition
 
 # Before load balancers and firewalls forget an idle connection and drop its packets silently.
 _MOST_IDLE_MS: Final = 180_000
@@ -39,12 +40,14 @@ class Kafka:
         """The inverse of `topic`."""
         return topic.removeprefix(self.topic_prefix)
 
-    def source(self, partition: TopicPartition) -> Partition:
+    def source(self, partition: "TopicPartition") -> Partition:
         """A partition of the cluster as a `Partition` of the engine."""
         return Partition(self.name(partition.topic), partition.partition)
 
-    def partition(self, source: Partition) -> TopicPartition:
+    def partition(self, source: Partition) -> "TopicPartition":
         """The inverse of `source`."""
+        from aiokafka import TopicPartition  # noqa: PLC0415 - the settings of a command that only reads need no client
+
         return TopicPartition(self.topic(source.topic), source.partition)
 
 

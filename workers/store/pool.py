@@ -54,9 +54,7 @@ async def open_pool(url: str, *, name: str = "worker", max_size: int = 10) -> Po
         SetupError: it refuses a parameter of the URL.
         ValueError: the server is older than PostgreSQL 15.
     """
-    settings = {**_SERVER_SETTINGS, "application_name": f"{APPLICATION_NAME}/{name}"}
-    if await server_version(url) >= 17:
-        settings |= _SINCE_17
+    settings = _server_settings(name, await server_version(url))
     pool: Pool = await asyncpg.create_pool(
         url,
         min_size=1,
@@ -68,6 +66,25 @@ async def open_pool(url: str, *, name: str = "worker", max_size: int = 10) -> Po
         connect=_connect,
     )
     return pool
+
+
+def _server_settings(name: str, version: int) -> dict[str, str]:
+    newer = _SINCE_17 if version >= 17 else {}
+    return {**_SERVER_SETTINGS, **newer, "application_name": f"{APPLICATION_NAME}/{name}"}
+
+
+@asynccontextmanager
+async def session(url: str, *, name: str) -> AsyncIterator[Connection]:
+    """One connection as those of a pool, for a command that asks once and ends. Raises as `open_pool`."""
+    settings = _server_settings(name, 0)
+    connection = await _connect(url, timeout=_CONNECT_S, command_timeout=_ANSWER_S, server_settings=settings)
+    try:
+        if _supported(connection) >= 17:
+            for setting, value in _SINCE_17.items():
+                await connection.execute("SELECT set_config($1, $2, false)", setting, value)
+        yield connection  # type: ignore[misc]
+    finally:
+        await connection.close()
 
 
 async def _nothing_to_reset(_connection: Connection) -> None:
@@ -143,9 +160,13 @@ async def server_version(url: str) -> int:
     """
     connection = await connected(url, APPLICATION_NAME)
     try:
-        major = int(connection.get_server_version().major)
+        return _supported(connection)
     finally:
         await connection.close()
+
+
+def _supported(connection: asyncpg.Connection) -> int:
+    major = int(connection.get_server_version().major)
     if major < MINIMUM_VERSION:
         raise ValueError(f"PostgreSQL {major} is too old: Sluice needs {MINIMUM_VERSION} or newer")
     return major
