@@ -10,7 +10,10 @@ from asyncpg import Pool
 
 from benchmarks import stage as benchmarks
 from tests.acceptance.making import PHONE, Json, Maker, Wire, identity, wire
+from tests.support.batches import batch, record
+from tests.support.bombs import CODECS, MIB, bomb, flood, squeezed
 from tests.workers import large_groups
+from workers.kafka.inflating import INFLATED_AT_MOST
 
 FLOOD: Final = "flood"
 """The workspace that floods."""
@@ -18,6 +21,9 @@ TOO_OLD: Final = datetime(1970, 1, 2, tzinfo=UTC)
 OLD: Final = datetime(2000, 2, 3, tzinfo=UTC)
 STEPS_AT: Final = datetime(2025, 3, 10, 12, tzinfo=UTC)
 _STORED: Final = Path(benchmarks.__file__).with_name("stored.sql")
+
+INFLATED: Final = ("messages.inbound", "messages.outbound", "contacts.commands", "workflows.events")
+"""The topics that get batches which are huge once inflated."""
 
 maker: Final = Maker(FLOOD)
 
@@ -151,3 +157,20 @@ SELECT (SELECT max(generation) FROM sluice_core.generations), '{flood}', gen_ran
 FROM (SELECT n, timestamptz '{begin}' + n * interval '1 minute' AS at FROM generate_series(1, {count}) n) dated,
     sluice_core.identities i WHERE i.workspace_id = '{flood}' AND i.contact_id = '{contact}';
 """
+
+
+def inflating() -> list[tuple[int, bytes, int]]:
+    """Batches that are small until they are inflated: partition, batch, and how many dead letters it makes."""
+    # Snappy makes a twentieth of what it is given at best, and a topic takes two mebibytes.
+    large = [
+        bomb(codec, 40 * MIB if number == CODECS["snappy"] else INFLATED_AT_MOST) for codec, number in CODECS.items()
+    ]
+    many = squeezed("zstd", (record(n, b"x" * 250_000) for n in range(30)))
+    return [
+        *((number, each, 1) for number, each in enumerate(large)),
+        (len(large), bomb("zstd", 900 * MIB), 1),
+        (len(large) + 1, bomb("lz4", 200 * MIB), 1),
+        *((partition, batch(0, many, 30, attributes=CODECS["zstd"]), 30) for partition in (7, 8, 9)),
+        *((partition, batch(0, flood(200_000), 1), 1) for partition in (9, 10)),
+        (11, batch(0, flood(500_000), 1), 1),
+    ]

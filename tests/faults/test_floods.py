@@ -5,6 +5,7 @@ What each scene measured is logged: `--log-cli-level=info`.
 
 import asyncio
 from datetime import timedelta
+from itertools import product
 from typing import Any, Final
 
 import pytest
@@ -76,6 +77,16 @@ async def test_seventy_thousand_long_addresses(usual: Stage) -> None:
         await scene.send(making.addresses(70_000), ITS_OWN)
         await scene.applied(PATIENCE_S)
     assert await count(usual, "sluice.contact_overview", "workspace_id = $1", FLOOD) == 70_000
+
+
+async def test_batches_that_are_huge_once_inflated(usual: Stage) -> None:
+    async with flooded(usual, "inflating", beside=OTHERS) as scene:
+        letters = 0
+        for topic, (partition, batch, number) in product(making.INFLATED, making.inflating()):
+            letters += number
+            await scene.broker.produce_batch(topic, batch, partition=ITS_OWN[partition % len(ITS_OWN)])
+        await scene.applied(PATIENCE_S)
+    assert await count(usual, "sluice.dead_letters", "true") == letters
 
 
 async def test_a_group_of_twenty_thousand_is_confirmed(usual: Stage) -> None:
