@@ -241,6 +241,24 @@ async def test_a_receipt_after_the_deletion_brings_no_address_back(pool: Pool) -
     assert await rows(pool, "SELECT status FROM sluice.sends") == [("read",)]
 
 
+@pytest.mark.parametrize("known", [True, False])
+async def test_an_id_of_the_provider_that_may_hold_the_number_goes(pool: Pool, *, known: bool) -> None:
+    await ingest(pool, message(ANA))
+    await send(pool, request("s1"))
+    if known:
+        await send(pool, receipt("sent", provider_message_id="wamid.NDkxNTExMjM0NTY3OA=="))
+    await delete(pool, await contact_of(pool, ANA))
+    await erase(pool)
+    if not known:
+        await send(pool, receipt("sent", provider_message_id="wamid.NDkxNTExMjM0NTY3OA=="))
+    assert await traces(pool, "NDkxNTExMjM0NTY3OA") == []
+
+    # Receipts that have nothing but the id find the send all the same.
+    await send(pool, receipt("read", name=None, minutes=22, provider_message_id="wamid.NDkxNTExMjM0NTY3OA=="))
+    assert await rows(pool, "SELECT status FROM sluice.sends") == [("read",)]
+    assert await traces(pool, "NDkxNTExMjM0NTY3OA") == []
+
+
 async def test_a_later_message_makes_a_new_contact(pool: Pool) -> None:
     await ingest(pool, message(ANA, name="Ana"))
     ana = await contact_of(pool, ANA)

@@ -143,6 +143,8 @@ def _attempt(accounts: Mapping[SendKey, _Account], place: AttemptKey | None) -> 
 def _apply(account: _Account, number: int, arrival: ReceiptArrival, made: SendTransitions) -> None:
     before, attempt = account.send, account.attempts[number]
     after = _forward(attempt, arrival)
+    if before.erased and attempt.provider_message_id is None and after.provider_message_id is not None:
+        after = replace(after, provider_message_id=send_attempts.hidden(after.provider_message_id))
     if after != attempt:
         account.attempts[number] = after
         made.attempts[before.key, number] = after
@@ -205,6 +207,8 @@ def _accept(account: _Account, number: int, arrival: ReceiptArrival) -> None:
     if receipt.status not in ACCEPTED or (send.accepted_at is not None and send.accepted_at <= at):
         return
     provider_id = account.attempts[number].provider_message_id
+    if send.erased and receipt.provider_message_id is not None:
+        provider_id = receipt.provider_message_id
     stored_as = send.message_id
     if provider_id is not None and send.accepted_at is None:
         stored_as = message_id(send.workspace_id, send.channel_id, "out", provider_id)

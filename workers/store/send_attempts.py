@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -77,10 +78,18 @@ async def of_sends(tx: Connection, keys: Collection[SendKey]) -> dict[SendKey, d
 
 
 async def by_provider_id(tx: Connection, ids: Collection[ProviderKey]) -> dict[ProviderKey, tuple[UUID, int]]:
-    """(workspace_id, channel_id, provider_message_id) -> send and attempt."""
+    """(workspace_id, channel_id, provider_message_id) -> send and attempt; of erased sends by the hash of the id."""
     ordered = sorted(ids)
-    rows = await tx.fetch(_SQL["by_provider_id"], *columns(ordered, 3)) if ordered else []
-    return {ordered[position - 1]: (send_id, attempt) for position, send_id, attempt in rows}
+    either = [*ordered, *((*account, hidden(id_)) for *account, id_ in ordered)]
+    rows = await tx.fetch(_SQL["by_provider_id"], *columns(either, 3)) if ordered else []
+    return {ordered[(position - 1) % len(ordered)]: (send_id, attempt) for position, send_id, attempt in rows}
+
+
+def hidden(provider_message_id: str) -> str:
+    """What is kept of a provider's id when its send is erased, because such an id may hold the number. It is also made
+    of many random bytes, so that nobody finds the number by trying.
+    """
+    return f"sha256:{sha256(provider_message_id.encode()).hexdigest()}"
 
 
 async def save(tx: Connection, attempts: Collection[Attempt]) -> None:

@@ -72,6 +72,11 @@ class Send(Struct, frozen=True, kw_only=True):
         return self.workspace_id, self.send_id
 
     @property
+    def erased(self) -> bool:
+        """Its contact was deleted, and nothing of the person is left."""
+        return bytes(self.content) == b"{}"
+
+    @property
     def cover(self) -> Cover:
         """What was confirmed so far."""
         return Cover(frozenset(self.confirmed_keys), self.confirmed_before)

@@ -210,6 +210,11 @@ WITH found AS MATERIALIZED (
     ORDER BY s.send_id FOR UPDATE
 ), receipts AS (
     DELETE FROM parked_receipts p USING found WHERE p.workspace_id = $1 AND p.send_id = found.send_id
+), attempts AS (
+    -- As `hidden` in workers/store/send_attempts.py.
+    UPDATE send_attempts a
+    SET provider_message_id = 'sha256:' || encode(sha256(convert_to(a.provider_message_id, 'UTF8')), 'hex')
+    FROM found WHERE a.workspace_id = $1 AND a.send_id = found.send_id AND a.provider_message_id IS NOT NULL
 )
 UPDATE sends s SET content = '{}', scope = NULL, lookup = NULL, address = NULL, traceparent = NULL, address_hashes = NULL
 FROM found WHERE s.workspace_id = $1 AND s.send_id = found.send_id
