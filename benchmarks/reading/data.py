@@ -51,6 +51,18 @@ def filled(folder: Path, scale: float, say: Callable[[str], None]) -> Iterator[F
         yield Filled(url, contacts, messages, now)
 
 
+def scripts(contacts: int, messages: int, long: int, tenants: int, now: str) -> Iterator[str]:
+    """What fills a migrated database: the contacts and messages of the large workspace, the messages of its longest
+    conversation, the number of small workspaces. They need a connection of their own each.
+    """
+    values = {"contacts": contacts, "messages": messages, "long": long, "tenants": tenants, "now": now}
+    for file in _STATEMENTS:
+        script = file.read_text(encoding="utf-8")
+        for key, value in (values | {"blocked": 0, "confirmed": 0}).items():
+            script = script.replace(f"@{key}@", str(value))
+        yield script
+
+
 def _digest() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in _STATEMENTS)).hexdigest()[:8]
 
@@ -75,12 +87,8 @@ async def _make(server: str, name: str, url: str, wanted: Filled) -> None:
     await _run(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
     await _run(server, f"CREATE DATABASE {name}")
     await migrate(url)
-    values = {"contacts": wanted.contacts, "messages": wanted.messages, "blocked": 0, "confirmed": 0, "now": wanted.now}
-    for file in _STATEMENTS:
-        statements = file.read_text(encoding="utf-8")
-        for key, value in (values | {"long": _LONG, "tenants": _TENANTS}).items():
-            statements = statements.replace(f"@{key}@", str(value))
-        await _run(url, statements)
+    for script in scripts(wanted.contacts, wanted.messages, _LONG, _TENANTS, wanted.now):
+        await _run(url, script)
     await _run(url, "VACUUM FULL sluice_core.contacts")
     await _run(url, "VACUUM (ANALYZE)")
     await _run(server, f"COMMENT ON DATABASE {name} IS '{wanted.now}'")

@@ -42,8 +42,14 @@ CROSS JOIN LATERAL (
 ) AS z
 CROSS JOIN LATERAL (
     SELECT (q.quarter AT TIME ZONE z.zone)::date AS day, sum(q.active_contacts)::bigint AS active_contacts
-    FROM sluice_core.mac_quarters q
-    WHERE q.workspace_id = c.workspace_id AND q.cycle_start = c.cycle_start
+    FROM (
+        -- Each half has an index.
+        SELECT q.quarter, q.active_contacts FROM sluice_core.mac_quarters q
+        WHERE q.workspace_id = c.workspace_id AND q.cycle_start = c.cycle_start AND q.summed
+        UNION ALL
+        SELECT q.quarter, q.active_contacts FROM sluice_core.mac_quarters q
+        WHERE q.workspace_id = c.workspace_id AND q.cycle_start = c.cycle_start AND NOT q.summed
+    ) AS q
     GROUP BY 1 HAVING sum(q.active_contacts) <> 0
 ) AS d;
 
