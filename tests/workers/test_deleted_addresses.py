@@ -206,6 +206,27 @@ async def test_hashes_by_the_old_key_are_found_and_renewed(pool: Pool) -> None:
     assert len(await rows(pool, BLOCKED)) == 1
 
 
+async def test_a_send_of_before_a_key_was_replaced_obeys_the_renewed_hash(pool: Pool) -> None:
+    await ingest(pool, message(ANA, minutes=1), message(BOB, minutes=1, channel="telegram"))
+    [(bob,)] = await rows(pool, "SELECT contact_id FROM sluice.contact_overview WHERE phone IS NULL")
+    await give(pool, ask("update_contact", contact_id=bob, set={"phone": ANA}))
+    await send(pool, request("s1", to=bob, minutes=2))
+    await block(pool, 50)
+    await deleted(pool)
+    await erase(pool)
+    claim = "SELECT granted, reason FROM sluice.claim_send('acme', $1, 1)"
+    assert await rows(pool, claim, uuid_of("s1")) == [(False, "contact_blocked")]
+    address_hashes.use(HashKeys(OTHER, KEY))
+    await ingest(pool, message(ANA, minutes=59, text="late"))
+    assert await rows(pool, "SELECT former_hash IS NULL FROM address_hashes") == [(False,)]
+    assert await rows(pool, claim, uuid_of("s1")) == [(False, "contact_blocked")]
+
+    await pool.execute("UPDATE address_hashes SET forget_at = now()")
+    async with pool.acquire() as tx, tx.transaction():
+        await erasing.forget(tx, await tx.fetchval("SELECT now()"))
+    assert await rows(pool, "SELECT former_hash IS NULL, blocked FROM address_hashes") == [(True, True)]
+
+
 @pytest.mark.parametrize("keys", [HashKeys(), HashKeys(OTHER)])
 async def test_a_process_without_the_key_does_not_apply_a_message_of_an_unknown_address(
     pool: Pool, keys: HashKeys

@@ -137,7 +137,7 @@ async def _find(
         found[key].append(kept)
     if renewed and secret is not None:
         await tx.execute(_SQL["add_key"], key_id(secret))
-        await tx.execute(_SQL["renew"], key_id(secret), *columns(sorted(renewed), 3))
+        await tx.execute(_SQL["renew"], key_id(secret), _KEPT_DAYS, *columns(sorted(renewed), 3))
     return {key: sorted(some, key=lambda k: k.ended_at, reverse=True) for key, some in found.items()}
 
 
@@ -176,7 +176,10 @@ async def pass_on(tx: Connection, new: Mapping[IdentityKey, int]) -> dict[Identi
 
 
 async def forget(tx: Connection, now: datetime, limit: int) -> int:
-    """Deletes hashes that nobody needs any more, at most `limit`. Returns how many."""
+    """Deletes hashes that nobody needs any more, at most `limit`, and as many by an old key that were renewed. Returns
+    how many of the first.
+    """
+    await tx.execute(_SQL["forget_former"], now, limit)
     return int((await tx.execute(_SQL["forget"], now, limit)).rsplit(" ", 1)[1])
 
 

@@ -41,8 +41,9 @@ FROM address_hashes WHERE (workspace_id, contact_id) IN (SELECT * FROM unnest($1
 ORDER BY workspace_id, hash, identity_id FOR UPDATE
 
 -- name: renew
-UPDATE address_hashes h SET hash = new.hash, key_id = $1
-FROM unnest($2::text[], $3::bytea[], $4::bytea[]) AS new (workspace_id, old_hash, hash)
+UPDATE address_hashes h SET hash = new.hash, key_id = $1, former_hash = h.hash,
+    forget_at = greatest(h.forget_at, now() + make_interval(days => $2::int))
+FROM unnest($3::text[], $4::bytea[], $5::bytea[]) AS new (workspace_id, old_hash, hash)
 WHERE h.workspace_id = new.workspace_id AND h.hash = new.old_hash
 
 -- name: save
@@ -65,3 +66,8 @@ WHERE i.workspace_id = new.workspace_id AND i.identity_id = new.identity_id
 DELETE FROM address_hashes WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM address_hashes
     WHERE forget_at <= $1 AND NOT blocked AND NOT opted_out ORDER BY forget_at LIMIT $2 FOR UPDATE))
+
+-- name: forget_former
+-- Of those that stay.
+UPDATE address_hashes SET former_hash = NULL WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM address_hashes WHERE forget_at <= $1 AND former_hash IS NOT NULL ORDER BY forget_at LIMIT $2 FOR UPDATE))

@@ -14,20 +14,27 @@ CROSS JOIN LATERAL (
 ) AS p
 WHERE p.key <> ALL (s.confirmed_keys) AND NOT coalesce(p.since < s.confirmed_before, false);
 
--- What deleted contacts leave with the hashes of an address: nobody has the address, or its owner has it as well.
+-- What deleted contacts leave with the hashes of an address: nobody has the address, or its owner has it as well. A hash
+-- that was renewed since is found by the former one.
 CREATE FUNCTION sluice_core.blocked_by_hash(of_workspace text, hashes bytea[], requested_at timestamptz) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN coalesce(cardinality(hashes), 0) > 0 AND EXISTS (
+    RETURN coalesce(cardinality(hashes), 0) > 0 AND (EXISTS (
         SELECT FROM sluice_core.address_hashes h
         WHERE h.workspace_id = of_workspace AND h.hash = ANY (hashes) AND (h.blocked OR requested_at <@ ANY (h.blocks))
-    );
+    ) OR EXISTS (
+        SELECT FROM sluice_core.address_hashes h
+        WHERE h.workspace_id = of_workspace AND h.former_hash = ANY (hashes) AND (h.blocked OR requested_at <@ ANY (h.blocks))
+    ));
 
 CREATE FUNCTION sluice_core.opted_out_by_hash(of_workspace text, hashes bytea[]) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN coalesce(cardinality(hashes), 0) > 0 AND EXISTS (
+    RETURN coalesce(cardinality(hashes), 0) > 0 AND (EXISTS (
         SELECT FROM sluice_core.address_hashes h
         WHERE h.workspace_id = of_workspace AND h.hash = ANY (hashes) AND h.opted_out
-    );
+    ) OR EXISTS (
+        SELECT FROM sluice_core.address_hashes h
+        WHERE h.workspace_id = of_workspace AND h.former_hash = ANY (hashes) AND h.opted_out
+    ));
 
 -- Holds. `answered_by` null: it waits for a person. Else the number of the work that ends it, of several the first; a
 -- step of that work does, or whoever answers it before. `owner_id` is whose address it goes to. The contact of a hold is
