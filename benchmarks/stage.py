@@ -35,18 +35,19 @@ _STORED: Final = Path(__file__).with_name("stored.sql")
 
 
 class Past(NamedTuple):
-    """What a database holds before a measurement; `blocked` people of every hundred are blocked, and a group of
-    `confirmed` sends has just been.
+    """What a database holds before a measurement; `blocked` people of every hundred are blocked, a group of `confirmed`
+    sends has just been, and so many people have just been `deleted`: those with the highest numbers.
     """
 
     contacts: int = 0
     messages: int = 0
     blocked: int = 0
     confirmed: int = 0
+    deleted: int = 0
 
     @property
     def template(self) -> str:
-        return f"past_{self.contacts}_{self.messages}_{self.blocked}_{self.confirmed}"
+        return f"past_{self.contacts}_{self.messages}_{self.blocked}_{self.confirmed}_{self.deleted}"
 
 
 class Stage:

@@ -106,6 +106,13 @@ SELECT 'acme', 'confirm holds', 'spring', gen_random_uuid(),
     json_build_object('at', timestamptz '@now@', 'issued_at', timestamptz '@now@', 'actor', 'bob'), @confirmed@
 WHERE @confirmed@ > 0;
 
+-- A deletion of many, as its command leaves it: nobody is cut off yet.
+INSERT INTO sluice_core.deletions (workspace_id, deletion_id, requested_at, contacts, cutting)
+SELECT 'acme', pg_temp.made('d', 0), '@now@', @deleted@, true WHERE @deleted@ > 0;
+INSERT INTO sluice_core.deleted_contacts (workspace_id, contact_id, deletion_id, deleted_at, cut_off)
+SELECT 'acme', pg_temp.made('c', i), pg_temp.made('d', 0), '@now@', false FROM generate_series(0, @contacts@ - 1) i
+WHERE (7919::bigint * i) % @contacts@ >= @contacts@ - @deleted@;
+
 DO $$
 DECLARE statement text;
 BEGIN

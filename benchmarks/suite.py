@@ -20,6 +20,8 @@ ROUNDS: Final = 5
 PEOPLE: Final = Past(CONTACTS, CONTACTS)
 BLOCKED: Final = Past(CONTACTS, CONTACTS, blocked=10)
 CONFIRMED: Final = Past(CONTACTS, CONTACTS, confirmed=100_000)
+DELETED: Final = Past(CONTACTS + 100_000, 10 * (CONTACTS + 100_000), deleted=100_000)
+REMAINING: Final = DELETED._replace(deleted=0)
 MILLION: Final = Past(100_000, 1_000_000)
 TEN_MILLION: Final = Past(1_000_000, 10_000_000)
 _HEAD_START: Final = 160_000
@@ -44,6 +46,15 @@ SLUICE: Final[Sequence[Side]] = (
         ("inbound", "upkeep"),
         60_000,
         past=CONFIRMED,
+    ),
+    Side("inbound-kept", "as known, of 110,000 people with ten messages each", "sluice", _IN, 60_000, past=REMAINING),
+    Side(
+        "inbound-deletion",
+        "as kept, while upkeep deletes the 100,000 others",
+        "sluice",
+        ("inbound", "upkeep"),
+        60_000,
+        past=DELETED,
     ),
     Side(
         "inbound-flood",

@@ -1,6 +1,7 @@
 """Sluice, every rule on: what `sluice worker NAME…` runs, with the settings it has by default."""
 
 import sys
+from secrets import token_hex
 
 from benchmarks.sides.told import Told, consuming, told
 from workers.app import supervisor
@@ -23,6 +24,7 @@ def work(arguments: Told, plan: Plan) -> int:
         topic_prefix=arguments.prefix,
         group_prefix=arguments.group,
         log_level="error",
+        hash_key=token_hex(32) if "upkeep" in arguments.more else None,  # deletions need one
     )
     return supervisor.main(settings, plan, ready=consuming)
 
