@@ -36,9 +36,10 @@ WHERE (workspace_id, send_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
 ORDER BY workspace_id, send_id FOR UPDATE
 
 -- name: lock_expired
--- The status is asked of the row that is locked: the hold may have been answered since the snapshot.
+-- The status is asked of the row that is locked: the hold may have been answered since the snapshot. Both expire by then, so
+-- that whichever PostgreSQL begins with, it reads no others.
 SELECT s.workspace_id, s.send_id FROM holds h JOIN sends s USING (workspace_id, send_id)
-WHERE h.expires_at <= $1 AND h.answered_by IS NULL AND s.status = 'held'
+WHERE h.expires_at <= $1 AND h.answered_by IS NULL AND s.status = 'held' AND s.expires_at <= $1
 ORDER BY h.expires_at LIMIT $2 FOR UPDATE OF s SKIP LOCKED
 
 -- name: due
