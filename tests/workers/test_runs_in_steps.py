@@ -1,12 +1,13 @@
-"""Runs, blocks and unblocks in any order: at once and in steps it ends the same."""
+"""Runs, blocks, merges and their ends in any order: at once and in steps it ends the same."""
 
 import random
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from tests.support.databases import Databases
-from tests.workers.asking import ask, results
+from tests.workers.asking import ask, give, results
 from tests.workers.records import at, uuid_of
 from tests.workers.runs import RUNS, apply, finish, meet, rows, start, step
 from tests.workers.stepping import at_most, steps
@@ -18,18 +19,19 @@ BY_RULE = """
 """
 
 
-@pytest.mark.parametrize("seed", [0, 15, 16, 17])
+@pytest.mark.parametrize("seed", [0, 8, 14, 18, 19])
 async def test_at_once_and_in_steps_it_ends_the_same(
     databases: Databases, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     async def ending() -> tuple[list[tuple[Any, ...]], dict[int, Any]]:
         """The runs, and what the commands changed that found no step of an earlier one left to do."""
         told: dict[int, Any] = {}
+        merges: list[UUID] = []
         dice = random.Random(seed)  # noqa: S311 - repeatable
         async with databases.migrated() as url, pool_of(url, name="test") as pool:
             contacts = [(await meet(pool, f"+491511234567{n}"))[1] for n in range(2)]
             for number in range(30):
-                minutes, choice, contact = dice.randint(1, 500), dice.randint(0, 9), contacts[dice.randint(0, 1)]
+                minutes, choice, contact = dice.randint(1, 500), dice.randint(0, 12), contacts[dice.randint(0, 1)]
                 some = f"r{dice.randint(0, number)}"
                 given: dict[str, Any] = {"contact_id": contact, "command_id": uuid_of(f"{number}")}
                 match choice:
@@ -46,6 +48,12 @@ async def test_at_once_and_in_steps_it_ends_the_same(
                         await apply(pool, step(some, minutes, action, step_id=str(number)))
                     case 5:
                         await apply(pool, finish(some, minutes))
+                    case 6:
+                        both: dict[str, Any] = {"survivor_id": contact, "loser_id": contacts[contact == contacts[0]]}
+                        await give(pool, ask("merge_contacts", minutes=minutes, command_id=given["command_id"], **both))
+                        merges.append(given["command_id"])
+                    case 7 if merges:
+                        await give(pool, ask("undo_merge", minutes=minutes, merge_id=str(merges[-1])))
                     case _:
                         trigger, above = dice.choice(["automatic", "shortcut"]), dice.choice([some, None])
                         begun = {"contact_id": str(contact), "parent_run_id": above if number else None}
