@@ -3,17 +3,19 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workers.app.database_failures import connected, reading
 from workers.app.settings import Settings
 from workers.cli.reports import Report
 from workers.errors import NotFound
-from workers.kafka.replaying import Replayer, replayer
 from workers.records import BATCH_FAULT, TOO_LARGE
 from workers.store import dead_letters
 from workers.store.connection import Connection
 from workers.store.dead_letters import REPLAY_HEADER, LetterFilter, StoredLetter
+
+if TYPE_CHECKING:
+    from workers.kafka.replaying import Replayer
 
 Choice = Sequence[int] | LetterFilter
 """Dead letters by id, or by conditions."""
@@ -90,6 +92,8 @@ async def replayed(settings: Settings, choice: Choice, per_second: float) -> lis
     Raises:
         SetupError, Unreachable: a server does not answer or refuses; earlier records are replayed and marked.
     """
+    from workers.kafka.replaying import replayer
+
     async with connected(settings, "dead-letters") as connection, replayer(settings.kafka()) as output:
         chosen = await _chosen(connection, choice)
         return [await _replay(connection, output, identity) async for identity in _paced(chosen, per_second)]
@@ -103,7 +107,7 @@ async def _paced(identities: Sequence[int], per_second: float) -> AsyncIterator[
         yield identity
 
 
-async def _replay(connection: Connection, output: Replayer, identity: int) -> LetterOutcome:
+async def _replay(connection: Connection, output: "Replayer", identity: int) -> LetterOutcome:
     async with connection.transaction():
         # Locked until it is marked: a worker may find the record bad again before the acknowledgement arrives here.
         letter = await dead_letters.locked(connection, identity)

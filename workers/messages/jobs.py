@@ -14,7 +14,7 @@ from workers.store import inbox, message_generations, messages
 from workers.store.connection import Connection
 
 _ERASED_AT_ONCE: Final = 5_000
-_NEWS_AT_ONCE: Final = 5_000
+_NEWS_AT_ONCE: Final = 1_000
 
 # Growth of the primary key in one generation: about 500,000 messages. After each checkpoint all index pages of the
 # newest generation go to the WAL, so it must be small; but with smaller ones a contact's messages are in more places.

@@ -76,10 +76,17 @@ WHERE c.merged_into IS NULL AND NOT EXISTS (
 );
 
 CREATE VIEW sluice.contact_channels AS
-SELECT i.workspace_id, i.contact_id, i.channel, coalesce(i.channel_id, nullif(i.scope, '')) AS channel_id, i.address,
+SELECT i.workspace_id, i.contact_id, i.channel, coalesce(i.channel_id, nullif(i.scope, '')) AS channel_id, i.shown AS address,
     sluice_core.channel_state(i.channel, sluice_core.understood(i.channel, i.lookup), i.connected_at) AS state,
     i.connected_at, i.opted_out
-FROM sluice_core.identities i
+FROM (
+    -- Mostly it is what it is looked up by. Each kind is found by an index of its own.
+    SELECT i.*, i.lookup AS shown FROM sluice_core.identities i WHERE i.address = i.lookup AND i.ended_at IS NULL
+    UNION ALL
+    SELECT i.*, i.lookup FROM sluice_core.identities i WHERE i.address = i.lookup AND i.ended_at IS NOT NULL
+    UNION ALL
+    SELECT i.*, i.address FROM sluice_core.identities i WHERE i.address <> i.lookup
+) AS i
 WHERE i.removed_at IS NULL AND NOT EXISTS (
     SELECT FROM sluice_core.deleted_contacts d
     WHERE d.workspace_id = i.workspace_id AND d.contact_id = i.contact_id AND NOT d.cut_off OFFSET 0
