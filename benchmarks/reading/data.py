@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -58,9 +59,8 @@ def scripts(contacts: int, messages: int, long: int, tenants: int, now: str) -> 
     values = {"contacts": contacts, "messages": messages, "long": long, "tenants": tenants, "now": now}
     for file in _STATEMENTS:
         script = file.read_text(encoding="utf-8")
-        for key, value in (values | {"blocked": 0, "confirmed": 0}).items():
-            script = script.replace(f"@{key}@", str(value))
-        yield script
+        # What stored.sql has besides, for other measurements, is left out.
+        yield re.sub(r"@(\w+)@", lambda name: str(values.get(name[1], 0)), script)
 
 
 def _digest() -> str:
