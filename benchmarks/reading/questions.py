@@ -88,8 +88,8 @@ def _assignee(place: Place, n: int) -> Sequence[object]:
     return place.workspace, f"agent-{n % 200}"
 
 
-def _before(place: Place, n: int) -> Sequence[object]:
-    return place.workspace, place.ago(n), _NEVER
+def _lately(place: Place, n: int) -> Sequence[object]:
+    return place.workspace, place.now - timedelta(minutes=15 + n), _NEVER
 
 
 _FUNCTION: Final = "SELECT * FROM sluice."
@@ -163,7 +163,7 @@ QUESTIONS: Final[Sequence[Question]] = (
         lambda place, n: (place.workspace, place.profile(n)),
     ),
     Question("drops, newest", f"{_FUNCTION}drops_page($1, NULL, NULL, 50)", _whole),
-    Question("drops, older", f"{_FUNCTION}drops_page($1, $2, $3, 50)", _before),
+    Question("drops, older", f"{_FUNCTION}drops_page($1, $2, $3, 50)", _lately),
     Question("drops of a contact", f"{_FUNCTION}drop_ledger WHERE workspace_id = $1 AND contact_id = $2", _contact),
     Question("sends, newest", f"{_FUNCTION}sends_page($1, NULL, NULL, NULL, 50)", _whole),
     Question("sends, newest failed", f"{_FUNCTION}sends_page($1, 'failed', NULL, NULL, 50)", _whole),
