@@ -11,6 +11,7 @@ from tests.store.schemas import schema_of
 from workers.errors import SetupError
 from workers.store import migrate as runner
 from workers.store.migrate import Migration, migrate, migrations, pending
+from workers.store.pool import pool_of
 
 ALL: Final = migrations()
 NAMES: Final = [m.name for m in ALL]
@@ -50,6 +51,13 @@ async def value(url: str, query: str) -> object:
         return await connection.fetchval(query)
     finally:
         await connection.close()
+
+
+async def test_readers_plan_for_the_workspace_of_each_call_and_workers_do_not(empty_database: str) -> None:
+    await migrate(empty_database)
+    assert await value(empty_database, "SHOW plan_cache_mode") == "force_custom_plan"
+    async with pool_of(empty_database, name="test", max_size=1) as pool:
+        assert await pool.fetchval("SHOW plan_cache_mode") == "auto"
 
 
 async def test_a_second_run_applies_nothing_and_changes_nothing(empty_database: str) -> None:
