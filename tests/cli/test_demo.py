@@ -50,7 +50,7 @@ RIGHT = Figures(
         "runs": [{"state": "halted", "reason": "blocked_contact_step", "runs": 3}],
         "commands": [
             {"outcome": "done", "reason": None, "commands": DAY.commands["unique"] - 770},
-            {"outcome": "refused", "reason": "not_supported", "commands": 770},
+            {"outcome": "refused", "reason": "not_permitted", "commands": 770},
         ],
         "dead_letters": [{"source_topic": topic, "letters": letters} for topic, letters in DAY.garbage.items()],
     },
@@ -124,15 +124,15 @@ def test_the_scoreboard_says_what_its_columns_are_and_why_commands_were_refused(
     console.print(scoreboard(RIGHT, DAY))
 
     said = " ".join(out.getvalue().split())
-    assert "refused: not_supported 770" in said
+    assert "refused: not_permitted 770" in said
     for meaning in (
         "active contacts with a message that counts in the cycle",
         "with blocked the number without any block",
-        "not_supported a command that this version cannot carry out yet",
+        "not_permitted the user's role, or the module of the app, may not give the command",
         "next_cycle a dropped message counts in the cycle in which the block began",
     ):
         assert meaning in said
-    assert "not_permitted" not in said  # what does not occur needs no word
+    assert "already_final" not in said  # what does not occur needs no word
 
 
 @pytest.mark.timeout(240)  # it takes all the processor it can get, and other tests run beside it

@@ -18,7 +18,7 @@ def shop(databases: Databases) -> Iterator[Shop]:
 
 @pytest.mark.timeout(1_200)
 @settings(
-    max_examples=120,
+    max_examples=60,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],

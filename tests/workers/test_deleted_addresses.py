@@ -141,6 +141,25 @@ async def test_a_block_is_lifted_before_the_address_writes_again(pool: Pool) -> 
     assert await rows(pool, SHOWN) == [("free",)]
 
 
+async def test_a_late_unblock_of_before_the_deletion_is_of_who_has_the_address_now(pool: Pool) -> None:
+    await ingest(pool, message(ANA, minutes=1))
+    await block(pool, 50)
+    await deleted(pool)
+    await ingest(pool, message(ANA, minutes=61, text="again"))
+    assert await rows(pool, SHOWN) == []
+    revised = {"runs_halted": 0, "holds_cancelled": 0, "messages_revised": 1}
+    assert await unblock(pool, 55) == revised
+    assert (await rows(pool, BLOCKED), await rows(pool, SHOWN)) == ([], [("again",)])
+
+
+async def test_a_late_unblock_changes_nothing_for_a_new_owner_who_is_not_blocked(pool: Pool) -> None:
+    await ingest(pool, message(ANA, minutes=1))
+    await deleted(pool)
+    await ingest(pool, message(ANA, minutes=61, text="again"))
+    assert await unblock(pool, 55) == {}
+    assert await rows(pool, SHOWN) == [("again",)]
+
+
 async def test_a_block_is_lifted_by_the_id_of_the_deleted_contact(pool: Pool) -> None:
     await ingest(pool, message(ANA, minutes=1))
     await block(pool, 50)

@@ -59,7 +59,6 @@ class History:
         self.dice = random.Random(seed)  # noqa: S311 - repeatable, and no secret
         self.number = 0
         self.merged: list[Any] = []
-        self.deleted = False
 
     async def go_on(self) -> None:
         """One more step."""
@@ -113,8 +112,7 @@ class History:
             ("release_dropped", {"from": "2020-01-01T00:00:00Z", "to": "2030-01-01T00:00:00Z"}),
             ("remove_channel", {}),
         ]
-        # Unblocks of what a deleted contact had are the subject of other tests.
-        name, fields = self.dice.choice([c for c in choices if not (self.deleted and c[0] == "unblock_contact")])
+        name, fields = self.dice.choice(choices)
         await give(self.pool, ask(name, minutes=self.minutes(), **self.who(), **fields), now=NOW)
 
     async def merge(self) -> None:
@@ -134,7 +132,6 @@ class History:
         if len(people) > 3:
             gone = ask("delete_contacts", minutes=self.minutes(), contact_ids=people[:1], expected_count=1)
             await give(self.pool, gone, now=NOW)
-            self.deleted = True
 
     async def people(self) -> list[str]:
         return [row[0] for row in await rows(self.pool, "SELECT contact_id::text FROM sluice.contact_list ORDER BY 1")]

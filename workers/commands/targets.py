@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from schemas import actors
@@ -27,6 +28,8 @@ NO_ADDRESS: Final = Refused(
     "invalid",
     "`identity.address`: expected a possible telephone number or one bare e-mail address, as its channel asks for",
 )
+_PRESENT: Final = datetime.max.replace(tzinfo=UTC)
+_Moment = tuple[IdentityKey, datetime]
 DELETED: Final = Refused("contact_deleted", "`contact_id`: this contact was deleted")
 
 
@@ -83,8 +86,7 @@ async def resolve(
             case Refused() as refusal:
                 refused[a.key] = refusal
     keys = {key: contacts.key_of(key[0], identity) for key, identity in identities.items()}
-    moments = {a.key: (keys[a.key], a.stamp.at) for a in aimed if a.key in keys}
-    owned = await contacts.find_at(tx, set(moments.values())) if keys else {}
+    moments, owned = await _owners(tx, [a for a in aimed if a.key in keys], keys)
     addresses = {key: owned[moment] for key, moment in moments.items() if moment in owned}
     first = _first_makers(aimed, due, keys, addresses)
     made: set[CommandKey] = set()
@@ -112,6 +114,20 @@ async def resolve(
     await contacts.require_same_owners(tx, owned)
     named = {key: present[contact].key if contact in present else contact for key, contact in named.items()}
     return Targets(named, {c.key: c for c in present.values()}, refused, made, addresses, keys, deleted)
+
+
+async def _owners(
+    tx: Connection, aimed: Sequence[CommandRecord[Any]], keys: Mapping[CommandKey, IdentityKey]
+) -> tuple[dict[CommandKey, _Moment], dict[_Moment, Owned]]:
+    """Whose each address was when the command was given: at which moment that is asked, and the owners found."""
+    moments = {a.key: (keys[a.key], a.stamp.at) for a in aimed}
+    owned = await contacts.find_at(tx, set(moments.values())) if moments else {}
+    # The block of a deleted contact went to who has the address now: so does an unblock of before the deletion.
+    nobodys = [a for a in aimed if isinstance(a.command, UnblockContact) and moments[a.key] not in owned]
+    if nobodys:
+        moments |= {a.key: (keys[a.key], _PRESENT) for a in nobodys}
+        owned |= await contacts.find_at(tx, {moments[a.key] for a in nobodys})
+    return moments, owned
 
 
 def understand(given: actors.Identity, tenant: Workspace) -> ResolvedIdentity | Refused:
