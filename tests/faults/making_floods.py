@@ -117,7 +117,7 @@ SELECT contact_id FROM one
 async def past(pool: Pool, contacts: int, messages: int) -> None:
     """A workspace with so many messages of the last ninety days, as a benchmark begins with."""
     statements = _STORED.read_text(encoding="utf-8").replace("'acme'", f"'{FLOOD}'")
-    told: dict[str, Any] = {"contacts": contacts, "messages": messages, "blocked": 0, "confirmed": 0}
+    told: dict[str, Any] = {"contacts": contacts, "messages": messages, "blocked": 0, "confirmed": 0, "deleted": 0}
     for name, value in {**told, "now": datetime.now(UTC).isoformat()}.items():
         statements = statements.replace(f"@{name}@", str(value))
     async with pool.acquire() as connection:
