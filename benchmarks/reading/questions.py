@@ -208,8 +208,13 @@ QUESTIONS: Final[Sequence[Question]] = (
     Question("counts", _page("mac_counts", "cycle_start DESC"), _whole),
     Question(
         "counted, newest",
-        _page("mac_contacts", "first_counted_at DESC, contact_id", " AND cycle_start = $2"),
+        f"{_FUNCTION}counted_page($1, $2, NULL, NULL, 50)",
         lambda place, _n: (place.workspace, place.cycle()),
+    ),
+    Question(
+        "counted, or not",
+        f"{_FUNCTION}mac_contacts WHERE workspace_id = $1 AND cycle_start = $2 AND contact_id = $3",
+        lambda place, n: (place.workspace, place.cycle(), place.contact(n)),
     ),
     Question(
         "counted, explained",

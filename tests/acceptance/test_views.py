@@ -136,6 +136,7 @@ async def test_the_promised_functions_are_there(pool: Pool) -> None:
         ("drops_page", '[0:3]={text,"timestamp with time zone",uuid,integer}'),
         ("sends_page", '[0:4]={text,text,"timestamp with time zone",uuid,integer}'),
         ("runs_page", '[0:3]={text,"timestamp with time zone",text,integer}'),
+        ("counted_page", '[0:4]={text,"timestamp with time zone","timestamp with time zone",uuid,integer}'),
     }
 
 

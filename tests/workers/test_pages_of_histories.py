@@ -47,8 +47,9 @@ VIEWS: Final = {
     "profile_page": "profile_moments WHERE profile_id = $1 AND workspace_id = 'acme'",
     "drops_page": "drop_ledger WHERE workspace_id = 'acme'",
     "sends_page": "sends WHERE status = $1 AND workspace_id = 'acme'",
+    "counted_page": "mac_contacts WHERE cycle_start = $1 AND workspace_id = 'acme'",
 }
-ORDER: Final = {"sends_page": ("updated_at", "send_id")}
+ORDER: Final = {"sends_page": ("updated_at", "send_id"), "counted_page": ("first_counted_at", "contact_id")}
 
 
 class History:
@@ -168,6 +169,8 @@ async def test_pages_rows_and_counts_follow_any_history(pool: Pool, seed: int, m
         for status in ("dispatched", "sent", "delivered", "failed", "refused"):
             await same_pages(pool, "sends_page", 2, status)
         await same_pages(pool, "drops_page", 4)
+        for [cycle] in await rows(pool, "SELECT cycle_start FROM sluice.mac_counts"):
+            await same_pages(pool, "counted_page", 2, cycle)
         assert await rows(pool, DAYS) == await rows(pool, BY_DAY)
 
     await steps(pool, 1_000)

@@ -72,7 +72,22 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp SET 
     ORDER BY m.event_time DESC, m.message_id DESC
 $$;
 
+-- Contacts that count in a cycle, those that were counted last on top: the columns of mac_contacts.
+CREATE FUNCTION sluice.counted_page(of_workspace text, of_cycle timestamptz, before timestamptz, before_id uuid, n integer)
+RETURNS TABLE (
+    workspace_id text, cycle_start timestamptz, contact_id uuid, first_message_id uuid, first_counted_at timestamptz
+)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp SET enable_sort = off SET enable_seqscan = off
+    SET plan_cache_mode = auto AS $$
+    SELECT m.workspace_id, m.cycle_start, m.contact_id, m.first_message_id, m.first_counted_at FROM mac_contacts m
+    WHERE m.workspace_id || '' = of_workspace AND m.cycle_start = of_cycle AND (m.first_counted_at, m.contact_id)
+        < (coalesce(before, 'infinity'), coalesce(before_id, '00000000-0000-0000-0000-000000000000'))
+    ORDER BY m.first_counted_at DESC, m.contact_id DESC LIMIT least(greatest(n, 0), 1000)
+$$;
+
 REVOKE ALL ON FUNCTION sluice.drops_page(text, timestamptz, uuid, integer), sluice.sends_page(text, text, timestamptz, uuid, integer),
-    sluice.runs_page(text, timestamptz, text, integer) FROM PUBLIC;
+    sluice.runs_page(text, timestamptz, text, integer), sluice.counted_page(text, timestamptz, timestamptz, uuid, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION sluice.drops_page(text, timestamptz, uuid, integer), sluice.sends_page(text, text, timestamptz, uuid, integer),
-    sluice.runs_page(text, timestamptz, text, integer) TO sluice_worker, sluice_reader;
+    sluice.runs_page(text, timestamptz, text, integer), sluice.counted_page(text, timestamptz, timestamptz, uuid, integer)
+    TO sluice_worker, sluice_reader;
+GRANT EXECUTE ON FUNCTION sluice.counted_page(text, timestamptz, timestamptz, uuid, integer) TO sluice_billing;
