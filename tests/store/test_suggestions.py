@@ -181,6 +181,18 @@ async def test_a_value_that_nobody_shares_any_more_is_not_kept(pool: Pool) -> No
     assert await rows(pool, "SELECT * FROM shared_values") == []
 
 
+async def test_a_value_whose_other_contact_is_gone_before_it_was_published_is_not_kept(pool: Pool) -> None:
+    await ingest(pool, message(ANA), message(ANA, channel="sms"))
+    first, other = (row[0] for row in await rows(pool, "SELECT contact_id FROM contacts ORDER BY contact_id"))
+    async with pool.acquire() as tx, tx.transaction():
+        [one] = await changes_topic.load(tx, 1)
+        assert one.event.key == f"{WORKSPACE}:{first}".encode()
+        await changes_topic.clear(tx, [one])
+    await give(pool, ask("delete_contacts", minutes=1, contact_ids=[other], expected_count=1))
+    await publish(pool)
+    assert await rows(pool, "SELECT * FROM shared_values") == []
+
+
 async def test_what_was_planned_for_few_contacts_reads_no_more_when_there_are_many(pool: Pool) -> None:
     """The publisher's session keeps its plans; in a flood contacts come faster than statistics."""
     read = """

@@ -55,9 +55,16 @@ FROM changed CROSS JOIN LATERAL (
 ) AS moved
 
 -- name: renew_shared
+-- A contact counts from when it was published with the value: one that lost it before is not noticed. Of very many, the first do.
 WITH judged AS (
-    SELECT t.workspace_id, t.field, t.value,
-        (SELECT count(*) FROM sharers(t.workspace_id, t.field, t.value, 2, true)) > 1 AS shared
+    SELECT t.workspace_id, t.field, t.value, (
+        SELECT count(*) FILTER (WHERE t.value = ANY (x.phones || x.emails)) > 1 OR count(*) = 100
+        FROM sharers(t.workspace_id, t.field, t.value, 100, true) AS s
+        LEFT JOIN LATERAL (
+            SELECT x.phones, x.emails FROM contact_index x
+            WHERE x.workspace_id = t.workspace_id AND x.contact_id = s.contact_id LIMIT 1
+        ) AS x ON true
+    ) AS shared
     FROM unnest($1::text[], $2::text[], $3::text[]) AS t (workspace_id, field, value)
 ), gone AS (
     DELETE FROM shared_values s USING judged j
