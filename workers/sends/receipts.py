@@ -15,6 +15,7 @@ from workers.rules.event_time import trusted
 from workers.rules.holds import RELEASED
 from workers.sends import acceptance, context, transitions
 from workers.sends.acceptance import Acceptance
+from workers.sends.context import Locked
 from workers.sends.events import Origin, SendCause
 from workers.sends.transitions import SendTransitions
 from workers.store import send_attempts, sends, workspaces
@@ -46,7 +47,7 @@ AttemptKey = tuple[SendKey, int | None]
 
 
 @dataclass(slots=True)
-class _Account:
+class SendAccount:
     """A send with its attempts while receipts are applied to it."""
 
     send: Send
@@ -77,12 +78,7 @@ async def receive(tx: Connection, arrivals: Sequence[ReceiptArrival], now: datet
     seen = await sends.read(tx, {place[0] for place in places if place is not None})
     used = {(s.workspace_id, s.channel_id, s.channel) for s in seen.values()}
     tenants = await workspaces.share(tx, used | {(a.receipt.workspace_id, "", "") for a in arrivals})
-    people = await context.lock_people(
-        tx,
-        {(s.workspace_id, s.contact_id) for s in seen.values() if s.contact_id is not None},
-        {key for s in seen.values() if (key := s.identity_key) is not None},
-    )
-    accounts = await _open(tx, seen)
+    people, accounts = await open_accounts(tx, seen)
     made = SendTransitions(now)
     received = Received()
     async for arrival, place in paced(zip(arrivals, places, strict=True)):
@@ -124,15 +120,25 @@ def _place(arrival: ReceiptArrival, by_id: Mapping[ProviderKey, AttemptKey]) -> 
     return known
 
 
-async def _open(tx: Connection, seen: Mapping[SendKey, Send]) -> dict[SendKey, _Account]:
+async def open_accounts(tx: Connection, seen: Mapping[SendKey, Send]) -> tuple[Locked, dict[SendKey, SendAccount]]:
+    """Locks sends that were read, and their people before them.
+
+    Raises:
+        RetryBatch: a send or its address moved to another contact while this transaction waited for it.
+    """
+    people = await context.lock_people(
+        tx,
+        {(s.workspace_id, s.contact_id) for s in seen.values() if s.contact_id is not None},
+        {key for s in seen.values() if (key := s.identity_key) is not None},
+    )
     locked = await sends.lock(tx, seen.keys())
     if any(locked[key].contact_id != send.contact_id for key, send in seen.items()):
         raise RetryBatch("a send moved to another contact while it was being locked")
     made = await send_attempts.of_sends(tx, locked.keys())
-    return {key: _Account(send, made.get(key, {})) for key, send in locked.items()}
+    return people, {key: SendAccount(send, made.get(key, {})) for key, send in locked.items()}
 
 
-def _attempt(accounts: Mapping[SendKey, _Account], place: AttemptKey | None) -> int | None:
+def _attempt(accounts: Mapping[SendKey, SendAccount], place: AttemptKey | None) -> int | None:
     account = accounts.get(place[0]) if place is not None else None
     if place is None or account is None:
         return None
@@ -140,7 +146,7 @@ def _attempt(accounts: Mapping[SendKey, _Account], place: AttemptKey | None) -> 
     return number if number in account.attempts else None
 
 
-def _apply(account: _Account, number: int, arrival: ReceiptArrival, made: SendTransitions) -> None:
+def _apply(account: SendAccount, number: int, arrival: ReceiptArrival, made: SendTransitions) -> None:
     before, attempt = account.send, account.attempts[number]
     after = _forward(attempt, arrival)
     if before.erased and attempt.provider_message_id is None and after.provider_message_id is not None:
@@ -171,7 +177,7 @@ def _forward(attempt: Attempt, arrival: ReceiptArrival) -> Attempt:
     )
 
 
-def _shown(account: _Account, number: int, now: datetime) -> Send:
+def _shown(account: SendAccount, number: int, now: datetime) -> Send:
     """The send with the status of its best attempt. An undispatched send stays as it is unless a receipt shows that it
     left.
     """
@@ -197,7 +203,7 @@ def _shown(account: _Account, number: int, now: datetime) -> Send:
     return replace(send, status=status, best_attempt=shown, reason=reason, retry_at=retry_at, recheck_at=None)
 
 
-def _accept(account: _Account, number: int, arrival: ReceiptArrival) -> None:
+def _accept(account: SendAccount, number: int, arrival: ReceiptArrival) -> None:
     send, receipt = account.send, arrival.receipt
     acceptance = account.acceptance or Acceptance(send, accepted_before=send.accepted_at)
     if receipt.contact_stopped:

@@ -14,10 +14,9 @@ from workers.records import Output
 from workers.rules.attempts import AttemptStatus, settle
 from workers.rules.contact import ContactKey
 from workers.rules.results import Done, Refused, Result
-from workers.sends import context
 from workers.sends.events import SendCause, origin_of_record
-from workers.sends.receipts import ReceiptArrival, receive
-from workers.store import send_attempts, sends
+from workers.sends.receipts import ReceiptArrival, open_accounts, receive
+from workers.store import sends
 from workers.store.commands import CommandKey
 from workers.store.connection import Connection
 from workers.store.sends import Send, SendKey
@@ -30,7 +29,7 @@ Ask = CommandRecord[SettleSend]
 
 async def people_of(tx: Connection, asked: Sequence[Ask]) -> set[ContactKey]:
     """The contacts of the sends, to lock before any send."""
-    found = await sends.read(tx, {_send(a) for a in asked})
+    found = await sends.read(tx, {_send(a) for a in asked}) if asked else {}
     return {(send.workspace_id, send.contact_id) for send in found.values() if send.contact_id is not None}
 
 
@@ -42,23 +41,16 @@ async def carry_out(
     Raises:
         RetryBatch: a send or its address moved to another contact while this transaction waited for it.
     """
-    seen = await sends.read(tx, {_send(a) for a in asked})
-    await context.lock_people(
-        tx,
-        {(s.workspace_id, s.contact_id) for s in seen.values() if s.contact_id is not None},
-        {key for s in seen.values() if (key := s.identity_key) is not None},
-    )
-    locked = await sends.lock(tx, seen.keys())
-    made = await send_attempts.of_sends(tx, locked.keys())
+    _, accounts = await open_accounts(tx, await sends.read(tx, {_send(a) for a in asked}))
     results: dict[CommandKey, Result] = {}
     arrivals: list[ReceiptArrival] = []
     settled: dict[SendKey, str] = {}
     for a in asked:
-        send = locked.get(_send(a))
-        if send is None:
+        account = accounts.get(_send(a))
+        if account is None:
             results[a.key] = Refused("not_found", "`send_id`: this workspace has no send with this id")
             continue
-        statuses = {number: attempt.status for number, attempt in made.get(send.key, {}).items()}
+        send, statuses = account.send, {number: attempt.status for number, attempt in account.attempts.items()}
         results[a.key] = result = settle(settled.get(send.key, send.status), statuses, a.command.as_)
         if isinstance(result, Done) and result.changed:
             settled[send.key] = result.changed["status"]
