@@ -6,6 +6,7 @@ from typing import Final
 from workers.rules.contact import ContactKey
 from workers.store.arrays import columns
 from workers.store.connection import Connection
+from workers.store.derived_rows import writing
 from workers.store.queries import load
 
 _SQL: Final = load("contact_index")
@@ -19,8 +20,7 @@ async def renew(tx: Connection, keys: Collection[ContactKey]) -> None:
     """
     if not keys:
         return
-    await tx.execute(_SQL["begin"])
-    moved = await tx.fetch(_SQL["renew"], *columns(list(keys), 2))
-    if moved:
-        await tx.execute(_SQL["renew_shared"], *columns([tuple(row) for row in moved], 3))
-    await tx.execute(_SQL["end"])
+    async with writing(tx, "contact_index"):
+        moved = await tx.fetch(_SQL["renew"], *columns(list(keys), 2))
+        if moved:
+            await tx.execute(_SQL["renew_shared"], *columns([tuple(row) for row in moved], 3))

@@ -10,6 +10,7 @@ from typing import Final
 from workers.rules.contact import ContactKey
 from workers.store.arrays import columns
 from workers.store.connection import Connection
+from workers.store.derived_rows import writing
 from workers.store.queries import load
 
 _SQL: Final = load("inbox")
@@ -24,18 +25,16 @@ async def note(tx: Connection, generation: int, identities: Mapping[str, Collect
 
 async def take_news(tx: Connection, limit: int) -> bool:
     """Brings rows up to date with the oldest notes, of about `limit` identities. Returns whether there were any."""
-    await tx.execute(_SQL["begin"])
-    found = [(row["workspace_id"], row["contact_id"]) for row in await tx.fetch(_SQL["take_news"], limit)]
-    revised = {key for key in found if key[1] is not None}
-    if revised:
-        await tx.execute(_SQL["renew"], *columns(sorted(revised), 2))
-    await tx.execute(_SQL["end"])
+    async with writing(tx, "inbox"):
+        found = [(row["workspace_id"], row["contact_id"]) for row in await tx.fetch(_SQL["take_news"], limit)]
+        revised = {key for key in found if key[1] is not None}
+        if revised:
+            await tx.execute(_SQL["renew"], *columns(sorted(revised), 2))
     return bool(found)
 
 
 async def renew(tx: Connection, keys: Collection[ContactKey]) -> None:
     """Brings the rows of contacts that changed or are gone up to date."""
     if keys:
-        await tx.execute(_SQL["begin"])
-        await tx.execute(_SQL["renew"], *columns(sorted(set(keys)), 2))
-        await tx.execute(_SQL["end"])
+        async with writing(tx, "inbox"):
+            await tx.execute(_SQL["renew"], *columns(sorted(set(keys)), 2))

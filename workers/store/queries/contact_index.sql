@@ -1,14 +1,5 @@
 -- What contacts are suggested for merging and searched by.
 
--- name: begin
--- The tables may be small when a statement is planned and large while the session keeps the plan: only indexes are good.
-SELECT pg_advisory_xact_lock(hashtextextended('contact_index', 19)), set_config('enable_seqscan', 'off', true),
-    set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
-
--- name: end
-SELECT set_config('enable_seqscan', 'on', true), set_config('enable_hashjoin', 'on', true),
-    set_config('enable_mergejoin', 'on', true)
-
 -- name: renew
 -- Returns the values that a contact has or had, but not both.
 WITH present AS (

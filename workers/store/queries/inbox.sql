@@ -5,15 +5,6 @@
 INSERT INTO inbox_news (workspace_id, generation, identity_ids)
 SELECT workspace_id, $3, ids::bigint[] FROM unnest($1::text[], $2::text[]) AS new (workspace_id, ids)
 
--- name: begin
--- The tables may be small when a statement is planned and large while the session keeps the plan: only indexes are good.
-SELECT pg_advisory_xact_lock(hashtextextended('inbox', 19)), set_config('enable_seqscan', 'off', true),
-    set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
-
--- name: end
-SELECT set_config('enable_seqscan', 'on', true), set_config('enable_hashjoin', 'on', true),
-    set_config('enable_mergejoin', 'on', true)
-
 -- name: take_news
 -- Takes the oldest news, of about $1 identities, and writes down the new messages. Returns the contacts whose messages were revised,
 -- and a row without a contact if there was anything to take.
