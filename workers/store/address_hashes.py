@@ -19,7 +19,7 @@ from workers.rules.address_hashes import HashKeys, address_hash, key_id
 from workers.rules.blocks import BlockCommand, Interval, blocked_now, history
 from workers.rules.contact import ContactKey
 from workers.store.arrays import columns, literal
-from workers.store.connection import Connection
+from workers.store.connection import Connection, changed_rows
 from workers.store.contacts import IdentityKey
 from workers.store.queries import load
 
@@ -180,7 +180,7 @@ async def forget(tx: Connection, now: datetime, limit: int) -> int:
     how many of the first.
     """
     await tx.execute(_SQL["forget_former"], now, limit)
-    return int((await tx.execute(_SQL["forget"], now, limit)).rsplit(" ", 1)[1])
+    return changed_rows(await tx.execute(_SQL["forget"], now, limit))
 
 
 def _kept(

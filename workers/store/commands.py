@@ -11,7 +11,7 @@ import msgspec
 from workers.errors import RetryBatch
 from workers.rules.results import Done, Refused, Result
 from workers.store.arrays import columns
-from workers.store.connection import Connection
+from workers.store.connection import Connection, changed_rows
 from workers.store.queries import load
 
 _SQL = load("commands")
@@ -71,7 +71,7 @@ def require_all(status: str, expected: int) -> None:
     Raises:
         RetryBatch: another transaction stored one of the rows first.
     """
-    if int(status.rsplit(" ", 1)[1]) != expected:
+    if changed_rows(status) != expected:
         raise RetryBatch("a row of this batch was stored by another transaction")
 
 

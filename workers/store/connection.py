@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL: its type, its clock, and whether it has ended."""
+"""A connection to PostgreSQL: its type, its clock, whether it has ended, and how many rows a statement changed."""
 
 from datetime import datetime
 
@@ -21,3 +21,8 @@ async def transaction_time(tx: Connection) -> datetime:
     """The time at which the transaction began, by the database's clock: timed decisions use no other clock."""
     moment: datetime = await tx.fetchval("SELECT now()")
     return moment
+
+
+def changed_rows(status: str) -> int:
+    """The number of rows, from PostgreSQL's answer to a statement: `INSERT 0 5`, `UPDATE 5`, `DELETE 5`."""
+    return int(status.rsplit(" ", 1)[1])

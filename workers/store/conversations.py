@@ -8,7 +8,7 @@ from uuid import UUID
 from workers.rules.contact import ContactKey
 from workers.rules.conversations import Conversation
 from workers.store.arrays import columns
-from workers.store.connection import Connection
+from workers.store.connection import Connection, changed_rows
 from workers.store.queries import load as queries
 from workers.store.write_stamps import columns_of, stamp_of
 
@@ -60,7 +60,7 @@ async def save(tx: Connection, changed: Mapping[ContactKey, Conversation], shown
 
 async def end_snoozes(tx: Connection, now: datetime, limit: int) -> int:
     """Ends snoozes that are over, and marks their contacts for contacts.changes. Returns how many."""
-    return int((await tx.execute(_SQL["end_snoozes"], now, limit)).rsplit(" ", 1)[1])
+    return changed_rows(await tx.execute(_SQL["end_snoozes"], now, limit))
 
 
 async def add_comments(tx: Connection, comments: Sequence[Remark]) -> None:

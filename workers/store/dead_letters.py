@@ -9,7 +9,7 @@ import msgspec
 
 from schemas.limits import MAX_DEAD_LETTER_BYTES
 from workers.records import DeadLetter, Partition
-from workers.store.connection import Connection
+from workers.store.connection import Connection, changed_rows
 from workers.store.queries import load
 
 _QUERIES: Final = load("dead_letters")
@@ -152,10 +152,10 @@ async def detach(connection: Connection, sources: Sequence[Partition]) -> None:
 async def erase(connection: Connection, older_than_days: int, limit: int = 1000) -> int:
     """Erases the content of old rows, at most `limit`. Returns how many. The rows stay."""
     status: str = await connection.execute(_QUERIES["erase"], older_than_days, limit)
-    return int(status.removeprefix("UPDATE "))
+    return changed_rows(status)
 
 
 async def forget(connection: Connection, erased_for_days: int, limit: int = 1000) -> int:
     """Deletes the digests of rows that were erased before that time, at most `limit`. Returns how many."""
     status: str = await connection.execute(_QUERIES["forget"], erased_for_days, limit)
-    return int(status.removeprefix("UPDATE "))
+    return changed_rows(status)

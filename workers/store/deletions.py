@@ -17,7 +17,7 @@ from workers.rules.contact import ContactKey
 from workers.store import address_hashes
 from workers.store.address_hashes import KeptAddress
 from workers.store.arrays import columns
-from workers.store.connection import Connection
+from workers.store.connection import Connection, changed_rows
 from workers.store.contacts import IdentityKey, lock_buckets, lock_for_update
 from workers.store.ownership import note_moved
 from workers.store.queries import load
@@ -201,7 +201,7 @@ async def erase(tx: Connection, contacts: Collection[ContactKey], limit: int) ->
     complete = int(await tx.fetchval(_SQL["erase_messages"], workspace_id, ids, limit)) < limit
     for name in _ROWS:
         status = await tx.execute(_SQL[name], workspace_id, ids, limit)
-        complete = complete and int(status.rsplit(" ", 1)[1]) < limit
+        complete = complete and changed_rows(status) < limit
     return complete
 
 

@@ -16,7 +16,7 @@ from workers.rules.last_write_wins import LastWrite, WriteStamp
 from workers.rules.merging import SAID, Side
 from workers.store import conversations, details
 from workers.store.arrays import columns
-from workers.store.connection import Connection
+from workers.store.connection import Connection, changed_rows
 from workers.store.queries import load as queries
 from workers.store.write_stamps import stamp_of
 
@@ -106,12 +106,12 @@ async def part(
 
 async def give_holds(tx: Connection, loser: ContactKey, survivor: ContactKey, limit: int) -> int:
     """Gives holds of a contact that is merged away to the survivor, at most `limit`. Returns how many."""
-    return _number(await tx.execute(_SQL["give_holds"], *loser, survivor[1], limit))
+    return changed_rows(await tx.execute(_SQL["give_holds"], *loser, survivor[1], limit))
 
 
 async def return_holds(tx: Connection, survivor: ContactKey, loser: ContactKey, limit: int) -> int:
     """Gives holds to addresses that have gone back to a contact back to it, at most `limit`. Returns how many."""
-    return _number(await tx.execute(_SQL["return_holds"], *survivor, loser[1], limit))
+    return changed_rows(await tx.execute(_SQL["return_holds"], *survivor, loser[1], limit))
 
 
 async def count_holds(tx: Connection, key: ContactKey) -> int:
@@ -157,7 +157,3 @@ async def undo(tx: Connection, workspace_id: str, merge_id: UUID, at: datetime) 
 async def has_profile(tx: Connection, workspace_id: str, profile_id: str) -> bool:
     """Whether there still is such a profile."""
     return bool(await tx.fetchval(_SQL["has_profile"], workspace_id, profile_id))
-
-
-def _number(status: str) -> int:
-    return int(status.rsplit(" ", 1)[1])

@@ -15,7 +15,7 @@ from workers.rules.blocks import BlockChange, Interval
 from workers.rules.contact import ContactKey
 from workers.store import inbox
 from workers.store.arrays import columns, literal
-from workers.store.connection import Connection
+from workers.store.connection import Connection, changed_rows
 from workers.store.contacts import Said
 from workers.store.queries import load
 
@@ -235,7 +235,7 @@ def _dropped(wanted: Sequence[DroppedSelection]) -> list[list[Any]]:
 
 async def erase(tx: Connection, now: datetime, limit: int) -> int:
     """Erases the content of dropped messages whose quarantine is over. Returns how many."""
-    return int((await tx.execute(_SQL["erase"], now, limit)).rsplit(" ", 1)[1])
+    return changed_rows(await tx.execute(_SQL["erase"], now, limit))
 
 
 def _stored(row: Mapping[str, object]) -> Stored:
