@@ -88,6 +88,14 @@ def _assignee(place: Place, n: int) -> Sequence[object]:
     return place.workspace, f"agent-{n % 200}"
 
 
+def _profile(place: Place, n: int) -> Sequence[object]:
+    return place.workspace, place.profile(n)
+
+
+def _number(place: Place, n: int) -> Sequence[object]:
+    return place.workspace, place.number(n)
+
+
 def _lately(place: Place, n: int) -> Sequence[object]:
     return place.workspace, place.now - timedelta(minutes=15 + n), _NEVER
 
@@ -99,7 +107,7 @@ QUESTIONS: Final[Sequence[Question]] = (
     Question(
         "may_send to an address",
         f"{_FUNCTION}may_send($1, $2::text, 'whatsapp')",
-        lambda place, n: (place.workspace, place.number(n)),
+        _number,
     ),
     Question("contacts by name", _page("contact_list", "display_name, contact_id"), _whole),
     Question(
@@ -114,7 +122,7 @@ QUESTIONS: Final[Sequence[Question]] = (
     Question(
         "a channel by address",
         f"{_FUNCTION}contact_channels WHERE workspace_id = $1 AND address = $2",
-        lambda place, n: (place.workspace, place.number(n)),
+        _number,
     ),
     Question("search: a rare word", f"{_FUNCTION}search_contacts($1, $2, 50)", _words("9e3", "c0ff", "beef1")),
     Question("search: a common word", f"{_FUNCTION}search_contacts($1, $2, 50)", _words("smith", "anna", "guest")),
@@ -123,7 +131,7 @@ QUESTIONS: Final[Sequence[Question]] = (
     Question(
         "search: a number",
         f"{_FUNCTION}search_contacts($1, $2, 50)",
-        lambda place, n: (place.workspace, place.number(n)),
+        _number,
     ),
     Question("search: an e-mail address", f"{_FUNCTION}search_contacts($1, $2, 50)", _words("user12@example.org")),
     Question("inbox: open, newest", _page("inbox", "last_message_at DESC", " AND status = 'open'"), _whole),
@@ -154,13 +162,13 @@ QUESTIONS: Final[Sequence[Question]] = (
     Question(
         "moments of a profile",
         f"{_FUNCTION}profile_page($1, $2, NULL, NULL, 50)",
-        lambda place, n: (place.workspace, place.profile(n)),
+        _profile,
     ),
     Question("of a very large one", f"{_FUNCTION}profile_page($1, $2, NULL, NULL, 50)", _words("p-large")),
     Question(
         "moments of a profile by the view",
         f"{_FUNCTION}profile_moments WHERE workspace_id = $1 AND profile_id = $2 ORDER BY event_time DESC LIMIT 50",
-        lambda place, n: (place.workspace, place.profile(n)),
+        _profile,
     ),
     Question("drops, newest", f"{_FUNCTION}drops_page($1, NULL, NULL, 50)", _whole),
     Question("drops, older", f"{_FUNCTION}drops_page($1, $2, $3, 50)", _lately),
@@ -191,7 +199,7 @@ QUESTIONS: Final[Sequence[Question]] = (
     Question(
         "a profile",
         f"{_FUNCTION}profile_overview WHERE workspace_id = $1 AND profile_id = $2",
-        lambda place, n: (place.workspace, place.profile(n)),
+        _profile,
     ),
     Question("merge suggestions", _page("merge_suggestions", "field, value"), _whole),
     Question("suggestions of a contact", f"{_FUNCTION}suggestions_of($1, $2)", _contact),

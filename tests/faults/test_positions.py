@@ -16,11 +16,11 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from tests.faults import traffic
 from tests.faults.books import Book, Scene, Scenes
 from tests.faults.process import WorkerProcess
-from tests.faults.proxy import proxy
+from tests.faults.proxy import Proxy, proxy
 from tests.runtime.ledgerbook import OUTPUT, TOPIC
 from tests.support.brokers import Broker
 from tests.support.databases import Databases
-from tests.support.kafka import KafkaServer
+from tests.support.kafka import Door, KafkaServer
 from workers.errors import ExitCode
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
@@ -65,15 +65,8 @@ async def deleted(book: Book) -> None:
 
 async def deleted_under_way(book: Book, cluster: KafkaServer) -> None:
     """Nor does a worker at work go on where Kafka begins now."""
-    door = cluster.doors[0]
-    async with proxy(("127.0.0.1", door.port), door.told) as network:
-        book.way["SLUICE_KAFKA_BOOTSTRAP"] = f"127.0.0.1:{network.port}"
-        worker = await book.start()
-        await book.send(_FIRST_PART)
-        await book.caught_up()
-        # What is deleted must not have been read ahead.
-        network.up.swallow()
-        await network.down.is_silent(1.0)
+    # What is deleted must not have been read ahead.
+    async with cut_off(book, cluster.doors[0]) as (worker, network):
         await book.send(100)
         await delete_everything(book)
         await book.send(100)
@@ -118,7 +111,17 @@ async def made_anew_under_way(book: Book) -> None:
 
 async def made_anew_between_two_fetches(book: Book, cluster: KafkaServer) -> None:
     """No answer says that the old topic is gone, and the new one goes on where the worker stands."""
-    door = cluster.doors[1]
+    async with cut_off(book, cluster.doors[1]) as (worker, network):
+        await book.stage.broker.remake(TOPIC, traffic.PARTITIONS)
+        await book.send(2 * _FIRST_PART)
+        network.mend()
+        await loses_its_position(book, worker)
+    assert await book.applied() == _FIRST_PART
+
+
+@asynccontextmanager
+async def cut_off(book: Book, door: Door) -> AsyncIterator[tuple[WorkerProcess, Proxy]]:
+    """A worker that has applied the first part, and that Kafka does not hear until its network is mended."""
     async with proxy(("127.0.0.1", door.port), door.told) as network:
         book.way["SLUICE_KAFKA_BOOTSTRAP"] = f"127.0.0.1:{network.port}"
         worker = await book.start()
@@ -126,11 +129,7 @@ async def made_anew_between_two_fetches(book: Book, cluster: KafkaServer) -> Non
         await book.caught_up()
         network.up.swallow()
         await network.down.is_silent(1.0)
-        await book.stage.broker.remake(TOPIC, traffic.PARTITIONS)
-        await book.send(2 * _FIRST_PART)
-        network.mend()
-        await loses_its_position(book, worker)
-    assert await book.applied() == _FIRST_PART
+        yield worker, network
 
 
 async def noticed(worker: WorkerProcess) -> set[str]:

@@ -24,6 +24,9 @@ from workers.store import contacts, workspaces
 
 PHONE = "+4915112345678"
 ORIGIN = message()
+TEMPORARY: dict[str, Any] = {"error": {"code": "busy", "message": "try later"}}
+PERMANENT: dict[str, Any] = {"error": {"code": "gone", "permanent": True}}
+"""What receipts of failed attempts say."""
 
 
 def request(

@@ -57,6 +57,15 @@ async def unblock(pool: Pool, minutes: float, **target: Any) -> Any:
     return result
 
 
+async def with_number_on_file(pool: Pool) -> UUID:
+    """A contact with Ana's number in a field, while Ana has the address."""
+    await ingest(pool, message(ANA, minutes=1), message(BOB, minutes=1, channel="telegram"))
+    [(bob,)] = await rows(pool, "SELECT contact_id FROM sluice.contact_overview WHERE phone IS NULL")
+    await give(pool, ask("update_contact", contact_id=bob, set={"phone": ANA}))
+    assert isinstance(bob, UUID)
+    return bob
+
+
 async def test_a_late_message_is_dropped_for_the_deleted_contact(pool: Pool) -> None:
     await ingest(pool, message(ANA, minutes=1, text="in time", name="Ana"))
     ana = await deleted(pool)
@@ -226,9 +235,7 @@ async def test_hashes_by_the_old_key_are_found_and_renewed(pool: Pool) -> None:
 
 
 async def test_a_send_of_before_a_key_was_replaced_obeys_the_renewed_hash(pool: Pool) -> None:
-    await ingest(pool, message(ANA, minutes=1), message(BOB, minutes=1, channel="telegram"))
-    [(bob,)] = await rows(pool, "SELECT contact_id FROM sluice.contact_overview WHERE phone IS NULL")
-    await give(pool, ask("update_contact", contact_id=bob, set={"phone": ANA}))
+    bob = await with_number_on_file(pool)
     await send(pool, request("s1", to=bob, minutes=2))
     await block(pool, 50)
     await deleted(pool)
@@ -290,9 +297,7 @@ async def test_hashes_are_forgotten_after_two_weeks_but_not_those_of_blocked_and
 
 async def test_a_send_to_a_number_on_file_obeys_the_hash(pool: Pool) -> None:
     """A contact with the number in a field; nobody has the address."""
-    await ingest(pool, message(ANA, minutes=1), message(BOB, minutes=1, channel="telegram"))
-    [(bob,)] = await rows(pool, "SELECT contact_id FROM sluice.contact_overview WHERE phone IS NULL")
-    await give(pool, ask("update_contact", contact_id=bob, set={"phone": ANA}))
+    bob = await with_number_on_file(pool)
     await send(pool, request("before", to=bob, minutes=2))
     await block(pool, 50)
     await deleted(pool)

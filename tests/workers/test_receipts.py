@@ -1,7 +1,6 @@
 """Receipts: forward only, in any order, parked until their attempt exists."""
 
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 import pytest
@@ -11,7 +10,9 @@ from schemas.ids import message_id
 from tests.store.storing import seal, turn
 from tests.workers.records import WORKSPACE, at, batch, message, uuid_of
 from tests.workers.sending import (
+    PERMANENT,
     PHONE,
+    TEMPORARY,
     answer,
     block,
     claim,
@@ -35,8 +36,6 @@ from workers.sends import early_receipts, jobs
 ACTIVE = "SELECT active_contacts FROM mac_counts ORDER BY cycle_start"
 SHOWN = "SELECT direction, channel, content ->> 'text', event_time FROM conversation_messages ORDER BY event_time"
 SAME = {"type": "text", "text": "text of s1"}
-TEMPORARY: dict[str, Any] = {"error": {"code": "busy", "message": "try later"}}
-PERMANENT: dict[str, Any] = {"error": {"code": "gone", "permanent": True}}
 
 
 async def test_a_send_goes_from_sent_to_read_and_never_back(pool: Pool) -> None:

@@ -8,7 +8,9 @@ from asyncpg import Pool
 from tests.workers.asking import ask, give, results, said
 from tests.workers.records import at, uuid_of
 from tests.workers.sending import (
+    PERMANENT,
     PHONE,
+    TEMPORARY,
     protect,
     receipt,
     repeat,
@@ -22,8 +24,6 @@ from tests.workers.sending import (
 )
 from workers.records import Record
 
-TEMPORARY: dict[str, Any] = {"error": {"code": "busy", "message": "try later"}}
-PERMANENT: dict[str, Any] = {"error": {"code": "gone", "permanent": True}}
 ATTEMPTS = "SELECT attempt, status, error_code FROM send_attempts ORDER BY attempt"
 
 
