@@ -126,7 +126,7 @@ class WorkflowControl(Struct, frozen=True, kw_only=True, gc=False):
     run_id: str
     control: Literal["step_granted", "step_resolved", "run_halted", "run_refused"]
     step_id: str | None
-    outcome: Literal["sent", "rejected", "expired", "cancelled"] | None
+    outcome: Literal["sent", "failed", "rejected", "expired", "cancelled", "refused"] | None
     reason: str | None
     contact_id: UUID | None
     at: Moment

@@ -281,7 +281,7 @@ async def test_rule_6_a_step_whose_send_is_held_waits_and_is_told_the_outcome(wo
     assert {f["step_id"]: (f["outcome"], f["reason"]) for f in facts} == {
         "1": ("sent", None),
         "2": ("rejected", None),
-        "3": ("cancelled", "opted_out"),
+        "3": ("refused", "opted_out"),
         "4": ("expired", None),
     }
     assert {fact["contact_id"] for fact in facts} == {str(await workspace.contact_id())}

@@ -9,7 +9,9 @@ from asyncpg import Pool
 from tests.workers.records import at
 from tests.workers.sending import (
     ORIGIN,
+    PERMANENT,
     PHONE,
+    TEMPORARY,
     answer,
     answer_in,
     block,
@@ -17,7 +19,9 @@ from tests.workers.sending import (
     confirm,
     join_company,
     protect,
+    receipt,
     reject,
+    repeat,
     request,
     rows,
     run,
@@ -221,7 +225,7 @@ async def test_holds_of_a_halted_run_are_refused(pool: Pool) -> None:
     outputs = await transact(pool, lambda tx: cancelling.refuse_halted(tx, {("acme", "r1"): ORIGIN}, at(30)))
     assert statuses(outputs) == [("refused", "run_halted")]
     [control] = values(outputs, "workflows.control")
-    assert (control["outcome"], control["revision"]) == ("cancelled", 1)
+    assert (control["outcome"], control["revision"]) == ("refused", 1)
 
 
 @pytest.mark.parametrize("_round", range(5))
@@ -259,3 +263,29 @@ async def test_the_facts_of_one_answer_have_the_same_ids_when_it_is_applied_anew
     first, second = await transact(pool, undone), await transact(pool, undone)
     assert [(o.event.ce_id, o.event.value) for o in first] == [(o.event.ce_id, o.event.value) for o in second]
     assert len({o.event.ce_id for o in first}) == len(first)
+
+
+async def test_a_step_hears_when_its_released_send_fails_for_good_and_when_it_went_after_all(pool: Pool) -> None:
+    await run(pool, "r1", revision=4)
+    await hold(pool, run_id="r1", step_id="ask")
+    heard = []
+
+    async def hear(outputs: list[Output]) -> None:
+        heard.append([(v["outcome"], v["reason"]) for v in values(outputs, "workflows.control")])
+
+    await hear((await answer(pool, confirm()))[1])
+    await hear(await send(pool, receipt("failed", attempt=1, **TEMPORARY)))
+    await hear(await repeat(pool, 60))
+    await hear(await send(pool, receipt("failed", attempt=2, **TEMPORARY)))
+    await hear(await send(pool, receipt("failed", attempt=2, **PERMANENT)))  # the status was `failed` already
+    await hear(await send(pool, receipt("failed", attempt=2, **PERMANENT)))
+    await hear(await send(pool, receipt("delivered", attempt=2)))
+    await hear(await send(pool, receipt("read", attempt=2)))
+
+    assert heard == [[("sent", None)], [], [], [], [("failed", "gone")], [], [("sent", None)], []]
+
+
+async def test_the_step_of_a_send_that_was_never_held_hears_nothing_of_it(pool: Pool) -> None:
+    await run(pool, "r1", revision=4)
+    await send(pool, request(run_id="r1", step_id="ask"))
+    assert values(await send(pool, receipt("failed", **PERMANENT)), "workflows.control") == []

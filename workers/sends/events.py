@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -13,25 +13,11 @@ from schemas.inbound import Content
 from schemas.outputs import ENCODER, SendDispatch, SendStatus, WorkflowControl
 from schemas.sends import Confirmation
 from workers.records import Event, Output, Partition, Record
+from workers.rules.step_outcomes import StepOutcome
 from workers.rules.workflows import RunKey
 from workers.store.sends import Send
 
 T = TypeVar("T")
-
-SendOutcome = Literal["sent", "rejected", "expired", "cancelled"]
-
-OUTCOMES: Final[dict[str, SendOutcome]] = {
-    "released": "sent",
-    "sent": "sent",
-    "delivered": "sent",
-    "read": "sent",
-    "ambiguous": "sent",
-    "rejected": "rejected",
-    "expired": "expired",
-    "cancelled": "cancelled",
-    "refused": "cancelled",
-}
-"""The outcome that a waiting step gets when its send leaves `held`, by the new status of the send."""
 
 _CONTENT: Final = msgspec.json.Decoder(Content)
 
@@ -120,10 +106,10 @@ def dispatch_event(send: Send, cause: SendCause) -> Output:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """A step that waited for a held send, and the outcome."""
+    """The step of a send that was held, and the outcome."""
 
     send: Send
-    outcome: SendOutcome
+    outcome: StepOutcome
     cause: SendCause
     at: datetime
 
@@ -152,7 +138,7 @@ def _resolution_event(resolution: Resolution, revision: int, now: datetime) -> O
         revision=revision,
     )
     about = (send.workspace_id, run_id, "step_resolved", str(send.send_id), resolution.outcome, resolution.cause.name)
-    # A send can be held and released more than once, so the id has the revision.
+    # An outcome can come again, so the id has the revision.
     id_parts = (*about, f"revision {send.revision}")
     return _output("workflows.control", run_id, value, id_parts, send.workspace_id, resolution.cause.origin, now)
 

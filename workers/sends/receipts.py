@@ -158,8 +158,8 @@ def _apply(account: SendAccount, number: int, arrival: ReceiptArrival, made: Sen
     shown = _shown(account, number, made.now)
     if (shown.status, shown.best_attempt) != (before.status, before.best_attempt):
         account.send = made.tell(before, shown, arrival.cause, arrival.at)
-    elif shown != before:
-        account.send = made.sends[shown.key] = shown
+    else:
+        account.send = made.keep(before, shown, arrival.cause)
 
 
 def _forward(attempt: Attempt, arrival: ReceiptArrival) -> Attempt:

@@ -12,9 +12,9 @@ from msgspec.structs import replace
 from schemas.ids import message_id, provider_id_of_send
 from workers.records import Output
 from workers.rules.sends import Dispatch, Hold, Refuse, SendVerdict
+from workers.rules.step_outcomes import SendStanding, outcome_to_tell
 from workers.rules.workflows import UNKNOWN_REVISION
 from workers.sends.events import (
-    OUTCOMES,
     Origin,
     Resolution,
     SendCause,
@@ -115,16 +115,29 @@ class SendTransitions:
         return again
 
     def tell(self, before: Send, after: Send, cause: SendCause, at: datetime | None = None) -> Send:
-        """Sets a new status: saves it, publishes it, and resolves the waiting step. `at` is the time of the change, if
+        """Sets a new status: saves it, publishes it, and tells the step of the send. `at` is the time of the change, if
         not now.
         """
         changed = replace(after, revision=before.revision + 1, updated_at=self.now)
         self.sends[changed.key] = changed
         self.outputs.append((changed.key, status_event(changed, cause, at or self.now, self.now)))
-        waits = before.status == "held" and before.run_id is not None and before.step_id is not None
-        if waits and changed.status in OUTCOMES:
-            self.resolved.append(Resolution(changed, OUTCOMES[changed.status], cause, self.now))
+        self._resolve(before, changed, cause)
         return changed
+
+    def keep(self, before: Send, after: Send, cause: SendCause) -> Send:
+        """Saves a send whose status stays the same. The step of one that fails for good now is told."""
+        if after != before:
+            self.sends[after.key] = after
+            self._resolve(before, after, cause)
+        return after
+
+    def _resolve(self, before: Send, after: Send, cause: SendCause) -> None:
+        if before.run_id is None or before.step_id is None:
+            return
+        was_held = before.status == "held" or before.held_at is not None
+        outcome = outcome_to_tell(_standing(before), _standing(after), was_held=was_held)
+        if outcome is not None:
+            self.resolved.append(Resolution(after, outcome, cause, self.now))
 
 
 async def save(tx: Connection, changes: SendTransitions) -> list[Output]:
@@ -148,6 +161,10 @@ async def _resolve(tx: Connection, changes: SendTransitions) -> list[Output]:
     # Locked: otherwise a run's end with a higher revision could come first. A step's result does not change its run.
     revisions = await sends.lock_run_revisions(tx, {r.run_key for r in changes.resolved})
     return resolution_events(((r, revisions.get(r.run_key, UNKNOWN_REVISION)) for r in changes.resolved), changes.now)
+
+
+def _standing(send: Send) -> SendStanding:
+    return SendStanding(send.status, another_follows=send.status == "failed" and send.retry_at is not None)
 
 
 def _confirmed(send: Send, cause: SendCause, confirmed_at: datetime) -> Send:
