@@ -35,6 +35,7 @@ COLUMNS: Final = {
     ),
     "sends": "workspace_id send_id group_id contact_id channel status reason attempt updated_at",
     "send_groups": "workspace_id group_id status sends",
+    "send_confirmations": "workspace_id send_id confirmed_by role confirmed_at content_sha256 reasons outcome",
     "workflow_runs": "workspace_id run_id workflow_id contact_id trigger state reason",
     "profile_moments": (
         "workspace_id profile_id contact_id message_id direction channel event_time content attachments"
@@ -61,6 +62,7 @@ LISTS: Final = {
     ("contact_list", "tags"): "_text",
     ("field_definitions", "options"): "_text",
     ("held_sends", "reasons"): "_text",
+    ("send_confirmations", "reasons"): "_text",
     ("profile_overview", "companies"): "_text",
     ("profile_overview", "reasons"): "_text",
     ("merge_suggestions", "contact_ids"): "_uuid",

@@ -28,6 +28,8 @@ FORBIDDEN: Final = [
     "INSERT INTO sluice_core.migrations VALUES ('9999_x.sql', 'x')",
     "UPDATE sluice_core.migrations SET checksum = ''",
     "DELETE FROM sluice_core.migrations",
+    "UPDATE sluice_core.send_confirmations SET outcome = 'refused'",
+    "DELETE FROM sluice_core.send_confirmations",
     "GRANT sluice_worker TO sluice_reader",
     "CREATE ROLE r",
     "ALTER ROLE postgres PASSWORD 'x'",

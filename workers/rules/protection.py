@@ -35,6 +35,11 @@ def uncovered(grounds: Iterable[Ground], cover: Cover) -> tuple[Ground, ...]:
     return tuple({g.key: g for g in sorted(grounds, key=lambda g: g.key) if not _covers(cover, g)}.values())
 
 
+def covered(grounds: Iterable[Ground], cover: Cover) -> tuple[Ground, ...]:
+    """The grounds with a confirmation, one per key, sorted by key."""
+    return tuple({g.key: g for g in sorted(grounds, key=lambda g: g.key) if _covers(cover, g)}.values())
+
+
 def codes(grounds: Iterable[Ground]) -> tuple[str, ...]:
     """The reasons that a hold shows: codes, sorted, each once."""
     return tuple(sorted({g.code for g in grounds}))

@@ -22,7 +22,8 @@ from workers.sends import context, transitions
 from workers.sends.early_receipts import wake
 from workers.sends.events import NO_INPUT, Origin, SendCause, printable
 from workers.sends.transitions import SendTransitions
-from workers.store import contacts, holds, pending_work, sends, workspaces
+from workers.store import confirmations, contacts, holds, pending_work, sends, workspaces
+from workers.store.confirmations import Confirmation, Outcome
 from workers.store.connection import Connection
 from workers.store.holds import Counted, GroupKey, Terms
 from workers.store.pending_work import Stepped, Work, WorkStep
@@ -43,11 +44,12 @@ _SAYS: Final[Mapping[str, Says]] = {
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """An answer to holds. `at` is its time, by the clock of the actor."""
+    """An answer to holds. `at` is its time, by the clock of the actor; `role` is the actor's."""
 
     says: Says
     cause: SendCause
     at: datetime
+    role: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,10 @@ class AnswerChunks:
     policies: Mapping[str, Policies] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
     _waiting: list[tuple[Tally, SendKey]] = field(default_factory=list)
-    _found: set[SendKey] = field(default_factory=set)
-    """Holds for which an answer of this transaction found more reasons, which no user has seen yet."""
+    _found: dict[SendKey, tuple[str, ...]] = field(default_factory=dict)
+    """Holds for which an answer of this transaction found more reasons, which no user has seen yet: the reasons that
+    users have seen.
+    """
 
     async def take(self, tally: Tally, key: SendKey) -> None:
         """Applies the answer of the tally to an existing send."""
@@ -113,7 +117,7 @@ class _Chunk:
     seen: Mapping[SendKey, Send]
     cases: Mapping[SendKey, Case]
     answers: dict[SendKey, Work]
-    found: set[SendKey]
+    found: dict[SendKey, tuple[str, ...]]
 
     def take(self, tally: Tally, key: SendKey) -> None:
         earlier = self.answers.pop(key, None)
@@ -128,9 +132,11 @@ class _Chunk:
             tally.counts[outcome] += 1
 
     def _answer(self, word: Word, key: SendKey) -> str | Declined | None:
-        if key in self.found:
-            return "held"
         send = self.made.sends.get(key) or self.seen[key]
+        if key in self.found:
+            if word.says == "confirm":
+                self._keep(word, send, self.found[key], "held")
+            return "held"
         match self._standing(word, send):
             case Declined() as refusal:
                 return refusal
@@ -174,14 +180,31 @@ class _Chunk:
     def _confirm(self, word: Word, send: Send) -> str:
         match judge(self.cases[send.key], with_confirmed(send.cover, send.reason_keys)):
             case Refuse(reason):
-                return self.made.end(send, "refused", word.cause, reason).status
+                self.made.end(send, "refused", word.cause, reason)
+                return self._keep(word, send, send.reasons, "refused")
             case Hold() as hold:
-                self.found.add(send.key)
+                self.found[send.key] = send.reasons
                 hold_for = timedelta(hours=self.policies[send.workspace_id].hold_ttl_hours)
-                return self.made.hold_again(send, hold, word.cause, word.at, hold_for).status
+                self.made.hold_again(send, hold, word.cause, word.at, hold_for)
+                return self._keep(word, send, send.reasons, "held")
             case Dispatch():
                 self.made.release(send, word.cause, word.at)
-                return "released"
+                return self._keep(word, send, send.reasons, "released")
+
+    def _keep(self, word: Word, send: Send, shown: tuple[str, ...], outcome: Outcome) -> Outcome:
+        evidence = Confirmation(
+            workspace_id=send.workspace_id,
+            send_id=send.send_id,
+            given_by=word.cause.name,
+            confirmed_by=word.cause.actor or "",
+            role=word.role,
+            confirmed_at=word.at,
+            content_sha256=confirmations.digest(send),
+            reasons=shown,
+            outcome=outcome,
+        )
+        self.made.confirmations.append(evidence)
+        return outcome
 
 
 def _word_of(answer: Work, origin: Origin) -> Word:
@@ -191,9 +214,8 @@ def _word_of(answer: Work, origin: Origin) -> Word:
     terms = holds.terms_of(answer)
     traceparent = terms.traceparent.encode() if terms.traceparent is not None else None
     name = "run_halted" if answer.kind == holds.REFUSE else str(answer.command_id)
-    return Word(
-        _SAYS[answer.kind], SendCause(name, origin._replace(traceparent=traceparent), terms.actor), terms.issued_at
-    )
+    cause = SendCause(name, origin._replace(traceparent=traceparent), terms.actor)
+    return Word(_SAYS[answer.kind], cause, terms.issued_at, terms.role)
 
 
 async def answer_group(
@@ -228,7 +250,7 @@ def ending(
 
 def _terms(word: Word, now: datetime, **others: Any) -> Terms:
     traceparent = printable(word.cause.origin.traceparent)
-    return Terms(at=now, issued_at=word.at, actor=word.cause.actor, traceparent=traceparent, **others)
+    return Terms(at=now, issued_at=word.at, actor=word.cause.actor, role=word.role, traceparent=traceparent, **others)
 
 
 async def run_step(tx: Connection, work: Work, now: datetime) -> Stepped:

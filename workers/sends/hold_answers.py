@@ -14,7 +14,7 @@ from workers.records import Output
 from workers.rules.contact import ContactKey
 from workers.rules.results import Done, Refused, Result
 from workers.sends.events import SendCause, origin_of_record
-from workers.sends.hold_answer_steps import AnswerChunks, Tally, Word, answer_group
+from workers.sends.hold_answer_steps import AnswerChunks, Says, Tally, Word, answer_group
 from workers.store import contacts, holds, pending_work, sends, workspaces
 from workers.store.commands import CommandKey
 from workers.store.connection import Connection
@@ -111,7 +111,8 @@ def _group(answer: Answer) -> GroupKey | None:
 def _word(answer: Answer) -> Word:
     command = answer.command
     cause = SendCause(str(command.command_id), origin_of_record(answer.record), command.actor.id)
-    return Word("confirm" if isinstance(command, ConfirmSend) else "reject", cause, answer.stamp.at)
+    says: Says = "confirm" if isinstance(command, ConfirmSend) else "reject"
+    return Word(says, cause, answer.stamp.at, command.actor.role)
 
 
 def _result(answer: Answer, scope: Scope, tally: Tally) -> Result:

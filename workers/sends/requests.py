@@ -16,13 +16,15 @@ from workers.rules.channels import Aim, Known, Nowhere, SendTarget, aim_at_addre
 from workers.rules.contact import ContactKey
 from workers.rules.event_time import trusted
 from workers.rules.identities import REACHABLE_UNASKED, ResolvedIdentity, identify
-from workers.rules.sends import judge
+from workers.rules.protection import codes, covered
+from workers.rules.sends import Case, judge
 from workers.sends import context, transitions
 from workers.sends.context import SendSubject
 from workers.sends.early_receipts import wake
 from workers.sends.events import SendCause, origin_of_record, printable
 from workers.sends.transitions import SendTransitions
-from workers.store import address_hashes, contacts, deletions, senders, sends, workspaces
+from workers.store import address_hashes, confirmations, contacts, deletions, senders, sends, workspaces
+from workers.store.confirmations import Confirmation, Outcome
 from workers.store.connection import Connection
 from workers.store.contacts import IdentityKey, key_of
 from workers.store.sends import AddressOwner, OnFile, Send, SendKey, as_bytea
@@ -30,6 +32,9 @@ from workers.store.workspaces import Workspace
 from workers.tasks import paced
 
 Request = Record[SendRequest | InvalidSend]
+
+REQUEST: Final = "request"
+"""Names the request where it causes a change, or brings an answer."""
 
 _UNREADABLE: Final = ""
 """Stands in the row of an invalid request for a field that could not be read."""
@@ -52,15 +57,17 @@ async def apply_requests(tx: Connection, records: Sequence[Request], now: dateti
     judged = await context.load(tx, subjects)
     made = SendTransitions(now)
     async for key, record in paced(new.items()):
-        cause = SendCause("request", origin_of_record(record))
+        cause = SendCause(REQUEST, origin_of_record(record))
         if isinstance(record.value, InvalidSend):
             made.end(
                 _invalid(record.value, record, now), "refused", replace(cause, detail=record.value.error), "invalid"
             )
             continue
         policies = tenants[key[0]].policies
-        send = _send(wishes[key], subjects[key], record, tenants, now)
-        made.decide(send, judge(judged[key], send.cover), cause, timedelta(hours=policies.hold_ttl_hours))
+        send, case = _send(wishes[key], subjects[key], record, tenants, now), judged[key]
+        decided = made.decide(send, judge(case, send.cover), cause, timedelta(hours=policies.hold_ttl_hours))
+        if (evidence := _evidence(send, case, decided.status)) is not None:
+            made.confirmations.append(evidence)
     outputs = await transitions.add(tx, made)
     return outputs + await wake(tx, made)
 
@@ -123,6 +130,24 @@ def _send(
         confirmed_before=confirmation.confirmed_at if confirmation is not None else None,
         applied_at=now,
         updated_at=now,
+    )
+
+
+def _evidence(send: Send, case: Case, status: str) -> Confirmation | None:
+    """The answer that came with the request; None: none came, or it does not count."""
+    if send.confirmed_by is None or send.confirmed_at is None:
+        return None
+    outcomes: Mapping[str, Outcome] = {"refused": "refused", "held": "held"}
+    return Confirmation(
+        workspace_id=send.workspace_id,
+        send_id=send.send_id,
+        given_by=REQUEST,
+        confirmed_by=send.confirmed_by,
+        role=send.requested_role if send.confirmed_by == send.requested_by else None,
+        confirmed_at=send.confirmed_at,
+        content_sha256=confirmations.digest(send),
+        reasons=codes(covered((g for p in case.people for g in p.grounds), send.cover)),
+        outcome=outcomes.get(status, "released"),
     )
 
 

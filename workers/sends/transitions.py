@@ -22,7 +22,8 @@ from workers.sends.events import (
     resolution_events,
     status_event,
 )
-from workers.store import send_attempts, sends
+from workers.store import confirmations, send_attempts, sends
+from workers.store.confirmations import Confirmation
 from workers.store.connection import Connection
 from workers.store.send_attempts import Attempt
 from workers.store.sends import Send, SendKey
@@ -38,6 +39,7 @@ class SendTransitions:
     dispatched: dict[SendKey, Origin] = field(default_factory=dict)
     outputs: list[tuple[SendKey, Output]] = field(default_factory=list)
     resolved: list[Resolution] = field(default_factory=list)
+    confirmations: list[Confirmation] = field(default_factory=list)
 
     def decide(self, send: Send, verdict: SendVerdict, cause: SendCause, hold_for: timedelta) -> Send:
         """Applies a verdict to a send. A hold lasts `hold_for`."""
@@ -144,6 +146,7 @@ async def save(tx: Connection, changes: SendTransitions) -> list[Output]:
     """Saves changes of locked sends. Returns what to publish."""
     await sends.save(tx, [send for _, send in sorted(changes.sends.items())])
     await send_attempts.save(tx, list(changes.attempts.values()))
+    await confirmations.add(tx, changes.confirmations)
     return [output for _, output in changes.outputs] + await _resolve(tx, changes)
 
 
@@ -152,6 +155,7 @@ async def add(tx: Connection, changes: SendTransitions) -> list[Output]:
     won = await sends.add(tx, list(changes.sends.values()))
     changes.dispatched = {key: origin for key, origin in changes.dispatched.items() if key in won}
     await send_attempts.save(tx, [a for (key, _), a in changes.attempts.items() if key in won])
+    await confirmations.add(tx, [c for c in changes.confirmations if c.send_key in won])
     return [output for key, output in changes.outputs if key in won]
 
 

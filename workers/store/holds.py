@@ -52,6 +52,7 @@ class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: datetime
     issued_at: datetime
     actor: str | None = None
+    role: str | None = None
     until: datetime | None = None
     not_of: str | None = None
     traceparent: str | None = None
