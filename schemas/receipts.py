@@ -21,11 +21,14 @@ else:
 
 
 class ReceiptError(Struct, frozen=True, kw_only=True, gc=False):
-    """Why an attempt failed, in the provider's words. A numeric `code` reads as text."""
+    """Why an attempt failed, in the provider's words. A numeric `code` reads as text. `retry_after_s`: how long the
+    provider wants to be left alone, in seconds from the receipt's `at`.
+    """
 
     code: Name | Annotated[int, Meta(ge=-limits.MAX_COUNT, le=limits.MAX_COUNT)] | None = None
     message: Text | None = None
     permanent: _BoolOrNull = False
+    retry_after_s: Annotated[float, Meta(ge=0, le=limits.MAX_COUNT)] | None = None
 
     def __post_init__(self) -> None:
         force_setattr(self, "permanent", bool(self.permanent))

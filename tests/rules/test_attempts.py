@@ -1,13 +1,23 @@
 """Receipts in any order, attempts in any number."""
 
 from datetime import timedelta
-from itertools import permutations
+from itertools import pairwise, permutations
 from typing import get_args
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.rules.attempts import AttemptStatus, best, later, pause_before_next
+from workers.rules.attempts import (
+    LONGEST_WAIT,
+    PAUSES,
+    AttemptStatus,
+    best,
+    later,
+    pause_before_next,
+    spread,
+    wait_for_provider,
+)
 
 STATUSES = st.sampled_from(get_args(AttemptStatus))
 
@@ -45,11 +55,31 @@ def test_pauses_grow_and_end_after_five_attempts() -> None:
     pauses = []
     for number in range(1, 6):
         failed[number] = "failed"
-        pauses.append(pause_before_next(failed, permanent=False))
+        pauses.append(pause_before_next(failed, permanent=False, share=0.5))
     assert pauses == [timedelta(seconds=s) for s in (30, 120, 480, 1920)] + [None]
 
 
+@given(st.uuids(), st.integers(1, 4))
+def test_a_pause_is_always_the_same_for_one_attempt_and_near_its_mean(send_id: UUID, attempt: int) -> None:
+    failed: dict[int, AttemptStatus] = dict.fromkeys(range(1, attempt + 1), "failed")
+    share = spread(send_id, attempt)
+    pause = pause_before_next(failed, permanent=False, share=share)
+    assert share == spread(send_id, attempt)
+    assert pause is not None
+    assert 0.8 <= pause / PAUSES[attempt - 1] <= 1.2
+
+
+def test_sends_that_failed_together_come_back_apart() -> None:
+    shares = sorted(spread(UUID(int=n), attempt) for n in range(100) for attempt in (1, 2))
+    assert max(later - earlier for earlier, later in pairwise([0.0, *shares, 1.0])) < 0.05
+
+
+def test_a_provider_puts_an_attempt_off_by_a_day_at_most() -> None:
+    assert wait_for_provider(0.25) == timedelta(milliseconds=250)
+    assert wait_for_provider(2.0**53) == LONGEST_WAIT == timedelta(days=1)
+
+
 def test_nothing_follows_a_permanent_failure_an_ambiguous_attempt_or_a_success() -> None:
-    assert pause_before_next({1: "failed"}, permanent=True) is None
-    assert pause_before_next({1: "ambiguous", 2: "failed"}, permanent=False) is None
-    assert pause_before_next({1: "delivered", 2: "failed"}, permanent=False) is None
+    assert pause_before_next({1: "failed"}, permanent=True, share=0.0) is None
+    assert pause_before_next({1: "ambiguous", 2: "failed"}, permanent=False, share=0.0) is None
+    assert pause_before_next({1: "delivered", 2: "failed"}, permanent=False, share=0.0) is None

@@ -131,7 +131,7 @@ FULL_INPUTS: list[tuple[str, dict[str, Any]]] = [
         {
             "attempt": 1,
             "status": "failed",
-            "error": {"code": 131026, "message": "no", "permanent": True},
+            "error": {"code": 131026, "message": "no", "permanent": True, "retry_after_s": 7.5},
             "contact_stopped": True,
         },
     ),

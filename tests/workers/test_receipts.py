@@ -1,6 +1,7 @@
 """Receipts: forward only, in any order, parked until their attempt exists."""
 
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -241,9 +242,33 @@ async def test_a_temporary_failure_is_repeated_after_growing_pauses(pool: Pool) 
         now = 10 + number * 60
         await send(pool, receipt("failed", attempt=number, minutes=now, **TEMPORARY), now=at(now))
         assert await standing(pool) == ("failed", "busy", number)
-        assert await repeat(pool, now + 0.4) == []
+        assert await repeat(pool, now + 0.3) == []
         dispatched += [v["attempt"] for v in values(await repeat(pool, now + 59), "sends.dispatch")]
     assert dispatched == [2, 3, 4, 5]
+
+
+async def test_no_attempt_comes_before_the_time_that_the_provider_asks_for(pool: Pool) -> None:
+    names = ("said at once", "said later", "of the past", "for years", "final")
+    await send(pool, *(request(name) for name in names))
+
+    def after(seconds: float, **fields: Any) -> dict[str, Any]:
+        return {"error": {"code": "busy", "retry_after_s": seconds} | fields}
+
+    failed = {
+        "said at once": [after(3_600)],
+        "said later": [TEMPORARY, after(3_600), after(60)],
+        "of the past": [after(0)],
+        "for years": [after(1e9)],
+        "final": [after(3_600, permanent=True)],
+    }
+    receipts = [receipt("failed", name, **fields) for name, said in failed.items() for fields in said]
+    await send(pool, *receipts)
+
+    dispatched = []
+    for minutes in (20 + 59.9, 20 + 60, 20 + 24 * 60 - 0.1, 20 + 24 * 60):
+        came = {v["send_id"] for v in values(await repeat(pool, minutes), "sends.dispatch")}
+        dispatched.append({name for name in names if str(uuid_of(name)) in came})
+    assert dispatched == [{"of the past"}, {"said at once", "said later"}, set(), {"for years"}]
 
 
 async def test_a_permanent_failure_is_final(pool: Pool) -> None:

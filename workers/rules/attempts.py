@@ -2,13 +2,19 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from hashlib import sha256
 from typing import Final, Literal
+from uuid import UUID
 
 from workers.rules.results import Done, Refused, Result
 
 AttemptStatus = Literal["dispatched", "sent", "delivered", "read", "failed", "ambiguous"]
 
 PAUSES: Final = tuple(timedelta(seconds=s) for s in (30, 120, 480, 1_920))
+SHORTEST, LONGEST = 0.8, 1.2
+"""Pauses differ by these factors, so that sends that failed together do not come back together."""
+LONGEST_WAIT: Final = timedelta(days=1)
+"""A provider can put off an attempt by this time at most."""
 LAST_ATTEMPT: Final = len(PAUSES) + 1
 ACCEPTED: Final = frozenset({"sent", "delivered", "read"})
 
@@ -47,12 +53,26 @@ def best(attempts: Mapping[int, AttemptStatus]) -> int:
     return max(attempts, key=lambda number: (_BETWEEN[attempts[number]], number))
 
 
-def pause_before_next(attempts: Mapping[int, AttemptStatus], *, permanent: bool) -> timedelta | None:
-    """The pause before another attempt; None: the latest did not fail, or failed permanently."""
+def spread(send_id: UUID, attempt: int) -> float:
+    """A number from 0 to 1 that looks random and is always the same for one attempt."""
+    digest = sha256(send_id.bytes + attempt.to_bytes(4)).digest()
+    return int.from_bytes(digest[:6]) / 2**48
+
+
+def pause_before_next(attempts: Mapping[int, AttemptStatus], *, permanent: bool, share: float) -> timedelta | None:
+    """The pause before another attempt; None: the latest did not fail, or failed permanently.
+
+    `share`, from 0 to 1, places the pause between its shortest and its longest.
+    """
     latest = max(attempts)
     if permanent or latest >= LAST_ATTEMPT or any(status != "failed" for status in attempts.values()):
         return None
-    return PAUSES[latest - 1]
+    return PAUSES[latest - 1] * (SHORTEST + (LONGEST - SHORTEST) * share)
+
+
+def wait_for_provider(retry_after_s: float) -> timedelta:
+    """How long the next attempt waits at least, by the provider's word."""
+    return timedelta(seconds=min(retry_after_s, LONGEST_WAIT.total_seconds()))
 
 
 def settle(status: str, attempts: Mapping[int, AttemptStatus], as_: Settlement) -> Result:

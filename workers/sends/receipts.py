@@ -10,7 +10,7 @@ from schemas.ids import message_id
 from schemas.receipts import DeliveryReceipt
 from workers.errors import RetryBatch
 from workers.records import Output
-from workers.rules.attempts import ACCEPTED, best, later, pause_before_next
+from workers.rules.attempts import ACCEPTED, best, later, pause_before_next, spread, wait_for_provider
 from workers.rules.event_time import trusted
 from workers.rules.holds import RELEASED
 from workers.sends import acceptance, context, transitions
@@ -36,6 +36,14 @@ class ReceiptArrival:
     @property
     def at(self) -> datetime:
         return trusted(self.receipt.at, self.record_at)
+
+    @property
+    def not_before(self) -> datetime | None:
+        """The provider wants no other attempt before this time; None: it did not say."""
+        error = self.receipt.error
+        if self.receipt.status != "failed" or error is None or error.retry_after_s is None:
+            return None
+        return self.at + wait_for_provider(error.retry_after_s)
 
     @property
     def provider_key(self) -> ProviderKey | None:
@@ -155,7 +163,7 @@ def _apply(account: SendAccount, number: int, arrival: ReceiptArrival, made: Sen
         account.attempts[number] = after
         made.attempts[before.key, number] = after
     _accept(account, number, arrival)
-    shown = _shown(account, number, made.now)
+    shown = _shown(account, number, arrival.not_before, made.now)
     if (shown.status, shown.best_attempt) != (before.status, before.best_attempt):
         account.send = made.tell(before, shown, arrival.cause, arrival.at)
     else:
@@ -177,7 +185,7 @@ def _forward(attempt: Attempt, arrival: ReceiptArrival) -> Attempt:
     )
 
 
-def _shown(account: SendAccount, number: int, now: datetime) -> Send:
+def _shown(account: SendAccount, number: int, not_before: datetime | None, now: datetime) -> Send:
     """The send with the status of its best attempt. An undispatched send stays as it is unless a receipt shows that it
     left.
     """
@@ -197,8 +205,12 @@ def _shown(account: SendAccount, number: int, now: datetime) -> Send:
         )
     retry_at = send.retry_at
     if send.status != "failed" or (number == send.attempt and account.attempts[number].permanent):
-        pause = pause_before_next(statuses, permanent=account.attempts[send.attempt].permanent)
+        share = spread(send.send_id, send.attempt)
+        pause = pause_before_next(statuses, permanent=account.attempts[send.attempt].permanent, share=share)
         retry_at = now + pause if pause is not None else None
+    # A repeated receipt does not put the next attempt off, but the provider may.
+    if retry_at is not None and not_before is not None and number == send.attempt:
+        retry_at = max(retry_at, not_before)
     reason = account.attempts[shown].error_code
     return replace(send, status=status, best_attempt=shown, reason=reason, retry_at=retry_at, recheck_at=None)
 
