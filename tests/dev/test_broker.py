@@ -42,6 +42,11 @@ async def test_the_port_is_where_clients_are_led(bootstrap: str) -> None:
         assert {broker.port for broker in producer.client.cluster.brokers()} == {int(bootstrap.split(":")[1])}
 
 
+async def test_the_first_member_of_a_group_does_not_wait_for_others(bootstrap: str) -> None:
+    async with asyncio.timeout(2.5), AIOKafkaConsumer("messages.inbound", bootstrap_servers=bootstrap, group_id="g"):
+        pass  # it has its partitions
+
+
 async def test_a_topic_that_is_not_ours_is_unknown_and_does_not_come_into_being(bootstrap: str) -> None:
     with capture_logs() as logs:
         async with AIOKafkaProducer(bootstrap_servers=bootstrap, request_timeout_ms=1000) as producer:

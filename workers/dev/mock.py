@@ -29,6 +29,10 @@ class MockCluster:
         """Tells clients this address instead of its own."""
         self._library.rd_kafka_mock_broker_set_host_port(self._cluster, _BROKER, host.encode(), port)
 
+    def begin_groups_at_once(self) -> None:
+        """The first member of a group does not wait for others, by default for 3 seconds."""
+        self._library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, 0)
+
     def make(self, topic: str, partitions: int) -> None:
         """Creates a topic before any client asks for it."""
         self._library.rd_kafka_mock_topic_create(self._cluster, topic.encode(), partitions, 1)
@@ -54,7 +58,9 @@ def mock_cluster() -> Iterator[MockCluster]:
     if not owner:
         raise SetupError(f"the embedded broker does not start: {problem.value.decode(errors='replace')}")
     try:
-        yield MockCluster(library, library.rd_kafka_handle_mock_cluster(owner))
+        cluster = MockCluster(library, library.rd_kafka_handle_mock_cluster(owner))
+        cluster.begin_groups_at_once()
+        yield cluster
     finally:
         library.rd_kafka_destroy(owner)
 
@@ -73,6 +79,7 @@ def _library() -> Any:
         ("rd_kafka_handle_mock_cluster", _HANDLE, [_HANDLE]),
         ("rd_kafka_mock_cluster_bootstraps", _TEXT, [_HANDLE]),
         ("rd_kafka_mock_broker_set_host_port", None, [_HANDLE, ctypes.c_int32, _TEXT, ctypes.c_int]),
+        ("rd_kafka_mock_group_initial_rebalance_delay_ms", None, [_HANDLE, ctypes.c_int32]),
         ("rd_kafka_mock_topic_create", ctypes.c_int, [_HANDLE, _TEXT, ctypes.c_int, ctypes.c_int]),
         ("rd_kafka_mock_set_apiversion", ctypes.c_int, [_HANDLE, *[ctypes.c_int16] * 3]),
     ):
