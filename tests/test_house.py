@@ -16,7 +16,7 @@ from workers.cli.twins.building import short_names, twins
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 TOP: Final = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
-DOCS: Final = [*TOP, *sorted((ROOT / "docs").rglob("*.md"))]
+DOCS: Final = [*TOP, *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
 LOCKS: Final = ["requirements.lock", "requirements-runtime.lock", "deploy/requirements-build.lock"]
 
 _CODE: Final = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
@@ -90,7 +90,9 @@ def test_every_file_a_document_names_exists(doc: Path) -> None:
     paths = {
         p
         for c in code
-        for p in re.findall(r"^`((?:workers|schemas|tests|deploy|docs|benchmarks|\.ci)/[^`:*<…]*)(?::[\w.]+)?`$", c)
+        for p in re.findall(
+            r"^`((?:workers|schemas|tests|deploy|docs|benchmarks|examples|\.ci)/[^`:*<…]*)(?::[\w.]+)?`$", c
+        )
     }
 
     assert not {p for p in paths if not (ROOT / p).exists()}

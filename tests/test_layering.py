@@ -16,7 +16,9 @@ from tests.support.layering import sql_lives_in_files_of_queries as sql
 from tests.support.layering import waits_for_nothing as waits
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = sorted(p for f in ("schemas", "workers", "tests", "benchmarks", "tools") for p in (ROOT / f).rglob("*.py"))
+FILES = sorted(
+    p for f in ("schemas", "workers", "tests", "benchmarks", "examples", "tools") for p in (ROOT / f).rglob("*.py")
+)
 
 BAD: list[tuple[Rule, str, str]] = [
     (pure, "workers/rules/x.py", "import asyncio"),

@@ -6,6 +6,7 @@ from typing import Final
 from xdist.scheduler import LoadScopeScheduling
 
 _STAGE: Final = re.compile(r"^tests/acceptance/.*[\[-](embedded|kafka)[]-]")
+_EXAMPLES: Final = "tests/examples/"
 _WHOLE: Final = ("tests/simulation/test_simulation.py", "tests/store/test_plans.py")
 """Files with a fixture that all their tests share."""
 
@@ -20,5 +21,7 @@ class InOneGo(LoadScopeScheduling):
         stage = _STAGE.match(nodeid)
         if stage is not None:
             return f"stage {stage[1]}"
+        if nodeid.startswith(_EXAMPLES):
+            return _EXAMPLES
         file = nodeid.partition("::")[0]
         return file if file in _WHOLE else nodeid
