@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from schemas.ids import message_id
 from tests.acceptance.scenes import at, become, claim, dispatched, moment, pass_time, phone, standing, statuses, told
 from tests.acceptance.stage import MISSING, Json, Workspace, now
 
@@ -152,6 +153,32 @@ async def test_rule_4_6_a_receipt_may_name_the_providers_id_alone(workspace: Wor
     )
 
     assert await statuses(workspace, send) == ["dispatched", "sent", "delivered", "read"]
+
+
+async def test_rule_2_an_echo_and_the_receipt_that_names_its_id_are_one_message(workspace: Workspace) -> None:
+    echo_first, named_late = await sent_to(workspace, 1, 2)
+    echoes = [
+        workspace.message(
+            "hello", at=at(20), kind="echo", address=phone(n), provider_message_id=f"wamid.{n}", content=send["content"]
+        )
+        for n, send in enumerate((echo_first, named_late), 1)
+    ]
+    await workspace.play(
+        echoes[0],
+        workspace.receipt(echo_first, "sent", at=at(21), provider_message_id="wamid.1"),
+        workspace.receipt(named_late, "sent", at=at(21)),
+        echoes[1],
+        workspace.receipt(named_late, "delivered", at=at(22), provider_message_id="wamid.2"),
+    )
+
+    ids = [message_id(workspace.id, echo_first["channel_id"], "out", f"wamid.{n}") for n in (1, 2)]
+    shown = await workspace.rows("conversation_messages")
+    assert sorted((row["message_id"], row["kind"], row["status"]) for row in shown) == sorted(
+        (ids[n], "send", status) for n, status in enumerate(("sent", "delivered"))
+    )
+    proofs = await workspace.rows("mac_contacts")
+    assert {(row["first_message_id"], row["first_counted_at"]) for row in proofs} == {(id_, at(21)) for id_ in ids}
+    assert await workspace.rows("message_conflicts") == []
 
 
 async def test_rule_4_6_contact_stopped_sets_opted_out(workspace: Workspace) -> None:

@@ -34,7 +34,8 @@ receipts = st.builds(
     subjects,
     st.none() | st.integers(1, 3),
 )
-named = st.tuples(st.none() | st.sampled_from(IDS), st.none() | st.sampled_from(IDS))
+id_or_none = st.none() | st.sampled_from(IDS)
+named = st.tuples(id_or_none, id_or_none).filter(lambda ids: ids[0] != ids[1] or ids[0] is None)
 
 
 @GENERATED

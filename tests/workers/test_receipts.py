@@ -9,10 +9,9 @@ from asyncpg import Pool
 
 from schemas.ids import message_id
 from tests.store.storing import seal, turn
-from tests.workers.records import WORKSPACE, at, batch, message, uuid_of
+from tests.workers.records import WORKSPACE, at, uuid_of
 from tests.workers.sending import (
     PERMANENT,
-    PHONE,
     TEMPORARY,
     answer,
     block,
@@ -31,7 +30,6 @@ from tests.workers.sending import (
     values,
     wrote,
 )
-from workers.messages import worker as inbound
 from workers.sends import early_receipts, jobs
 
 ACTIVE = "SELECT active_contacts FROM mac_counts ORDER BY cycle_start"
@@ -101,54 +99,6 @@ async def test_an_acceptance_is_not_before_its_request_nor_in_the_future(pool: P
     await send(pool, request(minutes=10))
     await send(pool, receipt("sent", minutes=5))
     assert await rows(pool, "SELECT event_time FROM conversation_messages") == [(at(10),)]
-
-
-@pytest.mark.parametrize("sealed", [False, True], ids=["at once", "when the first lies in an old generation"])
-async def test_an_echo_and_a_receipt_with_one_id_are_one_message(pool: Pool, *, sealed: bool) -> None:
-    await send(pool, request("s1"), request("s2", to="+4915100000000"))
-    echo = message(PHONE, kind="echo", minutes=15, provider_message_id="p1", text="text of s1")
-    await transact(pool, lambda tx: inbound.apply(tx, batch(echo)))
-    if sealed:
-        assert await turn(pool)
-        assert await seal(pool)
-    await send(pool, receipt("sent", "s1", provider_message_id="p1"))
-    await send(pool, receipt("sent", "s2", provider_message_id="p2"))
-    if sealed:
-        assert await turn(pool)
-        assert await seal(pool)
-    second = message("+4915100000000", kind="echo", minutes=30, provider_message_id="p2", text="text of s2")
-    await transact(pool, lambda tx: inbound.apply(tx, batch(second)))
-    assert await rows(pool, "SELECT count(*) FROM conversation_messages") == [(2,)]
-    assert await rows(pool, "SELECT count(*) FROM message_conflicts") == [(0,)]
-
-
-@pytest.mark.parametrize("echo_first", [True, False], ids=["echo first", "receipt first"])
-async def test_an_echo_to_somebody_else_with_the_id_of_a_receipt_is_a_conflict(pool: Pool, *, echo_first: bool) -> None:
-    await send(pool, request("s1"))
-    echo = message("+4915100000000", kind="echo", minutes=15, provider_message_id="p1", text="text of s1")
-    if echo_first:
-        await transact(pool, lambda tx: inbound.apply(tx, batch(echo)))
-        assert await rows(pool, "SELECT count(*) FROM message_conflicts") == [(0,)]
-    await send(pool, receipt("sent", "s1", provider_message_id="p1"))
-    await send(pool, receipt("read", "s1", provider_message_id="p1"))
-    if not echo_first:
-        await transact(pool, lambda tx: inbound.apply(tx, batch(echo)))
-    assert await rows(pool, "SELECT times FROM message_conflicts") == [(1,)]
-
-
-@pytest.mark.parametrize("together", [True, False])
-async def test_two_sends_that_a_provider_gave_one_id_are_a_conflict(pool: Pool, *, together: bool) -> None:
-    await send(pool, request("s1"), request("s2", to="+4915100000000", content=SAME))
-    first, second = (
-        receipt("sent", name, minutes=minutes, provider_message_id="5") for name, minutes in (("s1", 20), ("s2", 21))
-    )
-    if together:
-        await send(pool, second, first)
-    else:
-        await send(pool, first)
-        await send(pool, second)
-    assert await rows(pool, "SELECT event_time FROM messages") == [(at(20),)]
-    assert await rows(pool, "SELECT times FROM message_conflicts") == [(1,)]
 
 
 async def test_a_number_on_file_becomes_an_identity_once_the_provider_accepts(pool: Pool) -> None:

@@ -18,12 +18,13 @@ from workers.rules.cycles import Cycle
 from workers.rules.inbound import Facts, MessageVerdict, judge
 from workers.rules.mac import Evidence
 from workers.sends.context import Locked
+from workers.sends.provider_ids import ProviderIds
 from workers.store import blocks, contacts, mac, messages, sends, workspaces
 from workers.store.connection import Connection
 from workers.store.contacts import IdentityKey
 from workers.store.mac import Active, Change, Proof
-from workers.store.messages import MessageKey, MessageRow
-from workers.store.sends import AddressOwner, Send
+from workers.store.messages import Echo, MessageKey, MessageRow
+from workers.store.sends import AddressOwner, Send, SendKey
 from workers.store.workspaces import Workspace
 from workers.tasks import paced
 
@@ -32,12 +33,16 @@ from workers.tasks import paced
 class Acceptance:
     """What receipts of one transaction change of a send besides its status.
 
-    `accepted_at` None: the time of the first acceptance did not change. `stopped_at`: the contact opted out.
+    `accepted_before` and `stored_as`: of the message that is stored already. `accepted_at` None: neither the time of
+    the first acceptance nor the message's id changed. `echo`: is this message, and came first. `stopped_at`: the
+    contact opted out.
     """
 
     send: Send
     accepted_before: datetime | None = None
+    stored_as: UUID | None = None
     accepted_at: datetime | None = None
+    echo: Echo | None = None
     stopped_at: datetime | None = None
     shard: str = ""
 
@@ -62,6 +67,19 @@ class _Message:
         return self.send.workspace_id, self.message_id
 
     @property
+    def before(self) -> list[tuple[datetime, UUID]]:
+        """Time and id of what is stored of it already: of the send, and of its echo."""
+        a, found = self.acceptance, []
+        if a.accepted_before is not None and a.stored_as is not None:
+            found.append((a.accepted_before, a.stored_as))
+        return found if a.echo is None else [*found, (a.echo.event_time, self.message_id)]
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether there is a message with its id: the send's own, or its echo."""
+        return self.acceptance.echo is not None or self.acceptance.stored_as == self.message_id
+
+    @property
     def content(self) -> Content:
         return msgspec.json.decode(self.send.content, type=Content)
 
@@ -77,28 +95,31 @@ async def accept(
     acceptances: Sequence[Acceptance],
     people: Locked,
     tenants: Mapping[str, Workspace],
+    ids: ProviderIds,
     now: datetime,
 ) -> None:
     """Saves what follows from acceptances. The rows of the sends are saved already."""
-    if not acceptances:
+    if not acceptances and not ids.conflicts:
         return
     living = [a for a in acceptances if _present(a.send, people) in people.contacts]
     owners = await _link(tx, living, people)
     await contacts.opt(tx, _stops(acceptances, owners))
+    owners_of = await _receivers(tx, acceptances, owners, people)
     moments = (
-        ((a.send.workspace_id, owners[key].contact_id), a.accepted_at)
+        ((a.send.workspace_id, owners_of[a.send.key].contact_id), a.accepted_at)
         for a in acceptances
-        if a.accepted_at is not None and (key := a.send.identity_key) is not None and key in owners
+        if a.accepted_at is not None and a.send.key in owners_of
     )
     known = await blocks.reaching(tx, people.contacts, moments)
-    accepted = [m async for a in paced(acceptances) if (m := _message(a, owners, known, tenants)) is not None]
+    accepted = [m async for a in paced(acceptances) if (m := _message(a, owners_of, known, tenants)) is not None]
+    await messages.count_conflicts(tx, ids.conflicts + Counter(m.key for m in accepted if _says_else(m)), now)
     if not accepted:
         return
     accepted.sort(key=lambda m: m.at, reverse=True)  # of several sends to one address the earliest one stays
     connected = {(m.send.workspace_id, m.owner.identity_id): (m.at, m.send.channel_id) for m in accepted}
     await contacts.connect(tx, connected)
     begun, cycles = beginnings(((m.send.workspace_id, m.at) for m in accepted), tenants, now)
-    await _store(tx, accepted, tenants, cycles, now)
+    await _store(tx, accepted, tenants, ids, cycles)
     # Last, because a poll that waits for this lock may hold rows that this one still needs.
     await workspaces.note_first_messages(tx, begun, now)
 
@@ -140,19 +161,34 @@ def _stops(
     return stops
 
 
+async def _receivers(
+    tx: Connection, acceptances: Sequence[Acceptance], owners: Mapping[IdentityKey, AddressOwner], people: Locked
+) -> dict[SendKey, AddressOwner]:
+    """Whose message each send is: of a stored one that of its address then, else of its address now."""
+    stored = [a for a in acceptances if a.accepted_at is not None and a.stored_as is not None]
+    then = await messages.owners(tx, {a.stored_as for a in stored if a.stored_as is not None}) if stored else {}
+    found: dict[SendKey, AddressOwner] = {}
+    for a in acceptances:
+        key = a.send.identity_key
+        owner = owners.get(key) if key is not None else None
+        if a.stored_as is not None:
+            owner = then.get(a.stored_as, owner)
+        if owner is not None and (a.send.workspace_id, owner.contact_id) in people.contacts:
+            found[a.send.key] = owner
+    return found
+
+
 def _message(
     acceptance: Acceptance,
-    owners: Mapping[IdentityKey, AddressOwner],
+    owners: Mapping[SendKey, AddressOwner],
     people: Mapping[ContactKey, Contact],
     tenants: Mapping[str, Workspace],
 ) -> _Message | None:
-    send, at, key = acceptance.send, acceptance.accepted_at, acceptance.send.identity_key
-    if at is None or send.message_id is None or key is None or key not in owners:
+    send, at, owner = acceptance.send, acceptance.accepted_at, owners.get(acceptance.send.key)
+    if at is None or send.message_id is None or owner is None:
         return None
-    owner = owners[key]
-    contact = people.get((send.workspace_id, owner.contact_id))
     kind = "broadcast" if send.source == "broadcast" else "send"
-    intervals = contact.intervals if contact is not None else ()
+    intervals = people[send.workspace_id, owner.contact_id].intervals
     verdict = judge(Facts(kind, send.channel_id, at), intervals, tenants[send.workspace_id].calendar)
     return _Message(acceptance, send, send.message_id, at, kind, owner, verdict)
 
@@ -161,29 +197,25 @@ async def _store(
     tx: Connection,
     accepted: Sequence[_Message],
     tenants: Mapping[str, Workspace],
+    ids: ProviderIds,
     cycles: Iterable[tuple[str, Cycle]],
-    now: datetime,
 ) -> None:
-    first = [m for m in reversed(accepted) if m.acceptance.accepted_before is None]
-    known = await messages.look_up(tx, [m.message_id for m in first])
-    digests, new, conflicts = dict(known.digests), [], Counter[MessageKey]()
-    async for message in paced(first):
-        if message.message_id not in digests:
-            digests[message.message_id] = message.digest
-            new.append(message)
-        # An earlier echo with the provider's id is the same message, and counts by itself.
-        elif not is_repeat(digests[message.message_id], message.digest, "echo", message.content):
-            conflicts[message.key] += 1
-    rows = [_row(m, known.generation) async for m in paced(sorted(new, key=lambda m: m.key))]
-    await messages.add(tx, rows)
-    await messages.count_conflicts(tx, conflicts, now)
+    new, known = [m for m in accepted if not m.before], [m for m in accepted if m.before]
+    if known:
+        await contacts.lock_for_update(tx, {(m.send.workspace_id, m.owner.contact_id) for m in known})
+        await messages.remove(tx, {id_ for m in known if (id_ := m.acceptance.stored_as) not in (None, m.message_id)})
+        await sends.move_messages(tx, [_move(m) for m in known if m.is_stored])
+    added = sorted((m for m in accepted if not m.is_stored), key=lambda m: m.key)
+    await messages.add(tx, [_row(m, ids.generation) async for m in paced(added)])
     await mac.add(tx, [_proof(m) for m in new if m.verdict.counted], cycles)
-    moved = [m for m in accepted if m.acceptance.accepted_before is not None]
-    if moved:
-        await contacts.lock_for_update(tx, {(m.send.workspace_id, m.owner.contact_id) for m in moved})
-        await sends.move_messages(tx, [_move(m) for m in moved])
-        for active in await mac.prove_again(tx, _changes(moved, tenants)):
-            await recounting.leave(tx, (active.workspace_id, active.contact_id), active.cycle.start, uuid4())
+    for active in await mac.prove_again(tx, _changes(known, tenants)):
+        await recounting.leave(tx, (active.workspace_id, active.contact_id), active.cycle.start, uuid4())
+
+
+def _says_else(message: _Message) -> bool:
+    """Whether its echo has another content."""
+    echo = message.acceptance.echo
+    return echo is not None and not is_repeat(echo.content_digest, message.digest, "echo", message.content)
 
 
 def _row(message: _Message, generation: int) -> MessageRow:
@@ -215,22 +247,23 @@ def _proof(message: _Message) -> Proof:
     )
 
 
-def _move(message: _Message) -> tuple[str, UUID, UUID, datetime, bool, datetime | None]:
+def _move(message: _Message) -> tuple[str, UUID, UUID, str, datetime, bool, datetime | None]:
     send, verdict = message.send, message.verdict
-    return send.workspace_id, message.message_id, send.send_id, message.at, verdict.counted, verdict.block_start
+    key = send.workspace_id, message.message_id, send.send_id
+    return *key, message.kind, message.at, verdict.counted, verdict.block_start
 
 
-def _changes(moved: Sequence[_Message], tenants: Mapping[str, Workspace]) -> dict[Active, Change]:
-    """What ceased to count at one time and counts at another, if at all."""
+def _changes(known: Sequence[_Message], tenants: Mapping[str, Workspace]) -> dict[Active, Change]:
+    """What ceased to count at one time, or by one id, and counts at another, if at all."""
     changes: dict[Active, Change] = {}
-    for m in moved:
-        calendar, before = tenants[m.send.workspace_id].calendar, m.acceptance.accepted_before
-        for at in {m.at, before or m.at}:
+    for m in known:
+        calendar = tenants[m.send.workspace_id].calendar
+        for at in {m.at, *(at for at, _ in m.before)}:
             active = Active(m.send.workspace_id, calendar.at(at)[0], m.owner.contact_id)
-            known = changes.get(active, Change(m.acceptance.shard, None, set()))
-            known.ceased.add(m.message_id)
+            change = changes.get(active, Change(m.acceptance.shard, None, set()))
+            change.ceased.update(id_ for _, id_ in m.before)
             if at == m.at and m.verdict.counted:
                 found = Evidence(m.at, m.message_id)
-                known = known._replace(began=found if known.began is None else min(known.began, found))
-            changes[active] = known
+                change = change._replace(began=found if change.began is None else min(change.began, found))
+            changes[active] = change
     return changes

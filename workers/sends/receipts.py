@@ -6,17 +6,17 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from schemas.ids import message_id
 from schemas.receipts import DeliveryReceipt
 from workers.errors import RetryBatch
 from workers.records import Output
 from workers.rules.attempts import ACCEPTED, best, later, pause_before_next, spread, wait_for_provider
 from workers.rules.event_time import trusted
 from workers.rules.holds import RELEASED
-from workers.sends import acceptance, context, transitions
+from workers.sends import acceptance, context, provider_ids, transitions
 from workers.sends.acceptance import Acceptance
 from workers.sends.context import Locked
 from workers.sends.events import Origin, SendCause
+from workers.sends.provider_ids import ProviderIds, is_unnamed
 from workers.sends.transitions import SendTransitions
 from workers.store import send_attempts, sends, workspaces
 from workers.store.connection import Connection
@@ -50,16 +50,22 @@ class ReceiptArrival:
         given = self.receipt.provider_message_id
         return (self.receipt.workspace_id, self.receipt.channel_id, given) if given is not None else None
 
+    def without_provider_id(self) -> "ReceiptArrival":
+        if self.receipt.provider_message_id is None:
+            return self
+        return ReceiptArrival(replace(self.receipt, provider_message_id=None), self.record_at, self.cause)
+
 
 AttemptKey = tuple[SendKey, int | None]
 
 
 @dataclass(slots=True)
 class SendAccount:
-    """A send with its attempts while receipts are applied to it."""
+    """A send with its attempts while receipts are applied to it. `identity_id`: of its address, if somebody has it."""
 
     send: Send
     attempts: dict[int, Attempt]
+    identity_id: int | None = None
     acceptance: Acceptance | None = None
 
 
@@ -82,11 +88,12 @@ async def receive(tx: Connection, arrivals: Sequence[ReceiptArrival], now: datet
     Raises:
         RetryBatch: a send moved to another contact while this transaction waited for it.
     """
-    places = await _locate(tx, arrivals)
+    places, holders = await _locate(tx, arrivals)
     seen = await sends.read(tx, {place[0] for place in places if place is not None})
     used = {(s.workspace_id, s.channel_id, s.channel) for s in seen.values()}
     tenants = await workspaces.share(tx, used | {(a.receipt.workspace_id, "", "") for a in arrivals})
     people, accounts = await open_accounts(tx, seen)
+    ids = await _provider_ids(tx, arrivals, places, accounts, holders)
     made = SendTransitions(now)
     received = Received()
     async for arrival, place in paced(zip(arrivals, places, strict=True)):
@@ -94,27 +101,35 @@ async def receive(tx: Connection, arrivals: Sequence[ReceiptArrival], now: datet
         if place is None or number is None:
             received.early.append(arrival)
         else:
-            _apply(accounts[place[0]], number, arrival, made)
-            if arrival.provider_key is not None:
-                received.learned[arrival.provider_key] = arrival.cause.origin
+            account = accounts[place[0]]
+            key = _key_there(arrival, account.send)
+            has_id = key is not None and ids.give(key, place[0])
+            if key is not None and has_id:
+                received.learned[key] = arrival.cause.origin
+            _apply(account, number, arrival if has_id else arrival.without_provider_id(), made, ids)
     found = [a.acceptance for _, a in sorted(accounts.items()) if a.acceptance is not None]
     received.outputs = await transitions.save(tx, made)
-    await acceptance.accept(tx, found, people, tenants, now)
+    await acceptance.accept(tx, found, people, tenants, ids, now)
     return received
 
 
-async def _locate(tx: Connection, arrivals: Sequence[ReceiptArrival]) -> list[AttemptKey | None]:
-    """The send and attempt of each receipt. The provider's id determines the attempt if none is named."""
+async def _locate(
+    tx: Connection, arrivals: Sequence[ReceiptArrival]
+) -> tuple[list[AttemptKey | None], dict[ProviderKey, SendKey]]:
+    """The send and attempt of each receipt, and the send that has each provider's id. That id determines the attempt if
+    none is named.
+    """
     asked = {key for a in arrivals if (key := a.provider_key) is not None}
     by_id: dict[ProviderKey, AttemptKey] = {
         key: ((key[0], send_id), number)
         for key, (send_id, number) in (await send_attempts.by_provider_id(tx, asked)).items()
     }
+    holders = {key: send for key, (send, _) in by_id.items()}
     for arrival in arrivals:
         key, send_id = arrival.provider_key, arrival.receipt.send_id
         if key is not None and send_id is not None:
             by_id.setdefault(key, ((arrival.receipt.workspace_id, send_id), arrival.receipt.attempt))
-    return [_place(arrival, by_id) for arrival in arrivals]
+    return [_place(arrival, by_id) for arrival in arrivals], holders
 
 
 def _place(arrival: ReceiptArrival, by_id: Mapping[ProviderKey, AttemptKey]) -> AttemptKey | None:
@@ -126,6 +141,41 @@ def _place(arrival: ReceiptArrival, by_id: Mapping[ProviderKey, AttemptKey]) -> 
     if receipt.attempt is not None or known is None or known[0] != key:
         return key, receipt.attempt
     return known
+
+
+async def _provider_ids(
+    tx: Connection,
+    arrivals: Sequence[ReceiptArrival],
+    places: Sequence[AttemptKey | None],
+    accounts: Mapping[SendKey, SendAccount],
+    holders: dict[ProviderKey, SendKey],
+) -> ProviderIds:
+    """Who has the ids that the receipts name, and what is stored under those that could become ids of messages."""
+    said = {
+        (key, place[0])
+        for arrival, place in zip(arrivals, places, strict=True)
+        if place is not None and place[0] in accounts and (key := _key_there(arrival, accounts[place[0]].send))
+    }
+    elsewhere = {key for key, _ in said} - {arrival.provider_key for arrival in arrivals}
+    if elsewhere:
+        found = await send_attempts.by_provider_id(tx, elsewhere)
+        holders |= {key: (key[0], send_id) for key, (send_id, _) in found.items()}
+    unnamed = {key for key, account in accounts.items() if is_unnamed(account.send)}
+    if not unnamed:
+        return ProviderIds(holders)
+    known = {
+        (attempt.workspace_id, attempt.channel_id, attempt.provider_message_id)
+        for key in unnamed
+        for attempt in accounts[key].attempts.values()
+        if attempt.provider_message_id is not None
+    }
+    return await provider_ids.load(tx, holders, known | {key for key, send in said if send in unnamed})
+
+
+def _key_there(arrival: ReceiptArrival, send: Send) -> ProviderKey | None:
+    """The id that a receipt names, on the send's channel, whatever channel the receipt names."""
+    given = arrival.receipt.provider_message_id
+    return (send.workspace_id, send.channel_id, given) if given is not None else None
 
 
 async def open_accounts(tx: Connection, seen: Mapping[SendKey, Send]) -> tuple[Locked, dict[SendKey, SendAccount]]:
@@ -143,7 +193,14 @@ async def open_accounts(tx: Connection, seen: Mapping[SendKey, Send]) -> tuple[L
     if any(locked[key].contact_id != send.contact_id for key, send in seen.items()):
         raise RetryBatch("a send moved to another contact while it was being locked")
     made = await send_attempts.of_sends(tx, locked.keys())
-    return people, {key: SendAccount(send, made.get(key, {})) for key, send in locked.items()}
+    return people, {
+        key: SendAccount(send, made.get(key, {}), _identity_id(send, people)) for key, send in locked.items()
+    }
+
+
+def _identity_id(send: Send, people: Locked) -> int | None:
+    owner = people.owners.get(send.identity_key) if send.identity_key is not None else None
+    return owner.identity_id if owner is not None else None
 
 
 def _attempt(accounts: Mapping[SendKey, SendAccount], place: AttemptKey | None) -> int | None:
@@ -154,15 +211,17 @@ def _attempt(accounts: Mapping[SendKey, SendAccount], place: AttemptKey | None) 
     return number if number in account.attempts else None
 
 
-def _apply(account: SendAccount, number: int, arrival: ReceiptArrival, made: SendTransitions) -> None:
+def _apply(account: SendAccount, number: int, arrival: ReceiptArrival, made: SendTransitions, ids: ProviderIds) -> None:
     before, attempt = account.send, account.attempts[number]
     after = _forward(attempt, arrival)
+    if any(a.provider_message_id == after.provider_message_id for n, a in account.attempts.items() if n != number):
+        after = replace(after, provider_message_id=attempt.provider_message_id)
     if before.erased and attempt.provider_message_id is None and after.provider_message_id is not None:
         after = replace(after, provider_message_id=send_attempts.hidden(after.provider_message_id))
     if after != attempt:
         account.attempts[number] = after
         made.attempts[before.key, number] = after
-    _accept(account, number, arrival)
+    _accept(account, number, arrival, ids, is_news=attempt.provider_message_id is None or before.accepted_at is None)
     shown = _shown(account, number, arrival.not_before, made.now)
     if (shown.status, shown.best_attempt) != (before.status, before.best_attempt):
         account.send = made.tell(before, shown, arrival.cause, arrival.at)
@@ -215,22 +274,41 @@ def _shown(account: SendAccount, number: int, not_before: datetime | None, now: 
     return replace(send, status=status, best_attempt=shown, reason=reason, retry_at=retry_at, recheck_at=None)
 
 
-def _accept(account: SendAccount, number: int, arrival: ReceiptArrival) -> None:
+def _accept(account: SendAccount, number: int, arrival: ReceiptArrival, ids: ProviderIds, *, is_news: bool) -> None:
+    """Notes a stop, an earlier acceptance, and the provider's id of a message that had none. `is_news`: the id was not
+    known of this attempt, or the attempt was not accepted.
+    """
     send, receipt = account.send, arrival.receipt
-    acceptance = account.acceptance or Acceptance(send, accepted_before=send.accepted_at)
+    acceptance = account.acceptance or Acceptance(
+        send, send.accepted_at, send.message_id if send.accepted_at is not None else None
+    )
     if receipt.contact_stopped:
         stopped_at = max(arrival.at, acceptance.stopped_at or arrival.at)
         acceptance = account.acceptance = acceptance.having(stopped_at=stopped_at)
-    at = max(arrival.at, send.requested_at)
-    if receipt.status not in ACCEPTED or (send.accepted_at is not None and send.accepted_at <= at):
+    at = send.accepted_at
+    if receipt.status in ACCEPTED:
+        said = max(arrival.at, send.requested_at)
+        at = said if at is None else min(at, said)
+    if at is None:
         return
-    provider_id = account.attempts[number].provider_message_id
-    if send.erased and receipt.provider_message_id is not None:
-        provider_id = receipt.provider_message_id
-    stored_as = send.message_id
-    if provider_id is not None and send.accepted_at is None:
-        stored_as = message_id(send.workspace_id, send.channel_id, "out", provider_id)
-    account.send = replace(send, message_id=stored_as, accepted_at=at)
-    account.acceptance = acceptance.having(
-        send=account.send, shard="/".join(map(str, arrival.cause.origin.source)), accepted_at=at
-    )
+    stored_as, echo = send.message_id, acceptance.echo
+    provider_id = _provider_id(account, number, arrival)
+    if provider_id is not None and is_unnamed(send):
+        stored_as, echo = ids.message_of(send, provider_id, account.identity_id, is_news=is_news)
+    if (stored_as, at) != (send.message_id, send.accepted_at):
+        account.send = replace(send, message_id=stored_as, accepted_at=at)
+        account.acceptance = acceptance.having(
+            send=account.send, shard="/".join(map(str, arrival.cause.origin.source)), accepted_at=at, echo=echo
+        )
+
+
+def _provider_id(account: SendAccount, number: int, arrival: ReceiptArrival) -> str | None:
+    """The provider's id of the attempt that was accepted. Of an erased send only the receipt has it.
+
+    An attempt that failed afterwards does not show that it was accepted; the only one of an accepted send was.
+    """
+    attempt, said = account.attempts[number], arrival.receipt
+    if said.status not in ACCEPTED and attempt.status not in ACCEPTED and len(account.attempts) > 1:
+        return None
+    known = None if account.send.erased else attempt.provider_message_id
+    return known or said.provider_message_id

@@ -5,11 +5,9 @@ The only place where a verdict becomes a status. Every status event of a send ra
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from msgspec.structs import replace
 
-from schemas.ids import message_id, provider_id_of_send
 from workers.records import Output
 from workers.rules.sends import Dispatch, Hold, Refuse, SendVerdict
 from workers.rules.step_outcomes import SendStanding, outcome_to_tell
@@ -22,6 +20,7 @@ from workers.sends.events import (
     resolution_events,
     status_event,
 )
+from workers.sends.provider_ids import unnamed
 from workers.store import confirmations, send_attempts, sends
 from workers.store.confirmations import Confirmation
 from workers.store.connection import Connection
@@ -103,7 +102,7 @@ class SendTransitions:
             best_attempt=number,
             retry_at=None,
             recheck_at=None,
-            message_id=send.message_id or _unnamed(send),
+            message_id=send.message_id or unnamed(send),
         )
         sent = self.tell(send, sent, cause)
         self.outputs.append((send.key, dispatch_event(sent, cause)))
@@ -174,8 +173,3 @@ def _standing(send: Send) -> SendStanding:
 def _confirmed(send: Send, cause: SendCause, confirmed_at: datetime) -> Send:
     covered = {*send.confirmed_keys, *send.reason_keys}
     return replace(send, confirmed_keys=tuple(sorted(covered)), confirmed_by=cause.actor, confirmed_at=confirmed_at)
-
-
-def _unnamed(send: Send) -> UUID:
-    """The id of a message that has no provider id yet."""
-    return message_id(send.workspace_id, send.channel_id, "out", provider_id_of_send(send.send_id))

@@ -1,7 +1,7 @@
 """Messages, accepted and dropped."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -18,6 +18,7 @@ from workers.store.arrays import columns, literal
 from workers.store.connection import Connection, changed_rows
 from workers.store.contacts import Said
 from workers.store.queries import load
+from workers.store.sends import AddressOwner
 
 _SQL = load("messages")
 
@@ -64,6 +65,14 @@ class LookedUp(NamedTuple):
 
     generation: int
     digests: dict[UUID, int]
+
+
+class Echo(NamedTuple):
+    """A stored echo that is not dropped."""
+
+    identity_id: int
+    event_time: datetime
+    content_digest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +128,30 @@ async def look_up(tx: Connection, ids: Sequence[UUID]) -> LookedUp:
     return LookedUp(generation, {message_id: digest for _, message_id, digest in found})
 
 
+async def echoes(tx: Connection, ids: Iterable[UUID]) -> dict[UUID, Echo]:
+    """Those of these messages that are echoes."""
+    return {id_: Echo(*echo) for id_, *echo in await tx.fetch(_SQL["echoes"], list(ids))}
+
+
+async def owners(tx: Connection, ids: Iterable[UUID]) -> dict[UUID, AddressOwner]:
+    """The identities that these messages are of, with their present contacts."""
+    return {id_: AddressOwner(*owner) for id_, *owner in await tx.fetch(_SQL["owners"], list(ids))}
+
+
+async def remove(tx: Connection, ids: Collection[UUID]) -> None:
+    """Removes the messages of sends that have another id now."""
+    if ids:
+        await tx.execute(_SQL["remove"], sorted(ids))
+
+
 async def add(tx: Connection, rows: Sequence[MessageRow]) -> None:
     """Stores new messages of one generation, with COPY, because it takes a third of the time of an INSERT from arrays.
 
     Raises:
         RetryBatch: another transaction stored one of them meanwhile.
     """
+    if not rows:
+        return
     try:
         await tx.copy_records_to_table(
             "messages",

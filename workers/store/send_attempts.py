@@ -7,9 +7,11 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+import asyncpg
 from msgspec import Struct
 from msgspec.structs import astuple
 
+from workers.errors import RetryBatch
 from workers.rules.attempts import AttemptStatus
 from workers.store.arrays import columns
 from workers.store.connection import Connection
@@ -93,9 +95,16 @@ def hidden(provider_message_id: str) -> str:
 
 
 async def save(tx: Connection, attempts: Collection[Attempt]) -> None:
-    """Inserts new attempts and updates known ones. Never overwrites `claimed_at`, which `sluice.claim_send` sets."""
-    if attempts:
-        await tx.execute(_SQL["save"], as_json(attempts))
+    """Inserts new attempts and updates known ones. Never overwrites `claimed_at`, which `sluice.claim_send` sets.
+
+    Raises:
+        RetryBatch: another transaction gave one of the providers' ids to another send meanwhile.
+    """
+    try:
+        if attempts:
+            await tx.execute(_SQL["save"], as_json(attempts))
+    except asyncpg.UniqueViolationError as error:
+        raise RetryBatch("another transaction gave a provider's id of this batch to another send") from error
 
 
 async def park(tx: Connection, receipts: Collection[Parked]) -> None:

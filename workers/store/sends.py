@@ -191,11 +191,13 @@ async def link_identities(tx: Connection, links: Mapping[IdentityKey, tuple[str,
 
 
 async def move_messages(
-    tx: Connection, moved: Iterable[tuple[str, UUID, UUID, datetime, bool, datetime | None]]
+    tx: Connection, moved: Iterable[tuple[str, UUID, UUID, str, datetime, bool, datetime | None]]
 ) -> None:
-    """Moves messages of sends: workspace_id, message_id, send_id, event time, counted, start of the covering block."""
+    """Moves messages of sends: workspace_id, message_id, send_id, kind, event time, counted, start of the covering
+    block. A message that was an echo becomes the send's.
+    """
     if rows := sorted(moved, key=lambda r: r[:2]):
-        await tx.execute(_SQL["move_messages"], *columns(rows, 6))
+        await tx.execute(_SQL["move_messages"], *columns(rows, 7))
 
 
 async def grounds(tx: Connection, keys: Collection[ContactKey]) -> dict[ContactKey, tuple[Ground, ...]]:

@@ -1,6 +1,22 @@
 -- name: look_up
 SELECT generation, message_id, content_digest FROM look_up_messages($1::uuid[])
 
+-- name: echoes
+SELECT m.message_id, m.identity_id, m.event_time, m.content_digest
+FROM unnest($1::uuid[]) AS wanted (message_id) CROSS JOIN generations g
+JOIN messages m ON m.generation = g.generation AND m.message_id = wanted.message_id
+WHERE m.kind = 'echo' AND m.drop_reason IS NULL
+
+-- name: owners
+SELECT m.message_id, i.identity_id, i.contact_id, i.address, i.connected_at, i.opted_out
+FROM unnest($1::uuid[]) AS wanted (message_id) CROSS JOIN generations g
+JOIN messages m ON m.generation = g.generation AND m.message_id = wanted.message_id
+JOIN identities i ON i.workspace_id = m.workspace_id AND i.identity_id = m.identity_id
+
+-- name: remove
+DELETE FROM messages m USING unnest($1::uuid[]) AS old (message_id), generations g
+WHERE m.generation = g.generation AND m.message_id = old.message_id
+
 -- name: count_conflicts
 INSERT INTO message_conflicts (workspace_id, message_id, times, last_at)
 SELECT workspace_id, message_id, times, $4 FROM unnest($1::text[], $2::uuid[], $3::bigint[])

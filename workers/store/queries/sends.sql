@@ -107,14 +107,16 @@ ORDER BY new.workspace_id, new.channel, new.scope, new.lookup
 ON CONFLICT DO NOTHING
 
 -- name: move_messages
--- A send rarely moves, so this searches every generation.
+-- Gives a send's message, which may have been an echo, its values. That is rare, so this searches every generation.
 WITH moved AS (
-    UPDATE messages m SET event_time = new.event_time, counted = new.counted, block_start = new.block_start
-    FROM (SELECT new.*, g.generation FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::boolean[], $6::timestamptz[])
-        AS new (workspace_id, message_id, send_id, event_time, counted, block_start) CROSS JOIN generations g
+    UPDATE messages m SET event_time = new.event_time, counted = new.counted, block_start = new.block_start,
+        send_id = new.send_id, kind = new.kind
+    FROM (SELECT new.*, g.generation
+        FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::boolean[], $7::timestamptz[])
+            AS new (workspace_id, message_id, send_id, kind, event_time, counted, block_start) CROSS JOIN generations g
         ORDER BY workspace_id, message_id) AS new
     WHERE m.generation = new.generation AND m.workspace_id = new.workspace_id AND m.message_id = new.message_id
-        AND m.send_id = new.send_id
+        AND (m.send_id = new.send_id OR m.kind = 'echo')
     RETURNING m.workspace_id, m.identity_id
 )
 INSERT INTO inbox_news (workspace_id, identity_ids)

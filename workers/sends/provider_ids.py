@@ -1,0 +1,67 @@
+"""Which message a send is: the one with the id that its provider gave, unless another has it (contract 2, 3.3)."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from schemas.ids import message_id, provider_id_of_send
+from workers.store import messages
+from workers.store.connection import Connection
+from workers.store.messages import Echo, MessageKey
+from workers.store.send_attempts import ProviderKey
+from workers.store.sends import Send, SendKey
+
+
+@dataclass(slots=True)
+class ProviderIds:
+    """The ids of one poll of receipts: the send that has each, and the messages that are stored under them.
+
+    `generation`: for new messages. `conflicts`: how often another send or message had the id already.
+    """
+
+    holders: dict[ProviderKey, SendKey]
+    stored: Collection[UUID] = ()
+    echoes: Mapping[UUID, Echo] = field(default_factory=dict)
+    generation: int = -1
+    conflicts: Counter[MessageKey] = field(default_factory=Counter)
+
+    def give(self, key: ProviderKey, send: SendKey) -> bool:
+        """Gives the id to a send. False: another send has it."""
+        if self.holders.setdefault(key, send) == send:
+            return True
+        self.conflicts[key[0], named(*key)] += 1
+        return False
+
+    def message_of(
+        self, send: Send, provider_id: str, identity_id: int | None, *, is_news: bool
+    ) -> tuple[UUID, Echo | None]:
+        """The id of an accepted send's message, and the echo that is this message. An id of another message leaves the
+        send without one, which is a conflict if it `is_news`.
+        """
+        id_ = named(send.workspace_id, send.channel_id, provider_id)
+        echo = self.echoes.get(id_)
+        if id_ not in self.stored or (echo is not None and echo.identity_id == identity_id):
+            return id_, echo
+        self.conflicts[send.workspace_id, id_] += is_news
+        return unnamed(send), None
+
+
+async def load(tx: Connection, holders: dict[ProviderKey, SendKey], wanted: Iterable[ProviderKey]) -> ProviderIds:
+    """Reads what is stored under the ids in `wanted`. No other generation is opened before the transaction ends."""
+    found = await messages.look_up(tx, [named(*key) for key in wanted])
+    echoes = await messages.echoes(tx, found.digests.keys()) if found.digests else {}
+    return ProviderIds(holders, found.digests.keys(), echoes, found.generation)
+
+
+def named(workspace_id: str, channel_id: str, provider_id: str) -> UUID:
+    return message_id(workspace_id, channel_id, "out", provider_id)
+
+
+def unnamed(send: Send) -> UUID:
+    """The id of a message that has no provider id yet."""
+    return named(send.workspace_id, send.channel_id, provider_id_of_send(send.send_id))
+
+
+def is_unnamed(send: Send) -> bool:
+    return send.accepted_at is None or send.message_id == unnamed(send)
