@@ -197,6 +197,12 @@ QUESTIONS: Final[Sequence[Question]] = (
         _page("held_sends", "held_at, send_id", " AND group_id = $2"),
         lambda place, n: (place.workspace, f"group-{n}"),
     ),
+    Question(
+        "one hold",
+        f"{_FUNCTION}held_sends h CROSS JOIN LATERAL sluice.hold_details(h.workspace_id, h.send_id)"
+        " WHERE h.workspace_id = $1 AND h.send_id = $2",
+        lambda place, n: (place.workspace, place.send(n)),
+    ),
     Question("holds that can go", _page("held_sends", "held_at, send_id", " AND releasable"), _whole),
     Question("profiles by name", _page("profile_overview", "name, profile_id"), _whole),
     Question("profiles, protected", _page("profile_overview", "name, profile_id", " AND protected"), _whole),

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.acceptance.scenes import hold
 from tests.acceptance.stage import PHONE, Workspace, now
 from tests.cli.commands import Ended, Sluice
 from tests.support.databases import reader_of
@@ -214,3 +215,21 @@ async def test_rule_11_a_stream_of_commands_is_never_far_ahead_of_its_answers(
 
     assert sorted(subjects) == list(range(20))
     assert len(await workspace.rows("conversation_messages", kind="comment")) == 20
+
+
+@on_the_embedded_broker
+async def test_rule_11_holds_are_confirmed_and_rejected_by_people(workspace: Workspace, sluice: Sluice) -> None:
+    send = (await hold(workspace))["send_id"]
+    await workspace.play_together(*(workspace.send(group_id="g") for _ in range(2)))
+
+    confirmed = await run(sluice, workspace, "holds", "confirm", send)
+    assert (confirmed.code, confirmed.out, confirmed.err) == (ExitCode.CLEAN, "1 released\n", "")
+    evidence = await workspace.row("send_confirmations")
+    assert (str(evidence["send_id"]), evidence["confirmed_by"], evidence["role"]) == (send, "olga", "owner")
+    late = await run(sluice, workspace, "holds", "reject", send)
+    assert (late.code, late.out) == (ExitCode.FAULT, "")
+    assert late.err.startswith("sluice: refused, already_final: ")
+    assert (await told(sluice, workspace, "holds", "reject", "--group", "g"))["changed"] == {"rejected": 2}
+    assert await workspace.rows("held_sends") == []
+    both = await run(sluice, workspace, "holds", "confirm", send, "--group", "g")
+    assert (both.code, both.err) == (ExitCode.SETUP, "sluice: say which: either SEND_ID or --group\n")

@@ -11,7 +11,7 @@ import pytest
 from asyncpg import Pool
 
 from tests.cli.commands import Ended
-from tests.cli.test_roles import READING
+from tests.cli.test_roles import READING, SEND, WORKSPACE
 from tests.support.brokers import Broker
 from tests.support.hostile import EVERYTHING, inert
 from tests.workers.sending import PHONE, protect, request, rows, send, wrote
@@ -26,6 +26,11 @@ WRITTEN: Final[dict[str, set[str]]] = {
 }
 """By command: the columns that others write, without what a schema restricts."""
 
+PAGES: Final[dict[tuple[str, ...], set[str]]] = {
+    ("holds", "show", SEND): {"to", "profile", "waits", "requested", "group"},
+}
+"""By command: the labels beside which something that others wrote stands."""
+
 
 @pytest.fixture
 async def hostile(pool: Pool, broker: Broker) -> Broker:
@@ -36,7 +41,13 @@ async def hostile(pool: Pool, broker: Broker) -> Broker:
     await pool.execute("UPDATE profiles SET profile_id = $1, name = $1", EVERYTHING)
     await pool.execute("UPDATE contacts SET profile_id = $1", EVERYTHING)
     await send(
-        pool, request(group_id=EVERYTHING, requested_by={"id": EVERYTHING, "role": "agent"}, channel_id=EVERYTHING)
+        pool,
+        request(
+            content={"type": "text", "text": EVERYTHING},
+            group_id=EVERYTHING,
+            requested_by={"id": EVERYTHING, "role": "agent"},
+            channel_id=EVERYTHING,
+        ),
     )
     assert await rows(pool, "SELECT status, address FROM sends") == [("held", PHONE)]
     await pool.execute(
@@ -81,11 +92,19 @@ def run(
     return run_one
 
 
-@pytest.mark.parametrize("command", READING, ids=" ".join)
-def test_what_others_wrote_is_shown_and_steers_nothing(command: list[str], run: Callable[..., Ended]) -> None:
-    for ended in (run(*command), run(*command, "--wide"), run(*command, "--json")):
-        assert ended.out or ended.err
-        assert inert(ended.out + ended.err)
+def test_what_others_wrote_is_shown_and_steers_nothing(run: Callable[..., Ended]) -> None:
+    for command in READING:
+        for ended in (run(*command), run(*command, "--wide"), run(*command, "--json")):
+            assert ended.out or ended.err
+            assert inert(ended.out + ended.err), command
+
+
+def test_a_page_shows_it_beside_its_label(run: Callable[..., Ended]) -> None:
+    for command, labels in PAGES.items():
+        page = run(*command, *WORKSPACE).out
+        assert inert(page)
+        shown = {line.split("  ")[0] for line in page.splitlines() if visible(EVERYTHING).rstrip() in line}
+        assert shown == labels, command
 
 
 @pytest.mark.parametrize(("command", "columns"), WRITTEN.items())

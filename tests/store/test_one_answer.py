@@ -156,6 +156,11 @@ def test_what_a_confirmation_comes_to_is_foreseen(
             assert await holds.confirmation_outcomes(tx, (WORKSPACE, str(key[1])), NOW, send.requested_by) == {
                 "held": 1
             }
+            told = await tx.fetchrow("SELECT new_grounds, refusals FROM sluice.hold_details($1, $2)", *key)
+            new = {":".join(filter(None, (g["code"], g["of"]))) for g in msgspec.json.decode(told["new_grounds"])}
+            cover = with_confirmed(send.cover, shown)
+            assert new == set(keys(uncovered((g for p in case.people for g in p.grounds), cover))), send
+            assert told["refusals"] == list(refusals(case)), send
             whole[expected] += 1
         await tx.execute("UPDATE sends SET group_id = 'all'")
         assert await holds.confirmation_outcomes(tx, (WORKSPACE, "all"), NOW, None) == whole

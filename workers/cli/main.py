@@ -13,8 +13,8 @@ from uuid import UUID
 import typer
 from typer.main import get_command
 
-from workers.cli import customer_commands, dead_letter_commands, import_commands, progress_commands
-from workers.cli.terminal import AsJson, Limit, Wide, console, moment, run_to_end, settings, show
+from workers.cli import customer_commands, dead_letter_commands, hold_commands, import_commands, progress_commands
+from workers.cli.terminal import AsJson, Limit, OfWorkspace, Wide, console, moment, run_to_end, settings, show
 from workers.cli.twins.group import WithTwins
 from workers.errors import ExitCode, SettingsError, SluiceError
 from workers.terminal_text import visible_lines
@@ -32,13 +32,12 @@ app = typer.Typer(
 )
 
 app.add_typer(dead_letter_commands.app, name="dead-letters")
+app.add_typer(hold_commands.app, name="holds")
 app.add_typer(progress_commands.app, name="progress")
 app.add_typer(customer_commands.profiles, name="profiles")
 app.add_typer(customer_commands.contacts, name="contacts")
 app.add_typer(import_commands.app, name="import")
 app.command("merges")(customer_commands.merges)
-
-OfWorkspace = Annotated[str | None, typer.Option("--workspace", help="Only this workspace.")]
 
 
 def main() -> None:
@@ -198,18 +197,6 @@ def status(wide: Wide = False, as_json: AsJson = False) -> None:
     from workers.cli import reports
 
     show(reports.status(settings()), as_json=as_json, wide=wide)
-
-
-@app.command()
-def holds(workspace: OfWorkspace = None, limit: Limit = 100, wide: Wide = False, as_json: AsJson = False) -> None:
-    """Show sends that wait for a person.
-
-    Those that expire first are on top. Texts are not shown here; the view sluice.held_sends has them. Exit code 1:
-    there is no such workspace.
-    """
-    from workers.cli import reports
-
-    show(reports.holds(settings(), workspace, limit), as_json=as_json, wide=wide)
 
 
 @app.command()

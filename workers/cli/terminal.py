@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from workers.app.settings import Settings
+    from workers.cli.pages import Page
     from workers.cli.reports import Report
 
 T = TypeVar("T")
@@ -27,6 +28,8 @@ _PIPED_WIDTH: Final = 240  # wider than any terminal, so no cell is broken
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document for machines.")]
 Wide = Annotated[bool, typer.Option("--wide", help="Every column, also those that a narrow terminal leaves out.")]
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="Maximum number of rows.")]
+
+OfWorkspace = Annotated[str | None, typer.Option("--workspace", help="Only this workspace.")]
 
 ActorId = Annotated[str, typer.Option("--actor", metavar="ID", help="The id of who gives it; it is audited.")]
 RoleOf = Annotated[str, typer.Option("--role", help="The role of the actor: owner, manager, agent or system.")]
@@ -110,6 +113,18 @@ def show(report: "Coroutine[Any, Any, Report]", *, as_json: bool, wide: bool = F
     reports.show(console, made, as_json=as_json, wide=wide)
     if made.limit is not None:
         say_if_all(max(map(len, made.tables.values())), made.limit)
+
+
+def show_page(document: "Mapping[str, Any]", page: "Callable[[Mapping[str, Any]], Page]", *, as_json: bool) -> None:
+    """Prints one thing: a page for people, its document for machines."""
+    if as_json:
+        from workers.cli import reports
+
+        reports.as_document(document)
+        return
+    from workers.cli import pages
+
+    pages.show(console(), page(document))
 
 
 def say_if_all(rows: int, limit: int) -> None:

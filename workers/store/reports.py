@@ -51,6 +51,22 @@ async def holds(tx: Connection, workspace_id: str | None, limit: int) -> list[Ro
     return list(await tx.fetch(_SQL["holds"], workspace_id, limit))
 
 
+async def hold(tx: Connection, workspace_id: str, send_id: UUID) -> Row | None:
+    """A hold that waits, with all that there is to tell; its content and its grounds are JSON."""
+    row: Row | None = await tx.fetchrow(_SQL["hold"], workspace_id, send_id)
+    return row
+
+
+async def holds_of_group(tx: Connection, workspace_id: str, group_id: str, most: int) -> int:
+    """How many sends of the group wait, at most `most`."""
+    return int(await tx.fetchval(_SQL["holds_of_group"], workspace_id, group_id, most))
+
+
+async def status_of_send(tx: Connection, workspace_id: str, send_id: UUID) -> str | None:
+    status: str | None = await tx.fetchval(_SQL["status_of_send"], workspace_id, send_id)
+    return status
+
+
 async def progress(tx: Connection) -> list[Row]:
     """How far each input partition is applied, and its owner."""
     return list(await tx.fetch(_SQL["progress"]))

@@ -41,7 +41,7 @@ _HOW: Final = (
 )  # fmt: skip
 
 
-_HEAD_WORDS: Final = {
+HEAD_WORDS: Final = {
     "workspace_id": "--workspace",
     "actor.id": "--actor",
     "actor.role": "--role",
@@ -98,4 +98,4 @@ def signed(run: Callable[..., None], parameters: Sequence[Parameter]) -> Callabl
 
 
 def _words(fields: Sequence[FieldOptions]) -> dict[str, str]:
-    return {option.name: option.told for option in fields} | _HEAD_WORDS
+    return {option.name: option.told for option in fields} | HEAD_WORDS

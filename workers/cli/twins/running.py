@@ -1,7 +1,7 @@
 """Gives what a twin was called for, and prints the answer."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -31,8 +31,8 @@ class Call:
     as_json: bool
 
 
-def give_one(call: Call) -> None:
-    """Gives a command, waits for its answer and prints it.
+def give_one(call: Call, told: Callable[[Answer], str] | None = None) -> None:
+    """Gives a command, waits for its answer and prints it; `told`: what is said of it, if not every line of it.
 
     Raises:
         SettingsError: a field does not fit.
@@ -47,7 +47,7 @@ def give_one(call: Call) -> None:
         return
     if answer.outcome != "done":
         raise NotPossible(f"refused, {answer.reason}: {in_options(answer.detail or 'no detail', call.words)}")
-    print(tables.lines({"done": call.command, "command_id": call.command_id, **answer.changed}))
+    print(told(answer) if told is not None else _lines(answer))
 
 
 def give_to_each(call: Call, selected: str, *, dry_run: bool) -> None:
@@ -90,6 +90,10 @@ def _place(path: str, words: Mapping[str, str]) -> str:
     field = path.partition("[")[0]
     name = field.partition(".")[0]
     return f" - at {words.get(field) or words.get(name) or path}" if path else ""
+
+
+def _lines(answer: Answer) -> str:
+    return tables.lines({"done": answer.asked.command, "command_id": answer.asked.command_id, **answer.changed})
 
 
 async def _answer(settings: Settings, call: Call) -> Answer:
