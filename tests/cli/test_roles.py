@@ -36,6 +36,7 @@ READING: Final = [
     ["holds"],
     ["holds", "list"],
     ["holds", "show", SEND, *WORKSPACE],
+    ["may-send", *WORKSPACE, "--address", "+4915100000001", "--channel", "whatsapp"],
     ["deletions"],
     ["merges", *WORKSPACE],
     ["profiles", "find", "a", *WORKSPACE],

@@ -83,7 +83,7 @@ def test_spans_are_short() -> None:
     assert list(map(wording.span, spans)) == ["0 s", "1 min 1 s", "3 h", "1 day", "2 days 4 h"]
 
 
-@given(texts, st.integers(10, 90))
+@given(texts.filter(bool), st.integers(10, 90))
 def test_a_page_keeps_texts_of_others_beside_their_label(text: str, columns: int) -> None:
     out = StringIO()
     pages.show(Screen(file=out, width=columns, markup=False, emoji=False, highlight=False), {"text": text, "to": "Ada"})
@@ -95,7 +95,7 @@ def test_a_page_keeps_texts_of_others_beside_their_label(text: str, columns: int
 
 def test_a_page_leaves_out_what_there_is_not() -> None:
     out = StringIO()
-    pages.show(Screen(file=out, width=40), {"a": None, "b": [], "c": ["x", "y"]})
+    pages.show(Screen(file=out, width=40), {"a label": None, "b": [], "c": ["x", "y"]})
     assert out.getvalue() == "c  x\n   y\n"
 
 

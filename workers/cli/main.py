@@ -14,7 +14,19 @@ import typer
 from typer.main import get_command
 
 from workers.cli import customer_commands, dead_letter_commands, hold_commands, import_commands, progress_commands
-from workers.cli.terminal import AsJson, Limit, OfWorkspace, Wide, console, moment, run_to_end, settings, show
+from workers.cli.customer_commands import InWorkspace
+from workers.cli.terminal import (
+    AsJson,
+    Limit,
+    OfWorkspace,
+    Wide,
+    console,
+    moment,
+    run_to_end,
+    settings,
+    show,
+    show_page,
+)
 from workers.cli.twins.group import WithTwins
 from workers.errors import ExitCode, SettingsError, SluiceError
 from workers.terminal_text import visible_lines
@@ -197,6 +209,34 @@ def status(wide: Wide = False, as_json: AsJson = False) -> None:
     from workers.cli import reports
 
     show(reports.status(settings()), as_json=as_json, wide=wide)
+
+
+@app.command("may-send")
+def may_send(
+    workspace: InWorkspace,
+    channel: Annotated[
+        str, typer.Option("--channel", metavar="CHANNEL", help="The id of a channel, or a kind, such as whatsapp.")
+    ],
+    contact: Annotated[UUID | None, typer.Option("--contact", metavar="ID", help="To this contact.")] = None,
+    address: Annotated[
+        str | None, typer.Option("--address", metavar="ADDRESS", help="To this address, as somebody types it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a contact or an address may be written to now.
+
+    All reasons against it are shown, by the same rules as for requests and claims. With SLUICE_HASH_KEY it also knows
+    what deleted contacts leave: blocks and opt-outs of their addresses. Exit code 0: a send would be dispatched; 1: it
+    would be refused or held, or there is no such workspace or channel.
+    """
+    from workers.cli import may_send
+
+    if (contact is None) == (address is None):
+        raise SettingsError("say to whom: either --contact or --address")
+    answer = run_to_end(may_send.asked(settings(), workspace, contact, address, channel))
+    show_page(answer, may_send.page, as_json=as_json)
+    if not answer["allowed"]:
+        raise typer.Exit(ExitCode.FAULT)
 
 
 @app.command()

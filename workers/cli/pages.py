@@ -9,7 +9,7 @@ from rich.text import Text
 from workers.terminal_text import visible
 
 Page = Mapping[str, str | Sequence[str] | None]
-"""What stands beside each label: a line, or several. None and no lines: the label is left out."""
+"""What stands beside each label: a line, or several. Without any the label is left out."""
 
 _GAP: Final = 2
 _LEAST: Final = 20  # columns for what stands beside the labels, on however narrow a terminal
@@ -17,10 +17,10 @@ _LEAST: Final = 20  # columns for what stands beside the labels, on however narr
 
 def show(console: Console, page: Page) -> None:
     """Prints a page. Text of others stays beside its label, whatever it holds and however long it is."""
-    width = max(map(len, page))
+    shown = {label: [told] if isinstance(told, str) else told for label, told in page.items() if told}
+    width = max(map(len, shown))
     room = max(console.width - width - _GAP, _LEAST)
-    for label, told in page.items():
-        lines = [told] if isinstance(told, str) else told or ()
+    for label, lines in shown.items():
         parts = [
             part for line in lines for part in Text(visible(line)).wrap(console, room, overflow="fold") or [Text()]
         ]

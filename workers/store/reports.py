@@ -67,6 +67,33 @@ async def status_of_send(tx: Connection, workspace_id: str, send_id: UUID) -> st
     return status
 
 
+async def region(tx: Connection, workspace_id: str) -> Row | None:
+    """The workspace's `default_region`; None: there is no such workspace."""
+    row: Row | None = await tx.fetchrow(_SQL["region"], workspace_id)
+    return row
+
+
+async def channels_named(tx: Connection, workspace_id: str, name: str) -> list[Row]:
+    """The channels that have this id or this kind, each with its own `default_region`."""
+    return list(await tx.fetch(_SQL["channels_named"], workspace_id, name))
+
+
+async def may_send_to_contact(
+    tx: Connection, workspace_id: str, contact_id: UUID, channel: str, hashes: Sequence[bytes]
+) -> Row:
+    """Whether a send to this contact would be dispatched now: `allowed`, `reason`, `reasons`."""
+    row: Row = await tx.fetchrow(_SQL["may_send_to_contact"], workspace_id, contact_id, channel, hashes)
+    return row
+
+
+async def may_send_to_address(
+    tx: Connection, workspace_id: str, address: str, channel: str, hashes: Sequence[bytes]
+) -> Row:
+    """The same for an address in its look-up form."""
+    row: Row = await tx.fetchrow(_SQL["may_send_to_address"], workspace_id, address, channel, hashes)
+    return row
+
+
 async def progress(tx: Connection) -> list[Row]:
     """How far each input partition is applied, and its owner."""
     return list(await tx.fetch(_SQL["progress"]))

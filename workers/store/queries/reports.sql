@@ -45,6 +45,19 @@ SELECT count(*) FROM (
 -- name: status_of_send
 SELECT status FROM sluice.sends WHERE workspace_id = $1 AND send_id = $2
 
+-- name: region
+SELECT default_region FROM sluice.workspace_settings WHERE workspace_id = $1
+
+-- name: channels_named
+SELECT channel_id, channel, default_region FROM sluice.channels
+WHERE workspace_id = $1 AND (channel_id = $2 OR channel = $2) ORDER BY channel_id
+
+-- name: may_send_to_contact
+SELECT allowed, reason, reasons FROM sluice.may_send($1::text, $2::uuid, $3::text, $4::bytea[])
+
+-- name: may_send_to_address
+SELECT allowed, reason, reasons FROM sluice.may_send($1::text, $2::text, $3::text, $4::bytea[])
+
 -- name: progress
 SELECT consumer_group, topic, partition, owner, next_offset, updated_at FROM sluice.partition_progress
 ORDER BY topic, partition
