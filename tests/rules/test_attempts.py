@@ -14,8 +14,10 @@ from workers.rules.attempts import (
     AttemptStatus,
     best,
     later,
+    out_of_time,
     pause_before_next,
     spread,
+    standing,
     wait_for_provider,
 )
 
@@ -42,6 +44,18 @@ def test_delivered_and_read_beat_failed_and_sent_does_not() -> None:
 def test_an_ambiguous_attempt_is_settled_by_any_receipt_and_none_is_undone_by_it() -> None:
     assert [later("ambiguous", said) for said in ("sent", "failed", "delivered")] == ["sent", "failed", "delivered"]
     assert later("sent", "ambiguous") == "sent"
+
+
+@given(STATUSES)
+def test_any_receipt_beats_what_the_clock_said_but_ambiguous(said: AttemptStatus) -> None:
+    assert (out_of_time(claimed=False), out_of_time(claimed=True)) == ("failed", "ambiguous")
+    for known in (out_of_time(claimed=False), out_of_time(claimed=True)):
+        assert later(known, said, by_clock=True) == (known if said == "ambiguous" else said)
+
+
+def test_an_attempt_that_another_followed_counts_as_failed_until_a_receipt_names_it() -> None:
+    assert standing({1: "dispatched", 2: "dispatched"}) == {1: "failed", 2: "dispatched"}
+    assert standing({1: "sent", 2: "failed"}) == {1: "sent", 2: "failed"}
 
 
 def test_a_send_shows_its_best_attempt_and_of_equals_the_latest() -> None:

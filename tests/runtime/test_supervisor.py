@@ -87,6 +87,7 @@ async def test_a_worker_that_dies_ends_the_process_with_a_fault(database: str, p
         "fetch",
         "watchdog",
         "job expire holds",
+        "job end attempts",
         "publisher",
         "compaction repair contacts.changes",
     ],

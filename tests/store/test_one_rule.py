@@ -72,6 +72,7 @@ VALUES: Final[dict[str, st.SearchStrategy[Any]]] = {
     "default_region": st.none() | st.sampled_from(["DE", "BR"]),
     "quarantine_days": st.integers(0, 30),
     "hold_ttl_hours": st.integers(1, 90),
+    "claim_ttl_hours": st.integers(1, 90),
     "merge_undo_hours": st.integers(0, 90),
     "two_person_confirm": st.booleans(),
 }

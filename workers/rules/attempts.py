@@ -18,6 +18,9 @@ LONGEST_WAIT: Final = timedelta(days=1)
 LAST_ATTEMPT: Final = len(PAUSES) + 1
 ACCEPTED: Final = frozenset({"sent", "delivered", "read"})
 
+NOT_CLAIMED: Final = "not_claimed"
+"""The error code of an attempt that nobody claimed in time, and the reason of its send."""
+
 Settlement = Literal["sent", "failed", "retry"]
 """What a person says of a send of which the sender cannot know whether it went out."""
 
@@ -43,9 +46,28 @@ _BETWEEN: Final[Mapping[AttemptStatus, int]] = {
 }
 
 
-def later(known: AttemptStatus, said: AttemptStatus) -> AttemptStatus:
-    """The new status of an attempt after a receipt: it only moves forward."""
+def later(known: AttemptStatus, said: AttemptStatus, *, by_clock: bool = False) -> AttemptStatus:
+    """The new status of an attempt after a receipt: it only moves forward.
+
+    `by_clock`: its time ran out, and no receipt gave it the status. Then any receipt replaces it, except `ambiguous`,
+    which changes only an attempt that is `dispatched`.
+    """
+    if by_clock and said != "ambiguous":
+        return said
     return max(known, said, key=lambda s: _WITHIN[s])
+
+
+def out_of_time(*, claimed: bool) -> AttemptStatus:
+    """The status of a dispatched attempt whose time is over. Nobody knows what a sender did with a claimed one."""
+    return "ambiguous" if claimed else "failed"
+
+
+def standing(attempts: Mapping[int, AttemptStatus]) -> dict[int, AttemptStatus]:
+    """The attempts as they count for their send. One that another followed can never be claimed: without a receipt it
+    counts as failed.
+    """
+    latest = max(attempts)
+    return {n: "failed" if status == "dispatched" and n < latest else status for n, status in attempts.items()}
 
 
 def best(attempts: Mapping[int, AttemptStatus]) -> int:
@@ -85,6 +107,6 @@ def settle(status: str, attempts: Mapping[int, AttemptStatus], as_: Settlement) 
     if as_ != "retry":
         return Done({"status": as_})
     latest = max(attempts)
-    if latest >= LAST_ATTEMPT or not set(attempts.values()) <= {"failed", "ambiguous"}:
+    if latest >= LAST_ATTEMPT or not set(standing(attempts).values()) <= {"failed", "ambiguous"}:
         return Refused("invalid", f"`as`: expected sent or failed; after attempt {latest} no other one may follow")
     return Done({"status": "failed", "next_attempt": latest + 1})

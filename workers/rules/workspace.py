@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from datetime import timedelta
 
 from workers.rules.cycles import Setting
 
@@ -15,8 +16,19 @@ class Policies:
     default_region: str | None = None
     quarantine_days: int = 7
     hold_ttl_hours: int = 72
+    claim_ttl_hours: int = 24
     merge_undo_hours: int = 24
     two_person_confirm: bool = False
+
+    @property
+    def hold_for(self) -> timedelta:
+        """How long a hold waits for an answer."""
+        return timedelta(hours=self.hold_ttl_hours)
+
+    @property
+    def claim_for(self) -> timedelta:
+        """How long a dispatched attempt waits for a claim, and for a receipt."""
+        return timedelta(hours=self.claim_ttl_hours)
 
 
 NAMES = frozenset(f.name for f in fields(Policies))

@@ -8,7 +8,7 @@ for its holds, and each hold is judged in its step.
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -184,11 +184,10 @@ class _Chunk:
                 return self._keep(word, send, send.reasons, "refused")
             case Hold() as hold:
                 self.found[send.key] = send.reasons
-                hold_for = timedelta(hours=self.policies[send.workspace_id].hold_ttl_hours)
-                self.made.hold_again(send, hold, word.cause, word.at, hold_for)
+                self.made.hold_again(send, hold, word.cause, word.at, self.policies[send.workspace_id])
                 return self._keep(word, send, send.reasons, "held")
             case Dispatch():
-                self.made.release(send, word.cause, word.at)
+                self.made.release(send, word.cause, word.at, self.policies[send.workspace_id])
                 return self._keep(word, send, send.reasons, "released")
 
     def _keep(self, word: Word, send: Send, shown: tuple[str, ...], outcome: Outcome) -> Outcome:

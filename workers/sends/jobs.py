@@ -1,15 +1,18 @@
-"""Timed jobs of sends: holds expire, sends are judged again, parked receipts are applied or given up."""
+"""Timed jobs of sends: holds expire, attempts run out of time, sends are judged again, parked receipts are applied or
+given up.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from workers.records import Event, Output
 from workers.rules.sends import Case, Dispatch, judge
+from workers.rules.workspace import Policies
 from workers.runtime import dead_letter_log
 from workers.runtime.outbox_rows import dead_letter
 from workers.runtime.telemetry import DEAD
-from workers.sends import context, transitions
+from workers.sends import accounts, context, transitions
 from workers.sends.early_receipts import Overlooked, give_up, wake
 from workers.sends.events import SendCause, origin_without_input
 from workers.sends.hold_answer_steps import CHUNK
@@ -22,6 +25,7 @@ from workers.store.sends import Send
 
 EXPIRED_AT_ONCE: Final = 500
 RETRIES_AT_ONCE: Final = 500
+RUN_OUT_AT_ONCE: Final = 500
 
 DEAD.labels("outbound", "messages.receipts")  # registers the counter also in a process that runs only the jobs
 
@@ -40,6 +44,17 @@ async def expire(tx: Connection, now: datetime) -> list[Output]:
     return outputs
 
 
+async def run_out(tx: Connection, now: datetime) -> list[Output]:
+    """Ends the attempts of up to 500 sends that nobody claimed in time, or that have no receipt (contract 10). Call
+    again at once while it returns something.
+    """
+    due = await sends.lock_run_out(tx, now, RUN_OUT_AT_ONCE)
+    made = SendTransitions(now)
+    for _, account in sorted((await accounts.of_locked(tx, await sends.read(tx, due))).items()):
+        accounts.run_out_of_time(account, SendCause("time", origin_without_input(account.send)), made)
+    return await transitions.save(tx, made)
+
+
 async def repeat(tx: Connection, now: datetime) -> list[Output]:
     """Judges sends again whose pause before another attempt is over, or whose claim was denied: up to 500 of each kind,
     with 8 MiB of content. Call again at once while it returns something.
@@ -53,22 +68,21 @@ async def repeat(tx: Connection, now: datetime) -> list[Output]:
     for key, send in sorted((await sends.lock(tx, seen.keys())).items()):
         # A send that moved to another contact since it was read is still due: the next round takes it.
         if send.contact_id == seen[key].contact_id:
-            hold_for = timedelta(hours=tenants[send.workspace_id].policies.hold_ttl_hours)
-            _judge_again(made, send, judged[key], hold_for)
+            _judge_again(made, send, judged[key], tenants[send.workspace_id].policies)
     outputs = await transitions.save(tx, made)
     return outputs + await wake(tx, made)
 
 
-def _judge_again(made: SendTransitions, send: Send, case: Case, hold_for: timedelta) -> None:
+def _judge_again(made: SendTransitions, send: Send, case: Case, policies: Policies) -> None:
     verdict = judge(case, send.cover)
     if send.retry_at is not None and send.retry_at <= made.now:
-        made.decide(send, verdict, SendCause("retry", origin_without_input(send)), hold_for)
+        made.decide(send, verdict, SendCause("retry", origin_without_input(send)), policies)
     elif send.recheck_at is not None:
         cause = SendCause("claim", origin_without_input(send))
         if isinstance(verdict, Dispatch):
-            made.dispatch_again(send, cause)
+            made.dispatch_again(send, cause, policies)
         else:
-            made.decide(send, verdict, cause, hold_for)
+            made.decide(send, verdict, cause, policies)
 
 
 SendStep = Callable[[Connection, datetime], Awaitable[list[Output]]]
@@ -90,6 +104,7 @@ async def _give_up(tx: Connection, now: datetime) -> Sequence[Event] | Unfinishe
 
 JOBS: Final = (
     _job("expire holds", 5, expire),
+    _job("end attempts", 5, run_out),
     _job("repeat sends", 1, repeat),
     Job("apply parked receipts", 5, Overlooked().run),
     Job("give up parked receipts", 60, _give_up),

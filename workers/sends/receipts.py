@@ -9,11 +9,11 @@ from msgspec.structs import replace
 from schemas.receipts import DeliveryReceipt
 from workers.errors import RetryBatch
 from workers.records import Output
-from workers.rules.attempts import ACCEPTED, best, later, pause_before_next, spread, wait_for_provider
+from workers.rules.attempts import ACCEPTED, later, wait_for_provider
 from workers.rules.event_time import trusted
-from workers.rules.holds import RELEASED
-from workers.sends import acceptance, context, provider_ids, transitions
+from workers.sends import acceptance, accounts, context, provider_ids, transitions
 from workers.sends.acceptance import Acceptance
+from workers.sends.accounts import Progress, SendAccount
 from workers.sends.context import Locked
 from workers.sends.events import Origin, SendCause
 from workers.sends.provider_ids import ProviderIds, is_unnamed
@@ -60,16 +60,6 @@ AttemptKey = tuple[SendKey, int | None]
 
 
 @dataclass(slots=True)
-class SendAccount:
-    """A send with its attempts while receipts are applied to it. `identity_id`: of its address, if somebody has it."""
-
-    send: Send
-    attempts: dict[int, Attempt]
-    identity_id: int | None = None
-    acceptance: Acceptance | None = None
-
-
-@dataclass(slots=True)
 class Received:
     """The result of some receipts: events, receipts whose attempt does not exist yet, and ids that are known now."""
 
@@ -92,22 +82,22 @@ async def receive(tx: Connection, arrivals: Sequence[ReceiptArrival], now: datet
     seen = await sends.read(tx, {place[0] for place in places if place is not None})
     used = {(s.workspace_id, s.channel_id, s.channel) for s in seen.values()}
     tenants = await workspaces.share(tx, used | {(a.receipt.workspace_id, "", "") for a in arrivals})
-    people, accounts = await open_accounts(tx, seen)
-    ids = await _provider_ids(tx, arrivals, places, accounts, holders)
+    people, opened = await open_accounts(tx, seen)
+    ids = await _provider_ids(tx, arrivals, places, opened, holders)
     made = SendTransitions(now)
     received = Received()
     async for arrival, place in paced(zip(arrivals, places, strict=True)):
-        number = _attempt(accounts, place)
+        number = _attempt(opened, place)
         if place is None or number is None:
             received.early.append(arrival)
         else:
-            account = accounts[place[0]]
+            account = opened[place[0]]
             key = _key_there(arrival, account.send)
             has_id = key is not None and ids.give(key, place[0])
             if key is not None and has_id:
                 received.learned[key] = arrival.cause.origin
             _apply(account, number, arrival if has_id else arrival.without_provider_id(), made, ids)
-    found = [a.acceptance for _, a in sorted(accounts.items()) if a.acceptance is not None]
+    found = [a.acceptance for _, a in sorted(opened.items()) if a.acceptance is not None]
     received.outputs = await transitions.save(tx, made)
     await acceptance.accept(tx, found, people, tenants, ids, now)
     return received
@@ -147,26 +137,26 @@ async def _provider_ids(
     tx: Connection,
     arrivals: Sequence[ReceiptArrival],
     places: Sequence[AttemptKey | None],
-    accounts: Mapping[SendKey, SendAccount],
+    opened: Mapping[SendKey, SendAccount],
     holders: dict[ProviderKey, SendKey],
 ) -> ProviderIds:
     """Who has the ids that the receipts name, and what is stored under those that could become ids of messages."""
     said = {
         (key, place[0])
         for arrival, place in zip(arrivals, places, strict=True)
-        if place is not None and place[0] in accounts and (key := _key_there(arrival, accounts[place[0]].send))
+        if place is not None and place[0] in opened and (key := _key_there(arrival, opened[place[0]].send))
     }
     elsewhere = {key for key, _ in said} - {arrival.provider_key for arrival in arrivals}
     if elsewhere:
         found = await send_attempts.by_provider_id(tx, elsewhere)
         holders |= {key: (key[0], send_id) for key, (send_id, _) in found.items()}
-    unnamed = {key for key, account in accounts.items() if is_unnamed(account.send)}
+    unnamed = {key for key, account in opened.items() if is_unnamed(account.send)}
     if not unnamed:
         return ProviderIds(holders)
     known = {
         (attempt.workspace_id, attempt.channel_id, attempt.provider_message_id)
         for key in unnamed
-        for attempt in accounts[key].attempts.values()
+        for attempt in opened[key].attempts.values()
         if attempt.provider_message_id is not None
     }
     return await provider_ids.load(tx, holders, known | {key for key, send in said if send in unnamed})
@@ -192,19 +182,11 @@ async def open_accounts(tx: Connection, seen: Mapping[SendKey, Send]) -> tuple[L
     locked = await sends.lock(tx, seen.keys())
     if any(locked[key].contact_id != send.contact_id for key, send in seen.items()):
         raise RetryBatch("a send moved to another contact while it was being locked")
-    made = await send_attempts.of_sends(tx, locked.keys())
-    return people, {
-        key: SendAccount(send, made.get(key, {}), _identity_id(send, people)) for key, send in locked.items()
-    }
+    return people, await accounts.of_locked(tx, locked, people.owners)
 
 
-def _identity_id(send: Send, people: Locked) -> int | None:
-    owner = people.owners.get(send.identity_key) if send.identity_key is not None else None
-    return owner.identity_id if owner is not None else None
-
-
-def _attempt(accounts: Mapping[SendKey, SendAccount], place: AttemptKey | None) -> int | None:
-    account = accounts.get(place[0]) if place is not None else None
+def _attempt(opened: Mapping[SendKey, SendAccount], place: AttemptKey | None) -> int | None:
+    account = opened.get(place[0]) if place is not None else None
     if place is None or account is None:
         return None
     number = place[1] if place[1] is not None else account.send.attempt
@@ -218,60 +200,27 @@ def _apply(account: SendAccount, number: int, arrival: ReceiptArrival, made: Sen
         after = replace(after, provider_message_id=attempt.provider_message_id)
     if before.erased and attempt.provider_message_id is None and after.provider_message_id is not None:
         after = replace(after, provider_message_id=send_attempts.hidden(after.provider_message_id))
-    if after != attempt:
-        account.attempts[number] = after
-        made.attempts[before.key, number] = after
+    accounts.put(account, after, made)
     _accept(account, number, arrival, ids, is_news=attempt.provider_message_id is None or before.accepted_at is None)
-    shown = _shown(account, number, arrival.not_before, made.now)
-    if (shown.status, shown.best_attempt) != (before.status, before.best_attempt):
-        account.send = made.tell(before, shown, arrival.cause, arrival.at)
-    else:
-        account.send = made.keep(before, shown, arrival.cause)
+    accounts.show(account, Progress(before, attempt, arrival.cause, arrival.at, arrival.not_before), made)
 
 
 def _forward(attempt: Attempt, arrival: ReceiptArrival) -> Attempt:
-    receipt = arrival.receipt
-    status = later(attempt.status, receipt.status)
+    receipt, known = arrival.receipt, attempt.status
+    status = later(known, receipt.status, by_clock=attempt.by_clock)
+    if attempt.by_clock and receipt.status != "ambiguous":
+        known = "dispatched"  # as if its time had not run out
+        attempt = replace(attempt, ran_out_at=None, permanent=False, error_code=None)
     error = receipt.error if receipt.status == "failed" else None
     final = receipt.status == "failed" and bool(receipt.contact_stopped or (error is not None and error.permanent))
     return replace(
         attempt,
         status=status,
-        status_at=arrival.at if status != attempt.status else attempt.status_at,
+        status_at=arrival.at if status != known else attempt.status_at,
         permanent=attempt.permanent or final,
         error_code=error.code if error is not None and isinstance(error.code, str) else attempt.error_code,
         provider_message_id=attempt.provider_message_id or receipt.provider_message_id,
     )
-
-
-def _shown(account: SendAccount, number: int, not_before: datetime | None, now: datetime) -> Send:
-    """The send with the status of its best attempt. An undispatched send stays as it is unless a receipt shows that it
-    left.
-    """
-    send, statuses = account.send, {n: a.status for n, a in account.attempts.items()}
-    shown = best(statuses)
-    status = statuses[shown]
-    if send.status not in RELEASED and status not in ACCEPTED and status != "ambiguous":
-        return send
-    if status != "failed":
-        return replace(
-            send,
-            status=status,
-            best_attempt=shown,
-            reason=None,
-            retry_at=None,
-            recheck_at=send.recheck_at if status == "dispatched" else None,
-        )
-    retry_at = send.retry_at
-    if send.status != "failed" or (number == send.attempt and account.attempts[number].permanent):
-        share = spread(send.send_id, send.attempt)
-        pause = pause_before_next(statuses, permanent=account.attempts[send.attempt].permanent, share=share)
-        retry_at = now + pause if pause is not None else None
-    # A repeated receipt does not put the next attempt off, but the provider may.
-    if retry_at is not None and not_before is not None and number == send.attempt:
-        retry_at = max(retry_at, not_before)
-    reason = account.attempts[shown].error_code
-    return replace(send, status=status, best_attempt=shown, reason=reason, retry_at=retry_at, recheck_at=None)
 
 
 def _accept(account: SendAccount, number: int, arrival: ReceiptArrival, ids: ProviderIds, *, is_news: bool) -> None:

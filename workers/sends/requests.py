@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -63,9 +63,8 @@ async def apply_requests(tx: Connection, records: Sequence[Request], now: dateti
                 _invalid(record.value, record, now), "refused", replace(cause, detail=record.value.error), "invalid"
             )
             continue
-        policies = tenants[key[0]].policies
         send, case = _send(wishes[key], subjects[key], record, tenants, now), judged[key]
-        decided = made.decide(send, judge(case, send.cover), cause, timedelta(hours=policies.hold_ttl_hours))
+        decided = made.decide(send, judge(case, send.cover), cause, tenants[key[0]].policies)
         if (evidence := _evidence(send, case, decided.status)) is not None:
             made.confirmations.append(evidence)
     outputs = await transitions.add(tx, made)

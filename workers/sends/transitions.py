@@ -4,7 +4,7 @@ The only place where a verdict becomes a status. Every status event of a send ra
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -12,6 +12,7 @@ from workers.records import Output
 from workers.rules.sends import Dispatch, Hold, Refuse, SendVerdict
 from workers.rules.step_outcomes import SendStanding, outcome_to_tell
 from workers.rules.workflows import UNKNOWN_REVISION
+from workers.rules.workspace import Policies
 from workers.sends.events import (
     Origin,
     Resolution,
@@ -40,18 +41,18 @@ class SendTransitions:
     resolved: list[Resolution] = field(default_factory=list)
     confirmations: list[Confirmation] = field(default_factory=list)
 
-    def decide(self, send: Send, verdict: SendVerdict, cause: SendCause, hold_for: timedelta) -> Send:
-        """Applies a verdict to a send. A hold lasts `hold_for`."""
+    def decide(self, send: Send, verdict: SendVerdict, cause: SendCause, policies: Policies) -> Send:
+        """Applies a verdict to a send."""
         match verdict:
             case Refuse(reason):
                 return self.end(send, "refused", cause, reason)
             case Hold(reasons, keys):
-                return self.hold(send, reasons, keys, cause, hold_for)
+                return self.hold(send, reasons, keys, cause, policies)
             case Dispatch():
-                return self.dispatch(send, cause)
+                return self.dispatch(send, cause, policies)
 
     def hold(
-        self, send: Send, reasons: tuple[str, ...], keys: tuple[str, ...], cause: SendCause, hold_for: timedelta
+        self, send: Send, reasons: tuple[str, ...], keys: tuple[str, ...], cause: SendCause, policies: Policies
     ) -> Send:
         held = replace(
             send,
@@ -60,7 +61,7 @@ class SendTransitions:
             reasons=reasons,
             reason_keys=keys,
             held_at=self.now,
-            expires_at=self.now + hold_for,
+            expires_at=self.now + policies.hold_for,
             retry_at=None,
             recheck_at=None,
         )
@@ -70,18 +71,19 @@ class SendTransitions:
         """Ends a send that will never leave: `refused`, `rejected`, `expired`, `cancelled`."""
         return self.tell(send, replace(send, status=status, reason=reason, retry_at=None, recheck_at=None), cause)
 
-    def release(self, send: Send, cause: SendCause, confirmed_at: datetime) -> Send:
+    def release(self, send: Send, cause: SendCause, confirmed_at: datetime, policies: Policies) -> Send:
         """Releases a confirmed hold: its reasons are covered from now on, and the next attempt is dispatched."""
         released = replace(_confirmed(send, cause, confirmed_at), status="released")
-        return self.dispatch(self.tell(send, released, cause), cause)
+        return self.dispatch(self.tell(send, released, cause), cause, policies)
 
     def hold_again(
-        self, send: Send, verdict: Hold, cause: SendCause, confirmed_at: datetime, hold_for: timedelta
+        self, send: Send, verdict: Hold, cause: SendCause, confirmed_at: datetime, policies: Policies
     ) -> Send:
         """Holds a confirmed send again, because there are new reasons."""
-        return self.hold(_confirmed(send, cause, confirmed_at), verdict.reasons, verdict.keys, cause, hold_for)
+        return self.hold(_confirmed(send, cause, confirmed_at), verdict.reasons, verdict.keys, cause, policies)
 
-    def dispatch(self, send: Send, cause: SendCause) -> Send:
+    def dispatch(self, send: Send, cause: SendCause, policies: Policies) -> Send:
+        """Makes and publishes the next attempt."""
         number = send.attempt + 1
         attempt = Attempt(
             workspace_id=send.workspace_id,
@@ -102,15 +104,16 @@ class SendTransitions:
             best_attempt=number,
             retry_at=None,
             recheck_at=None,
+            claim_by=self.now + policies.claim_for,
             message_id=send.message_id or unnamed(send),
         )
         sent = self.tell(send, sent, cause)
         self.outputs.append((send.key, dispatch_event(sent, cause)))
         return sent
 
-    def dispatch_again(self, send: Send, cause: SendCause) -> Send:
-        """Publishes the latest attempt once more: the claim was denied for a reason that is gone."""
-        again = replace(send, recheck_at=None)
+    def dispatch_again(self, send: Send, cause: SendCause, policies: Policies) -> Send:
+        """Publishes the latest attempt once more, with all its time: the claim was denied for a reason that is gone."""
+        again = replace(send, recheck_at=None, claim_by=self.now + policies.claim_for)
         self.sends[send.key] = again
         self.outputs.append((send.key, dispatch_event(again, cause)))
         return again

@@ -38,6 +38,12 @@ class Attempt(Struct, frozen=True, kw_only=True):
     permanent: bool = False
     error_code: str | None = None
     provider_message_id: str | None = None
+    ran_out_at: datetime | None = None
+
+    @property
+    def by_clock(self) -> bool:
+        """Its time ran out: no receipt gave it its status."""
+        return self.ran_out_at is not None
 
 
 class Parked(Struct, frozen=True, kw_only=True):

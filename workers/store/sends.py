@@ -62,6 +62,7 @@ class Send(Struct, frozen=True, kw_only=True):
     expires_at: datetime | None = None
     retry_at: datetime | None = None
     recheck_at: datetime | None = None
+    claim_by: datetime | None = None
     message_id: UUID | None = None
     accepted_at: datetime | None = None
     applied_at: datetime
@@ -143,6 +144,13 @@ async def lock_expired(tx: Connection, now: datetime, limit: int) -> list[SendKe
     answers now.
     """
     return [tuple(row) for row in await tx.fetch(_SQL["lock_expired"], now, limit)]
+
+
+async def lock_run_out(tx: Connection, now: datetime, limit: int) -> list[SendKey]:
+    """Dispatched sends whose time for a claim and a receipt is over, oldest first. Leaves out those that another
+    transaction changes now, and those whose claim was denied: they are judged again first.
+    """
+    return [tuple(row) for row in await tx.fetch(_SQL["lock_run_out"], now, limit)]
 
 
 async def due(tx: Connection, now: datetime, limit: int, content: int) -> set[SendKey]:

@@ -14,7 +14,8 @@ JOIN send_attempts a USING (workspace_id, channel_id, provider_message_id)
 INSERT INTO send_attempts SELECT * FROM json_populate_recordset(NULL::send_attempts, $1::json)
 ORDER BY workspace_id, send_id, attempt
 ON CONFLICT (workspace_id, send_id, attempt) DO UPDATE SET status = excluded.status, status_at = excluded.status_at,
-    permanent = excluded.permanent, error_code = excluded.error_code, provider_message_id = excluded.provider_message_id
+    permanent = excluded.permanent, error_code = excluded.error_code, provider_message_id = excluded.provider_message_id,
+    ran_out_at = excluded.ran_out_at
 
 -- name: park
 INSERT INTO parked_receipts (workspace_id, topic, partition, "offset", send_id, channel_id, provider_message_id, attempt,

@@ -17,7 +17,7 @@ UPDATE sends s SET contact_id = CASE
     confirmed_keys = new.confirmed_keys, confirmed_by = new.confirmed_by, confirmed_at = new.confirmed_at,
     first_dispatched_at = new.first_dispatched_at, attempt = new.attempt, best_attempt = new.best_attempt,
     revision = new.revision, held_at = new.held_at, expires_at = new.expires_at, retry_at = new.retry_at,
-    recheck_at = new.recheck_at, message_id = new.message_id, accepted_at = new.accepted_at, updated_at = new.updated_at
+    recheck_at = new.recheck_at, claim_by = new.claim_by, message_id = new.message_id, accepted_at = new.accepted_at, updated_at = new.updated_at
 FROM (SELECT * FROM json_populate_recordset(NULL::sends, $1::json) ORDER BY workspace_id, send_id) AS new
 WHERE s.workspace_id = new.workspace_id AND s.send_id = new.send_id
 
@@ -41,6 +41,11 @@ ORDER BY workspace_id, send_id FOR UPDATE
 SELECT s.workspace_id, s.send_id FROM holds h JOIN sends s USING (workspace_id, send_id)
 WHERE h.expires_at <= $1 AND h.answered_by IS NULL AND s.status = 'held' AND s.expires_at <= $1
 ORDER BY h.expires_at LIMIT $2 FOR UPDATE OF s SKIP LOCKED
+
+-- name: lock_run_out
+SELECT workspace_id, send_id FROM sends
+WHERE status = 'dispatched' AND claim_by <= $1 AND recheck_at IS NULL
+ORDER BY claim_by LIMIT $2 FOR UPDATE SKIP LOCKED
 
 -- name: due
 -- Sends whose next attempt is due, and sends with a denied claim that is not published yet.

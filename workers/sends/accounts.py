@@ -1,0 +1,141 @@
+"""A send with its attempts, and what receipts and the clock make of them (contract 4.6)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+
+from msgspec.structs import replace
+
+from workers.rules.attempts import ACCEPTED, NOT_CLAIMED, best, out_of_time, pause_before_next, spread, standing
+from workers.rules.holds import RELEASED
+from workers.sends.acceptance import Acceptance
+from workers.sends.events import SendCause
+from workers.sends.transitions import SendTransitions
+from workers.store import send_attempts
+from workers.store.connection import Connection
+from workers.store.contacts import IdentityKey
+from workers.store.send_attempts import Attempt
+from workers.store.sends import AddressOwner, Send, SendKey
+
+
+@dataclass(slots=True)
+class SendAccount:
+    """A locked send with its attempts by their numbers. `identity_id`: of its address, if somebody has it.
+    `acceptance`: what receipts change of it besides its status.
+    """
+
+    send: Send
+    attempts: dict[int, Attempt]
+    identity_id: int | None = None
+    acceptance: Acceptance | None = None
+
+
+async def of_locked(
+    tx: Connection, locked: Mapping[SendKey, Send], owners: Mapping[IdentityKey, AddressOwner] = MappingProxyType({})
+) -> dict[SendKey, SendAccount]:
+    """The accounts of locked sends. `owners`: of their addresses; receipts need them."""
+    made = await send_attempts.of_sends(tx, locked.keys()) if locked else {}
+    return {key: SendAccount(send, made.get(key, {}), _identity_id(send, owners)) for key, send in locked.items()}
+
+
+def _identity_id(send: Send, owners: Mapping[IdentityKey, AddressOwner]) -> int | None:
+    owner = owners.get(send.identity_key) if send.identity_key is not None else None
+    return owner.identity_id if owner is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One change of an attempt. `before` is the send as it is saved, `known` the attempt before the change.
+
+    `not_before`: the provider wants no other attempt until then.
+    """
+
+    before: Send
+    known: Attempt
+    cause: SendCause
+    at: datetime
+    not_before: datetime | None = None
+
+
+def put(account: SendAccount, attempt: Attempt, made: SendTransitions) -> None:
+    """Replaces an attempt of the send."""
+    if attempt != account.attempts[attempt.attempt]:
+        account.attempts[attempt.attempt] = attempt
+        made.attempts[account.send.key, attempt.attempt] = attempt
+
+
+def show(account: SendAccount, progress: Progress, made: SendTransitions) -> None:
+    """Gives the send the status of its best attempt. A new status or attempt is published, and whatever a receipt puts
+    in place of the clock's word.
+    """
+    before, shown = progress.before, _shown(account, progress, made.now)
+    told = (shown.status, shown.best_attempt) != (before.status, before.best_attempt)
+    if told or (progress.known.by_clock and shown.reason != before.reason):
+        account.send = made.tell(before, shown, progress.cause, progress.at)
+    else:
+        account.send = made.keep(before, shown, progress.cause)
+
+
+def _shown(account: SendAccount, progress: Progress, now: datetime) -> Send:
+    """The send with the status of its best attempt. An undispatched send stays as it is unless a receipt shows that it
+    left.
+    """
+    send, statuses = account.send, standing({n: a.status for n, a in account.attempts.items()})
+    shown = best(statuses)
+    status = statuses[shown]
+    if send.status not in RELEASED and status not in ACCEPTED and status != "ambiguous":
+        return send
+    if status != "failed":
+        return replace(
+            send,
+            status=status,
+            best_attempt=shown,
+            reason=None,
+            retry_at=None,
+            recheck_at=send.recheck_at if status == "dispatched" else None,
+        )
+    return replace(
+        send,
+        status=status,
+        best_attempt=shown,
+        reason=account.attempts[shown].error_code,
+        retry_at=_retry_at(account, progress, now),
+        recheck_at=None,
+    )
+
+
+def _retry_at(account: SendAccount, progress: Progress, now: datetime) -> datetime | None:
+    """When the next attempt of a failed send is due. A receipt that is repeated does not put it off, but the provider
+    may.
+    """
+    send, known, latest = account.send, progress.known, account.attempts[account.send.attempt]
+    about_latest = known.attempt == latest.attempt
+    retry_at = send.retry_at
+    if send.status != "failed" or (about_latest and (latest.permanent or known.by_clock)):
+        statuses = standing({n: a.status for n, a in account.attempts.items()})
+        share = spread(send.send_id, latest.attempt)
+        permanent = latest.permanent or account.attempts[known.attempt].permanent
+        pause = pause_before_next(statuses, permanent=permanent, share=share)
+        retry_at = now + pause if pause is not None else None
+    if retry_at is not None and about_latest and progress.not_before is not None:
+        return max(retry_at, progress.not_before)
+    return retry_at
+
+
+def run_out_of_time(account: SendAccount, cause: SendCause, made: SendTransitions) -> None:
+    """Ends the attempts of a dispatched send that have neither a receipt nor time left."""
+    for _, known in sorted(account.attempts.items()):
+        if known.status == "dispatched":
+            status, before = out_of_time(claimed=known.claimed_at is not None), account.send
+            failed = status == "failed"
+            ended = replace(
+                known,
+                status=status,
+                status_at=made.now,
+                ran_out_at=made.now,
+                permanent=failed,
+                error_code=NOT_CLAIMED if failed else None,
+            )
+            put(account, ended, made)
+            show(account, Progress(before, known, cause, made.now), made)
