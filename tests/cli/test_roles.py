@@ -62,7 +62,7 @@ CHANGING: Final = [
     ["worker", "upkeep"],
     ["migrate"],
 ]
-NO_DATABASE: Final = {"demo", "dev", "topics"}
+NO_DATABASE: Final = {"demo", "dev", "engine", "topics"}
 GIVER: Final = (*WORKSPACE, "--actor", "a", "--role", "owner")
 GIVING: Final = [
     ["add-tag", *GIVER, "--contact-id", CONTACT, "--tag", "t"],

@@ -58,6 +58,7 @@ LAYERS: Final = (
     "workers.runtime",
     "workers.kafka",
     "workers.services",
+    "workers.engines",
     "workers.commands",
     "workers.billing",
     "workers.messages",

@@ -14,6 +14,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.sources import DotEnvSettingsSource
 
+from workers.app.settings_wording import line
+from workers.engines.signing import secret_of
 from workers.errors import SettingsError
 from workers.kafka.connection import Kafka, PollLimits, UnusableFile, security
 from workers.rules.address_hashes import HashKeys
@@ -29,19 +31,6 @@ _URL: Final = re.compile(
 )
 _FILES_OF_URL: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 _BROKER: Final = re.compile(_HOST)
-
-# What a value must be; never the value itself.
-_REASONS: Final = {
-    "int_parsing": "must be a whole number",
-    "float_parsing": "must be a number",
-    "greater_than_equal": "must be at least {ge}",
-    "greater_than": "must be more than {gt}",
-    "less_than_equal": "must be at most {le}",
-    "literal_error": "must be {expected}",
-    "string_too_short": "must not be empty",
-    "string_too_long": "must be at most {max_length} characters",
-    "string_pattern_mismatch": "may hold letters, digits and . _ - only",
-}
 
 
 class Settings(BaseSettings):
@@ -118,6 +107,13 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="lowest level that is logged"
     )
+    webhook_secret: SecretStr | None = Field(
+        default=None, description="signs what `sluice engine webhook` posts: whsec_ and 24 to 64 bytes in base64"
+    )
+    dbos_database_url: SecretStr | None = Field(
+        default=None, description="libpq URL of DBOS's system database, where `sluice engine dbos` cancels workflows"
+    )
+
     metrics_port: int | None = Field(
         default=None, ge=1, le=65_535, description="serves Prometheus metrics on this port; default: not at all"
     )
@@ -138,7 +134,19 @@ class Settings(BaseSettings):
             raise ValueError("is no random key (make one: openssl rand -hex 32)")
         return value
 
-    @field_validator("database_url")
+    @field_validator("webhook_secret")
+    @classmethod
+    def _signing(cls, value: SecretStr | None) -> SecretStr | None:
+        try:
+            if value is not None:
+                secret_of(value.get_secret_value())
+        except ValueError:
+            raise ValueError(
+                'must be whsec_ and 24 to 64 bytes in base64 (make one: echo "whsec_$(openssl rand -base64 32)")'
+            ) from None
+        return value
+
+    @field_validator("database_url", "dbos_database_url")
     @classmethod
     def _postgresql(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not _URL.fullmatch(value.get_secret_value()):
@@ -260,7 +268,7 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        raise SettingsError("; ".join(_line(found) for found in error.errors(include_input=False))) from None
+        raise SettingsError("; ".join(line(PREFIX, found) for found in error.errors(include_input=False))) from None
 
 
 def _refuse_unknown() -> None:
@@ -271,17 +279,6 @@ def _refuse_unknown() -> None:
             nearest = get_close_matches(name.removeprefix(PREFIX), [other.removeprefix(PREFIX) for other in known], 1)
             advice = f"is {PREFIX}{nearest[0]} meant?" if nearest else "see docs/settings.md"
             raise SettingsError(f"{name} is no setting of Sluice: {advice}")
-
-
-def _line(error: Any) -> str:
-    if not error["loc"]:
-        return str(error["msg"]).removeprefix("Value error, ")
-    return f"{PREFIX}{error['loc'][0]}".upper() + f": {_reason(error)}"
-
-
-def _reason(error: Any) -> str:
-    template = _REASONS.get(error["type"])
-    return template.format(**error.get("ctx", {})) if template else str(error["msg"]).removeprefix("Value error, ")
 
 
 def described() -> list[tuple[str, str, str]]:

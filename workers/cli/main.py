@@ -13,7 +13,14 @@ from uuid import UUID
 import typer
 from typer.main import get_command
 
-from workers.cli import customer_commands, dead_letter_commands, hold_commands, import_commands, progress_commands
+from workers.cli import (
+    customer_commands,
+    dead_letter_commands,
+    engine_commands,
+    hold_commands,
+    import_commands,
+    progress_commands,
+)
 from workers.cli.customer_commands import InWorkspace
 from workers.cli.terminal import (
     AsJson,
@@ -46,6 +53,7 @@ app = typer.Typer(
 app.add_typer(dead_letter_commands.app, name="dead-letters")
 app.add_typer(hold_commands.app, name="holds")
 app.add_typer(progress_commands.app, name="progress")
+app.add_typer(engine_commands.app, name="engine")
 app.add_typer(customer_commands.profiles, name="profiles")
 app.add_typer(customer_commands.contacts, name="contacts")
 app.add_typer(import_commands.app, name="import")

@@ -1,0 +1,82 @@
+"""Feeds an engine from `workflows.control`: skips what cannot be read, and tells again while the engine is away."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+import msgspec
+import structlog
+
+from workers.engines.control import CONTROL, Control, Engine, EngineAway, Told
+from workers.kafka.brokers import Brokers
+from workers.kafka.connection import Kafka, PollLimits
+from workers.kafka.failures import AWAY
+from workers.kafka.following import Following, Output
+from workers.runtime.failure_deadline import FailureDeadline
+from workers.services.liveness import ServerLiveness
+from workers.tasks import unless_failed
+
+_DECODER: Final = msgspec.json.Decoder(Control)
+
+log = structlog.get_logger()
+
+
+class Feed:
+    """Tells an engine what the topic tells, in a group of its own: the first start begins with the oldest record."""
+
+    def __init__(
+        self, engine: Engine, cluster: Kafka, group: str, limits: PollLimits, unreachable_after_s: float = 60.0
+    ) -> None:
+        self._engine = engine
+        self._cluster = cluster
+        self._unreachable_after_s = unreachable_after_s
+        self._following = Following(cluster, group, CONTROL, limits)
+
+    @property
+    def caught_up(self) -> asyncio.Event:
+        """Set once the engine was told everything that the topic held when the feed began."""
+        return self._following.caught_up
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Feeds until stopped.
+
+        Raises:
+            Unreachable: Kafka or the engine did not answer within the bound.
+            SetupError: Kafka refuses, or the topic does not exist.
+        """
+        liveness = ServerLiveness("Kafka", Brokers(self._cluster), AWAY, self._unreachable_after_s)
+        watching = asyncio.create_task(liveness.run(), name=liveness.name)
+        try:
+            await unless_failed(self._following.run(self._take, stop), watching)
+        finally:
+            liveness.stop()
+            await asyncio.wait({watching})
+
+    async def _take(self, outputs: Sequence[Output]) -> None:
+        told = [one for one in map(read, outputs) if one is not None]
+        for start in range(0, len(told), self._engine.most):
+            deadline = FailureDeadline(self._unreachable_after_s, "The engine did not take what it was told")
+            some = told[start : start + self._engine.most]
+            await deadline.insist(partial(self._engine.take, some), (EngineAway,), _missed)
+
+
+async def _missed(error: Exception) -> None:
+    log.warning("The engine is away; telling it again.", action="engine_away", error=str(error) or type(error).__name__)
+
+
+def read(output: Output) -> Told | None:
+    """What a record tells; None, with a line in the log, for one that cannot be read."""
+    ce_id = (output.headers.get("ce_id") or b"").decode("ascii", "replace")
+    try:
+        control = _DECODER.decode(output.value or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        log.error(
+            f"A record of {CONTROL} cannot be read, and is skipped.",
+            action="control_skipped",
+            partition=output.partition,
+            offset=output.offset,
+            error=str(error),
+        )
+        return None
+    return Told(control, ce_id or f"{output.partition}-{output.offset}", output.value or b"")
