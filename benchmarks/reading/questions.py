@@ -182,6 +182,11 @@ QUESTIONS: Final[Sequence[Question]] = (
         lambda place, n: (place.workspace, place.send(n)),
     ),
     Question(
+        "attempts of a send",
+        f"{_FUNCTION}send_attempts WHERE workspace_id = $1 AND send_id = $2",
+        lambda place, n: (place.workspace, place.send(n)),
+    ),
+    Question(
         "confirmations of a send",
         f"{_FUNCTION}send_confirmations WHERE workspace_id = $1 AND send_id = $2",
         lambda place, n: (place.workspace, place.send(n)),

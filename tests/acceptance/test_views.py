@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import asyncpg
+import pytest
 from asyncpg import Pool
 
 COLUMNS: Final = {
@@ -35,6 +37,9 @@ COLUMNS: Final = {
     ),
     "sends": "workspace_id send_id group_id contact_id channel status reason attempt updated_at",
     "send_groups": "workspace_id group_id status sends",
+    "send_attempts": (
+        "workspace_id send_id attempt dispatched_at claimed_at status provider_message_id error_code error_message at"
+    ),
     "send_confirmations": "workspace_id send_id confirmed_by role confirmed_at content_sha256 reasons outcome",
     "workflow_runs": "workspace_id run_id workflow_id contact_id trigger state reason",
     "profile_moments": (
@@ -81,6 +86,7 @@ JSON: Final = {
 BILLING: Final = {
     "mac_counts", "mac_days", "mac_contacts", "mac_adjustments", "mac_proofs", "drop_ledger", "settings_in_effect",
 }  # fmt: skip
+SENDING: Final = {"held_sends", "sends", "send_groups", "send_attempts", "send_confirmations"}
 MOMENTS: Final = {"cycle_start", "cycle_end", "event_time", "expires_at", "first_seen"}
 IDS: Final = {"contact_id", "message_id", "conversation_id", "first_message_id", "send_id"}
 
@@ -146,6 +152,7 @@ async def test_the_promised_functions_are_there(pool: Pool) -> None:
 async def test_billing_reads_billing_and_nothing_else(pool: Pool) -> None:
     for role, expected in (
         ("sluice_billing", BILLING | {"migrations"}),
+        ("sluice_sender", SENDING),
         ("sluice_reader", (COLUMNS.keys() | CONFIGURED | OPERATING)),
     ):
         rows = await pool.fetch(
@@ -154,6 +161,24 @@ async def test_billing_reads_billing_and_nothing_else(pool: Pool) -> None:
             role,
         )
         assert {name for (name,) in rows} == expected
+
+
+async def test_a_sender_claims_asks_and_reads_sends(pool: Pool) -> None:
+    query = """
+        SELECT DISTINCT p.proname FROM pg_proc p
+        WHERE p.pronamespace = 'sluice'::regnamespace AND has_function_privilege('sluice_sender', p.oid, 'EXECUTE')
+    """
+    assert {name for (name,) in await pool.fetch(query)} == {"claim_send", "may_send"}
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL ROLE sluice_sender")
+        [claimed] = await connection.fetch("SELECT * FROM sluice.claim_send('acme', gen_random_uuid(), 1)")
+        assert tuple(claimed) == (False, "unknown_send")
+        for asked in ("gen_random_uuid()", "'+4915112345678'::text"):
+            await connection.fetch(f"SELECT * FROM sluice.may_send('acme', {asked}, 'sms')")  # noqa: S608
+        for view in SENDING:
+            await connection.fetch(f"TABLE sluice.{view}")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.fetch("TABLE sluice.contact_overview")
 
 
 async def test_billing_may_ask_why_a_contact_counts(pool: Pool) -> None:

@@ -63,7 +63,7 @@ async def server(served: str) -> AsyncIterator[Server]:
     )
     yield Server(superuser, owner, admin)
     await admin.execute("DROP DATABASE mine WITH (FORCE)")
-    for role in (LOGIN, "sluice_worker", "sluice_reader", "sluice_billing", "owner"):
+    for role in (LOGIN, "sluice_worker", "sluice_reader", "sluice_billing", "sluice_sender", "owner"):
         await admin.execute(f"DROP ROLE IF EXISTS {role}")
     await admin.close()
 

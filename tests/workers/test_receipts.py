@@ -44,6 +44,25 @@ async def test_a_send_goes_from_sent_to_read_and_never_back(pool: Pool) -> None:
         assert (await standing(pool))[0] == shown
 
 
+async def test_the_attempts_of_a_send_show_what_receipts_said(pool: Pool) -> None:
+    shown = """
+        SELECT attempt, dispatched_at, claimed_at IS NOT NULL, status, provider_message_id, error_code, error_message,
+            at
+        FROM sluice.send_attempts WHERE send_id = $1 ORDER BY attempt
+    """
+    await send(pool, request())
+    assert await rows(pool, shown, uuid_of("s1")) == [(1, at(10), False, "dispatched", None, None, None, None)]
+    await claim(pool)
+    await send(pool, receipt("failed", error={"code": 131026, "message": "x" * 1_001}))
+    await repeat(pool, 60)
+    await send(pool, receipt("sent", minutes=70, attempt=2, provider_message_id="p2"))
+    await send(pool, receipt("read", minutes=72, attempt=2), receipt("delivered", minutes=71, attempt=2))
+    assert await rows(pool, shown, uuid_of("s1")) == [
+        (1, at(10), True, "failed", None, "131026", "x" * 1_000, at(20)),
+        (2, at(60), False, "read", "p2", None, None, at(72)),
+    ]
+
+
 async def test_a_repeated_receipt_says_nothing(pool: Pool) -> None:
     await send(pool, request())
     assert len(await send(pool, receipt("sent"))) == 1

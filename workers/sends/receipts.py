@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from schemas.receipts import DeliveryReceipt
+from schemas.receipts import DeliveryReceipt, ReceiptError
 from workers.errors import RetryBatch
 from workers.records import Output
 from workers.rules.attempts import ACCEPTED, later, wait_for_provider
@@ -198,8 +198,8 @@ def _apply(account: SendAccount, number: int, arrival: ReceiptArrival, made: Sen
     after = _forward(attempt, arrival)
     if any(a.provider_message_id == after.provider_message_id for n, a in account.attempts.items() if n != number):
         after = replace(after, provider_message_id=attempt.provider_message_id)
-    if before.erased and attempt.provider_message_id is None and after.provider_message_id is not None:
-        after = replace(after, provider_message_id=send_attempts.hidden(after.provider_message_id))
+    if before.erased:
+        after = _without_person(attempt, after)
     accounts.put(account, after, made)
     _accept(account, number, arrival, ids, is_news=attempt.provider_message_id is None or before.accepted_at is None)
     accounts.show(account, Progress(before, attempt, arrival.cause, arrival.at, arrival.not_before), made)
@@ -210,7 +210,7 @@ def _forward(attempt: Attempt, arrival: ReceiptArrival) -> Attempt:
     status = later(known, receipt.status, by_clock=attempt.by_clock)
     if attempt.by_clock and receipt.status != "ambiguous":
         known = "dispatched"  # as if its time had not run out
-        attempt = replace(attempt, ran_out_at=None, permanent=False, error_code=None)
+        attempt = replace(attempt, ran_out_at=None, permanent=False, error_code=None, error_message=None)
     error = receipt.error if receipt.status == "failed" else None
     final = receipt.status == "failed" and bool(receipt.contact_stopped or (error is not None and error.permanent))
     return replace(
@@ -219,8 +219,21 @@ def _forward(attempt: Attempt, arrival: ReceiptArrival) -> Attempt:
         status_at=arrival.at if status != known else attempt.status_at,
         permanent=attempt.permanent or final,
         error_code=error.code if error is not None and isinstance(error.code, str) else attempt.error_code,
+        error_message=_message_of(error) or attempt.error_message,
         provider_message_id=attempt.provider_message_id or receipt.provider_message_id,
     )
+
+
+def _message_of(error: ReceiptError | None) -> str | None:
+    return error.message[: send_attempts.LONGEST_MESSAGE] if error is not None and error.message is not None else None
+
+
+def _without_person(attempt: Attempt, after: Attempt) -> Attempt:
+    """What is kept of a receipt of an erased send."""
+    named = after.provider_message_id
+    if attempt.provider_message_id is None and named is not None:
+        named = send_attempts.hidden(named)
+    return replace(after, provider_message_id=named, error_message=None)
 
 
 def _accept(account: SendAccount, number: int, arrival: ReceiptArrival, ids: ProviderIds, *, is_news: bool) -> None:

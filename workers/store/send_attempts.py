@@ -39,6 +39,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     error_code: str | None = None
     provider_message_id: str | None = None
     ran_out_at: datetime | None = None
+    error_message: str | None = None
 
     @property
     def by_clock(self) -> bool:
@@ -76,6 +77,10 @@ class EarlyReceiptPosition(NamedTuple):
 
 FIRST: Final = EarlyReceiptPosition(datetime.min.replace(tzinfo=UTC))
 """The position before all of them."""
+
+
+LONGEST_MESSAGE: Final = 1_000
+"""In characters, of what is kept of an error's message."""
 
 
 async def of_sends(tx: Connection, keys: Collection[SendKey]) -> dict[SendKey, dict[int, Attempt]]:

@@ -213,8 +213,9 @@ WITH found AS MATERIALIZED (
 ), attempts AS (
     -- As `hidden` in workers/store/send_attempts.py.
     UPDATE send_attempts a
-    SET provider_message_id = 'sha256:' || encode(sha256(convert_to(a.provider_message_id, 'UTF8')), 'hex')
-    FROM found WHERE a.workspace_id = $1 AND a.send_id = found.send_id AND a.provider_message_id IS NOT NULL
+    SET provider_message_id = 'sha256:' || encode(sha256(convert_to(a.provider_message_id, 'UTF8')), 'hex'), error_message = NULL
+    FROM found
+    WHERE a.workspace_id = $1 AND a.send_id = found.send_id AND num_nonnulls(a.provider_message_id, a.error_message) > 0
 )
 UPDATE sends s SET content = '{}', scope = NULL, lookup = NULL, address = NULL, traceparent = NULL, address_hashes = NULL
 FROM found WHERE s.workspace_id = $1 AND s.send_id = found.send_id

@@ -284,7 +284,15 @@ FROM sluice_core.sends
 WHERE group_id IS NOT NULL
 GROUP BY workspace_id, group_id, status;
 
+-- `status` is what receipts said of the attempt, `at` when. Of a deleted contact's sends the provider's id is its hash.
+CREATE VIEW sluice.send_attempts AS
+SELECT workspace_id, send_id, attempt, dispatched_at, claimed_at, status, provider_message_id, error_code, error_message,
+    status_at AS at
+FROM sluice_core.send_attempts;
+
+GRANT SELECT ON sluice.held_sends, sluice.sends, sluice.send_groups, sluice.send_attempts TO sluice_sender;
 REVOKE ALL ON FUNCTION sluice.claim_send(text, uuid, integer), sluice.may_send(text, uuid, text, bytea[]),
     sluice.may_send(text, text, text, bytea[]) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION sluice.claim_send(text, uuid, integer) TO sluice_worker;
-GRANT EXECUTE ON FUNCTION sluice.may_send(text, uuid, text, bytea[]), sluice.may_send(text, text, text, bytea[]) TO sluice_worker, sluice_reader;
+GRANT EXECUTE ON FUNCTION sluice.claim_send(text, uuid, integer) TO sluice_worker, sluice_sender;
+GRANT EXECUTE ON FUNCTION sluice.may_send(text, uuid, text, bytea[]), sluice.may_send(text, text, text, bytea[])
+    TO sluice_worker, sluice_reader, sluice_sender;
