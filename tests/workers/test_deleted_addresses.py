@@ -11,7 +11,7 @@ from tests.workers.asking import ask, by_phone, contact_of, give, results, rows
 from tests.workers.erasing import erase, traces
 from tests.workers.ingesting import ingest, values
 from tests.workers.records import at, message, uuid_of
-from tests.workers.sending import request, send
+from tests.workers.sending import receipt, request, send
 from workers.contacts import deleting, erasing
 from workers.errors import SettingsError
 from workers.rules.address_hashes import HashKeys
@@ -337,3 +337,15 @@ async def test_a_send_to_a_deleted_contact_is_refused(pool: Pool) -> None:
     assert await rows(pool, "SELECT reason FROM sluice.may_send('acme', $1::uuid, 'whatsapp')", ana) == [
         ("contact_deleted",)
     ]
+
+
+async def test_what_a_provider_said_of_a_failure_goes(pool: Pool) -> None:
+    failed = receipt("failed", error={"code": "131026", "message": "nobody of the name Xaver"})
+    await ingest(pool, message(ANA))
+    await send(pool, request("s1"), failed)
+    assert await traces(pool, "Xaver") == ["send_attempts.error_message: Xaver"]
+    await deleted(pool)
+    await erase(pool)
+    assert await traces(pool, "Xaver") == []
+    await send(pool, failed)
+    assert await traces(pool, "Xaver") == []

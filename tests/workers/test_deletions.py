@@ -259,18 +259,6 @@ async def test_an_id_of_the_provider_that_may_hold_the_number_goes(pool: Pool, *
     assert await traces(pool, "NDkxNTExMjM0NTY3OA") == []
 
 
-async def test_what_a_provider_said_of_a_failure_goes(pool: Pool) -> None:
-    failed = receipt("failed", error={"code": "131026", "message": "nobody of the name Xaver"})
-    await ingest(pool, message(ANA))
-    await send(pool, request("s1"), failed)
-    assert await traces(pool, "Xaver") == ["send_attempts.error_message: Xaver"]
-    await delete(pool, await contact_of(pool, ANA))
-    await erase(pool)
-    assert await traces(pool, "Xaver") == []
-    await send(pool, failed)
-    assert await traces(pool, "Xaver") == []
-
-
 async def test_a_later_message_makes_a_new_contact(pool: Pool) -> None:
     await ingest(pool, message(ANA, name="Ana"))
     ana = await contact_of(pool, ANA)
