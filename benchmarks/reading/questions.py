@@ -205,6 +205,7 @@ QUESTIONS: Final[Sequence[Question]] = (
     Question(
         "one hold",
         f"{_FUNCTION}held_sends h CROSS JOIN LATERAL sluice.hold_details(h.workspace_id, h.send_id)"
+        " CROSS JOIN LATERAL sluice.send_details(h.workspace_id, h.send_id)"
         " WHERE h.workspace_id = $1 AND h.send_id = $2",
         lambda place, n: (place.workspace, place.send(n)),
     ),

@@ -135,6 +135,7 @@ async def test_the_promised_functions_are_there(pool: Pool) -> None:
         ("may_send", "[0:3]={text,text,text,bytea[]}"),
         ("dead_letter", "[0:0]={bigint}"),
         ("hold_details", "[0:1]={text,uuid}"),
+        ("send_details", "[0:1]={text,uuid}"),
         ("explain_mac", '[0:2]={text,"timestamp with time zone",uuid}'),
         ("conversation_page", '[0:4]={text,uuid,"timestamp with time zone",uuid,integer}'),
         ("profile_page", '[0:4]={text,text,"timestamp with time zone",uuid,integer}'),

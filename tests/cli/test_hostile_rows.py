@@ -28,6 +28,8 @@ WRITTEN: Final[dict[str, set[str]]] = {
 
 PAGES: Final[dict[tuple[str, ...], set[str]]] = {
     ("holds", "show", SEND): {"to", "profile", "waits", "requested", "group"},
+    ("sends", "show", SEND): {"to", "requested", "group"},
+    ("sends", "group", EVERYTHING): {"group"},
 }
 """By command: the labels beside which something that others wrote stands."""
 

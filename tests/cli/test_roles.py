@@ -36,6 +36,12 @@ READING: Final = [
     ["holds"],
     ["holds", "list"],
     ["holds", "show", SEND, *WORKSPACE],
+    ["sends", "list"],
+    ["sends", "list", *WORKSPACE, "--status", "held"],
+    ["sends", "list", *WORKSPACE, "--contact", CONTACT],
+    ["sends", "list", *WORKSPACE, "--group", "g"],
+    ["sends", "show", SEND, *WORKSPACE],
+    ["sends", "group", "g", *WORKSPACE],
     ["may-send", *WORKSPACE, "--address", "+4915100000001", "--channel", "whatsapp"],
     ["deletions"],
     ["merges", *WORKSPACE],
@@ -95,7 +101,7 @@ async def world(pool: Pool, broker: Broker) -> AsyncIterator[Broker]:
     await pool.execute("UPDATE identities SET contact_id = $1", CONTACT)
     await give(pool, ask("create_profile", profile_id="p-1", name="Ada"))
     await protect(pool, UUID(CONTACT))
-    await send(pool, request("s1"))
+    await send(pool, request("s1", group_id="g"))
     for role in ("reader", "billing"):
         await pool.execute(f"CREATE ROLE test_{role}_{os.getpid()} LOGIN IN ROLE sluice_{role}")
     yield broker

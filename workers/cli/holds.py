@@ -12,7 +12,7 @@ from workers.cli import wording
 from workers.cli.pages import Page, content_lines
 from workers.cli.reports import require_workspace
 from workers.errors import NotFound
-from workers.store import reports
+from workers.store import send_reports
 from workers.store.connection import Connection
 
 MOST_COUNTED: Final = 10_000  # holds of a group: to count more takes long
@@ -26,20 +26,20 @@ async def shown(settings: Settings, workspace: str, send_id: UUID) -> dict[str, 
         NotFound: there is no such workspace or hold.
     """
     async with reading(settings) as tx:
-        row = await reports.hold(tx, workspace, send_id)
+        row = await send_reports.hold(tx, workspace, send_id)
         if row is None:
             raise NotFound(await _why_not(tx, workspace, send_id))
         hold = dict(row) | {name: msgspec.json.decode(row[name]) for name in _JSON}
         of_group = None
         if hold["group_id"] is not None:
-            of_group = await reports.holds_of_group(tx, workspace, hold["group_id"], MOST_COUNTED + 1)
+            of_group = await send_reports.holds_of_group(tx, workspace, hold["group_id"], MOST_COUNTED + 1)
     words = wording.grounds(hold["reasons"], hold["shown_grounds"])
     return hold | {"reasons_in_words": words, "confirming": wording.confirming(hold), "group_holds": of_group}
 
 
 async def _why_not(tx: Connection, workspace: str, send_id: UUID) -> str:
     await require_workspace(tx, workspace)
-    status = await reports.status_of_send(tx, workspace, send_id)
+    status = await send_reports.status_of_send(tx, workspace, send_id)
     if status is None:
         return f"workspace {workspace!r} has no send {send_id}"
     if status == "held":

@@ -13,7 +13,7 @@ from workers.cli.pages import Page
 from workers.errors import NotFound, SettingsError
 from workers.rules.address_hashes import HashKeys, address_hash
 from workers.rules.identities import REACHABLE_UNASKED, ResolvedIdentity, identify, is_national, scope_of
-from workers.store import reports
+from workers.store import reports, send_reports
 from workers.store.connection import Connection
 
 _UNKNOWN: Final = (
@@ -51,11 +51,11 @@ async def asked(
         if contact_id is not None:
             kept = await _kept(tx, workspace, contact_id, aimed)
             hashes = _hashes(keys, workspace, aimed, kept)
-            row = await reports.may_send_to_contact(tx, workspace, contact_id, channel, hashes)
+            row = await send_reports.may_send_to_contact(tx, workspace, contact_id, channel, hashes)
         else:
             meant = _understood(address or "", aimed)
             hashes = _hashes(keys, workspace, aimed, [meant])
-            row = await reports.may_send_to_address(tx, workspace, meant.lookup, channel, hashes)
+            row = await send_reports.may_send_to_address(tx, workspace, meant.lookup, channel, hashes)
             address = meant.lookup
     return {
         "workspace_id": workspace,
@@ -83,10 +83,10 @@ def page(answer: Mapping[str, Any]) -> Page:
 
 async def _aimed(tx: Connection, workspace: str, named: str) -> Aimed:
     """The channel of this id; else every channel of this kind, as the function `may_send` reads it."""
-    policies = await reports.region(tx, workspace)
+    policies = await send_reports.region(tx, workspace)
     if policies is None:
         raise NotFound(f"there is no workspace {workspace!r}")
-    rows = await reports.channels_named(tx, workspace, named)
+    rows = await send_reports.channels_named(tx, workspace, named)
     region: str | None = policies["default_region"]
     for row in rows:
         if row["channel_id"] == named:

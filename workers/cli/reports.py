@@ -10,7 +10,7 @@ import msgspec
 from workers.app.database_failures import reading
 from workers.app.settings import Settings
 from workers.errors import NotFound
-from workers.store import reports
+from workers.store import reports, send_reports
 from workers.store.connection import Connection
 from workers.terminal_text import visible_json
 
@@ -60,7 +60,7 @@ async def holds(settings: Settings, workspace: str | None, limit: int) -> Report
     """
     async with reading(settings) as tx:
         details = ("group_id", "contact_id", "profile_id", "channel", "releasable", "requested_by", "requested_at")
-        rows = await reports.holds(tx, workspace, limit)
+        rows = await send_reports.holds(tx, workspace, limit)
         if workspace is not None and not rows:
             await require_workspace(tx, workspace)
         return Report({"holds": rows}, hint="Nothing is held.", details=(*details, "held_at"), limit=limit)

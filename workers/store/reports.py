@@ -46,54 +46,6 @@ async def has_messages(tx: Connection, workspace_id: str, contact_id: UUID) -> b
     return bool(await tx.fetchval(_SQL["has_messages"], workspace_id, contact_id))
 
 
-async def holds(tx: Connection, workspace_id: str | None, limit: int) -> list[Row]:
-    """Sends that wait for a person, those that expire first on top. Without their text."""
-    return list(await tx.fetch(_SQL["holds"], workspace_id, limit))
-
-
-async def hold(tx: Connection, workspace_id: str, send_id: UUID) -> Row | None:
-    """A hold that waits, with all that there is to tell; its content and its grounds are JSON."""
-    row: Row | None = await tx.fetchrow(_SQL["hold"], workspace_id, send_id)
-    return row
-
-
-async def holds_of_group(tx: Connection, workspace_id: str, group_id: str, most: int) -> int:
-    """How many sends of the group wait, at most `most`."""
-    return int(await tx.fetchval(_SQL["holds_of_group"], workspace_id, group_id, most))
-
-
-async def status_of_send(tx: Connection, workspace_id: str, send_id: UUID) -> str | None:
-    status: str | None = await tx.fetchval(_SQL["status_of_send"], workspace_id, send_id)
-    return status
-
-
-async def region(tx: Connection, workspace_id: str) -> Row | None:
-    """The workspace's `default_region`; None: there is no such workspace."""
-    row: Row | None = await tx.fetchrow(_SQL["region"], workspace_id)
-    return row
-
-
-async def channels_named(tx: Connection, workspace_id: str, name: str) -> list[Row]:
-    """The channels that have this id or this kind, each with its own `default_region`."""
-    return list(await tx.fetch(_SQL["channels_named"], workspace_id, name))
-
-
-async def may_send_to_contact(
-    tx: Connection, workspace_id: str, contact_id: UUID, channel: str, hashes: Sequence[bytes]
-) -> Row:
-    """Whether a send to this contact would be dispatched now: `allowed`, `reason`, `reasons`."""
-    row: Row = await tx.fetchrow(_SQL["may_send_to_contact"], workspace_id, contact_id, channel, hashes)
-    return row
-
-
-async def may_send_to_address(
-    tx: Connection, workspace_id: str, address: str, channel: str, hashes: Sequence[bytes]
-) -> Row:
-    """The same for an address in its look-up form."""
-    row: Row = await tx.fetchrow(_SQL["may_send_to_address"], workspace_id, address, channel, hashes)
-    return row
-
-
 async def progress(tx: Connection) -> list[Row]:
     """How far each input partition is applied, and its owner."""
     return list(await tx.fetch(_SQL["progress"]))

@@ -20,44 +20,6 @@ SELECT cycle_start FROM sluice.mac_counts WHERE workspace_id = $1 AND cycle_star
 -- name: has_messages
 SELECT EXISTS (SELECT FROM sluice.mac_proofs WHERE workspace_id = $1 AND contact_id = $2)
 
--- name: holds
-SELECT workspace_id, send_id, group_id, contact_id, profile_id, channel, reasons, releasable, requested_by, requested_at,
-    held_at, expires_at
-FROM sluice.held_sends
-WHERE $1::text IS NULL OR workspace_id = $1
-ORDER BY expires_at LIMIT $2
-
--- name: hold
-SELECT h.workspace_id, h.send_id, h.group_id, h.contact_id, c.display_name, h.profile_id, h.channel, d.channel_id, d.address, h.content,
-    h.reasons, d.shown_grounds, h.releasable, d.new_grounds, d.refusals, w.two_person_confirm, h.requested_by, d.requested_role,
-    d.source, d.run_id, d.step_id, h.requested_at, h.held_at, h.expires_at, now() AS now
-FROM sluice.held_sends h
-CROSS JOIN LATERAL sluice.hold_details(h.workspace_id, h.send_id) d
-LEFT JOIN sluice.contact_overview c ON c.workspace_id = h.workspace_id AND c.contact_id = h.contact_id
-LEFT JOIN sluice.workspace_settings w ON w.workspace_id = h.workspace_id
-WHERE h.workspace_id = $1 AND h.send_id = $2
-
--- name: holds_of_group
-SELECT count(*) FROM (
-    SELECT FROM sluice.held_sends WHERE workspace_id = $1 AND group_id = $2 LIMIT $3
-) AS h
-
--- name: status_of_send
-SELECT status FROM sluice.sends WHERE workspace_id = $1 AND send_id = $2
-
--- name: region
-SELECT default_region FROM sluice.workspace_settings WHERE workspace_id = $1
-
--- name: channels_named
-SELECT channel_id, channel, default_region FROM sluice.channels
-WHERE workspace_id = $1 AND (channel_id = $2 OR channel = $2) ORDER BY channel_id
-
--- name: may_send_to_contact
-SELECT allowed, reason, reasons FROM sluice.may_send($1::text, $2::uuid, $3::text, $4::bytea[])
-
--- name: may_send_to_address
-SELECT allowed, reason, reasons FROM sluice.may_send($1::text, $2::text, $3::text, $4::bytea[])
-
 -- name: progress
 SELECT consumer_group, topic, partition, owner, next_offset, updated_at FROM sluice.partition_progress
 ORDER BY topic, partition

@@ -11,14 +11,30 @@ LANGUAGE sql STABLE SET search_path = sluice_core, pg_temp AS $$
     LEFT JOIN companies o ON k.code = 'company_protected' AND o.workspace_id = of_workspace AND o.company_id = k.of
 $$;
 
--- What a hold shows besides `held_sends`, what has protected its contact since, and why confirming it would refuse it now.
-CREATE FUNCTION sluice.hold_details(of_workspace text, of_send uuid)
+-- A send beyond the columns of `sends`; of a deleted contact without address and content. `next_attempt_at`: it failed,
+-- and another attempt follows then.
+CREATE FUNCTION sluice.send_details(of_workspace text, of_send uuid)
 RETURNS TABLE (
-    address text, channel_id text, requested_role text, source text, run_id text, step_id text, shown_grounds json, new_grounds json,
-    refusals text[]
+    address text, channel_id text, content json, source text, run_id text, step_id text, requested_by text, requested_role text,
+    requested_at timestamptz, next_attempt_at timestamptz
 )
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp SET plan_cache_mode = auto AS $$
-    SELECT s.address, s.channel_id, s.requested_role, s.source, s.run_id, s.step_id, grounds_told(s.workspace_id, s.reason_keys),
+    SELECT CASE WHEN c.known THEN s.address END, s.channel_id, CASE WHEN c.known THEN s.content ELSE '{}' END, s.source, s.run_id,
+        s.step_id, s.requested_by, s.requested_role, s.requested_at, s.retry_at
+    FROM sends s
+    CROSS JOIN LATERAL (
+        SELECT s.contact_id IS NULL OR EXISTS (
+            SELECT FROM living_contacts l WHERE l.workspace_id = s.workspace_id AND l.contact_id = s.contact_id
+        ) AS known
+    ) AS c
+    WHERE s.workspace_id = of_workspace AND s.send_id = of_send
+$$;
+
+-- The protections that a hold shows, those that came since, and why confirming it would refuse it now.
+CREATE FUNCTION sluice.hold_details(of_workspace text, of_send uuid)
+RETURNS TABLE (shown_grounds json, new_grounds json, refusals text[])
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp SET plan_cache_mode = auto AS $$
+    SELECT grounds_told(s.workspace_id, s.reason_keys),
         grounds_told(s.workspace_id, ARRAY(
             SELECT DISTINCT g.key FROM open_grounds g
             WHERE g.workspace_id = s.workspace_id AND g.send_id = s.send_id AND g.key <> ALL (s.reason_keys)
@@ -37,5 +53,5 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp SET 
     WHERE s.workspace_id = of_workspace AND s.send_id = of_send AND s.status = 'held'
 $$;
 
-REVOKE ALL ON FUNCTION sluice.hold_details(text, uuid) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION sluice.hold_details(text, uuid) TO sluice_worker, sluice_reader;
+REVOKE ALL ON FUNCTION sluice.send_details(text, uuid), sluice.hold_details(text, uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION sluice.send_details(text, uuid), sluice.hold_details(text, uuid) TO sluice_worker, sluice_reader;
