@@ -3,8 +3,11 @@
 import asyncio
 import base64
 import hmac
+import re
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -158,3 +161,19 @@ def test_a_signature_is_that_of_the_standard() -> None:
 def test_a_secret_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=".+"):
         secret_of(text)
+
+
+def test_the_check_of_the_manual_knows_what_is_signed() -> None:
+    manual = (Path(__file__).parents[2] / "docs/workflows.md").read_text(encoding="utf-8")
+    [source] = [
+        block for block in re.findall(r"```python\n(.*?)```", manual, re.DOTALL) if "def is_from_sluice" in block
+    ]
+    names: dict[str, Any] = {}
+    exec(source, names)  # noqa: S102 - from our own manual
+    secret = f"whsec_{base64.b64encode(SECRET).decode()}"
+    headers = signature(SECRET, "a", int(time.time()), b"{}")
+
+    assert names["is_from_sluice"](headers, b"{}", secret)
+    assert not names["is_from_sluice"](headers, b"{ }", secret)
+    assert not names["is_from_sluice"](signature(SECRET, "a", 1_700_000_000, b"{}"), b"{}", secret)
+    assert secret_of(secret) == SECRET
