@@ -222,6 +222,12 @@ QUESTIONS: Final[Sequence[Question]] = (
     Question("suggestions of a contact", f"{_FUNCTION}suggestions_of($1, $2)", _contact),
     Question("merges, newest", _page("merge_history", "merged_at DESC, merge_id"), _whole),
     Question("runs, newest", f"{_FUNCTION}runs_page($1, NULL, NULL, 50)", _whole),
+    Question("runs of a contact, newest", f"{_FUNCTION}contact_runs($1, $2, NULL, 50)", _contact),
+    Question(
+        "why a run ended",
+        f"{_FUNCTION}runs_page($1, $2, NULL, 1) r CROSS JOIN LATERAL sluice.run_details(r.workspace_id, r.run_id)",
+        lambda place, n: (place.workspace, place.ago(n)),
+    ),
     Question("runs of a contact", f"{_FUNCTION}workflow_runs WHERE workspace_id = $1 AND contact_id = $2", _contact),
     Question("audit, newest", _page("audit_log", "at DESC"), _whole),
     Question("inbox: counts", f"{_FUNCTION}inbox_counts WHERE workspace_id = $1", _whole),

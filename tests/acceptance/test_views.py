@@ -136,6 +136,8 @@ async def test_the_promised_functions_are_there(pool: Pool) -> None:
         ("dead_letter", "[0:0]={bigint}"),
         ("hold_details", "[0:1]={text,uuid}"),
         ("send_details", "[0:1]={text,uuid}"),
+        ("run_details", "[0:1]={text,text}"),
+        ("contact_runs", "[0:3]={text,uuid,text,integer}"),
         ("explain_mac", '[0:2]={text,"timestamp with time zone",uuid}'),
         ("conversation_page", '[0:4]={text,uuid,"timestamp with time zone",uuid,integer}'),
         ("profile_page", '[0:4]={text,text,"timestamp with time zone",uuid,integer}'),

@@ -15,6 +15,7 @@ from tests.cli.test_roles import READING, SEND, WORKSPACE
 from tests.support.brokers import Broker
 from tests.support.hostile import EVERYTHING, inert
 from tests.workers.sending import PHONE, protect, request, rows, send, wrote
+from tests.workers.sending import run as start
 from workers.cli import main
 from workers.terminal_text import visible
 
@@ -30,6 +31,7 @@ PAGES: Final[dict[tuple[str, ...], set[str]]] = {
     ("holds", "show", SEND): {"to", "profile", "waits", "requested", "group"},
     ("sends", "show", SEND): {"to", "requested", "group"},
     ("sends", "group", EVERYTHING): {"group"},
+    ("runs", "show", EVERYTHING): {"run"},
 }
 """By command: the labels beside which something that others wrote stands."""
 
@@ -51,6 +53,7 @@ async def hostile(pool: Pool, broker: Broker) -> Broker:
             channel_id=EVERYTHING,
         ),
     )
+    await start(pool, EVERYTHING)
     assert await rows(pool, "SELECT status, address FROM sends") == [("held", PHONE)]
     await pool.execute(
         """

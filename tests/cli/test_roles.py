@@ -20,7 +20,7 @@ from tests.support.brokers import Broker
 from tests.workers.asking import ask, give
 from tests.workers.ingesting import ingest
 from tests.workers.records import message
-from tests.workers.sending import protect, request, send
+from tests.workers.sending import protect, request, run, send
 from workers.cli import main
 from workers.errors import ExitCode
 
@@ -42,6 +42,9 @@ READING: Final = [
     ["sends", "list", *WORKSPACE, "--group", "g"],
     ["sends", "show", SEND, *WORKSPACE],
     ["sends", "group", "g", *WORKSPACE],
+    ["runs", "list", *WORKSPACE],
+    ["runs", "list", *WORKSPACE, "--contact", CONTACT],
+    ["runs", "show", "r1", *WORKSPACE],
     ["may-send", *WORKSPACE, "--address", "+4915100000001", "--channel", "whatsapp"],
     ["deletions"],
     ["merges", *WORKSPACE],
@@ -102,6 +105,7 @@ async def world(pool: Pool, broker: Broker) -> AsyncIterator[Broker]:
     await give(pool, ask("create_profile", profile_id="p-1", name="Ada"))
     await protect(pool, UUID(CONTACT))
     await send(pool, request("s1", group_id="g"))
+    await run(pool, "r1")
     for role in ("reader", "billing"):
         await pool.execute(f"CREATE ROLE test_{role}_{os.getpid()} LOGIN IN ROLE sluice_{role}")
     yield broker

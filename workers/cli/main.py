@@ -20,6 +20,7 @@ from workers.cli import (
     hold_commands,
     import_commands,
     progress_commands,
+    run_commands,
     send_commands,
 )
 from workers.cli.customer_commands import InWorkspace
@@ -54,6 +55,7 @@ app = typer.Typer(
 app.add_typer(dead_letter_commands.app, name="dead-letters")
 app.add_typer(hold_commands.app, name="holds")
 app.add_typer(send_commands.app, name="sends")
+app.add_typer(run_commands.app, name="runs")
 app.add_typer(progress_commands.app, name="progress")
 app.add_typer(engine_commands.app, name="engine")
 app.add_typer(customer_commands.profiles, name="profiles")

@@ -55,3 +55,68 @@ $$;
 
 REVOKE ALL ON FUNCTION sluice.send_details(text, uuid), sluice.hold_details(text, uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION sluice.send_details(text, uuid), sluice.hold_details(text, uuid) TO sluice_worker, sluice_reader;
+
+-- A run beyond the columns of `workflow_runs`. `ended_at`: when it was halted or refused, and `step_id` the step that did.
+-- `blocked_at` to `unblocked_at`: the block of its contact that lay on that moment. `cut_at`: its contact was merged away
+-- or deleted. `children` and `held_steps`: JSON, the first hundred of each.
+CREATE FUNCTION sluice.run_details(of_workspace text, of_run text)
+RETURNS TABLE (
+    parent_run_id text, started_at timestamptz, finished_at timestamptz, outcome text, ended_at timestamptz, step_id text,
+    blocked_at timestamptz, blocked_by text, unblocked_at timestamptz, cut_at timestamptz, children json, held_steps json
+)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp SET plan_cache_mode = auto AS $$
+    SELECT r.parent_run_id, r.started_at, r.finished_at, r.outcome, r.halted_at, r.halted_by, b.issued_at, b.actor_id, (
+        SELECT u.issued_at FROM block_commands u
+        WHERE u.workspace_id = r.workspace_id AND u.contact_id = r.contact_id AND u.unblocks AND u.issued_at > b.issued_at
+        ORDER BY u.issued_at LIMIT 1
+    ), r.cut_at, (
+        SELECT coalesce(json_agg(json_build_object('run_id', v.run_id, 'workflow_id', v.workflow_id, 'state', v.state,
+            'reason', v.reason) ORDER BY v.run_id), '[]')
+        FROM (
+            SELECT c.run_id FROM workflow_runs c
+            WHERE c.workspace_id = r.workspace_id AND c.parent_run_id = r.run_id ORDER BY c.run_id LIMIT 100
+        ) AS c
+        CROSS JOIN LATERAL (
+            SELECT * FROM sluice.workflow_runs v WHERE v.workspace_id = r.workspace_id AND v.run_id = c.run_id OFFSET 0
+        ) AS v
+    ), (
+        SELECT coalesce(json_agg(json_build_object('step_id', s.step_id, 'send_id', s.send_id, 'reasons', h.reasons,
+            'expires_at', h.expires_at) ORDER BY h.held_at, s.send_id), '[]')
+        FROM (
+            -- As a range, which PostgreSQL takes for a small one.
+            SELECT s.send_id, s.step_id FROM sends s
+            WHERE s.workspace_id = r.workspace_id AND s.run_id >= r.run_id AND s.run_id <= r.run_id AND s.status = 'held'
+            ORDER BY s.send_id LIMIT 100
+        ) AS s
+        CROSS JOIN LATERAL (
+            SELECT * FROM sluice.held_sends h WHERE h.workspace_id = r.workspace_id AND h.send_id = s.send_id OFFSET 0
+        ) AS h
+    )
+    FROM workflow_runs r
+    LEFT JOIN LATERAL (
+        SELECT b.issued_at, b.actor_id FROM block_commands b
+        WHERE b.workspace_id = r.workspace_id AND b.contact_id = r.contact_id AND NOT b.unblocks AND b.issued_at <= r.halted_at
+            AND b.issued_at >= coalesce((
+                SELECT u.issued_at FROM block_commands u
+                WHERE u.workspace_id = r.workspace_id AND u.contact_id = r.contact_id AND u.unblocks AND u.issued_at <= r.halted_at
+                ORDER BY u.issued_at DESC LIMIT 1
+            ), '-infinity')
+        ORDER BY b.issued_at, b.command_id LIMIT 1
+    ) AS b ON true
+    WHERE r.workspace_id = of_workspace AND r.run_id = of_run
+$$;
+
+-- Runs of a contact, those that started last on top; with a state only those. 1,000 at most.
+CREATE FUNCTION sluice.contact_runs(of_workspace text, of_contact uuid, of_state text, n integer)
+RETURNS TABLE (
+    workspace_id text, run_id text, workflow_id text, contact_id uuid, trigger text, state text, reason text, started_at timestamptz
+)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp SET plan_cache_mode = auto AS $$
+    SELECT v.*, r.started_at FROM sluice.workflow_runs v
+    JOIN workflow_runs r ON r.workspace_id = v.workspace_id AND r.run_id = v.run_id
+    WHERE v.workspace_id = of_workspace AND v.contact_id = present(of_workspace, of_contact) AND (of_state IS NULL OR v.state = of_state)
+    ORDER BY r.started_at DESC, r.run_id DESC LIMIT least(greatest(n, 0), 1000)
+$$;
+
+REVOKE ALL ON FUNCTION sluice.run_details(text, text), sluice.contact_runs(text, uuid, text, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION sluice.run_details(text, text), sluice.contact_runs(text, uuid, text, integer) TO sluice_worker, sluice_reader;
