@@ -14,6 +14,7 @@ from examples.sender import sender
 from examples.sender.provider import Provider, serving
 from tests.acceptance.scenes import become, claim, phone, standing
 from tests.acceptance.stage import Json, Workspace
+from tests.support.databases import sender_of
 
 SOURCE: Final = Path(sender.__file__)
 
@@ -28,7 +29,8 @@ def provider() -> Iterator[Provider]:
 async def at_work(workspace: Workspace, provider: Provider) -> AsyncIterator[None]:
     """The sender; when the block ends it ends as in a crash: what it had begun is not committed."""
     stage = workspace.stage
-    working = asyncio.create_task(sender.work(stage.database, stage.broker.bootstrap, provider.url))
+    login = await sender_of(stage.database)
+    working = asyncio.create_task(sender.work(login, stage.broker.bootstrap, provider.url))
     try:
         yield
     finally:

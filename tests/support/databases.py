@@ -73,6 +73,11 @@ async def reader_of(database: str) -> str:
     return await _login_of(database, "reader")
 
 
+async def sender_of(database: str) -> str:
+    """The same for a login that may do what senders may."""
+    return await _login_of(database, "sender")
+
+
 async def _login_of(database: str, role: str) -> str:
     name = f"test_only_{role}_{os.getpid()}"
     connection = await asyncpg.connect(database)

@@ -10,6 +10,7 @@ from workers.engines.feeding import Feed
 from workers.errors import ExitCode, SettingsError
 from workers.runtime.logs import configure_logging
 from workers.runtime.signals import StopSignal, remembered
+from workers.runtime.telemetry import OUTCOMES, TOLD, serve_metrics
 
 log = structlog.get_logger()
 
@@ -25,6 +26,10 @@ def run(settings: Settings, engine: Engine, name: str) -> ExitCode:
         engine, cluster, f"{settings.group_prefix}-engine-{name}", settings.limits(), settings.unreachable_after_s
     )
     configure_logging(settings.log_format, settings.log_level)
+    for outcome in OUTCOMES:
+        TOLD.labels(outcome)  # from zero, so that an alert fires the first time
+    if settings.metrics_port is not None:
+        serve_metrics(settings.metrics_host, settings.metrics_port)
     with remembered() as asked:
         asyncio.run(_until_asked(feed, asked))
     return ExitCode.CLEAN

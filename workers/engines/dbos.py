@@ -17,7 +17,7 @@ from workers.engines.control import EngineAway, Told
 
 TOPIC: Final = "sluice"
 """The topic of the messages that a workflow receives with `DBOS.recv`: dicts with the fields of `workflows.control`."""
-_AWAY: Final = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)
+_AWAY: Final = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, error.DBOSQueryTimeoutError)
 
 
 class DbosRuns:

@@ -14,6 +14,7 @@ from workers.kafka.connection import Kafka, PollLimits
 from workers.kafka.failures import AWAY
 from workers.kafka.following import Following, Output
 from workers.runtime.failure_deadline import FailureDeadline
+from workers.runtime.telemetry import TOLD
 from workers.services.liveness import ServerLiveness
 from workers.tasks import unless_failed
 
@@ -59,6 +60,7 @@ class Feed:
             deadline = FailureDeadline(self._unreachable_after_s, "The engine did not take what it was told")
             some = told[start : start + self._engine.most]
             await deadline.insist(partial(self._engine.take, some), (EngineAway,), _missed)
+            TOLD.labels("told").inc(len(some))
 
 
 async def _missed(error: Exception) -> None:
@@ -71,6 +73,7 @@ def read(output: Output) -> Told | None:
     try:
         control = _DECODER.decode(output.value or b"")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        TOLD.labels("skipped").inc()
         log.error(
             f"A record of {CONTROL} cannot be read, and is skipped.",
             action="control_skipped",

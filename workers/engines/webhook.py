@@ -11,6 +11,7 @@ import structlog
 
 from workers.engines.control import EngineAway, Told
 from workers.engines.signing import signature
+from workers.runtime.telemetry import TOLD
 
 _TRY_AGAIN: Final = (408, 429)
 _DEFAULT_TIMEOUT_S: Final = 10.0
@@ -45,6 +46,7 @@ class Webhook:
         if status in _TRY_AGAIN or status >= 500:
             raise EngineAway(f"it answered {status}")
         if not 200 <= status < 300:
+            TOLD.labels("refused").inc()
             log.error(
                 "The engine refuses what it was told; it is not told again.",
                 action="control_refused",

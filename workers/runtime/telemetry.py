@@ -53,6 +53,12 @@ FAILURES: Final = Counter(
 )
 JOBS: Final = Counter("sluice_job_rounds_total", "Rounds of timed jobs.", ["job"])
 
+TOLD: Final = Counter(
+    "sluice_engine_records_total", "Records of workflows.control that an engine heard of.", ["outcome"]
+)
+
+OUTCOMES: Final = ("told", "refused", "skipped")
+"""What became of a record for an engine."""
 REASONS: Final = ("Conflict", "RetryBatch", "Exhausted", "ConnectionLost", "TooMuch")
 """Why a transaction runs again."""
 
