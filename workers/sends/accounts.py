@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from workers.rules.attempts import ACCEPTED, NOT_CLAIMED, best, out_of_time, pause_before_next, spread, standing
 from workers.rules.holds import RELEASED
+from workers.rules.send_states import SendEvent
 from workers.sends.acceptance import Acceptance
 from workers.sends.events import SendCause
 from workers.sends.transitions import SendTransitions
@@ -53,6 +54,7 @@ class Progress:
 
     before: Send
     known: Attempt
+    event: SendEvent
     cause: SendCause
     at: datetime
     not_before: datetime | None = None
@@ -72,19 +74,20 @@ def show(account: SendAccount, progress: Progress, made: SendTransitions) -> Non
     before, shown = progress.before, _shown(account, progress, made.now)
     told = (shown.status, shown.best_attempt) != (before.status, before.best_attempt)
     if told or (progress.known.by_clock and shown.reason != before.reason):
-        account.send = made.tell(before, shown, progress.cause, progress.at)
+        account.send = made.tell(before, shown, progress.event, progress.cause, progress.at)
     else:
-        account.send = made.keep(before, shown, progress.cause)
+        account.send = made.keep(before, shown, progress.event, progress.cause)
 
 
 def _shown(account: SendAccount, progress: Progress, now: datetime) -> Send:
-    """The send with the status of its best attempt. An undispatched send stays as it is unless a receipt shows that it
-    left.
+    """The send with the status of its best attempt. An undispatched send stays as it is unless this receipt shows that
+    it left.
     """
     send, statuses = account.send, standing({n: a.status for n, a in account.attempts.items()})
     shown = best(statuses)
     status = statuses[shown]
-    if send.status not in RELEASED and status not in ACCEPTED and status != "ambiguous":
+    left = shown == progress.known.attempt and (status in ACCEPTED or status == "ambiguous")
+    if send.status not in RELEASED and not left:
         return send
     if status != "failed":
         return replace(
@@ -111,11 +114,13 @@ def _retry_at(account: SendAccount, progress: Progress, now: datetime) -> dateti
     """
     send, known, latest = account.send, progress.known, account.attempts[account.send.attempt]
     about_latest = known.attempt == latest.attempt
+    is_news = (latest.permanent and not known.permanent) or (known.by_clock and not latest.by_clock)
     retry_at = send.retry_at
-    if send.status != "failed" or (about_latest and (latest.permanent or known.by_clock)):
+    if send.status != "failed" or (about_latest and is_news):
         statuses = standing({n: a.status for n, a in account.attempts.items()})
         share = spread(send.send_id, latest.attempt)
-        permanent = latest.permanent or account.attempts[known.attempt].permanent
+        final = latest.permanent or account.attempts[known.attempt].permanent
+        permanent = final and progress.event != "settle retry"
         pause = pause_before_next(statuses, permanent=permanent, share=share)
         retry_at = now + pause if pause is not None else None
     if retry_at is not None and about_latest and progress.not_before is not None:
@@ -138,4 +143,5 @@ def run_out_of_time(account: SendAccount, cause: SendCause, made: SendTransition
                 error_code=NOT_CLAIMED if failed else None,
             )
             put(account, ended, made)
-            show(account, Progress(before, known, cause, made.now), made)
+            event: SendEvent = "no claim" if failed else "no receipt"
+            show(account, Progress(before, known, event, cause, made.now), made)

@@ -143,7 +143,7 @@ class _Chunk:
             case Unchanged():
                 return None
             case Expired():
-                self.made.end(send, "expired", SendCause("expiry", word.cause.origin))
+                self.made.end(send, "expired", "expiry", SendCause("expiry", word.cause.origin))
                 return Declined("already_final", "the hold expired before the answer was given")
             case Open():
                 return self._settle(word, send)
@@ -167,20 +167,20 @@ class _Chunk:
     def _settle(self, word: Word, send: Send) -> str:
         match word.says:
             case "reject":
-                return self.made.end(send, "rejected", word.cause).status
+                return self.made.end(send, "rejected", "reject", word.cause).status
             case "cancel":
-                return self.made.end(send, "cancelled", word.cause, "contact_blocked").status
+                return self.made.end(send, "cancelled", "block", word.cause, "contact_blocked").status
             case "delete":
-                return self.made.end(send, "cancelled", word.cause, "contact_deleted").status
+                return self.made.end(send, "cancelled", "deletion", word.cause, "contact_deleted").status
             case "refuse":
-                return self.made.end(send, "refused", word.cause, "run_halted").status
+                return self.made.end(send, "refused", "halt", word.cause, "run_halted").status
             case "confirm":
                 return self._confirm(word, send)
 
     def _confirm(self, word: Word, send: Send) -> str:
         match judge(self.cases[send.key], with_confirmed(send.cover, send.reason_keys)):
             case Refuse(reason):
-                self.made.end(send, "refused", word.cause, reason)
+                self.made.end(send, "refused", "confirm", word.cause, reason)
                 return self._keep(word, send, send.reasons, "refused")
             case Hold() as hold:
                 self.found[send.key] = send.reasons

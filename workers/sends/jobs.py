@@ -39,7 +39,7 @@ async def expire(tx: Connection, now: datetime) -> list[Output]:
     for start in range(0, len(expired), CHUNK):
         made = SendTransitions(now)
         for _, send in sorted((await sends.read(tx, expired[start : start + CHUNK])).items()):
-            made.end(send, "expired", SendCause("expiry", origin_without_input(send)))
+            made.end(send, "expired", "expiry", SendCause("expiry", origin_without_input(send)))
         outputs += await transitions.save(tx, made)
     return outputs
 
@@ -76,13 +76,13 @@ async def repeat(tx: Connection, now: datetime) -> list[Output]:
 def _judge_again(made: SendTransitions, send: Send, case: Case, policies: Policies) -> None:
     verdict = judge(case, send.cover)
     if send.retry_at is not None and send.retry_at <= made.now:
-        made.decide(send, verdict, SendCause("retry", origin_without_input(send)), policies)
+        made.decide(send, verdict, "retry", SendCause("retry", origin_without_input(send)), policies)
     elif send.recheck_at is not None:
         cause = SendCause("claim", origin_without_input(send))
         if isinstance(verdict, Dispatch):
             made.dispatch_again(send, cause, policies)
         else:
-            made.decide(send, verdict, cause, policies)
+            made.decide(send, verdict, "denied claim", cause, policies)
 
 
 SendStep = Callable[[Connection, datetime], Awaitable[list[Output]]]

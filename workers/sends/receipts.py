@@ -9,8 +9,9 @@ from msgspec.structs import replace
 from schemas.receipts import DeliveryReceipt, ReceiptError
 from workers.errors import RetryBatch
 from workers.records import Output
-from workers.rules.attempts import ACCEPTED, later, wait_for_provider
+from workers.rules.attempts import ACCEPTED, Settlement, later, wait_for_provider
 from workers.rules.event_time import trusted
+from workers.rules.send_states import RECEIPTS, SETTLEMENTS, SendEvent
 from workers.sends import acceptance, accounts, context, provider_ids, transitions
 from workers.sends.acceptance import Acceptance
 from workers.sends.accounts import Progress, SendAccount
@@ -27,11 +28,16 @@ from workers.tasks import paced
 
 @dataclass(frozen=True, slots=True)
 class ReceiptArrival:
-    """A receipt. `record_at` is Kafka's time."""
+    """A receipt. `record_at` is Kafka's time. `settled`: it is a person's word, not the provider's."""
 
     receipt: DeliveryReceipt
     record_at: datetime
     cause: SendCause
+    settled: Settlement | None = None
+
+    @property
+    def event(self) -> SendEvent:
+        return RECEIPTS[self.receipt.status] if self.settled is None else SETTLEMENTS[self.settled]
 
     @property
     def at(self) -> datetime:
@@ -53,7 +59,8 @@ class ReceiptArrival:
     def without_provider_id(self) -> "ReceiptArrival":
         if self.receipt.provider_message_id is None:
             return self
-        return ReceiptArrival(replace(self.receipt, provider_message_id=None), self.record_at, self.cause)
+        unnamed = replace(self.receipt, provider_message_id=None)
+        return ReceiptArrival(unnamed, self.record_at, self.cause, self.settled)
 
 
 AttemptKey = tuple[SendKey, int | None]
@@ -195,17 +202,20 @@ def _attempt(opened: Mapping[SendKey, SendAccount], place: AttemptKey | None) ->
 
 def _apply(account: SendAccount, number: int, arrival: ReceiptArrival, made: SendTransitions, ids: ProviderIds) -> None:
     before, attempt = account.send, account.attempts[number]
-    after = _forward(attempt, arrival)
+    after = forward(attempt, arrival)
     if any(a.provider_message_id == after.provider_message_id for n, a in account.attempts.items() if n != number):
         after = replace(after, provider_message_id=attempt.provider_message_id)
     if before.erased:
         after = _without_person(attempt, after)
     accounts.put(account, after, made)
     _accept(account, number, arrival, ids, is_news=attempt.provider_message_id is None or before.accepted_at is None)
-    accounts.show(account, Progress(before, attempt, arrival.cause, arrival.at, arrival.not_before), made)
+    accounts.show(
+        account, Progress(before, attempt, arrival.event, arrival.cause, arrival.at, arrival.not_before), made
+    )
 
 
-def _forward(attempt: Attempt, arrival: ReceiptArrival) -> Attempt:
+def forward(attempt: Attempt, arrival: ReceiptArrival) -> Attempt:
+    """The attempt after a receipt."""
     receipt, known = arrival.receipt, attempt.status
     status = later(known, receipt.status, by_clock=attempt.by_clock)
     if attempt.by_clock and receipt.status != "ambiguous":

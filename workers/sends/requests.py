@@ -59,12 +59,11 @@ async def apply_requests(tx: Connection, records: Sequence[Request], now: dateti
     async for key, record in paced(new.items()):
         cause = SendCause(REQUEST, origin_of_record(record))
         if isinstance(record.value, InvalidSend):
-            made.end(
-                _invalid(record.value, record, now), "refused", replace(cause, detail=record.value.error), "invalid"
-            )
+            detailed = replace(cause, detail=record.value.error)
+            made.end(_invalid(record.value, record, now), "refused", "request", detailed, "invalid")
             continue
         send, case = _send(wishes[key], subjects[key], record, tenants, now), judged[key]
-        decided = made.decide(send, judge(case, send.cover), cause, tenants[key[0]].policies)
+        decided = made.decide(send, judge(case, send.cover), "request", cause, tenants[key[0]].policies)
         if (evidence := _evidence(send, case, decided.status)) is not None:
             made.confirmations.append(evidence)
     outputs = await transitions.add(tx, made)

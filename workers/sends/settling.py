@@ -73,7 +73,7 @@ def _receipts(a: Ask, send: Send, attempts: Mapping[int, AttemptStatus]) -> Iter
                 at=a.stamp.at,
                 error=error,
             )
-            yield ReceiptArrival(said, a.record.timestamp, cause)
+            yield ReceiptArrival(said, a.record.timestamp, cause, as_)
 
 
 def _send(a: Ask) -> SendKey:

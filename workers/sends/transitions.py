@@ -1,6 +1,7 @@
 """Transitions of sends in one transaction: collected in memory, saved set by set, published in order.
 
-The only place where a verdict becomes a status. Every status event of a send raises its revision by one.
+The only place where a verdict becomes a status, and only as the table in `workers/rules/send_states.py` knows it. Every
+status event of a send raises its revision by one.
 """
 
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from workers.records import Output
+from workers.rules.send_states import SendEvent, State, require, state_of
 from workers.rules.sends import Dispatch, Hold, Refuse, SendVerdict
 from workers.rules.step_outcomes import SendStanding, outcome_to_tell
 from workers.rules.workflows import UNKNOWN_REVISION
@@ -41,48 +43,47 @@ class SendTransitions:
     resolved: list[Resolution] = field(default_factory=list)
     confirmations: list[Confirmation] = field(default_factory=list)
 
-    def decide(self, send: Send, verdict: SendVerdict, cause: SendCause, policies: Policies) -> Send:
+    def decide(self, send: Send, verdict: SendVerdict, event: SendEvent, cause: SendCause, policies: Policies) -> Send:
         """Applies a verdict to a send."""
         match verdict:
             case Refuse(reason):
-                return self.end(send, "refused", cause, reason)
-            case Hold(reasons, keys):
-                return self.hold(send, reasons, keys, cause, policies)
+                return self.end(send, "refused", event, cause, reason)
+            case Hold():
+                return self.hold(send, verdict, event, cause, policies)
             case Dispatch():
-                return self.dispatch(send, cause, policies)
+                return self.dispatch(send, event, cause, policies)
 
-    def hold(
-        self, send: Send, reasons: tuple[str, ...], keys: tuple[str, ...], cause: SendCause, policies: Policies
-    ) -> Send:
+    def hold(self, send: Send, verdict: Hold, event: SendEvent, cause: SendCause, policies: Policies) -> Send:
         held = replace(
             send,
             status="held",
             reason=None,
-            reasons=reasons,
-            reason_keys=keys,
+            reasons=verdict.reasons,
+            reason_keys=verdict.keys,
             held_at=self.now,
             expires_at=self.now + policies.hold_for,
             retry_at=None,
             recheck_at=None,
         )
-        return self.tell(send, held, cause)
+        return self.tell(send, held, event, cause)
 
-    def end(self, send: Send, status: str, cause: SendCause, reason: str | None = None) -> Send:
+    def end(self, send: Send, status: str, event: SendEvent, cause: SendCause, reason: str | None = None) -> Send:
         """Ends a send that will never leave: `refused`, `rejected`, `expired`, `cancelled`."""
-        return self.tell(send, replace(send, status=status, reason=reason, retry_at=None, recheck_at=None), cause)
+        ended = replace(send, status=status, reason=reason, retry_at=None, recheck_at=None)
+        return self.tell(send, ended, event, cause)
 
     def release(self, send: Send, cause: SendCause, confirmed_at: datetime, policies: Policies) -> Send:
         """Releases a confirmed hold: its reasons are covered from now on, and the next attempt is dispatched."""
         released = replace(_confirmed(send, cause, confirmed_at), status="released")
-        return self.dispatch(self.tell(send, released, cause), cause, policies)
+        return self.dispatch(self.tell(send, released, "confirm", cause), "dispatch", cause, policies)
 
     def hold_again(
         self, send: Send, verdict: Hold, cause: SendCause, confirmed_at: datetime, policies: Policies
     ) -> Send:
         """Holds a confirmed send again, because there are new reasons."""
-        return self.hold(_confirmed(send, cause, confirmed_at), verdict.reasons, verdict.keys, cause, policies)
+        return self.hold(_confirmed(send, cause, confirmed_at), verdict, "confirm", cause, policies)
 
-    def dispatch(self, send: Send, cause: SendCause, policies: Policies) -> Send:
+    def dispatch(self, send: Send, event: SendEvent, cause: SendCause, policies: Policies) -> Send:
         """Makes and publishes the next attempt."""
         number = send.attempt + 1
         attempt = Attempt(
@@ -107,7 +108,7 @@ class SendTransitions:
             claim_by=self.now + policies.claim_for,
             message_id=send.message_id or unnamed(send),
         )
-        sent = self.tell(send, sent, cause)
+        sent = self.tell(send, sent, event, cause)
         self.outputs.append((send.key, dispatch_event(sent, cause)))
         return sent
 
@@ -118,19 +119,28 @@ class SendTransitions:
         self.outputs.append((send.key, dispatch_event(again, cause)))
         return again
 
-    def tell(self, before: Send, after: Send, cause: SendCause, at: datetime | None = None) -> Send:
+    def tell(self, before: Send, after: Send, event: SendEvent, cause: SendCause, at: datetime | None = None) -> Send:
         """Sets a new status: saves it, publishes it, and tells the step of the send. `at` is the time of the change, if
         not now.
+
+        Raises:
+            ImpossibleTransitionError: the table of states does not know the change.
         """
+        require(_state(before), event, _state(after))
         changed = replace(after, revision=before.revision + 1, updated_at=self.now)
         self.sends[changed.key] = changed
         self.outputs.append((changed.key, status_event(changed, cause, at or self.now, self.now)))
         self._resolve(before, changed, cause)
         return changed
 
-    def keep(self, before: Send, after: Send, cause: SendCause) -> Send:
-        """Saves a send whose status stays the same. The step of one that fails for good now is told."""
+    def keep(self, before: Send, after: Send, event: SendEvent, cause: SendCause) -> Send:
+        """Saves a send whose status stays the same. The step of one that fails for good now is told.
+
+        Raises:
+            ImpossibleTransitionError: see `tell`.
+        """
         if after != before:
+            require(_state(before), event, _state(after))
             self.sends[after.key] = after
             self._resolve(before, after, cause)
         return after
@@ -170,7 +180,11 @@ async def _resolve(tx: Connection, changes: SendTransitions) -> list[Output]:
 
 
 def _standing(send: Send) -> SendStanding:
-    return SendStanding(send.status, another_follows=send.status == "failed" and send.retry_at is not None)
+    return SendStanding(send.status, another_follows=_state(send) == "retrying")
+
+
+def _state(send: Send) -> State:
+    return state_of(send.status, another_follows=send.retry_at is not None)
 
 
 def _confirmed(send: Send, cause: SendCause, confirmed_at: datetime) -> Send:
