@@ -49,6 +49,18 @@ async def unless_failed(work: asyncio.Task[T] | Coroutine[Any, Any, T], other: a
         await ended(task)
 
 
+async def unless_stopped(work: Coroutine[Any, Any, Any], stop: asyncio.Event) -> bool:
+    """Whether the work was done before a stop was requested; it is ended otherwise."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+        return working.done()
+    finally:
+        await ended(working, stopping)
+
+
 async def both(first: Coroutine[Any, Any, T], second: Coroutine[Any, Any, U]) -> tuple[T, U]:
     """The results of both; one computes while the other waits. If one raises, the other one is ended as well."""
     one, other = asyncio.create_task(first), asyncio.create_task(second)

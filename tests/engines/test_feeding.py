@@ -133,12 +133,12 @@ class Runs:
         self.halted.append((workspace_id, run_id, reason))
 
 
-async def test_the_smallest_port_hears_of_ended_runs_only(broker: Broker) -> None:
-    await broker.create(CONTROL)
+async def test_the_smallest_port_hears_of_ended_runs_only(any_broker: Broker) -> None:
+    await any_broker.create(CONTROL)
     for number, name in enumerate(("step_granted", "run_halted", "step_resolved", "run_refused")):
-        await tell(broker, str(number), control(name, f"r{number}", reason="contact_blocked"))
+        await tell(any_broker, str(number), control(name, f"r{number}", reason="contact_blocked"))
     runs = Runs()
-    async with feeding(broker, Halting(runs)) as feed:
+    async with feeding(any_broker, Halting(runs)) as feed:
         await asyncio.wait_for(feed.caught_up.wait(), PATIENCE_S)
 
     assert runs.halted == [("acme", "r1", "contact_blocked"), ("acme", "r3", "contact_blocked")]
@@ -147,6 +147,14 @@ async def test_the_smallest_port_hears_of_ended_runs_only(broker: Broker) -> Non
 async def test_without_the_topic_it_does_not_begin(broker: Broker) -> None:
     with pytest.raises(SetupError, match="there is no topic workflows.control: run `sluice topics`"):
         await feed_of(broker, Halting(Runs())).run(asyncio.Event())
+
+
+async def test_without_kafka_it_waits_until_the_bound_or_a_stop() -> None:
+    nowhere = Broker("embedded", "127.0.0.1:9")
+    with pytest.raises(Unreachable, match="Kafka did not answer for 0.2 s"):
+        await feed_of(nowhere, Halting(Runs()), bound_s=0.2).run(asyncio.Event())
+    async with feeding(nowhere, Halting(Runs())):
+        pass
 
 
 def test_a_signature_is_that_of_the_standard() -> None:

@@ -16,6 +16,7 @@ from workers.dev.envfile import env_file
 from workers.errors import ExitCode, SettingsError
 from workers.runtime.logs import configure_logging
 from workers.runtime.signals import StopSignal, remembered
+from workers.tasks import unless_stopped
 
 # The embedded broker answers a fetch only after the whole wait, so this is the delay of a record.
 _FETCH_WAIT_MS: Final = 50
@@ -64,7 +65,7 @@ async def _until_stopped(
     stop = asked.event()
     configure_logging(settings.log_format, settings.log_level)
     tune_memory()
-    if not await _done(preparing, stop):
+    if not await unless_stopped(preparing, stop):
         return ExitCode.CLEAN
 
     def ready() -> None:
@@ -72,20 +73,6 @@ async def _until_stopped(
         _announce(settings)
 
     return await supervisor.run(settings, plan_of([ALL]), stop, ready=ready)
-
-
-async def _done(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
-    """Whether `work` was done before a stop was requested."""
-    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            working.result()
-        return not stop.is_set()
-    finally:
-        working.cancel()
-        stopping.cancel()
-        await asyncio.gather(working, stopping, return_exceptions=True)
 
 
 def _announce(settings: Settings) -> None:

@@ -9,14 +9,14 @@ import msgspec
 import structlog
 
 from workers.engines.control import CONTROL, Control, Engine, EngineAway, Told
-from workers.kafka.brokers import Brokers
+from workers.kafka.brokers import Brokers, reached
 from workers.kafka.connection import Kafka, PollLimits
 from workers.kafka.failures import AWAY
 from workers.kafka.following import Following, Output
 from workers.runtime.failure_deadline import FailureDeadline
 from workers.runtime.telemetry import TOLD
-from workers.services.liveness import ServerLiveness
-from workers.tasks import unless_failed
+from workers.services.liveness import LivenessProbe, ServerLiveness
+from workers.tasks import unless_failed, unless_stopped
 
 _DECODER: Final = msgspec.json.Decoder(Control)
 
@@ -46,6 +46,8 @@ class Feed:
             Unreachable: Kafka or the engine did not answer within the bound.
             SetupError: Kafka refuses, or the topic does not exist.
         """
+        if not await unless_stopped(self._reach(), stop):
+            return
         liveness = ServerLiveness("Kafka", Brokers(self._cluster), AWAY, self._unreachable_after_s)
         watching = asyncio.create_task(liveness.run(), name=liveness.name)
         try:
@@ -53,6 +55,9 @@ class Feed:
         finally:
             liveness.stop()
             await asyncio.wait({watching})
+
+    async def _reach(self) -> None:
+        await LivenessProbe("Kafka", AWAY, self._unreachable_after_s).answer(partial(reached, self._cluster))
 
     async def _take(self, outputs: Sequence[Output]) -> None:
         told = [one for one in map(read, outputs) if one is not None]

@@ -17,7 +17,7 @@ from workers.errors import SetupError
 from workers.kafka.connection import Kafka, PollLimits
 from workers.kafka.failures import AWAY, answers_explained, refusals_explained
 from workers.kafka.operator_queries import administering
-from workers.tasks import ended
+from workers.tasks import ended, unless_stopped
 
 _POLL_MS: Final = 250
 _LEAVE_S: Final = 10.0
@@ -88,7 +88,7 @@ class Following(ConsumerRebalanceListener):
         with refusals_explained("reads"):
             polled = await consumer.getmany(timeout_ms=_POLL_MS)
             if polled:
-                if not await _unless_stopped(_take_all(take, list(polled.values())), stop):
+                if not await unless_stopped(_take_all(take, list(polled.values())), stop):
                     return
                 await self._commit(consumer, {p: records[-1].offset + 1 for p, records in polled.items()})
             if self._joined and not self.caught_up.is_set():
@@ -131,15 +131,3 @@ async def _take_all(take: Take, polled: Sequence[Sequence[Any]]) -> None:
 
 def _output(record: Any) -> Output:
     return Output(record.partition, record.offset, record.value, dict(reversed(record.headers)))
-
-
-async def _unless_stopped(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
-    """Whether the work was done before a stop was requested."""
-    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            working.result()
-        return working.done()
-    finally:
-        await ended(working, stopping)
