@@ -35,8 +35,9 @@ _STORED: Final = Path(__file__).with_name("stored.sql")
 
 
 class Past(NamedTuple):
-    """What a database holds before a measurement; `blocked` people of every hundred are blocked, a group of `confirmed`
-    sends has just been, and so many people have just been `deleted`: those with the highest numbers.
+    """What a database holds before a measurement; of every hundred people `blocked` are blocked, and `protected` have a
+    profile with a protected status. A group of `confirmed` sends has just been, and so many people have just been
+    `deleted`: those with the highest numbers.
     """
 
     contacts: int = 0
@@ -44,10 +45,11 @@ class Past(NamedTuple):
     blocked: int = 0
     confirmed: int = 0
     deleted: int = 0
+    protected: int = 0
 
     @property
     def template(self) -> str:
-        return f"past_{self.contacts}_{self.messages}_{self.blocked}_{self.confirmed}_{self.deleted}"
+        return "_".join(["past", *map(str, self)])
 
 
 class Stage:

@@ -68,6 +68,17 @@ INSERT INTO sluice_core.block_commands (workspace_id, contact_id, issued_at, unb
 SELECT workspace_id, contact_id, blocked_at, false, gen_random_uuid(), blocked_by
 FROM sluice_core.contacts WHERE blocked_at IS NOT NULL;
 
+-- @protected@ people of every hundred have a profile each whose status is protected.
+INSERT INTO sluice_core.profile_statuses (workspace_id, name, protected, protected_since, written_at, written_by)
+SELECT 'acme', 'VIP', true, at, at, pg_temp.made('w', 0) FROM (SELECT timestamptz '@now@' - interval '1 day' AS at) AS written
+WHERE @protected@ > 0;
+WITH attached AS (
+    UPDATE sluice_core.contacts SET profile_id = contact_id::text, profile_at = timestamptz '@now@' - interval '1 day'
+    WHERE right(phone, 2)::int >= 100 - @protected@ RETURNING workspace_id, profile_id, profile_at, display_name
+)
+INSERT INTO sluice_core.profiles (workspace_id, profile_id, name, name_key, status, status_at, contacts, created_by, created_at)
+SELECT workspace_id, profile_id, display_name, lower(display_name), 'VIP', profile_at, 1, 'olga', profile_at FROM attached;
+
 INSERT INTO sluice_core.identities (workspace_id, identity_id, channel, scope, lookup, address, contact_id, channel_id,
     connected_at)
 OVERRIDING SYSTEM VALUE

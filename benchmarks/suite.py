@@ -19,6 +19,7 @@ Tell = Callable[[str, int, int], None]
 ROUNDS: Final = 5
 PEOPLE: Final = Past(CONTACTS, CONTACTS)
 BLOCKED: Final = Past(CONTACTS, CONTACTS, blocked=10)
+PROTECTED: Final = Past(CONTACTS, CONTACTS, protected=25)
 CONFIRMED: Final = Past(CONTACTS, CONTACTS, confirmed=100_000)
 DELETED: Final = Past(CONTACTS + 100_000, 10 * (CONTACTS + 100_000), deleted=100_000)
 REMAINING: Final = DELETED._replace(deleted=0)
@@ -65,7 +66,15 @@ SLUICE: Final[Sequence[Side]] = (
         load="flood",
         apart=partition_of_the_flood(),
     ),
-    Side("outbound", "requests to send", "sluice", ("outbound",), 20_000, past=PEOPLE, inputs=("messages.outbound",)),
+    Side(
+        "outbound",
+        "requests to send, a quarter held",
+        "sluice",
+        ("outbound",),
+        20_000,
+        past=PROTECTED,
+        inputs=("messages.outbound",),
+    ),
     Side(
         "outbound-answered",
         "requests and as many receipts, many before their send",
