@@ -1,14 +1,15 @@
 """Builds the output events about sends: `sends.status`, `sends.dispatch`, and `step_resolved` of a waiting step."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeVar
+from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from schemas.ids import fact_id
+from schemas.ids import fact_ids
 from schemas.inbound import Content
 from schemas.outputs import ENCODER, SendDispatch, SendStatus, WorkflowControl
 from schemas.sends import Confirmation
@@ -31,6 +32,18 @@ class Origin(NamedTuple):
 
 NO_INPUT: Final = Origin(Partition("upkeep", 0), None)
 """The origin of events that a job causes. They have no input partition."""
+
+
+class Draft(NamedTuple):
+    """An event without its id, which is made of `about`. `now`: the time of the decision."""
+
+    topic: str
+    key: str
+    value: msgspec.Struct
+    about: tuple[str, ...]
+    workspace_id: str
+    origin: Origin
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +76,7 @@ def printable(traceparent: bytes | None) -> str | None:
     return text if text.isprintable() else None
 
 
-def status_event(send: Send, cause: SendCause, at: datetime, now: datetime) -> Output:
+def status_event(send: Send, cause: SendCause, at: datetime, now: datetime) -> Draft:
     """`sends.status`: the current status of a send. `at` is the time of the change, `now` the time of the decision."""
     value = SendStatus(
         workspace_id=send.workspace_id,
@@ -79,10 +92,10 @@ def status_event(send: Send, cause: SendCause, at: datetime, now: datetime) -> O
         detail=cause.detail,
     )
     about = (send.workspace_id, str(send.send_id), send.status, cause.name, f"revision {send.revision}")
-    return _output("sends.status", str(send.send_id), value, about, send.workspace_id, cause.origin, now)
+    return Draft("sends.status", str(send.send_id), value, about, send.workspace_id, cause.origin, now)
 
 
-def dispatch_event(send: Send, cause: SendCause) -> Output:
+def dispatch_event(send: Send, cause: SendCause) -> Draft:
     """`sends.dispatch`: the latest attempt. A second call for the same attempt gives the same `ce_id` and time."""
     confirmed = send.confirmed_by is not None and send.confirmed_at is not None
     value = SendDispatch(
@@ -101,7 +114,7 @@ def dispatch_event(send: Send, cause: SendCause) -> Output:
         else None,
     )
     about = (send.workspace_id, str(send.send_id), str(send.attempt))
-    return _output("sends.dispatch", send.channel_id, value, about, send.workspace_id, cause.origin, send.updated_at)
+    return Draft("sends.dispatch", send.channel_id, value, about, send.workspace_id, cause.origin, send.updated_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +131,12 @@ class Resolution:
         return self.send.workspace_id, _required(self.send.run_id)
 
 
-def resolution_events(resolutions: Iterable[tuple[Resolution, int]], now: datetime) -> list[Output]:
+def resolution_events(resolutions: Iterable[tuple[Resolution, int]], now: datetime) -> list[Draft]:
     """`workflows.control`, `step_resolved`, each with the revision of its run."""
     return [_resolution_event(resolution, revision, now) for resolution, revision in resolutions]
 
 
-def _resolution_event(resolution: Resolution, revision: int, now: datetime) -> Output:
+def _resolution_event(resolution: Resolution, revision: int, now: datetime) -> Draft:
     send = resolution.send
     run_id = resolution.run_key[1]
     value = WorkflowControl(
@@ -140,7 +153,7 @@ def _resolution_event(resolution: Resolution, revision: int, now: datetime) -> O
     about = (send.workspace_id, run_id, "step_resolved", str(send.send_id), resolution.outcome, resolution.cause.name)
     # An outcome can come again, so the id has the revision.
     id_parts = (*about, f"revision {send.revision}")
-    return _output("workflows.control", run_id, value, id_parts, send.workspace_id, resolution.cause.origin, now)
+    return Draft("workflows.control", run_id, value, id_parts, send.workspace_id, resolution.cause.origin, now)
 
 
 def _required(value: T | None) -> T:
@@ -154,22 +167,20 @@ def _required(value: T | None) -> T:
     return value
 
 
-def _output(
-    topic: str,
-    key: str,
-    value: msgspec.Struct,
-    about: tuple[str, ...],
-    workspace_id: str,
-    origin: Origin,
-    now: datetime,
-) -> Output:
+def outputs_of(drafts: Sequence[Draft]) -> list[Output]:
+    """The events with their ids, which are made together because that takes a third of the time."""
+    ids = fact_ids((draft.topic, *draft.about) for draft in drafts)
+    return [_output(draft, ce_id) for draft, ce_id in zip(drafts, ids, strict=True)]
+
+
+def _output(draft: Draft, ce_id: UUID) -> Output:
     event = Event(
-        topic=topic,
-        key=f"{workspace_id}:{key}".encode(),
-        value=ENCODER.encode(value),
-        ce_id=fact_id(topic, *about),
-        workspace_id=workspace_id,
-        time=now,
-        traceparent=origin.traceparent,
+        topic=draft.topic,
+        key=f"{draft.workspace_id}:{draft.key}".encode(),
+        value=ENCODER.encode(draft.value),
+        ce_id=ce_id,
+        workspace_id=draft.workspace_id,
+        time=draft.now,
+        traceparent=draft.origin.traceparent,
     )
-    return Output(origin.source, event)
+    return Output(draft.origin.source, event)

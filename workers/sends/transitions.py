@@ -16,10 +16,12 @@ from workers.rules.step_outcomes import SendStanding, outcome_to_tell
 from workers.rules.workflows import UNKNOWN_REVISION
 from workers.rules.workspace import Policies
 from workers.sends.events import (
+    Draft,
     Origin,
     Resolution,
     SendCause,
     dispatch_event,
+    outputs_of,
     resolution_events,
     status_event,
 )
@@ -39,7 +41,7 @@ class SendTransitions:
     sends: dict[SendKey, Send] = field(default_factory=dict)
     attempts: dict[tuple[SendKey, int], Attempt] = field(default_factory=dict)
     dispatched: dict[SendKey, Origin] = field(default_factory=dict)
-    outputs: list[tuple[SendKey, Output]] = field(default_factory=list)
+    events: list[tuple[SendKey, Draft]] = field(default_factory=list)
     resolved: list[Resolution] = field(default_factory=list)
     confirmations: list[Confirmation] = field(default_factory=list)
 
@@ -109,14 +111,14 @@ class SendTransitions:
             message_id=send.message_id or unnamed(send),
         )
         sent = self.tell(send, sent, event, cause)
-        self.outputs.append((send.key, dispatch_event(sent, cause)))
+        self.events.append((send.key, dispatch_event(sent, cause)))
         return sent
 
     def dispatch_again(self, send: Send, cause: SendCause, policies: Policies) -> Send:
         """Publishes the latest attempt once more, with all its time: the claim was denied for a reason that is gone."""
         again = replace(send, recheck_at=None, claim_by=self.now + policies.claim_for)
         self.sends[send.key] = again
-        self.outputs.append((send.key, dispatch_event(again, cause)))
+        self.events.append((send.key, dispatch_event(again, cause)))
         return again
 
     def tell(self, before: Send, after: Send, event: SendEvent, cause: SendCause, at: datetime | None = None) -> Send:
@@ -129,7 +131,7 @@ class SendTransitions:
         require(_state(before), event, _state(after))
         changed = replace(after, revision=before.revision + 1, updated_at=self.now)
         self.sends[changed.key] = changed
-        self.outputs.append((changed.key, status_event(changed, cause, at or self.now, self.now)))
+        self.events.append((changed.key, status_event(changed, cause, at or self.now, self.now)))
         self._resolve(before, changed, cause)
         return changed
 
@@ -159,7 +161,7 @@ async def save(tx: Connection, changes: SendTransitions) -> list[Output]:
     await sends.save(tx, [send for _, send in sorted(changes.sends.items())])
     await send_attempts.save(tx, list(changes.attempts.values()))
     await confirmations.add(tx, changes.confirmations)
-    return [output for _, output in changes.outputs] + await _resolve(tx, changes)
+    return outputs_of([event for _, event in changes.events]) + await _resolve(tx, changes)
 
 
 async def add(tx: Connection, changes: SendTransitions) -> list[Output]:
@@ -168,7 +170,7 @@ async def add(tx: Connection, changes: SendTransitions) -> list[Output]:
     changes.dispatched = {key: origin for key, origin in changes.dispatched.items() if key in won}
     await send_attempts.save(tx, [a for (key, _), a in changes.attempts.items() if key in won])
     await confirmations.add(tx, [c for c in changes.confirmations if c.send_key in won])
-    return [output for key, output in changes.outputs if key in won]
+    return outputs_of([event for key, event in changes.events if key in won])
 
 
 async def _resolve(tx: Connection, changes: SendTransitions) -> list[Output]:
@@ -176,7 +178,9 @@ async def _resolve(tx: Connection, changes: SendTransitions) -> list[Output]:
         return []
     # Locked: otherwise a run's end with a higher revision could come first. A step's result does not change its run.
     revisions = await sends.lock_run_revisions(tx, {r.run_key for r in changes.resolved})
-    return resolution_events(((r, revisions.get(r.run_key, UNKNOWN_REVISION)) for r in changes.resolved), changes.now)
+    return outputs_of(
+        resolution_events(((r, revisions.get(r.run_key, UNKNOWN_REVISION)) for r in changes.resolved), changes.now)
+    )
 
 
 def _standing(send: Send) -> SendStanding:

@@ -20,5 +20,9 @@ async def apply(tx: Connection, batch: Batch[SendRequest | InvalidSend | Deliver
 
 
 SPEC = WorkerSpec(
-    "outbound", {"messages.outbound": decode_send, "messages.receipts": decode_receipt}, apply, lanes=2, key_begins=key_begins
+    "outbound",
+    {"messages.outbound": decode_send, "messages.receipts": decode_receipt},
+    apply,
+    lanes=2,
+    key_begins=key_begins,
 )
