@@ -1,10 +1,14 @@
 """The context of sends: what they are judged by, loaded set by set under the locks of their contacts."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from msgspec import Struct
+from msgspec.structs import replace
+
+from schemas.sends import SendRequest
 from workers.errors import RetryBatch
 from workers.rules.channels import Aim, Nowhere, SendTarget, obstacle
 from workers.rules.contact import Contact, ContactKey
@@ -19,9 +23,11 @@ from workers.store.sends import AddressOwner, Send, SendKey
 from workers.tasks import paced
 
 
-@dataclass(frozen=True, slots=True)
-class SendSubject:
-    """A send with the fields that it is judged by. `contact_id` None: no contact matches."""
+class SendSubject(Struct, frozen=True, gc=False):
+    """A send with the fields that it is judged by; `subject` makes it. `contact_id` None: no contact matches.
+
+    `is_owners`: the contact had the address a moment ago.
+    """
 
     workspace_id: str
     contact_id: UUID | None
@@ -29,20 +35,24 @@ class SendSubject:
     aim: Aim
     run_id: str | None
     requested_at: datetime
+    identity_key: IdentityKey | None
+    is_owners: bool
 
     @property
     def contact_key(self) -> ContactKey | None:
         return (self.workspace_id, self.contact_id) if self.contact_id is not None else None
 
     @property
-    def identity_key(self) -> IdentityKey | None:
-        if isinstance(self.aim, Nowhere):
-            return None
-        return IdentityKey(self.workspace_id, self.channel, self.aim.scope, self.aim.lookup)
-
-    @property
     def run_key(self) -> RunKey | None:
         return (self.workspace_id, self.run_id) if self.run_id is not None else None
+
+
+def subject(about: SendRequest | Send, contact_id: UUID | None, aim: Aim, *, is_owners: bool = False) -> SendSubject:
+    """The subject of a request or of a stored send."""
+    who = None if isinstance(aim, Nowhere) else IdentityKey(about.workspace_id, about.channel, aim.scope, aim.lookup)
+    return SendSubject(
+        about.workspace_id, contact_id, about.channel, aim, about.run_id, about.requested_at, who, is_owners
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +68,21 @@ class Locked:
     present: Mapping[ContactKey, ContactKey] = field(default_factory=dict)
 
 
-async def lock_people(tx: Connection, keys: Collection[ContactKey], addresses: Collection[IdentityKey]) -> Locked:
+async def lock_people(
+    tx: Connection,
+    keys: Collection[ContactKey],
+    addresses: Collection[IdentityKey],
+    owned: Collection[IdentityKey] = frozenset(),
+) -> Locked:
     """Locks contacts and the owners of addresses, in one sorted statement. Of a contact that was merged away it locks
-    the survivor.
+    the survivor. `owned`: addresses whose owners are among the contacts, so nobody need look for them.
 
     Raises:
         RetryBatch: an address moved to another contact while this transaction waited for its owner, or a contact was
             merged.
     """
     present = await contacts.present(tx, keys)
-    seen = await sends.owners(tx, addresses)
+    seen = await sends.owners(tx, set(addresses) - set(owned))
     wanted = {*present.values(), *((key.workspace_id, owner.contact_id) for key, owner in seen.items())}
     locked = await contacts.lock_shared(tx, wanted)
     owners = await sends.owners(tx, addresses)
@@ -84,6 +99,7 @@ async def load(tx: Connection, subjects: Mapping[SendKey, SendSubject]) -> dict[
         tx,
         {k for s in subjects.values() if (k := s.contact_key) is not None},
         {i for s in subjects.values() if (i := s.identity_key) is not None},
+        {i for s in subjects.values() if s.is_owners and (i := s.identity_key) is not None},
     )
     subjects = {key: _present(subject, people) for key, subject in subjects.items()}
     known = await blocks.reaching(tx, people.contacts, _moments(subjects.values(), people.owners))
@@ -98,7 +114,8 @@ async def load(tx: Connection, subjects: Mapping[SendKey, SendSubject]) -> dict[
 
 def _present(subject: SendSubject, people: Locked) -> SendSubject:
     key = subject.contact_key
-    return subject if key is None else replace(subject, contact_id=people.present[key][1])
+    present = people.present[key][1] if key is not None else None
+    return subject if present == subject.contact_id else replace(subject, contact_id=present)
 
 
 def _moments(
@@ -117,7 +134,7 @@ def subject_of(send: Send) -> SendSubject:
         aim: Aim = Nowhere("contact_must_initiate")
     else:
         aim = SendTarget(send.scope, send.lookup, send.address, send.understood)
-    return SendSubject(send.workspace_id, send.contact_id, send.channel, aim, send.run_id, send.requested_at)
+    return subject(send, send.contact_id, aim)
 
 
 def _case(

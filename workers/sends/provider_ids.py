@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from schemas.ids import message_id, provider_id_of_send
+from schemas.ids import message_id, message_ids, provider_id_of_send
 from workers.store import messages
 from workers.store.connection import Connection
 from workers.store.messages import Echo, MessageKey
@@ -15,12 +15,14 @@ from workers.store.sends import Send, SendKey
 
 @dataclass(slots=True)
 class ProviderIds:
-    """The ids of one poll of receipts: the send that has each, and the messages that are stored under them.
+    """The ids of one poll of receipts: the send that has each, the ids of the messages that they name, and which of
+    these are stored.
 
     `generation`: for new messages. `conflicts`: how often another send or message had the id already.
     """
 
     holders: dict[ProviderKey, SendKey]
+    names: Mapping[ProviderKey, UUID] = field(default_factory=dict)
     stored: Collection[UUID] = ()
     echoes: Mapping[UUID, Echo] = field(default_factory=dict)
     generation: int = -1
@@ -39,7 +41,7 @@ class ProviderIds:
         """The id of an accepted send's message, and the echo that is this message. An id of another message leaves the
         send without one, which is a conflict if it `is_news`.
         """
-        id_ = named(send.workspace_id, send.channel_id, provider_id)
+        id_ = self.names[send.workspace_id, send.channel_id, provider_id]
         echo = self.echoes.get(id_)
         if id_ not in self.stored or (echo is not None and echo.identity_id == identity_id):
             return id_, echo
@@ -49,9 +51,12 @@ class ProviderIds:
 
 async def load(tx: Connection, holders: dict[ProviderKey, SendKey], wanted: Iterable[ProviderKey]) -> ProviderIds:
     """Reads what is stored under the ids in `wanted`. No other generation is opened before the transaction ends."""
-    found = await messages.look_up(tx, [named(*key) for key in wanted])
+    keys = list(wanted)
+    ids = message_ids((workspace_id, channel_id, "out", given) for workspace_id, channel_id, given in keys)
+    found = await messages.look_up(tx, ids)
     echoes = await messages.echoes(tx, found.digests.keys()) if found.digests else {}
-    return ProviderIds(holders, found.digests.keys(), echoes, found.generation)
+    names = dict(zip(keys, ids, strict=True))
+    return ProviderIds(holders, names, found.digests.keys(), echoes, found.generation)
 
 
 def named(workspace_id: str, channel_id: str, provider_id: str) -> UUID:
@@ -61,6 +66,13 @@ def named(workspace_id: str, channel_id: str, provider_id: str) -> UUID:
 def unnamed(send: Send) -> UUID:
     """The id of a message that has no provider id yet."""
     return named(send.workspace_id, send.channel_id, provider_id_of_send(send.send_id))
+
+
+def unnamed_ids(keys: Iterable[tuple[str, str, UUID]]) -> list[UUID]:
+    """As `unnamed`, for many sends at once: workspace, channel_id and send_id."""
+    return message_ids(
+        (workspace_id, channel_id, "out", provider_id_of_send(id_)) for workspace_id, channel_id, id_ in keys
+    )
 
 
 def is_unnamed(send: Send) -> bool:

@@ -22,7 +22,7 @@ from workers.sends.transitions import SendTransitions
 from workers.store import send_attempts, sends, workspaces
 from workers.store.connection import Connection
 from workers.store.send_attempts import Attempt, ProviderKey
-from workers.store.sends import Send, SendKey
+from workers.store.sends import Addressed, Send, SendKey
 from workers.tasks import paced
 
 
@@ -86,7 +86,7 @@ async def receive(tx: Connection, arrivals: Sequence[ReceiptArrival], now: datet
         RetryBatch: a send moved to another contact while this transaction waited for it.
     """
     places, holders = await _locate(tx, arrivals)
-    seen = await sends.read(tx, {place[0] for place in places if place is not None})
+    seen = await sends.addressed(tx, {place[0] for place in places if place is not None})
     used = {(s.workspace_id, s.channel_id, s.channel) for s in seen.values()}
     tenants = await workspaces.share(tx, used | {(a.receipt.workspace_id, "", "") for a in arrivals})
     people, opened = await open_accounts(tx, seen)
@@ -175,7 +175,7 @@ def _key_there(arrival: ReceiptArrival, send: Send) -> ProviderKey | None:
     return (send.workspace_id, send.channel_id, given) if given is not None else None
 
 
-async def open_accounts(tx: Connection, seen: Mapping[SendKey, Send]) -> tuple[Locked, dict[SendKey, SendAccount]]:
+async def open_accounts(tx: Connection, seen: Mapping[SendKey, Addressed]) -> tuple[Locked, dict[SendKey, SendAccount]]:
     """Locks sends that were read, and their people before them.
 
     Raises:

@@ -22,6 +22,7 @@ from workers.sends import context, transitions
 from workers.sends.context import SendSubject
 from workers.sends.early_receipts import wake
 from workers.sends.events import SendCause, origin_of_record, printable
+from workers.sends.provider_ids import unnamed_ids
 from workers.sends.transitions import SendTransitions
 from workers.store import address_hashes, confirmations, contacts, deletions, senders, sends, workspaces
 from workers.store.confirmations import Confirmation, Outcome
@@ -55,6 +56,7 @@ async def apply_requests(tx: Connection, records: Sequence[Request], now: dateti
     }
     subjects = await subjects_of(tx, wishes, tenants)
     judged = await context.load(tx, subjects)
+    ids = dict(zip(wishes, unnamed_ids((k[0], w.channel_id, k[1]) for k, w in wishes.items()), strict=True))
     made = SendTransitions(now)
     async for key, record in paced(new.items()):
         cause = SendCause(REQUEST, origin_of_record(record))
@@ -62,7 +64,7 @@ async def apply_requests(tx: Connection, records: Sequence[Request], now: dateti
             detailed = replace(cause, detail=record.value.error)
             made.end(_invalid(record.value, record, now), "refused", "request", detailed, "invalid")
             continue
-        send, case = _send(wishes[key], subjects[key], record, tenants, now), judged[key]
+        send, case = _send(wishes[key], ids[key], subjects[key], record, tenants, now), judged[key]
         decided = made.decide(send, judge(case, send.cover), "request", cause, tenants[key[0]].policies)
         if (evidence := _evidence(send, case, decided.status)) is not None:
             made.confirmations.append(evidence)
@@ -89,6 +91,7 @@ def _trusted(request: SendRequest, kafka: datetime) -> SendRequest:
 
 def _send(
     request: SendRequest,
+    message_id: UUID,
     subject: SendSubject,
     record: Request,
     tenants: Mapping[str, Workspace],
@@ -126,6 +129,7 @@ def _send(
         confirmed_by=confirmation.confirmed_by if confirmation is not None else None,
         confirmed_at=confirmation.confirmed_at if confirmation is not None else None,
         confirmed_before=confirmation.confirmed_at if confirmation is not None else None,
+        message_id=message_id,
         applied_at=now,
         updated_at=now,
     )
@@ -210,7 +214,7 @@ async def _by_contact(
     async for key, (request, contact_id) in paced(requests.items()):
         contact = present[request.workspace_id, contact_id]
         aim = _aim(request, on_file.get(contact), identities.get(contact, ()), tenants[request.workspace_id])
-        subjects[key] = _subject(request, contact[1] if contact in known else None, aim)
+        subjects[key] = context.subject(request, contact[1] if contact in known else None, aim)
     return subjects
 
 
@@ -236,14 +240,11 @@ async def _by_address(
         owner = owners.get(keys[key])
         heard = owner.address if owner is not None and owner.connected_at is not None else None
         contact_id = owner.contact_id if owner is not None else None
-        subjects[key] = _subject(request, contact_id, aim_at_address(meant[key], heard))
+        aim = aim_at_address(meant[key], heard)
+        subjects[key] = context.subject(request, contact_id, aim, is_owners=owner is not None)
     return subjects
 
 
 async def _make(tx: Connection, unknown: Mapping[IdentityKey, ResolvedIdentity]) -> dict[IdentityKey, AddressOwner]:
     writable = {k: (i, None) for k, i in unknown.items() if i.understood and i.channel in REACHABLE_UNASKED}
     return await sends.owners(tx, (await senders.find_or_add(tx, writable))[0].keys()) if writable else {}
-
-
-def _subject(request: SendRequest, contact_id: UUID | None, aim: Aim) -> SendSubject:
-    return SendSubject(request.workspace_id, contact_id, request.channel, aim, request.run_id, request.requested_at)

@@ -29,7 +29,7 @@ Ask = CommandRecord[SettleSend]
 
 async def people_of(tx: Connection, asked: Sequence[Ask]) -> set[ContactKey]:
     """The contacts of the sends, to lock before any send."""
-    found = await sends.read(tx, {_send(a) for a in asked}) if asked else {}
+    found = await sends.addressed(tx, {_send(a) for a in asked}) if asked else {}
     return {(send.workspace_id, send.contact_id) for send in found.values() if send.contact_id is not None}
 
 
@@ -41,7 +41,7 @@ async def carry_out(
     Raises:
         RetryBatch: a send or its address moved to another contact while this transaction waited for it.
     """
-    _, accounts = await open_accounts(tx, await sends.read(tx, {_send(a) for a in asked}))
+    _, accounts = await open_accounts(tx, await sends.addressed(tx, {_send(a) for a in asked}))
     results: dict[CommandKey, Result] = {}
     arrivals: list[ReceiptArrival] = []
     settled: dict[SendKey, str] = {}

@@ -81,7 +81,8 @@ async def reaching(
 
     Their histories must not change until the transaction ends: call it in a statement after the one that locked them.
     """
-    older = {(*key, at) for key, at in moments if _is_older(found.get(key), at)}
+    partly = any(contact.known_since is not None for contact in found.values())
+    older = {(*key, at) for key, at in moments if _is_older(found.get(key), at)} if partly else ()
     if not older:
         return dict(found)
     known = {key: {i.start: i for i in found[key].intervals} for key in {(w, c) for w, c, _ in older}}

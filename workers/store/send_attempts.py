@@ -13,7 +13,7 @@ from msgspec.structs import astuple
 
 from workers.errors import RetryBatch
 from workers.rules.attempts import AttemptStatus
-from workers.store.arrays import columns
+from workers.store.arrays import columns, texts_first
 from workers.store.connection import Connection
 from workers.store.queries import load
 from workers.store.sends import SendKey, as_json
@@ -94,7 +94,7 @@ async def by_provider_id(tx: Connection, ids: Collection[ProviderKey]) -> dict[P
     """(workspace_id, channel_id, provider_message_id) -> send and attempt; of erased sends by the hash of the id."""
     ordered = sorted(ids)
     either = [*ordered, *((*account, hidden(id_)) for *account, id_ in ordered)]
-    rows = await tx.fetch(_SQL["by_provider_id"], *columns(either, 3)) if ordered else []
+    rows = await tx.fetch(_SQL["by_provider_id"], *texts_first(either, 3, 3)) if ordered else []
     return {ordered[(position - 1) % len(ordered)]: (send_id, attempt) for position, send_id, attempt in rows}
 
 
@@ -131,7 +131,7 @@ async def unpark(
     """Deletes and returns the receipts that waited for attempts of these sends, or for these provider ids, oldest
     first.
     """
-    wanted = columns(sorted(keys), 2), columns(sorted(provider_ids), 3)
+    wanted = columns(sorted(keys), 2), texts_first(sorted(provider_ids), 3, 3)
     return _parked(await tx.fetch(_SQL["unpark"], *wanted[0], *wanted[1], limit))
 
 

@@ -13,7 +13,7 @@ from workers.rules.channels import Known
 from workers.rules.contact import ContactKey
 from workers.rules.protection import Cover, Ground
 from workers.rules.workflows import RunKey
-from workers.store.arrays import columns
+from workers.store.arrays import columns, texts_first
 from workers.store.connection import Connection
 from workers.store.contacts import IdentityKey, raise_revisions
 from workers.store.queries import load
@@ -84,9 +84,23 @@ class Send(Struct, frozen=True, kw_only=True):
 
     @property
     def identity_key(self) -> IdentityKey | None:
-        if self.scope is None or self.lookup is None:
-            return None
-        return IdentityKey(self.workspace_id, self.channel, self.scope, self.lookup)
+        return _identity_key(self.workspace_id, self.channel, self.scope, self.lookup)
+
+
+class Addressed(NamedTuple):
+    """To whom a send goes, and on which channel: what must be known before it is locked."""
+
+    workspace_id: str
+    send_id: UUID
+    contact_id: UUID | None
+    channel: str
+    channel_id: str
+    scope: str | None
+    lookup: str | None
+
+    @property
+    def identity_key(self) -> IdentityKey | None:
+        return _identity_key(self.workspace_id, self.channel, self.scope, self.lookup)
 
 
 class AddressOwner(NamedTuple):
@@ -121,6 +135,12 @@ async def save(tx: Connection, changed: Collection[Send]) -> None:
     """Saves sends that were read under their lock."""
     if changed:
         await tx.execute(_SQL["save"], as_json(changed))
+
+
+async def addressed(tx: Connection, keys: Collection[SendKey]) -> dict[SendKey, Addressed]:
+    """To whom sends go, to find out whom to lock before them."""
+    found = map(Addressed._make, await tx.fetch(_SQL["addressed"], *columns(sorted(keys), 2)))
+    return {(send.workspace_id, send.send_id): send for send in found}
 
 
 async def read(tx: Connection, keys: Collection[SendKey]) -> dict[SendKey, Send]:
@@ -176,7 +196,7 @@ async def identities_of(tx: Connection, keys: Collection[ContactKey]) -> dict[Co
 async def owners(tx: Connection, keys: Collection[IdentityKey]) -> dict[IdentityKey, AddressOwner]:
     """The identities that exist, with their contacts."""
     ordered = sorted(keys)
-    rows = await tx.fetch(_SQL["owners"], *columns(ordered, 4)) if ordered else []
+    rows = await tx.fetch(_SQL["owners"], *texts_first(ordered, 4, 4)) if ordered else []
     return {ordered[position - 1]: AddressOwner(*owner) for position, *owner in rows}
 
 
@@ -241,3 +261,7 @@ def _send(row: Mapping[str, Any]) -> Send:
     for name in ("reasons", "reason_keys", "confirmed_keys"):
         values[name] = tuple(values[name])
     return Send(**values)
+
+
+def _identity_key(workspace_id: str, channel: str, scope: str | None, lookup: str | None) -> IdentityKey | None:
+    return IdentityKey(workspace_id, channel, scope, lookup) if scope is not None and lookup is not None else None

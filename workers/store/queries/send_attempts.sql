@@ -6,7 +6,7 @@ JOIN send_attempts a USING (workspace_id, send_id)
 
 -- name: by_provider_id
 SELECT wanted.position, a.send_id, a.attempt
-FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY
+FROM unnest($1::text::text[], $2::text::text[], $3::text::text[]) WITH ORDINALITY
     AS wanted (workspace_id, channel_id, provider_message_id, position)
 JOIN send_attempts a USING (workspace_id, channel_id, provider_message_id)
 
@@ -36,7 +36,7 @@ DELETE FROM parked_receipts p WHERE (workspace_id, topic, partition, "offset") I
         WHERE p.attempt IS NULL OR p.attempt = a.attempt
         UNION
         SELECT p.workspace_id, p.topic, p.partition, p."offset", p.record_at
-        FROM unnest($3::text[], $4::text[], $5::text[]) AS wanted (workspace_id, channel_id, provider_message_id)
+        FROM unnest($3::text::text[], $4::text::text[], $5::text::text[]) AS wanted (workspace_id, channel_id, provider_message_id)
         JOIN parked_receipts p USING (workspace_id, channel_id, provider_message_id)
         JOIN send_attempts a USING (workspace_id, channel_id, provider_message_id)
         WHERE p.send_id IS NULL

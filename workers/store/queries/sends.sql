@@ -25,6 +25,11 @@ WHERE s.workspace_id = new.workspace_id AND s.send_id = new.send_id
 SELECT s.* FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, send_id)
 JOIN sends s USING (workspace_id, send_id)
 
+-- name: addressed
+SELECT s.workspace_id, s.send_id, s.contact_id, s.channel, s.channel_id, s.scope, s.lookup
+FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, send_id)
+JOIN sends s USING (workspace_id, send_id)
+
 -- name: lock
 SELECT * FROM sends
 WHERE (workspace_id, send_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
@@ -78,7 +83,7 @@ WHERE i.removed_at IS NULL
 
 -- name: owners
 SELECT wanted.position, i.identity_id, i.contact_id, i.address, i.connected_at, i.opted_out
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
+FROM unnest($1::text::text[], $2::text::text[], $3::text::text[], $4::text::text[]) WITH ORDINALITY
     AS wanted (workspace_id, channel, scope, lookup, position)
 JOIN identities i USING (workspace_id, channel, scope, lookup)
 WHERE i.ended_at IS NULL AND NOT EXISTS (
