@@ -34,6 +34,7 @@ _SHOWN: Final = {
     "message_conflicts": "workspace_id, message_id, times",
     "profile_overview": "workspace_id, profile_id, name, status, companies, protected, reasons, fields, notes",
     "profile_statuses": "workspace_id, name, protected",
+    "send_confirmations": "workspace_id, send_id, confirmed_by, role, confirmed_at, content_sha256, reasons, outcome",
     "send_groups": "workspace_id, group_id, status, sends",
     "sends": "workspace_id, send_id, group_id, contact_id, channel, status, reason, attempt",
     "tags": "workspace_id, tag",
