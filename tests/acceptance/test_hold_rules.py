@@ -1,5 +1,7 @@
 """Contract section 4, rule 4: how holds are confirmed, rejected, expire and are cancelled. The first answer wins."""
 
+import hashlib
+import json
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -247,3 +249,24 @@ async def test_rule_4_4_a_hold_that_was_refused_or_dispatched_at_once_is_no_hold
     assert await answer(workspace, "confirm_send", plain) == {}
     assert await answer(workspace, "reject_send", plain) == "already_final"
     assert await workspace.rows("sends", send_id=UUID(plain["send_id"]), status="dispatched") != []
+
+
+async def test_rule_10_7_every_confirmation_stays_as_evidence(workspace: Workspace) -> None:
+    send = await hold(workspace, content={"type": "text", "text": "Grüße 🙂"})
+    await join_company(workspace, "c-1")
+    for number in (30, 31, 32):  # the first one finds a reason that nobody was shown, the last one changes nothing
+        await answer(workspace, "confirm_send", send, issued_at=at(number))
+    answered = workspace.send(at=at(40), confirmation={"confirmed_by": "anna", "confirmed_at": at(35)})
+    await workspace.play_together(answered, rejected := workspace.send(at=at(10)))
+    await answer(workspace, "reject_send", rejected)
+
+    [fact] = await dispatched(workspace, send)
+    text = json.dumps(fact["content"], ensure_ascii=False, separators=(",", ":"))
+    rows = sorted(await workspace.rows("send_confirmations"), key=lambda row: row["confirmed_at"])
+    assert [(r["confirmed_by"], r["role"], r["confirmed_at"], r["reasons"], r["outcome"]) for r in rows] == [
+        ("bert", "agent", at(30), ["status_protected"], "held"),
+        ("bert", "agent", at(31), ["company_protected"], "released"),
+        ("anna", "agent", at(35), ["status_protected"], "held"),  # the company came later
+    ]
+    assert {r["content_sha256"] for r in rows[:2]} == {hashlib.sha256(text.encode()).hexdigest()}
+    assert [str(r["send_id"]) for r in rows] == [send["send_id"], send["send_id"], answered["send_id"]]
