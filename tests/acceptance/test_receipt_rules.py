@@ -181,6 +181,39 @@ async def test_rule_2_an_echo_and_the_receipt_that_names_its_id_are_one_message(
     assert await workspace.rows("message_conflicts") == []
 
 
+async def test_rule_4_6_the_provider_may_put_off_the_next_attempt(workspace: Workspace) -> None:
+    [send] = await sent_to(workspace, 1)
+    error = {"code": "rate", "permanent": False, "retry_after_s": 3_600}
+    await workspace.play(workspace.receipt(send, "failed", error=error))
+
+    pause = await _pause(workspace, send)
+    assert pause is not None
+    assert timedelta(minutes=59) < pause <= timedelta(hours=1)
+
+
+async def test_rule_10_time_runs_out_for_attempts_without_a_claim_and_without_a_receipt(workspace: Workspace) -> None:
+    left, late, claimed = await sent_to(workspace, 1, 2, 3)
+    assert await claim(workspace, claimed) == (True, None)
+    for send in (left, late, claimed):
+        await pass_time(workspace, send, "claim_by")
+    await become(workspace, left, "failed")
+    await become(workspace, claimed, "ambiguous")
+
+    assert await standing(workspace, left) == ("failed", "not_claimed", 1)
+    assert await _pause(workspace, left) is None
+    assert await claim(workspace, left) == (False, "not_claimed")
+    await workspace.play_together(
+        workspace.receipt(late, "sent"), workspace.receipt(left, "ambiguous"), workspace.receipt(claimed, "delivered")
+    )
+    assert await statuses(workspace, late) == ["dispatched", "failed", "sent"]
+    assert await statuses(workspace, left) == ["dispatched", "failed"]
+    assert await statuses(workspace, claimed) == ["dispatched", "ambiguous", "delivered"]
+    attempts = {row["send_id"]: row for row in await workspace.rows("send_attempts")}
+    shown = {name: attempts[UUID(send["send_id"])] for name, send in (("left", left), ("claimed", claimed))}
+    assert (shown["left"]["status"], shown["left"]["error_code"]) == ("failed", "not_claimed")
+    assert (shown["left"]["claimed_at"], shown["claimed"]["status"]) == (None, "delivered")
+
+
 async def test_rule_4_6_contact_stopped_sets_opted_out(workspace: Workspace) -> None:
     [send] = await sent_to(workspace, 1)
     await workspace.play(workspace.receipt(send, "failed", contact_stopped=True, **PERMANENT))

@@ -287,6 +287,12 @@ async def test_rule_6_a_step_whose_send_is_held_waits_and_is_told_the_outcome(wo
     assert {fact["contact_id"] for fact in facts} == {str(await workspace.contact_id())}
     assert len({fact["revision"] for fact in facts}) == 1
 
+    # Once nothing follows a failure it is told, and taken back when a receipt shows that the send went.
+    failed = workspace.receipt(sent, "failed", error={"code": "gone", "permanent": True})
+    await workspace.play(failed, failed, workspace.receipt(sent, "read"))
+    told = once(await workspace.outputs("workflows.control"), step_id="1", control="step_resolved")
+    assert [(f["outcome"], f["reason"]) for f in told] == [("sent", None), ("failed", "gone"), ("sent", None)]
+
 
 async def test_rule_6_a_block_cancels_the_hold_of_a_step_and_ends_the_run(workspace: Workspace) -> None:
     [send] = await held_steps(workspace, "7")
