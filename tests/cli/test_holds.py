@@ -57,6 +57,9 @@ def test_a_list_shows_what_waits_with_or_without_its_name(sluice: Callable[..., 
     assert {row["send_id"] for row in rows} == {str(uuid_of(name)) for name in ("s1", "g1", "g2")}
     assert {row["contact_id"] for row in rows} == {str(ada)}
     assert "content" not in rows[0]
+    assert {row["group_id"] for row in told(sluice, "holds", "list", "--group", "g")} == {"g"}
+    alone = sluice("holds", "list", "--group", "g")
+    assert (alone.code, alone.err) == (ExitCode.SETUP, "sluice: --group needs --workspace: a group belongs to one\n")
 
 
 def test_a_hold_tells_all_that_decides_about_it(sluice: Callable[..., Ended], ada: UUID) -> None:

@@ -47,7 +47,15 @@ def holds(
 
 
 @app.command("list")
-def list_(workspace: OfWorkspace = None, limit: Limit = 100, wide: Wide = False, as_json: AsJson = False) -> None:
+def list_(
+    workspace: OfWorkspace = None,
+    group: Annotated[
+        str | None, typer.Option("--group", metavar="ID", help="Only of this group; needs --workspace.")
+    ] = None,
+    limit: Limit = 100,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
     """List sends that wait for a person.
 
     Those that expire first are on top. Texts are not shown here: `sluice holds show` has them. Exit code 1: there is no
@@ -55,7 +63,9 @@ def list_(workspace: OfWorkspace = None, limit: Limit = 100, wide: Wide = False,
     """
     from workers.cli import reports
 
-    terminal.show(reports.holds(terminal.settings(), workspace, limit), as_json=as_json, wide=wide)
+    if workspace is None and group is not None:
+        raise SettingsError("--group needs --workspace: a group belongs to one")
+    terminal.show(reports.holds(terminal.settings(), workspace, group, limit), as_json=as_json, wide=wide)
 
 
 @app.command()

@@ -52,15 +52,15 @@ async def status(settings: Settings) -> Report:
         )
 
 
-async def holds(settings: Settings, workspace: str | None, limit: int) -> Report:
-    """Sends that wait for a person.
+async def holds(settings: Settings, workspace: str | None, group: str | None, limit: int) -> Report:
+    """Sends that wait for a person; with a group only those of it.
 
     Raises:
         NotFound: there is no such workspace.
     """
     async with reading(settings) as tx:
         details = ("group_id", "contact_id", "profile_id", "channel", "releasable", "requested_by", "requested_at")
-        rows = await send_reports.holds(tx, workspace, limit)
+        rows = await send_reports.holds(tx, workspace, group, limit)
         if workspace is not None and not rows:
             await require_workspace(tx, workspace)
         return Report({"holds": rows}, hint="Nothing is held.", details=(*details, "held_at"), limit=limit)

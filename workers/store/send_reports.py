@@ -15,9 +15,9 @@ MOST_OF_A_PAGE: Final = 1_000
 """Rows that a page function returns at most."""
 
 
-async def holds(tx: Connection, workspace_id: str | None, limit: int) -> list[Row]:
+async def holds(tx: Connection, workspace_id: str | None, group_id: str | None, limit: int) -> list[Row]:
     """Sends that wait for a person, those that expire first on top. Without their text."""
-    return list(await tx.fetch(_SQL["holds"], workspace_id, limit))
+    return list(await tx.fetch(_SQL["holds"], workspace_id, group_id, limit))
 
 
 async def hold(tx: Connection, workspace_id: str, send_id: UUID) -> Row | None:

@@ -2,8 +2,8 @@
 SELECT workspace_id, send_id, group_id, contact_id, profile_id, channel, reasons, releasable, requested_by, requested_at,
     held_at, expires_at
 FROM sluice.held_sends
-WHERE $1::text IS NULL OR workspace_id = $1
-ORDER BY expires_at LIMIT $2
+WHERE ($1::text IS NULL OR workspace_id = $1) AND ($2::text IS NULL OR group_id = $2)
+ORDER BY expires_at LIMIT $3
 
 -- name: hold
 SELECT h.workspace_id, h.send_id, h.group_id, h.contact_id, c.display_name, h.profile_id, h.channel, d.channel_id, d.address, h.content,
