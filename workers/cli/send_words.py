@@ -79,7 +79,7 @@ def confirmation(one: Mapping[str, Any]) -> str:
     return f"by {one['confirmed_by']}{role} {_time(one['confirmed_at'])}{reasons}: {one['outcome']}"
 
 
-_FINAL: Final = "This is final: it never goes out. A new request needs an id of its own."
+_FINAL: Final = "This is final. A new request needs an id of its own."
 _NEXT: Final[Mapping[str, str]] = {
     "requested": "A worker decides about it.",
     "released": "A worker dispatches it.",
