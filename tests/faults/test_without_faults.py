@@ -14,3 +14,5 @@ async def test_two_workers_make_the_world_that_one_made(everything: Stage, quiet
     await traffic.play(everything.broker, everything.pool)
     assert await everything.stop(*workers) == [0, 0]
     await everything.assert_as_without_faults(quiet_world)
+    reached = {(status, code) for *_, status, _, code, _ in quiet_world["send_attempts"]}
+    assert {("ambiguous", None), ("failed", "not_claimed"), ("failed", "busy"), ("read", None)} <= reached

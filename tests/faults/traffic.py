@@ -26,6 +26,8 @@ _PEOPLE: Final = 400  # in each workspace; the last digit of their number says w
 _PROTECTED, _BLOCKED, _BLOCKED_NOW_AND_THEN = (0,), (1,), (2, 3)
 _FAMILIES: Final = range(_PEOPLE, _PEOPLE + 3 * families.GROUP)
 _MESSAGES, _BLOCKS, _SENDS, _RUNS = 15_000, 900, 1_500, 600
+_WITHOUT_RECEIPT, _PUT_OFF = (0, 1), 2  # the last digit of a send's number
+_TIME_IS_OVER: Final = "UPDATE sluice_core.sends SET claim_by = now() WHERE workspace_id = $1 AND send_id = $2"
 _GARBAGE: Final = (b"{", b'{"workspace_id": 7}', b"\xff\xfe", b'{"workspace_id":"alpha","text":"\\u0000"}', b"[]", b"")
 
 
@@ -53,6 +55,7 @@ async def play(
         async with broker.producer(enable_idempotence=True, linger_ms=5) as producer:
             for name, records in parts():
                 more = await _of_families(pool, name)
+                await _senders(pool, name)
                 await _produce(producer, broker.topic_prefix, [*records, *more], ends)
                 await meanwhile(name)
                 await _applied(pool, ends)
@@ -80,6 +83,7 @@ SELECT (SELECT count(*) FROM sluice_core.batch_outbox) + (SELECT count(*) FROM s
      + (SELECT count(*) FROM sluice_core.pending_work) + (SELECT count(*) FROM sluice_core.unpublished_contacts)
      + (SELECT count(*) FROM sluice_core.unpublished_cycles)
      + (SELECT count(*) FROM sluice_core.deletions WHERE finished_at IS NULL)
+     + (SELECT count(*) FROM sluice_core.sends WHERE status = 'dispatched' AND claim_by <= now())
 """
 
 
@@ -92,6 +96,16 @@ async def quiet(pool: Pool) -> None:
 @cache
 def parts() -> Sequence[Part]:
     """The whole load, the same in every test."""
+    return _load()[0]
+
+
+def unanswered() -> Sequence[tuple[str, UUID, bool]]:
+    """The sends without any receipt: workspace, send, and whether a sender claims it."""
+    return _load()[1]
+
+
+@cache
+def _load() -> tuple[Sequence[Part], Sequence[tuple[str, UUID, bool]]]:
     dice = random.Random(20_260_310)  # noqa: S311 - nothing secret
     makers = [Maker(name) for name in _WORKSPACES]
     sends = [_send(dice, makers) for _ in range(_SENDS)]
@@ -104,6 +118,11 @@ def parts() -> Sequence[Part]:
         *(_garbage(dice) for _ in range(150)),
     ]
     answers = [*(wire(r) for r in _messages(dice, makers, 2_000, 500)), *_answers(dice, makers, sends)]
+    left = [
+        (send["workspace_id"], UUID(send["send_id"]), number % 10 == 0)
+        for number, send in enumerate(sends)
+        if number % 10 in _WITHOUT_RECEIPT and _kind(send) not in (*_PROTECTED, *_BLOCKED)
+    ]
     return (
         Part("people", [wire(record) for maker in makers for record in _people(maker)]),
         Part("rules", [wire(record) for maker in makers for record in _rules(maker)]),
@@ -111,7 +130,7 @@ def parts() -> Sequence[Part]:
         Part("load", _shuffled(dice, load)),
         Part("answers", _shuffled(dice, answers)),
         Part("partings", ()),
-    )
+    ), left
 
 
 async def _of_families(pool: Pool, part: str) -> Sequence[Wire]:
@@ -124,6 +143,15 @@ async def _of_families(pool: Pool, part: str) -> Sequence[Wire]:
         addresses = [_address(maker.id, number) for number in _FAMILIES]
         records += map(wire, given(maker, addresses, await families.known(pool, maker, addresses)))
     return records
+
+
+async def _senders(pool: Pool, part: str) -> None:
+    """Some sends get no receipt. Senders claim half of those, and later the time of all of them runs out."""
+    for workspace, send_id, claimed in unanswered():
+        if part == "answers" and claimed:
+            await pool.fetch("SELECT sluice.claim_send($1, $2, 1)", workspace, send_id)
+        elif part == "partings":
+            await pool.execute(_TIME_IS_OVER, workspace, send_id)
 
 
 def _shuffled(dice: random.Random, records: Sequence[Wire]) -> list[Wire]:
@@ -223,21 +251,31 @@ def _runs(dice: random.Random, makers: Sequence[Maker]) -> Iterator[Wire]:
             yield wire(maker.event("run_finished", run, at=at(minute + 2)))
 
 
+def _kind(send: Json) -> int:
+    return int(send["to"]["address"][-1])
+
+
 def _garbage(dice: random.Random) -> Wire:
     key = f"alpha:whatsapp:{_address('alpha', dice.randrange(_PEOPLE))}".encode()
     return Wire(dice.choice(INPUTS), key, dice.choice(_GARBAGE))
 
 
 def _answers(dice: random.Random, makers: Sequence[Maker], sends: Sequence[Json]) -> Iterator[Wire]:
-    """Held sends are confirmed or rejected, the others were delivered, read or refused for good."""
+    """Held sends are confirmed or rejected; the others were delivered or read, must wait, or get no receipt."""
     by_name = {maker.id: maker for maker in makers}
     for number, send in enumerate(sends):
         maker = by_name[send["workspace_id"]]
-        kind = int(send["to"]["address"][-1])
+        kind = _kind(send)
         if kind in _PROTECTED:
             command = "confirm_send" if number % 3 else "reject_send"
             yield wire(maker.command(command, send_id=send["send_id"], at=at(400)))
-        elif kind not in _BLOCKED:
+        elif kind in _BLOCKED or number % 10 in _WITHOUT_RECEIPT:
+            continue
+        elif number % 10 == _PUT_OFF:
+            # Counted from now: no test lasts until then, but each longer than the usual pause.
+            error = {"code": "busy", "message": "try later", "retry_after_s": 86_400}
+            yield wire(maker.receipt(send, "failed", error=error))
+        else:
             ends = dice.choice((("sent", "delivered"), ("delivered", "sent"), ("sent", "delivered", "read")))
             for status in ends:
                 yield wire(maker.receipt(send, status, provider_message_id=f"out-{number}", at=at(300)))

@@ -22,7 +22,8 @@ _SHOWN: Final = {
     " phone, assignee, conversation_status, profile_id, tags, custom, blocked",
     "conversation_messages": "workspace_id, contact_id, conversation_id, message_id, direction, channel, channel_id,"
     # until a provider took it, when a message was sent is when a worker made the attempt
-    " CASE WHEN status <> 'dispatched' THEN event_time END, content, status, bypassed_block",
+    " CASE WHEN status NOT IN ('dispatched', 'failed', 'ambiguous') THEN event_time END, content, status,"
+    " bypassed_block",
     "dead_letters": "source_topic, source_partition, source_offset, error, attempts, status",
     "drop_ledger": "workspace_id, contact_id, message_id, channel, event_time, reason, rule, counted",
     "field_definitions": "workspace_id, scope, name, type, options",
@@ -35,6 +36,8 @@ _SHOWN: Final = {
     "profile_overview": "workspace_id, profile_id, name, status, companies, protected, reasons, fields, notes",
     "profile_statuses": "workspace_id, name, protected",
     "send_confirmations": "workspace_id, send_id, confirmed_by, role, confirmed_at, content_sha256, reasons, outcome",
+    "send_attempts": "workspace_id, send_id, attempt, claimed_at IS NOT NULL, status, provider_message_id, error_code,"
+    " error_message",
     "send_groups": "workspace_id, group_id, status, sends",
     "sends": "workspace_id, send_id, group_id, contact_id, channel, status, reason, attempt",
     "tags": "workspace_id, tag",

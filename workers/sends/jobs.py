@@ -49,10 +49,14 @@ async def run_out(tx: Connection, now: datetime) -> list[Output]:
     again at once while it returns something.
     """
     due = await sends.lock_run_out(tx, now, RUN_OUT_AT_ONCE)
-    made = SendTransitions(now)
-    for _, account in sorted((await accounts.of_locked(tx, await sends.read(tx, due))).items()):
-        accounts.run_out_of_time(account, SendCause("time", origin_without_input(account.send)), made)
-    return await transitions.save(tx, made)
+    outputs: list[Output] = []
+    for start in range(0, len(due), CHUNK):
+        made = SendTransitions(now)
+        locked = await sends.read(tx, due[start : start + CHUNK])
+        for _, account in sorted((await accounts.of_locked(tx, locked)).items()):
+            accounts.run_out_of_time(account, SendCause("time", origin_without_input(account.send)), made)
+        outputs += await transitions.save(tx, made)
+    return outputs
 
 
 async def repeat(tx: Connection, now: datetime) -> list[Output]:
