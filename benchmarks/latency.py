@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
-from benchmarks import traffic
 from benchmarks.load import CONTACTS, address, message, producer
 from benchmarks.measuring import Tell, command_of
 from benchmarks.processes import SideProcess, running
@@ -21,7 +20,7 @@ from benchmarks.stage import Past, Stage
 from benchmarks.traffic import block, start
 from benchmarks.usage import cpu_of
 from benchmarks.watching import Ends
-from tests.acceptance.making import Wire, identity, wire
+from tests.acceptance.making import Json, Wire, identity, wire
 
 PREFIX: Final = "steady."
 _ACCEPTED: Final = f"{PREFIX}messages.accepted"
@@ -59,17 +58,20 @@ class Halts(NamedTuple):
     rounds: int | None = None
 
 
-class Merges(NamedTuple):
-    """From a merge of two contacts, or its undo, to the command's result: one after the other, at a constant rate.
+class Commands(NamedTuple):
+    """From a command to its result: one after the other, at a constant rate.
 
-    `messages`: how many each of the two contacts has.
+    `ask`: the command with this number, given the ids of those before it. The first `warming` ones do not count: they
+    wait for the worker's start and for plans.
     """
 
     name: str
     about: str
-    rate: int
+    rate: float
     seconds: float
-    messages: int
+    past: Past
+    ask: Callable[[int, Sequence[str]], Json]
+    warming: int
     rounds: int | None = None
 
 
@@ -154,8 +156,8 @@ def halts(stage: Stage, side: Halts, number: int, tell: Tell) -> Latency:
     return _latency(side.name, number, taken, used)
 
 
-def merges(stage: Stage, side: Merges, number: int, tell: Tell) -> Latency:
-    """One measurement: two contacts are merged and parted again and again.
+def commands(stage: Stage, side: Commands, number: int, tell: Tell) -> Latency:
+    """One measurement of commands that are all to be done.
 
     Raises:
         SideFailed: a command was refused.
@@ -163,12 +165,12 @@ def merges(stage: Stage, side: Merges, number: int, tell: Tell) -> Latency:
     name = f"{side.name}-{number}".replace("-", "_")
     stage.topics(PREFIX)
     stage.offsets.forget(f"{PREFIX}contacts.commands")
-    database = stage.database(name, Past(2, 2 * side.messages))
+    database = stage.database(name, side.past)
     asked: dict[str, float] = {}
     ids: list[str] = []
 
     def ask(n: int) -> Wire:
-        given = traffic.merge() if n % 2 == 0 else traffic.undo(ids[-1])
+        given = side.ask(n, ids)
         ids.append(given["command_id"])
         asked[ids[-1]] = time.time() * 1000
         return wire(given)
@@ -182,15 +184,14 @@ def merges(stage: Stage, side: Merges, number: int, tell: Tell) -> Latency:
         after = _until(stage, _RESULTS, before, count, process)
         told = [(_ANSWER.decode(value), at) for value, at in _read(stage, before, after)]
         if any(answer.outcome != "done" for answer, _ in told):
-            raise process.failed("refused a merge")
+            raise process.failed("refused a command")
     stage.drop(name)
-    # The first ones wait for the worker's start and for plans.
-    late = set(ids[side.rate :])
+    late = set(ids[side.warming :])
     taken = [at - asked[a.command_id] + _HALF_A_MILLISECOND for a, at in told if a.command_id in late]
     return _latency(side.name, number, taken, used)
 
 
-def _paced(stage: Stage, say: Callable[[int], Wire], rate: int, seconds: float, tell: Tell) -> int:
+def _paced(stage: Stage, say: Callable[[int], Wire], rate: float, seconds: float, tell: Tell) -> int:
     """Produces the results of `say` evenly over the time. Returns how many."""
     count, sent = round(rate * seconds), 0
     producing = producer(stage.bootstrap, linger_ms=0)

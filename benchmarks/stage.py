@@ -37,7 +37,8 @@ _STORED: Final = Path(__file__).with_name("stored.sql")
 class Past(NamedTuple):
     """What a database holds before a measurement; of every hundred people `blocked` are blocked, and `protected` have a
     profile with a protected status. A group of `confirmed` sends has just been, and so many people have just been
-    `deleted`: those with the highest numbers.
+    `deleted`: those with the highest numbers. There are `groups` of 10,000 holds each, and as many of the first people
+    have 10,000 running runs each.
     """
 
     contacts: int = 0
@@ -46,6 +47,7 @@ class Past(NamedTuple):
     confirmed: int = 0
     deleted: int = 0
     protected: int = 0
+    groups: int = 0
 
     @property
     def template(self) -> str:

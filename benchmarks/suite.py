@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from benchmarks import traffic
-from benchmarks.latency import Halts, Merges, Steady, halts, merges, steady
+from benchmarks.latency import Commands, Halts, Steady, commands, halts, steady
 from benchmarks.load import CONTACTS, Crowd, fill, partition_of_the_flood
 from benchmarks.measuring import Side, measure
 from benchmarks.processes import SideFailed
@@ -12,7 +12,7 @@ from benchmarks.result import Result
 from benchmarks.stage import Past, Stage
 from tests.acceptance.making import Wire
 
-Measurement = Side | Steady | Halts | Merges
+Measurement = Side | Steady | Halts | Commands
 Tell = Callable[[str, int, int], None]
 """Receives the present measurement, the number of its records that are done, and their total."""
 
@@ -23,6 +23,7 @@ PROTECTED: Final = Past(CONTACTS, CONTACTS, protected=25)
 CONFIRMED: Final = Past(CONTACTS, CONTACTS, confirmed=100_000)
 DELETED: Final = Past(CONTACTS + 100_000, 10 * (CONTACTS + 100_000), deleted=100_000)
 REMAINING: Final = DELETED._replace(deleted=0)
+GROUPS: Final = Past(CONTACTS, CONTACTS, groups=6)
 MILLION: Final = Past(100_000, 1_000_000)
 TEN_MILLION: Final = Past(1_000_000, 10_000_000)
 _HEAD_START: Final = 160_000
@@ -135,8 +136,27 @@ LATENCIES: Final[Sequence[Measurement]] = (
     Steady("floor-10", "the floor at 10 a second", "floor", (), 10, 15),
     Steady("inbound-10", "Sluice at 10 a second", "sluice", _IN, 10, 15),
     Halts("halt", "from a block command to the run's halt, 20 a second", 20, 10),
-    Merges("merge-few", "merges and undos of contacts with a hundred messages each", 10, 10, 100),
-    Merges("merge-1m", "the same with a million messages each", 10, 10, 1_000_000),
+    Commands(
+        "merge-few",
+        "merges and undos of contacts with a hundred messages each",
+        10,
+        10,
+        Past(2, 200),
+        traffic.merge_or_undo,
+        warming=10,
+    ),
+    Commands(
+        "merge-1m",
+        "the same with a million messages each",
+        10,
+        10,
+        Past(2, 2_000_000),
+        traffic.merge_or_undo,
+        warming=10,
+    ),
+    Commands("confirm-10000", "a group of 10,000 holds confirmed", 0.25, 24, GROUPS, traffic.confirm_group, warming=1),
+    Commands("reject-10000", "a group of 10,000 holds rejected", 0.25, 24, GROUPS, traffic.reject_group, warming=1),
+    Commands("halt-10000", "a contact with 10,000 runs blocked", 0.25, 24, GROUPS, traffic.block_runner, warming=1),
 )
 
 MEASUREMENTS: Final[Sequence[Measurement]] = (FLOOR, *SLUICE, *PEERS, *LATENCIES)
@@ -207,6 +227,6 @@ def _one(stage: Stage, measurement: Measurement, number: int, tell: Tell) -> Res
     count = round(measurement.rate * measurement.seconds)
     if isinstance(measurement, Steady):
         return steady(stage, measurement, number, lambda done: tell(name, done, count))
-    if isinstance(measurement, Merges):
-        return merges(stage, measurement, number, lambda done: tell(name, done, count))
+    if isinstance(measurement, Commands):
+        return commands(stage, measurement, number, lambda done: tell(name, done, count))
     return halts(stage, measurement, number, lambda done: tell(name, done, count))

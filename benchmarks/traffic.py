@@ -68,14 +68,29 @@ def inbox(count: int) -> Iterator[Wire]:
         yield wire(_MAKER.command(name, identity=identity(address(dice.randrange(CONTACTS))), **fields))
 
 
-def merge() -> Json:
-    """Of the first two contacts of a workspace with a past (`stored.sql`)."""
-    survivor, loser = (str(UUID(hashlib.md5(f"c{n}".encode(), usedforsecurity=False).hexdigest())) for n in (0, 1))
-    return _MAKER.command("merge_contacts", survivor_id=survivor, loser_id=loser)
+def merge_or_undo(number: int, ids: Sequence[str]) -> Json:
+    """Merges the first two contacts of a workspace with a past (`stored.sql`), and parts them again."""
+    if number % 2:
+        return _MAKER.command("undo_merge", merge_id=ids[-1])
+    return _MAKER.command("merge_contacts", survivor_id=_contact(0), loser_id=_contact(1))
 
 
-def undo(merge_id: str) -> Json:
-    return _MAKER.command("undo_merge", merge_id=merge_id)
+def confirm_group(number: int, _: Sequence[str]) -> Json:
+    """Confirms one of the groups of a workspace with a past."""
+    return _MAKER.command("confirm_send", group_id=f"group-{number}")
+
+
+def reject_group(number: int, _: Sequence[str]) -> Json:
+    return _MAKER.command("reject_send", group_id=f"group-{number}")
+
+
+def block_runner(number: int, _: Sequence[str]) -> Json:
+    """Blocks one of the people of a workspace with a past who have many runs."""
+    return _MAKER.command("block_contact", contact_id=_contact(number), at=now())
+
+
+def _contact(number: int) -> str:
+    return str(UUID(hashlib.md5(f"c{number}".encode(), usedforsecurity=False).hexdigest()))
 
 
 def runs(count: int) -> Iterator[Wire]:
