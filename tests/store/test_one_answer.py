@@ -36,9 +36,10 @@ from workers.rules.protection import Cover, codes, keys, uncovered, with_confirm
 from workers.rules.sends import Case, Dispatch, Hold, Refuse, judge, refusals
 from workers.sends import context
 from workers.sends.requests import subjects_of
-from workers.store import holds, sends, workspaces
+from workers.store import address_hashes, holds, sends, workspaces
 from workers.store.connection import Connection
-from workers.store.sends import Send, SendKey
+from workers.store.contacts import IdentityKey
+from workers.store.sends import Send, SendKey, as_bytea
 
 GROUNDS: Final = ["status_protected:VIP", "company_protected:VIP", "company_protected:plain", "protection_unknown"]
 
@@ -58,7 +59,7 @@ class Wish:
 @st.composite
 def scenes(draw: st.DrawFn) -> tuple[World, list[Wish]]:
     world = draw(worlds())
-    known = [a.identity for a in world.addresses]
+    known = [*(a.identity for a in world.addresses), *(left.identity for left in world.left)]
     wishes = []
     for channel in draw(st.lists(st.sampled_from(CHANNELS), min_size=4, max_size=12)):
         own = [text for i in known if i.channel == channel for text in (i.address, i.lookup)]
@@ -177,7 +178,8 @@ def test_may_send_says_what_requests_say(database: str, scene: tuple[World, list
         await load(tx, world)
         now = await tx.fetchval("SELECT now()")
         asked = [msgspec.structs.replace(r, requested_at=now, run_id=None) for r in requests(world, wishes)]
-        answers = [await may_send(tx, request, by_kind=by_kind) for request in asked]
+        keys_of = await written_to(tx, asked)
+        answers = [await may_send(tx, request, keys_of[_key(request)], by_kind=by_kind) for request in asked]
         for request, answer in zip(asked, answers, strict=True):
             [case] = (await judge_requests(tx, [request])).values()
             told = [*refusals(case), *codes(uncovered((g for p in case.people for g in p.grounds), Cover()))]
@@ -237,6 +239,7 @@ async def judge_in_python(tx: Connection, world: World, wishes: Sequence[Wish]) 
             "channel": wish.channel, "channel_id": request.channel_id, **msgspec.to_builtins(subject.aim),
             "content": {}, "source": "inbox", "run_id": wish.run, "requested_by": "ann", "requested_role": "agent",
             "requested_at": wish.requested_at, "status": "dispatched", "reasons": [], "reason_keys": [],
+            "address_hashes": [as_bytea(h) for h in address_hashes.hashes_of(subject.identity_key)],
             "confirmed_keys": sorted(wish.confirmed_keys), "confirmed_before": wish.confirmed_before, "attempt": 1,
             "best_attempt": 1, "revision": 1, "applied_at": NOW, "updated_at": NOW,
         })  # fmt: skip
@@ -256,13 +259,27 @@ async def judge_requests(tx: Connection, asked: Sequence[SendRequest]) -> dict[S
     return await context.load(tx, subjects)
 
 
-async def may_send(tx: Connection, request: SendRequest, *, by_kind: bool) -> tuple[bool, str | None, list[str]]:
+async def written_to(tx: Connection, asked: Sequence[SendRequest]) -> dict[SendKey, IdentityKey | None]:
+    """The address that each request would go to."""
+    looking = tx.transaction()
+    await looking.start()
+    subjects = await subjects_of(tx, {_key(r): r for r in asked}, await _tenants(tx))
+    await looking.rollback()
+    return {key: subject.identity_key for key, subject in subjects.items()}
+
+
+async def may_send(
+    tx: Connection, request: SendRequest, to: IdentityKey | None, *, by_kind: bool
+) -> tuple[bool, str | None, list[str]]:
+    hashes = address_hashes.hashes_of(to) if to is not None else None
     channel = request.channel if by_kind and request.channel != "messenger" else request.channel_id
     if request.to.contact_id is not None:
-        row = await tx.fetchrow("SELECT * FROM may_send($1, $2::uuid, $3)", WORKSPACE, request.to.contact_id, channel)
+        row = await tx.fetchrow(
+            "SELECT * FROM may_send($1, $2::uuid, $3, $4)", WORKSPACE, request.to.contact_id, channel, hashes
+        )
     else:
         kept = identify(request.channel, request.channel_id, request.to.address or "", REGION).lookup
-        row = await tx.fetchrow("SELECT * FROM may_send($1, $2::text, $3)", WORKSPACE, kept, channel)
+        row = await tx.fetchrow("SELECT * FROM may_send($1, $2::text, $3, $4)", WORKSPACE, kept, channel, hashes)
     return row["allowed"], row["reason"], row["reasons"]
 
 

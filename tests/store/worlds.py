@@ -1,7 +1,7 @@
 """Generated states of everything that sends are judged by, and their storage in a database, set by set."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -12,11 +12,13 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 from tests.workers.records import WORKSPACE, uuid_of
-from workers.rules.blocks import Interval
+from workers.rules.blocks import BlockCommand, Interval
 from workers.rules.cycles import Setting
 from workers.rules.identities import ResolvedIdentity, identify
-from workers.store import contacts, workspaces
+from workers.store import address_hashes, contacts, workspaces
+from workers.store.address_hashes import KeptAddress
 from workers.store.connection import Connection
+from workers.store.contacts import key_of
 from workers.store.pool import pool_of
 
 NOW: Final = datetime.now(UTC)
@@ -101,15 +103,25 @@ class Address:
 
 
 @dataclass(frozen=True)
+class Left:
+    """What a deleted contact leaves with an address that nobody has now. `opted_out` None: it never opted out or in."""
+
+    identity: ResolvedIdentity
+    blocks: tuple[Interval, ...]
+    opted_out: bool | None
+
+
+@dataclass(frozen=True)
 class World:
     """`statuses` and `companies` as name -> since when it protects, None: it does not.
 
     `profiles` as id -> status and companies, each of which may be one that does not exist; `runs` as run_id -> state
-    and what was told.
+    and what was published.
     """
 
     people: Sequence[Someone]
     addresses: Sequence[Address] = ()
+    left: Sequence[Left] = ()
     statuses: dict[str, datetime | None] = field(default_factory=dict)
     companies: dict[str, datetime | None] = field(default_factory=dict)
     profiles: dict[str, tuple[str | None, frozenset[str]]] = field(default_factory=dict)
@@ -145,6 +157,18 @@ NO_BLOCK: Final = st.just(())
 
 
 @st.composite
+def _left(draw: st.DrawFn, known: Sequence[Address]) -> list[Left]:
+    taken = {key_of(WORKSPACE, a.identity) for a in known}
+    left: list[Left] = []
+    for channel in draw(st.lists(st.sampled_from(CHANNELS), max_size=4)):
+        identity = identify(channel, f"{channel}-main", draw(addresses(channel)), draw(_optional(st.just(REGION))))
+        if key_of(WORKSPACE, identity) not in taken:
+            taken.add(key_of(WORKSPACE, identity))
+            left.append(Left(identity, draw(st.one_of(NO_BLOCK, histories())), draw(_optional(st.booleans()))))
+    return left
+
+
+@st.composite
 def worlds(draw: st.DrawFn) -> World:
     """Few people, with everything that can speak against writing to them."""
     names = st.sampled_from(["VIP", "VIP", "plain", "gone"])
@@ -166,9 +190,11 @@ def worlds(draw: st.DrawFn) -> World:
             unique_by=lambda s: s.contact_id,
         )
     )
+    known = draw(_addresses(len(people)))
     return World(
         people,
-        draw(_addresses(len(people))),
+        known,
+        draw(_left(known)),
         draw(protecting),
         draw(protecting),
         {name: (draw(_optional(names)), draw(st.frozensets(names))) for name in ("p1", "p2")},
@@ -221,9 +247,39 @@ async def load(tx: Connection, world: World) -> None:
     ])  # fmt: skip
     await add(tx, "workflow_runs", [
         {"workspace_id": WORKSPACE, "run_id": run, "workflow_id": "w", "trigger": "automatic", "started_at": NOW,
-         "state": state, "told": told, "revision": 1}
-        for run, (state, told) in world.runs.items()
+         "state": state, "published": published, "revision": 1}
+        for run, (state, published) in world.runs.items()
     ])  # fmt: skip
+    await address_hashes.add(
+        tx,
+        [
+            (key_of(WORKSPACE, left.identity), _kept_address(number, left))
+            for number, left in enumerate(world.left, start=2_000_000)
+        ],
+    )
+
+
+def _kept_address(number: int, left: Left) -> KeptAddress:
+    said = left.opted_out is not None
+    return KeptAddress(
+        WORKSPACE,
+        hash=b"",
+        identity_id=number,
+        contact_id=uuid_of(f"deleted {number}"),
+        began_at=None,
+        ended_at=NOW,
+        commands=tuple(_commands(left.blocks)),
+        opted_out=bool(left.opted_out),
+        opted_at=EARLY if said else None,
+        opted_by=uuid_of("x") if said else None,
+    )
+
+
+def _commands(blocks: Sequence[Interval]) -> Iterator[BlockCommand]:
+    for number, block in enumerate(blocks):
+        yield BlockCommand(block.start, False, uuid_of(f"block {number}"), "ann")  # noqa: FBT003 - it blocks
+        if block.end is not None:
+            yield BlockCommand(block.end, True, uuid_of(f"unblock {number}"), "ann")  # noqa: FBT003 - it unblocks
 
 
 async def add(tx: Connection, table: str, rows: Sequence[dict[str, Any]]) -> None:
