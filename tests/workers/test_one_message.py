@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from schemas.ids import message_id
 from tests.store.storing import seal, turn
 from tests.store.worlds import GENERATED, in_a_transaction
+from tests.workers.asking import ask, by_phone, give
 from tests.workers.records import WORKSPACE, at, batch, message, uuid_of
 from tests.workers.sending import PHONE, configure, receipt, request, rows, send, transact
 from workers.messages import worker as inbound
@@ -181,3 +182,15 @@ async def test_two_sends_cannot_have_one_providers_id(pool: Pool, *, together: b
 
     await receive(pool, receipt("read", None, provider_message_id="p1"))
     assert await rows(pool, "SELECT status FROM sends ORDER BY status") == [("read",), ("sent",)]
+
+
+async def test_a_message_of_a_former_owner_of_the_address_gets_the_id(pool: Pool) -> None:
+    """The address went to a second contact before the acceptance, and was removed from that one after it."""
+    removed = partial(ask, "remove_channel", identity=by_phone(PHONE))
+    await receive(pool, request())
+    await give(pool, removed(minutes=11))
+    await play(pool, [message(PHONE, minutes=12), receipt("sent", minutes=15)])
+    await give(pool, removed(minutes=16))
+    await play(pool, [receipt("delivered", minutes=20, provider_message_id="p1"), echo(minutes=21)])
+    assert await rows(pool, "SELECT kind, message_id FROM messages WHERE kind <> 'message'") == [("send", named("p1"))]
+    assert await rows(pool, "SELECT message_id FROM sends") == [(named("p1"),)]

@@ -55,18 +55,22 @@ class Walk:
 
     def _start(self) -> None:
         """Half of the sends have an attempt already that was never claimed, and another one that followed it."""
-        self.account = SendAccount(_send(self.now), {})
+        self.account, self.ended = SendAccount(_send(self.now), {}), False
         if self.dice.random() < 0.5:
             self._do(lambda: self.made.decide(self.account.send, Dispatch(), "request", CAUSE, POLICIES))
             self._do(lambda: self._deny(HOLD))
             self._do(lambda: self._confirm(Dispatch()))
 
     def _do(self, event: Callable[[], Any]) -> None:
+        before = self.account.send
         event()
         self.account.send = self.made.sends.get(self.account.send.key, self.account.send)
         self.account.attempts |= {number: a for (_, number), a in self.made.attempts.items()}
         live = [a for a in self.account.attempts.values() if a.status == "dispatched" and a.claimed_at is not None]
         assert len(live) <= 1
+        self.ended = self.ended or before.status in send_states.ENDED
+        if self.account.send.status == "dispatched" != before.status:
+            assert not self.ended
         self.now += timedelta(minutes=1)
         self.made = SendTransitions(self.now)
 
@@ -121,6 +125,7 @@ class Walk:
         word: Settlement = self.dice.choice(get_args(Settlement))
         statuses = {number: a.status for number, a in self.account.attempts.items()}
         if isinstance(settle(self.account.send.status, statuses, word), Done):
+            self.ended = self.ended and word != "retry"
             for number in [n for n, status in statuses.items() if status == "ambiguous"]:
                 self._receive(number, "sent" if word == "sent" else "failed", word)
             state = send_states.state_of(
@@ -142,6 +147,8 @@ class Walk:
         before, known = self.account.send, self.account.attempts[number]
         accounts.put(self.account, forward(known, arrival), self.made)
         accounts.show(self.account, Progress(before, known, arrival.event, CAUSE, self.now), self.made)
+        if before.status in send_states.IDLE and (known.status, status) == ("dispatched", "ambiguous"):
+            assert self.account.send.status == "ambiguous"  # a confirmation would send it twice
 
 
 def _send(now: datetime) -> Send:

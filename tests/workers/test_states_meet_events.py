@@ -192,3 +192,23 @@ async def test_every_state_meets_every_event(pool: Pool) -> None:
 def _second(state: State, event: SendEvent) -> set[State]:
     """A confirmed hold is dispatched in the same transaction; a held send may stay held."""
     return {"dispatched"} if (state, event) == ("held", "confirm") else set()
+
+
+async def test_a_send_that_had_ended_is_never_dispatched_again_though_a_receipt_shows_that_it_left(pool: Pool) -> None:
+    ends: tuple[State, ...] = ("refused", "rejected", "expired", "cancelled")
+    names = {(state, said): f"{state}, {said}" for state in ends for said in ("sent", "ambiguous")}
+    of = {state: [names[state, said] for said in ("sent", "ambiguous")] for state in ends}
+    await reach(pool, {state: of.get(state, []) for state in MET})
+    await give(
+        pool,
+        ask("define_status", name="vip", protected=False),
+        *(ask("unblock_contact", minutes=60, identity=by_phone(number(name))) for name in of["cancelled"]),
+    )
+    await _sql(pool, "run_id = NULL", list(names.values()))
+    await pool.execute("UPDATE identities SET opted_out = false")
+    await send(pool, *(receipt(said, name, minutes=70) for (_, said), name in names.items()))
+    assert sorted(await rows(pool, "SELECT status FROM sends")) == [("ambiguous",)] * 4 + [("sent",)] * 4
+
+    await send(pool, *(receipt("failed", name, minutes=71, **TEMPORARY) for name in names.values()))
+    assert await rows(pool, "SELECT DISTINCT status, retry_at FROM sends") == [("failed", None)]
+    assert await repeat(pool, 10**6) == []

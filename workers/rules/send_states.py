@@ -81,7 +81,9 @@ class ImpossibleTransitionError(ValueError):
 
 _FIRST: Final = "the first reason of the refusal"
 _CODE: Final = "`error.code`"
-IDLE: Final[tuple[State, ...]] = ("held", "refused", "rejected", "expired", "cancelled")
+ENDED: Final[tuple[State, ...]] = ("refused", "rejected", "expired", "cancelled")
+"""Nothing of the send is dispatched any more, unless a person settles it so."""
+IDLE: Final[tuple[State, ...]] = ("held", *ENDED)
 """Nothing is on its way. Still a sender may have sent an earlier attempt, so a receipt of it is believed."""
 
 

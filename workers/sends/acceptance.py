@@ -104,13 +104,13 @@ async def accept(
     living = [a for a in acceptances if _present(a.send, people) in people.contacts]
     owners = await _link(tx, living, people)
     await contacts.opt(tx, _stops(acceptances, owners))
-    owners_of = await _receivers(tx, acceptances, owners, people)
+    owners_of, locked = await _receivers(tx, acceptances, owners, people)
     moments = (
         ((a.send.workspace_id, owners_of[a.send.key].contact_id), a.accepted_at)
         for a in acceptances
         if a.accepted_at is not None and a.send.key in owners_of
     )
-    known = await blocks.reaching(tx, people.contacts, moments)
+    known = await blocks.reaching(tx, locked, moments)
     accepted = [m async for a in paced(acceptances) if (m := _message(a, owners_of, known, tenants)) is not None]
     await messages.count_conflicts(tx, ids.conflicts + Counter(m.key for m in accepted if _says_else(m)), now)
     if not accepted:
@@ -163,19 +163,25 @@ def _stops(
 
 async def _receivers(
     tx: Connection, acceptances: Sequence[Acceptance], owners: Mapping[IdentityKey, AddressOwner], people: Locked
-) -> dict[SendKey, AddressOwner]:
-    """Whose message each send is: of a stored one that of its address then, else of its address now."""
+) -> tuple[dict[SendKey, AddressOwner], Mapping[ContactKey, Contact]]:
+    """Whose message each send is: of a stored one that of its address then, else of its address now. And everybody who
+    is locked: the address may have gone to others since, so who had it then is locked only here.
+    """
     stored = [a for a in acceptances if a.accepted_at is not None and a.stored_as is not None]
     then = await messages.owners(tx, {a.stored_as for a in stored if a.stored_as is not None}) if stored else {}
+    had = {(a.send.workspace_id, then[a.stored_as].contact_id) for a in stored if a.stored_as in then}
+    locked = people.contacts
+    if others := had - locked.keys():
+        locked = {**locked, **await contacts.lock_shared(tx, others)}
     found: dict[SendKey, AddressOwner] = {}
     for a in acceptances:
         key = a.send.identity_key
         owner = owners.get(key) if key is not None else None
         if a.stored_as is not None:
             owner = then.get(a.stored_as, owner)
-        if owner is not None and (a.send.workspace_id, owner.contact_id) in people.contacts:
+        if owner is not None and (a.send.workspace_id, owner.contact_id) in locked:
             found[a.send.key] = owner
-    return found
+    return found, locked
 
 
 def _message(

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from workers.rules.attempts import ACCEPTED, NOT_CLAIMED, best, out_of_time, pause_before_next, spread, standing
 from workers.rules.holds import RELEASED
-from workers.rules.send_states import SendEvent
+from workers.rules.send_states import ENDED, IDLE, SendEvent
 from workers.sends.acceptance import Acceptance
 from workers.sends.events import SendCause
 from workers.sends.transitions import SendTransitions
@@ -71,12 +71,32 @@ def show(account: SendAccount, progress: Progress, made: SendTransitions) -> Non
     """Gives the send the status of its best attempt. A new status or attempt is published, and whatever a receipt puts
     in place of the clock's word.
     """
-    before, shown = progress.before, _shown(account, progress, made.now)
+    before = progress.before
+    if before.status in IDLE and _left(account, progress):
+        _leave(account, progress, made)
+    shown = _shown(account, progress, made.now)
     told = (shown.status, shown.best_attempt) != (before.status, before.best_attempt)
     if told or (progress.known.by_clock and shown.reason != before.reason):
         account.send = made.tell(before, shown, progress.event, progress.cause, progress.at)
     else:
         account.send = made.keep(before, shown, progress.event, progress.cause)
+
+
+def _left(account: SendAccount, progress: Progress) -> bool:
+    """Whether the receipt shows that the attempt left, or perhaps left, and none did before."""
+    status = account.attempts[progress.known.attempt].status
+    return status != progress.known.status and (status in ACCEPTED or status == "ambiguous")
+
+
+def _leave(account: SendAccount, progress: Progress, made: SendTransitions) -> None:
+    """An attempt of an undispatched send left all the same. The others can never be claimed. If the send had ended,
+    none follows: it is no longer refused, rejected, expired or cancelled, but not to be sent again either.
+    """
+    for number, other in sorted(account.attempts.items()):
+        if other.status == "dispatched" and number != progress.known.attempt:
+            put(account, _out_of_time(other, made.now, permanent=False), made)
+    if account.send.status in ENDED:
+        account.send = replace(account.send, ended_at=account.send.updated_at)
 
 
 def _shown(account: SendAccount, progress: Progress, now: datetime) -> Send:
@@ -86,8 +106,7 @@ def _shown(account: SendAccount, progress: Progress, now: datetime) -> Send:
     send, statuses = account.send, standing({n: a.status for n, a in account.attempts.items()})
     shown = best(statuses)
     status = statuses[shown]
-    left = shown == progress.known.attempt and (status in ACCEPTED or status == "ambiguous")
-    if send.status not in RELEASED and not left:
+    if send.status not in RELEASED and not _left(account, progress):
         return send
     if status != "failed":
         return replace(
@@ -119,7 +138,7 @@ def _retry_at(account: SendAccount, progress: Progress, now: datetime) -> dateti
     if send.status != "failed" or (about_latest and is_news):
         statuses = standing({n: a.status for n, a in account.attempts.items()})
         share = spread(send.send_id, latest.attempt)
-        final = latest.permanent or account.attempts[known.attempt].permanent
+        final = send.ended_at is not None or latest.permanent or account.attempts[known.attempt].permanent
         permanent = final and progress.event != "settle retry"
         pause = pause_before_next(statuses, permanent=permanent, share=share)
         retry_at = now + pause if pause is not None else None
@@ -132,16 +151,21 @@ def run_out_of_time(account: SendAccount, cause: SendCause, made: SendTransition
     """Ends the attempts of a dispatched send that have neither a receipt nor time left."""
     for _, known in sorted(account.attempts.items()):
         if known.status == "dispatched":
-            status, before = out_of_time(claimed=known.claimed_at is not None), account.send
-            failed = status == "failed"
-            ended = replace(
-                known,
-                status=status,
-                status_at=made.now,
-                ran_out_at=made.now,
-                permanent=failed,
-                error_code=NOT_CLAIMED if failed else None,
-            )
+            ended, before = _out_of_time(known, made.now, permanent=True), account.send
             put(account, ended, made)
-            event: SendEvent = "no claim" if failed else "no receipt"
+            event: SendEvent = "no claim" if ended.status == "failed" else "no receipt"
             show(account, Progress(before, known, event, cause, made.now), made)
+
+
+def _out_of_time(known: Attempt, now: datetime, *, permanent: bool) -> Attempt:
+    """The attempt after its time, and whether nothing follows it if nobody claimed it."""
+    status = out_of_time(claimed=known.claimed_at is not None)
+    failed = status == "failed"
+    return replace(
+        known,
+        status=status,
+        status_at=now,
+        ran_out_at=now,
+        permanent=failed and permanent,
+        error_code=NOT_CLAIMED if failed else None,
+    )

@@ -105,6 +105,7 @@ class SendTransitions:
             first_dispatched_at=send.first_dispatched_at or self.now,
             attempt=number,
             best_attempt=number,
+            ended_at=None,
             retry_at=None,
             recheck_at=None,
             claim_by=self.now + policies.claim_for,

@@ -65,6 +65,7 @@ class Send(Struct, frozen=True, kw_only=True):
     claim_by: datetime | None = None
     message_id: UUID | None = None
     accepted_at: datetime | None = None
+    ended_at: datetime | None = None
     applied_at: datetime
     updated_at: datetime
 

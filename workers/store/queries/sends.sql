@@ -17,7 +17,8 @@ UPDATE sends s SET contact_id = CASE
     confirmed_keys = new.confirmed_keys, confirmed_by = new.confirmed_by, confirmed_at = new.confirmed_at,
     first_dispatched_at = new.first_dispatched_at, attempt = new.attempt, best_attempt = new.best_attempt,
     revision = new.revision, held_at = new.held_at, expires_at = new.expires_at, retry_at = new.retry_at,
-    recheck_at = new.recheck_at, claim_by = new.claim_by, message_id = new.message_id, accepted_at = new.accepted_at, updated_at = new.updated_at
+    recheck_at = new.recheck_at, claim_by = new.claim_by, message_id = new.message_id, accepted_at = new.accepted_at,
+    ended_at = new.ended_at, updated_at = new.updated_at
 FROM (SELECT * FROM json_populate_recordset(NULL::sends, $1::json) ORDER BY workspace_id, send_id) AS new
 WHERE s.workspace_id = new.workspace_id AND s.send_id = new.send_id
 
