@@ -194,3 +194,15 @@ async def test_a_message_of_a_former_owner_of_the_address_gets_the_id(pool: Pool
     await play(pool, [receipt("delivered", minutes=20, provider_message_id="p1"), echo(minutes=21)])
     assert await rows(pool, "SELECT kind, message_id FROM messages WHERE kind <> 'message'") == [("send", named("p1"))]
     assert await rows(pool, "SELECT message_id FROM sends") == [(named("p1"),)]
+
+
+async def test_an_echo_to_the_next_owner_of_the_address_stays_theirs(pool: Pool) -> None:
+    await receive(pool, request())
+    await play(pool, [receipt("sent", minutes=15)])
+    await give(pool, ask("remove_channel", minutes=16, identity=by_phone(PHONE)))
+    await play(pool, [echo(minutes=20), receipt("delivered", minutes=25, provider_message_id="p1")])
+    stored = "SELECT event_time, message_id FROM messages ORDER BY event_time"
+    both = [(at(15), named(f"send:{uuid_of('s1')}")), (at(20), named("p1"))]
+    assert await rows(pool, stored) == both
+    assert await rows(pool, PROOFS) == [(id_, when) for when, id_ in both]
+    assert await rows(pool, CONFLICTS) == [(named("p1"), 1)]

@@ -22,8 +22,8 @@ from workers.store.sends import AddressOwner, Send, SendKey
 
 @dataclass(slots=True)
 class SendAccount:
-    """A locked send with its attempts by their numbers. `identity_id`: of its address, if somebody has it.
-    `acceptance`: what receipts change of it besides its status.
+    """A locked send with its attempts by their numbers. `identity_id`: of its message, if that is stored, else of its
+    address, if somebody has it. `acceptance`: what receipts change of it besides its status.
     """
 
     send: Send

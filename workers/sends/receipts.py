@@ -19,7 +19,7 @@ from workers.sends.context import Locked
 from workers.sends.events import Origin, SendCause
 from workers.sends.provider_ids import ProviderIds, is_unnamed
 from workers.sends.transitions import SendTransitions
-from workers.store import send_attempts, sends, workspaces
+from workers.store import messages, send_attempts, sends, workspaces
 from workers.store.connection import Connection
 from workers.store.send_attempts import Attempt, ProviderKey
 from workers.store.sends import Addressed, Send, SendKey
@@ -166,7 +166,18 @@ async def _provider_ids(
         for attempt in opened[key].attempts.values()
         if attempt.provider_message_id is not None
     }
-    return await provider_ids.load(tx, holders, known | {key for key, send in said if send in unnamed})
+    ids = await provider_ids.load(tx, holders, known | {key for key, send in said if send in unnamed})
+    if ids.echoes:
+        await _whose(tx, [opened[key] for key in unnamed])
+    return ids
+
+
+async def _whose(tx: Connection, sent: Sequence[SendAccount]) -> None:
+    """A message that is stored already may lie with a former owner of the address; an echo must lie there as well."""
+    stored = {id_: a for a in sent if a.send.accepted_at is not None and (id_ := a.send.message_id) is not None}
+    if stored:
+        for id_, owner in (await messages.owners(tx, stored.keys())).items():
+            stored[id_].identity_id = owner.identity_id
 
 
 def _key_there(arrival: ReceiptArrival, send: Send) -> ProviderKey | None:
