@@ -119,11 +119,12 @@ WHERE @confirmed@ > 0;
 
 -- Groups that are held, and people with many runs.
 INSERT INTO sluice_core.sends (workspace_id, send_id, group_id, contact_id, channel, channel_id, scope, lookup, address, content,
-    source, requested_by, requested_role, requested_at, status, reasons, reason_keys, held_at, expires_at, applied_at, updated_at)
+    source, requested_by, requested_role, requested_at, status, reasons, reason_keys, held_at, expires_at, applied_at, updated_at,
+    message_id)
 SELECT 'acme', pg_temp.made('h', n), 'group-' || n / 10000, pg_temp.made('c', n % @contacts@), 'whatsapp', 'wa-main', '',
     pg_temp.phone(n % @contacts@), pg_temp.phone(n % @contacts@),
     '{"type":"text","text":"Good news: your blue chair has left our warehouse this morning and should be with you by Thursday."}',
-    'broadcast', 'olga', 'agent', at, 'held', '{status_protected}', '{status_protected:VIP}', at, at + interval '72 hours', at, at
+    'broadcast', 'olga', 'agent', at, 'held', '{status_protected}', '{status_protected:VIP}', at, at + interval '72 hours', at, at, pg_temp.made('i', n)
 FROM generate_series(0, @groups@ * 10000 - 1) n, (SELECT timestamptz '@now@' - interval '1 hour' AS at) asked;
 INSERT INTO sluice_core.workflow_runs (workspace_id, run_id, workflow_id, contact_id, trigger, started_at, state, revision, known_at)
 SELECT 'acme', 'run-' || n, 'welcome', pg_temp.made('c', n / 10000), 'automatic', at, 'running', 2, at
