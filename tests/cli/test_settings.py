@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from workers.app.settings import load_settings
+from workers.app.composition import plan_of
+from workers.app.settings import Settings, load_settings
 from workers.errors import ExitCode, SettingsError
 
 KEY = "0123456789abcdef" * 4
@@ -108,3 +109,9 @@ def test_secrets_are_not_shown() -> None:
 
     assert SECRET not in repr(settings)
     assert KEY not in repr(settings)
+
+
+def test_the_connections_that_all_workers_need_are_told() -> None:
+    told = Settings.model_fields["database_connections"].description
+    assert told is not None
+    assert told.endswith(f"`all` needs at least {plan_of(['all']).connections}")

@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     )
     fetch_max_wait_ms: int = Field(default=250, ge=1, le=5_000, description="… or after this time")
     database_connections: int = Field(
-        default=10, ge=2, le=100, description="maximum number of connections of one process; `all` needs at least 7"
+        default=10, ge=2, le=100, description="maximum number of connections of one process; `all` needs at least 8"
     )
     unreachable_after_s: float = Field(
         default=60.0, gt=0, le=600, description="a process ends when a server has not answered for this time"
