@@ -95,17 +95,25 @@ def call(provider: str, send: Json) -> Json:
 
 def judged(status: int, retry_after: str | None, body: bytes) -> Json:
     """What an HTTP answer means, as fields of a receipt."""
-    text = body[:500].decode(errors="replace")
+    text = body[:500].decode(errors="replace").replace("\0", "")  # a receipt with NUL cannot be read
     if status < 300:
-        try:
-            return {"status": "sent", "provider_message_id": str(json.loads(body)["id"])}
-        except (ValueError, KeyError, TypeError):
-            return {"status": "sent"}
+        return {"status": "sent"} | provider_id(body)
     if status in TRY_AGAIN:
         return failed(str(status), text, retry_after_s=seconds(retry_after))
     if status >= 500:  # it had the message when it failed
         return {"status": "ambiguous", "error": {"code": str(status), "message": text}}
     return failed(str(status), text, permanent=True)
+
+
+def provider_id(body: bytes) -> Json:
+    """The provider's id as a field of a receipt; nothing where it is none that a receipt can have."""
+    try:
+        given = json.loads(body)["id"]
+        named = str(given) if type(given) in (str, int) else ""
+        fits = 0 < len(named.encode()) <= 512 and "\0" not in named
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return {}
+    return {"provider_message_id": named} if fits else {}
 
 
 def failed(code: str, message: str, *, permanent: bool = False, retry_after_s: float | None = None) -> Json:
@@ -118,7 +126,7 @@ def failed(code: str, message: str, *, permanent: bool = False, retry_after_s: f
 def seconds(retry_after: str | None) -> float | None:
     """`Retry-After` is a number of seconds or a date."""
     if retry_after is None or retry_after.isdecimal():
-        return None if retry_after is None else float(retry_after)
+        return None if retry_after is None else min(float(retry_after), 86_400.0)
     try:
         return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
     except (ValueError, TypeError):

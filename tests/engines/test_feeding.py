@@ -17,11 +17,12 @@ from structlog.testing import capture_logs
 from tests.engines.receiver import Receiver, receiving
 from tests.support.brokers import PATIENCE_S, Broker
 from workers.engines.control import CONTROL, EngineAway, Halting
-from workers.engines.feeding import Feed
+from workers.engines.feeding import Feed, read
 from workers.engines.signing import secret_of, signature
 from workers.engines.webhook import Webhook
 from workers.errors import SetupError, Unreachable
 from workers.kafka.connection import PollLimits
+from workers.kafka.following import Output
 
 SECRET: Final = bytes(range(32))
 LIMITS: Final = PollLimits(fetch_max_wait_ms=20)
@@ -155,6 +156,13 @@ async def test_without_kafka_it_waits_until_the_bound_or_a_stop() -> None:
         await feed_of(nowhere, Halting(Runs()), bound_s=0.2).run(asyncio.Event())
     async with feeding(nowhere, Halting(Runs())):
         pass
+
+
+@pytest.mark.parametrize("ce_id", [None, b"", b"a\r\nb", b"\xff", b"a b"])
+def test_an_id_that_no_header_can_carry_is_replaced(ce_id: bytes | None) -> None:
+    told = read(Output(3, 7, b'{"workspace_id":"w","run_id":"r","control":"c"}', {"ce_id": ce_id}))
+    assert told is not None
+    assert told.ce_id == "3-7"
 
 
 def test_a_signature_is_that_of_the_standard() -> None:

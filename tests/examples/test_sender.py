@@ -7,11 +7,14 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 import pytest
 
 from examples.sender import sender
 from examples.sender.provider import Provider, serving
+from schemas.decoding import decode_receipt
+from schemas.receipts import DeliveryReceipt
 from tests.acceptance.scenes import become, claim, phone, standing
 from tests.acceptance.stage import Json, Workspace
 from tests.support.databases import sender_of
@@ -112,6 +115,20 @@ def test_what_an_answer_means(status: int, retry_after: str | None, body: bytes,
     error.pop("message", None)
 
     assert outcome | error == expected
+
+
+@pytest.mark.parametrize("status", [200, 400, 429, 500])
+@pytest.mark.parametrize(
+    "body",
+    [b'{"id": ""}', b'{"id": null}', rb'{"id": "a\u0000"}', rb'{"id": "\ud800"}', b'{"id": "' + b"x" * 600 + b'"}',
+     b"\0\xff", b"[" * 60_000, b"7" * 9_000, b'{"id": true}', b'{"id": {}}'],
+    ids=repr,
+)  # fmt: skip
+def test_whatever_a_provider_answers_its_receipt_can_be_read(status: int, body: bytes) -> None:
+    outcome = sender.judged(status, "9" * 400, body)
+    assert "provider_message_id" not in outcome
+    send = {"workspace_id": "w", "channel_id": "c", "send_id": str(UUID(int=1)), "attempt": 1}
+    assert isinstance(decode_receipt(sender.receipt(send, outcome)[0]), DeliveryReceipt)
 
 
 def test_retry_after_may_be_a_date() -> None:

@@ -1,6 +1,7 @@
 """Feeds an engine from `workflows.control`: skips what cannot be read, and tells again while the engine is away."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
@@ -18,6 +19,8 @@ from workers.runtime.telemetry import TOLD
 from workers.services.liveness import LivenessProbe, ServerLiveness
 from workers.tasks import unless_failed, unless_stopped
 
+_ID: Final = re.compile(rb"[!-~]{1,255}")
+"""What every engine can take as an id, also in a header."""
 _DECODER: Final = msgspec.json.Decoder(Control)
 
 log = structlog.get_logger()
@@ -74,7 +77,8 @@ async def _missed(error: Exception) -> None:
 
 def read(output: Output) -> Told | None:
     """What a record tells; None, with a line in the log, for one that cannot be read."""
-    ce_id = (output.headers.get("ce_id") or b"").decode("ascii", "replace")
+    given = output.headers.get("ce_id") or b""
+    ce_id = given.decode() if _ID.fullmatch(given) else f"{output.partition}-{output.offset}"
     try:
         control = _DECODER.decode(output.value or b"")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -87,4 +91,4 @@ def read(output: Output) -> Told | None:
             error=str(error),
         )
         return None
-    return Told(control, ce_id or f"{output.partition}-{output.offset}", output.value or b"")
+    return Told(control, ce_id, output.value or b"")
