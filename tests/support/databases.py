@@ -33,19 +33,18 @@ class Databases:
     def __init__(self, server_url: str, template: str) -> None:
         self._server_url = server_url
         self._template = template
-        self._made_of: str | None = None
+        self._is_migrated = False
+        self._made_of: object = None
         self._numbers = count(1)
         self._emptied: list[str] = []
 
     @asynccontextmanager
     async def migrated(self) -> AsyncIterator[str]:
         """A database with every migration applied; yields its libpq URL."""
-        if self._made_of is None:
+        if not self._is_migrated:
             await self._run(f"CREATE DATABASE {self._template}")
             await migrate(self._url(self._template))
-            connection = await asyncpg.connect(self._url(self._template))
-            self._made_of = await connection.fetchval(_MADE_OF)
-            await connection.close()
+            self._is_migrated = True
         name = self._emptied.pop() if self._emptied else await self._clone()
         try:
             yield self._url(name)
@@ -77,7 +76,10 @@ class Databases:
 
     async def _clone(self) -> str:
         # Half of the time of the usual strategy, which writes the whole database to the WAL.
-        return await self._create(f"TEMPLATE {self._template} STRATEGY FILE_COPY")
+        name = await self._create(f"TEMPLATE {self._template} STRATEGY FILE_COPY")
+        if self._made_of is None:  # not of the template: a clone has none of the settings of its database
+            self._made_of = await self._run(_MADE_OF, self._url(name))
+        return name
 
     async def _create(self, options: str) -> str:
         name = f"{self._template}_{next(self._numbers)}"
@@ -90,10 +92,10 @@ class Databases:
     def _url(self, name: str) -> str:
         return urlunsplit(urlsplit(self._server_url)._replace(path=f"/{name}"))
 
-    async def _run(self, statement: str) -> None:
-        connection = await asyncpg.connect(self._server_url)
+    async def _run(self, statement: str, url: str = "") -> object:
+        connection = await asyncpg.connect(url or self._server_url)
         try:
-            await connection.execute(statement)
+            return await connection.fetchval(statement)
         finally:
             await connection.close()
 
