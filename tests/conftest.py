@@ -13,7 +13,7 @@ import structlog
 from asyncpg import Pool
 
 from tests.support.brokers import Broker
-from tests.support.databases import HASH_KEY, Databases
+from tests.support.databases import HASH_KEY, Databases, InATransaction, rolling_back
 from tests.support.kafka import KafkaServer, demand, real_kafka
 from tests.support.sharing import InOneGo
 from workers.dev.broker import embedded_broker
@@ -83,6 +83,12 @@ async def empty_database(databases: Databases) -> AsyncIterator[str]:
 async def pool(database: str) -> AsyncIterator[Pool]:
     async with pool_of(database, name="test") as opened:
         yield opened
+
+
+@pytest.fixture
+def in_a_transaction(database: str) -> Iterator[InATransaction]:
+    with rolling_back(database) as run:
+        yield run
 
 
 @pytest.fixture

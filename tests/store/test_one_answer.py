@@ -23,12 +23,12 @@ from tests.store.worlds import (
     World,
     add,
     addresses,
-    in_a_transaction,
     load,
     marks,
     moments,
     worlds,
 )
+from tests.support.databases import InATransaction
 from tests.workers.records import WORKSPACE, uuid_of
 from workers.rules.channels import aim_at_address, obstacle, state
 from workers.rules.identities import identify
@@ -81,7 +81,7 @@ def scenes(draw: st.DrawFn) -> tuple[World, list[Wish]]:
 
 @GENERATED
 @given(scenes())
-def test_claims_say_what_requests_say(database: str, scene: tuple[World, list[Wish]]) -> None:
+def test_claims_say_what_requests_say(in_a_transaction: InATransaction, scene: tuple[World, list[Wish]]) -> None:
     world, wishes = scene
 
     async def compare(tx: Connection) -> None:
@@ -97,12 +97,12 @@ def test_claims_say_what_requests_say(database: str, scene: tuple[World, list[Wi
                     expected = True, None
             assert tuple(await tx.fetchrow("SELECT * FROM claim_send($1, $2, 1)", *key)) == expected, send
 
-    in_a_transaction(database, compare)
+    in_a_transaction(compare)
 
 
 @GENERATED
 @given(scenes())
-def test_holds_show_what_nobody_answered_for(database: str, scene: tuple[World, list[Wish]]) -> None:
+def test_holds_show_what_nobody_answered_for(in_a_transaction: InATransaction, scene: tuple[World, list[Wish]]) -> None:
     world, wishes = scene
 
     async def compare(tx: Connection) -> None:
@@ -115,7 +115,7 @@ def test_holds_show_what_nobody_answered_for(database: str, scene: tuple[World, 
             await tx.execute("UPDATE sends SET confirmed_keys = '{}', confirmed_before = $1", before)
             await compare_holds(tx, judged, dict.fromkeys(judged, Cover(before=before)))
 
-    in_a_transaction(database, compare)
+    in_a_transaction(compare)
 
 
 async def compare_holds(
@@ -132,7 +132,7 @@ async def compare_holds(
 @GENERATED
 @given(scenes(), st.frozensets(st.sampled_from(GROUNDS), max_size=3))
 def test_what_a_confirmation_comes_to_is_foreseen(
-    database: str, scene: tuple[World, list[Wish]], shown: frozenset[str]
+    in_a_transaction: InATransaction, scene: tuple[World, list[Wish]], shown: frozenset[str]
 ) -> None:
     world, wishes = scene
 
@@ -166,12 +166,16 @@ def test_what_a_confirmation_comes_to_is_foreseen(
         await tx.execute("UPDATE sends SET group_id = 'all'")
         assert await holds.confirmation_outcomes(tx, (WORKSPACE, "all"), NOW, None) == whole
 
-    in_a_transaction(database, compare)
+    in_a_transaction(compare)
 
 
 @GENERATED
 @given(scenes(), st.booleans())
-def test_may_send_says_what_requests_say(database: str, scene: tuple[World, list[Wish]], by_kind: bool) -> None:  # noqa: FBT001
+def test_may_send_says_what_requests_say(
+    in_a_transaction: InATransaction,
+    scene: tuple[World, list[Wish]],
+    by_kind: bool,  # noqa: FBT001
+) -> None:
     world, wishes = scene
 
     async def compare(tx: Connection) -> None:
@@ -185,12 +189,12 @@ def test_may_send_says_what_requests_say(database: str, scene: tuple[World, list
             told = [*refusals(case), *codes(uncovered((g for p in case.people for g in p.grounds), Cover()))]
             assert answer == (not told, told[0] if told else None, told), request
 
-    in_a_transaction(database, compare)
+    in_a_transaction(compare)
 
 
 @GENERATED
 @given(worlds())
-def test_channels_show_what_can_be_written_to(database: str, world: World) -> None:
+def test_channels_show_what_can_be_written_to(in_a_transaction: InATransaction, world: World) -> None:
     async def compare(tx: Connection) -> None:
         await load(tx, world)
         shown = await tx.fetch(
@@ -201,12 +205,12 @@ def test_channels_show_what_can_be_written_to(database: str, world: World) -> No
             expected = state(a.identity.channel, a.connected_at, understood=a.identity.understood)
             assert (world.people[a.owner].contact_id, a.identity.channel, a.identity.address, expected) in seen
 
-    in_a_transaction(database, compare)
+    in_a_transaction(compare)
 
 
 @GENERATED
 @given(st.lists(st.sampled_from(CHANNELS).flatmap(lambda c: st.tuples(st.just(c), addresses(c))), max_size=60))
-def test_sql_understands_what_is_looked_up(database: str, typed: list[tuple[str, str]]) -> None:
+def test_sql_understands_what_is_looked_up(in_a_transaction: InATransaction, typed: list[tuple[str, str]]) -> None:
     known = [("whatsapp", p) for p in PHONES] + [("sms", p) for p in PHONES] + [("email", e) for e in EMAILS]
 
     async def compare(tx: Connection) -> None:
@@ -222,7 +226,7 @@ def test_sql_understands_what_is_looked_up(database: str, typed: list[tuple[str,
             said = i.understood, obstacle(i.channel, aim, None), obstacle(i.channel, aim, NOW)
             assert tuple(row) == said, i
 
-    in_a_transaction(database, compare)
+    in_a_transaction(compare)
 
 
 async def judge_in_python(tx: Connection, world: World, wishes: Sequence[Wish]) -> dict[SendKey, tuple[Send, Case]]:

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.fields import WorkspaceId
-from tests.store.worlds import GENERATED, NOW, Someone, World, add, histories, in_a_transaction, load, moments, words
+from tests.store.worlds import GENERATED, NOW, Someone, World, add, histories, load, moments, words
+from tests.support.databases import InATransaction
 from tests.workers.records import WORKSPACE, uuid_of
 from workers.messages.recounting import recount
 from workers.messages.reevaluation import events_of
@@ -95,7 +96,7 @@ logs = st.lists(_any_setting, max_size=20, unique_by=lambda s: s.command_id)
 
 @GENERATED
 @given(logs)
-def test_settings(database: str, log: list[Setting]) -> None:
+def test_settings(in_a_transaction: InATransaction, log: list[Setting]) -> None:
     async def compare(tx: Connection) -> None:
         tenant = await configured(tx, log)
         shown = dict(await tx.fetchrow("SELECT * FROM workspace_settings"))
@@ -107,7 +108,7 @@ def test_settings(database: str, log: list[Setting]) -> None:
             region = channel["default_region"] or tenant.policies.default_region
             assert tenant.region(channel["channel_id"]) == region
 
-    in_a_transaction(database, compare)
+    in_a_transaction(compare)
 
 
 # Few, so that they often coincide, and before now.
@@ -134,7 +135,9 @@ def conversations(draw: st.DrawFn) -> Conversation:
 
 @GENERATED
 @given(st.lists(st.tuples(histories(hours), conversations()), min_size=1, max_size=12))
-def test_conversation_status(database: str, states: list[tuple[tuple[Interval, ...], Conversation]]) -> None:
+def test_conversation_status(
+    in_a_transaction: InATransaction, states: list[tuple[tuple[Interval, ...], Conversation]]
+) -> None:
     people = {(WORKSPACE, uuid_of(f"c{n}")): state for n, state in enumerate(states)}
 
     async def compare(tx: Connection) -> None:
@@ -153,12 +156,14 @@ def test_conversation_status(database: str, states: list[tuple[tuple[Interval, .
         assert listed == expected.keys() - blocked
         assert since == {key[1]: blocks[-1].start for key, (blocks, _) in people.items() if key[1] in blocked}
 
-    in_a_transaction(database, compare)
+    in_a_transaction(compare)
 
 
 @GENERATED
 @given(logs, histories(times), st.lists(said, max_size=30))
-def test_what_counts(database: str, log: list[Setting], blocks: tuple[Interval, ...], told: list[Said]) -> None:
+def test_what_counts(
+    in_a_transaction: InATransaction, log: list[Setting], blocks: tuple[Interval, ...], told: list[Said]
+) -> None:
     async def compare(tx: Connection) -> None:
         await load(tx, World([Someone(uuid_of("ana"), blocks)]))
         before, tenant = calendar_of([]), await configured(tx, log)
@@ -178,13 +183,13 @@ def test_what_counts(database: str, log: list[Setting], blocks: tuple[Interval, 
         rows = await tx.fetch("SELECT cycle_start, first_counted_at, first_message_id FROM mac_contacts")
         assert {row[0]: (row[1], row[2]) for row in rows} == proofs
 
-    in_a_transaction(database, compare)
+    in_a_transaction(compare)
 
 
 @GENERATED
 @given(histories(times), histories(times), st.lists(said, max_size=30), st.none() | moments)
 def test_what_a_changed_history_revises(
-    database: str,
+    in_a_transaction: InATransaction,
     before: tuple[Interval, ...],
     after: tuple[Interval, ...],
     told: list[Said],
@@ -219,12 +224,12 @@ def test_what_a_changed_history_revises(
             witnesses = await messages.opening_messages(tx, {key: closed})
             assert witnesses == ({key: max(opening)} if opening else {}, set())
 
-    in_a_transaction(database, compare)
+    in_a_transaction(compare)
 
 
 @GENERATED
 @given(histories(times), st.lists(said, max_size=30))
-def test_what_is_shown(database: str, blocks: tuple[Interval, ...], told: list[Said]) -> None:
+def test_what_is_shown(in_a_transaction: InATransaction, blocks: tuple[Interval, ...], told: list[Said]) -> None:
     async def compare(tx: Connection) -> None:
         await load(tx, World([Someone(uuid_of("ana"), blocks)]))
         verdicts = await store(tx, told, blocks, calendar_of([]))
@@ -239,7 +244,7 @@ def test_what_is_shown(database: str, blocks: tuple[Interval, ...], told: list[S
             id_: (v.reason, v.rule, v.counted) for id_, (_, v) in verdicts.items() if isinstance(v, Dropped)
         }
 
-    in_a_transaction(database, compare)
+    in_a_transaction(compare)
 
 
 @st.composite
@@ -253,7 +258,10 @@ def runs(draw: st.DrawFn, name: str) -> Run:
 @GENERATED
 @given(histories(), histories(), st.tuples(*[runs(f"r{n}") for n in range(12)]))
 def test_which_runs_a_changed_history_concerns(
-    database: str, before: tuple[Interval, ...], after: tuple[Interval, ...], started: tuple[Run, ...]
+    in_a_transaction: InATransaction,
+    before: tuple[Interval, ...],
+    after: tuple[Interval, ...],
+    started: tuple[Run, ...],
 ) -> None:
     """Whatever is not looked at again would be judged as it was."""
     judged = [judge_run(run, before, None) for run in started]
@@ -273,12 +281,12 @@ def test_which_runs_a_changed_history_concerns(
         left = [run for run in judged if run.key not in concerned]
         assert [judge_run(run, after, None) for run in left] == left
 
-    in_a_transaction(database, compare)
+    in_a_transaction(compare)
 
 
 @GENERATED
 @given(st.lists(st.tuples(st.sampled_from(["held", "released", "cancelled"]), st.integers(-1, 1)), max_size=9))
-def test_which_holds_are_over(database: str, drawn: list[tuple[str, int]]) -> None:
+def test_which_holds_are_over(in_a_transaction: InATransaction, drawn: list[tuple[str, int]]) -> None:
     ends = [(status, NOW + timedelta(microseconds=n)) for status, n in drawn]
 
     async def compare(tx: Connection) -> None:
@@ -294,19 +302,19 @@ def test_which_holds_are_over(database: str, drawn: list[tuple[str, int]]) -> No
             uuid_of(f"s{n}") for n, (status, end) in enumerate(ends) if rejecting(status, end, NOW) == Expired()
         }
 
-    in_a_transaction(database, compare)
+    in_a_transaction(compare)
 
 
 @GENERATED
 @given(st.lists(st.from_regex(r"[A-Za-z0-9_.-]{0,66}\n?", fullmatch=True) | words, max_size=20))
-def test_what_names_a_workspace(database: str, names: list[str]) -> None:
+def test_what_names_a_workspace(in_a_transaction: InATransaction, names: list[str]) -> None:
     async def compare(tx: Connection) -> None:
         check = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'workspaces_workspace_id_check'"
         condition = str(await tx.fetchval(check)).removeprefix("CHECK ")
         rows = await tx.fetch(f"SELECT {condition} FROM unnest($1::text[]) AS t (workspace_id)", names)  # noqa: S608
         assert [row[0] for row in rows] == [_is_valid(name) for name in names]
 
-    in_a_transaction(database, compare)
+    in_a_transaction(compare)
 
 
 async def configured(tx: Connection, log: Sequence[Setting]) -> workspaces.Workspace:

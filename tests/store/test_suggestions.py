@@ -10,7 +10,8 @@ from asyncpg import Pool
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.store.worlds import GENERATED, in_a_transaction
+from tests.store.worlds import GENERATED
+from tests.support.databases import InATransaction
 from tests.workers.asking import ask, contact_of, give, rows
 from tests.workers.ingesting import ingest
 from tests.workers.records import WORKSPACE, at, batch, message
@@ -105,7 +106,9 @@ async def check(tx: Connection) -> None:
 
 @GENERATED
 @given(st.lists(steps, min_size=8, max_size=24))
-def test_suggestions_are_what_comparing_all_contacts_finds(database: str, story: Sequence[Step]) -> None:
+def test_suggestions_are_what_comparing_all_contacts_finds(
+    in_a_transaction: InATransaction, story: Sequence[Step]
+) -> None:
     async def play(tx: Connection) -> None:
         for number, step in enumerate(story):
             await take(tx, number, step)
@@ -118,7 +121,7 @@ def test_suggestions_are_what_comparing_all_contacts_finds(database: str, story:
         unshared = "SELECT FROM shared_values WHERE (SELECT count(*) FROM sharers('acme', field, value, 2, true)) < 2"
         assert await tx.fetch(unshared) == []
 
-    in_a_transaction(database, play)
+    in_a_transaction(play)
 
 
 async def publish(pool: Pool) -> None:

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.receipts import DeliveryReceipt
-from tests.store.worlds import GENERATED, NOW, in_a_transaction
+from tests.store.worlds import GENERATED, NOW
+from tests.support.databases import InATransaction
 from tests.workers.records import WORKSPACE, uuid_of
 from tests.workers.sending import request
 from workers.records import Batch
@@ -41,7 +42,7 @@ named = st.tuples(id_or_none, id_or_none).filter(lambda ids: ids[0] != ids[1] or
 @GENERATED
 @given(st.lists(receipts, max_size=8), named)
 def test_what_need_not_wait_is_what_finds_its_attempt(
-    database: str, waiting: list[DeliveryReceipt], ids: tuple[str | None, str | None]
+    in_a_transaction: InATransaction, waiting: list[DeliveryReceipt], ids: tuple[str | None, str | None]
 ) -> None:
     async def compare(tx: Connection) -> None:
         await worker.apply(tx, Batch([request("s1"), request("s2")], NOW))
@@ -58,7 +59,7 @@ def test_what_need_not_wait_is_what_finds_its_attempt(
         taken = await send_attempts.take_parked(tx, [place for place, found in places if found])
         assert {p.offset for p in taken} == finding
 
-    in_a_transaction(database, compare)
+    in_a_transaction(compare)
 
 
 async def _finds_its_attempt(tx: Connection, receipt: DeliveryReceipt) -> bool:

@@ -1,7 +1,6 @@
 """Generated states of everything that sends are judged by, and their storage in a database, set by set."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -19,7 +18,6 @@ from workers.store import address_hashes, contacts, workspaces
 from workers.store.address_hashes import KeptAddress
 from workers.store.connection import Connection
 from workers.store.contacts import key_of
-from workers.store.pool import pool_of
 
 NOW: Final = datetime.now(UTC)
 EARLY: Final = NOW - timedelta(days=9)
@@ -288,18 +286,3 @@ async def add(tx: Connection, table: str, rows: Sequence[dict[str, Any]]) -> Non
         f"INSERT INTO {table} OVERRIDING SYSTEM VALUE SELECT * FROM json_populate_recordset(NULL::{table}, $1::json)",  # noqa: S608
         msgspec.json.encode(list(rows)).decode(),
     )
-
-
-def in_a_transaction(database: str, work: Callable[[Connection], Awaitable[None]]) -> None:
-    """Run `work` in a transaction of its own and roll it back."""
-
-    async def run() -> None:
-        async with pool_of(database, name="test", max_size=1) as pool, pool.acquire() as tx:
-            transaction = tx.transaction()
-            await transaction.start()
-            try:
-                await work(tx)
-            finally:
-                await transaction.rollback()
-
-    asyncio.run(run())

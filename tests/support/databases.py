@@ -5,8 +5,8 @@ To empty one takes a tenth of the time of a clone.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,9 @@ import asyncpg
 from asyncpg import Pool
 from asyncpg.exceptions import PostgresError
 
+from workers.store.connection import Connection
 from workers.store.migrate import migrate
+from workers.store.pool import open_pool
 
 HASH_KEY: Final = "00112233445566778899aabbccddeeff" * 2
 """The `SLUICE_HASH_KEY` of tests."""
@@ -124,6 +126,32 @@ async def _login_of(database: str, role: str) -> str:
     finally:
         await connection.close()
     return urlunsplit(urlsplit(database)._replace(netloc=f"{name}:@"))
+
+
+Work = Callable[[Connection], Awaitable[None]]
+InATransaction = Callable[[Work], None]
+"""Does the work in a transaction of its own and rolls it back."""
+
+
+@contextmanager
+def rolling_back(url: str) -> Iterator[InATransaction]:
+    """Transactions of one connection, one after the other, for a test that is no coroutine."""
+
+    async def run(work: Work) -> None:
+        async with pool.acquire() as tx:
+            transaction = tx.transaction()
+            await transaction.start()
+            try:
+                await work(tx)
+            finally:
+                await transaction.rollback()
+
+    with asyncio.Runner() as runner:
+        pool = runner.run(open_pool(url, name="test", max_size=1))
+        try:
+            yield lambda work: runner.run(run(work))
+        finally:
+            runner.run(pool.close())
 
 
 async def until(pool: Pool, question: str, *arguments: object, timeout_s: float = 30.0) -> None:

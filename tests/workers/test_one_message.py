@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from schemas.ids import message_id
 from tests.store.storing import seal, turn
-from tests.store.worlds import GENERATED, in_a_transaction
+from tests.store.worlds import GENERATED
+from tests.support.databases import InATransaction
 from tests.workers.asking import ask, by_phone, give
 from tests.workers.records import WORKSPACE, at, batch, message, uuid_of
 from tests.workers.sending import PHONE, configure, receipt, request, rows, send, transact
@@ -82,7 +83,7 @@ async def play(pool: Pool, happenings: Sequence[Any]) -> None:
 @GENERATED
 @given(happenings.flatmap(lambda some: st.tuples(st.just(some), st.permutations(some))))
 def test_any_order_of_echoes_and_receipts_ends_in_the_same(
-    database: str, orders: tuple[Sequence[Record[Any]], Sequence[Record[Any]]]
+    in_a_transaction: InATransaction, orders: tuple[Sequence[Record[Any]], Sequence[Record[Any]]]
 ) -> None:
     ends: list[Any] = []
 
@@ -94,7 +95,7 @@ def test_any_order_of_echoes_and_receipts_ends_in_the_same(
         ends.append([[tuple(row) for row in await tx.fetch(query)] for query in (SHOWN, PROOFS, ACTIVE)])
 
     for order in orders:
-        in_a_transaction(database, partial(end, order))
+        in_a_transaction(partial(end, order))
     assert ends[0] == ends[1]
 
 
