@@ -50,6 +50,7 @@ def _keys_of_its_own() -> None:
 def postgres_url() -> Iterator[str]:
     """One PostgreSQL for the whole run; durability is off because nothing of it outlives the run."""
     options = {
+        "autovacuum": "off",  # it would change statistics whenever it likes, and databases would not be as new again
         "fsync": "off",
         "synchronous_commit": "off",
         "full_page_writes": "off",
