@@ -4,11 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from tests.cli import forking
 
 SLUICE: Final = Path(sys.executable).parent / "sluice"
 STOP_S: Final = 30.0
@@ -95,16 +98,10 @@ class Sluice:
     def run(self, *arguments: str, timeout_s: float = START_S) -> Ended:
         """Runs a command to its end."""
         started = time.monotonic()
-        done = subprocess.run(  # noqa: S603 - our own words
-            [SLUICE, *arguments],
-            cwd=self.folder,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
-        return Ended(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
+        with tempfile.TemporaryDirectory(prefix="sluice-command-") as written:
+            out, err = Path(written, "out"), Path(written, "err")
+            code = forking.run(arguments, self.folder, self._environment, out, err, timeout_s)
+            return Ended(code, out.read_text(), err.read_text(), time.monotonic() - started)
 
     def run_into_a_closed_pipe(self, *arguments: str) -> Ended:
         """Runs a command whose standard output nobody reads."""
