@@ -150,6 +150,25 @@ async def test_a_block_is_lifted_before_the_address_writes_again(pool: Pool) -> 
     assert await rows(pool, SHOWN) == [("free",)]
 
 
+@pytest.mark.parametrize("was_blocked", [False, True])
+@pytest.mark.parametrize("makes", ["block_contact", "create_contact"])
+async def test_an_unblock_before_who_makes_a_contact_of_the_address(
+    pool: Pool, makes: str, *, was_blocked: bool
+) -> None:
+    await ingest(pool, message(ANA, minutes=1))
+    if was_blocked:
+        await block(pool, 50)
+    await deleted(pool)
+    known = by_phone(ANA)
+    [lifted, made] = await results(
+        pool, ask("unblock_contact", minutes=70, identity=known), ask(makes, minutes=71, identity=known)
+    )
+    assert lifted == (QUIET if was_blocked else "not_found")
+    assert made.items() >= (QUIET if makes == "block_contact" else {"created": True}).items()
+    await ingest(pool, message(ANA, minutes=69, text="not yet"), message(ANA, minutes=70.5, text="free"))
+    assert set(await rows(pool, SHOWN)) == ({("free",)} if was_blocked else {("free",), ("not yet",)})
+
+
 async def test_a_late_unblock_of_before_the_deletion_is_of_who_has_the_address_now(pool: Pool) -> None:
     await ingest(pool, message(ANA, minutes=1))
     await block(pool, 50)

@@ -90,6 +90,7 @@ async def resolve(
     addresses = {key: owned[moment] for key, moment in moments.items() if moment in owned}
     first = _first_makers(aimed, due, keys, addresses)
     made: set[CommandKey] = set()
+    new: dict[CommandKey, ContactKey] = {}
     if first:
         wanted = {keys[a.key]: (identities[a.key], identities[a.key].scope or None) for a in first.values()}
         found, added = await senders.find_or_add(tx, wanted)
@@ -98,6 +99,8 @@ async def resolve(
             key = keys.get(a.key)
             if key in first and a.key not in addresses and first[key].position <= a.position:
                 addresses[a.key] = found[key]
+            elif key is not None and key in added and isinstance(a.command, UnblockContact):
+                new[a.key] = key.workspace_id, found[key].contact_id
 
     named = {key: (key[0], owner.contact_id) for key, owner in addresses.items()}
     for a in aimed:
@@ -112,6 +115,8 @@ async def resolve(
     to_lock |= set(others) if to_lock else set()
     present = await contacts.lock_present(tx, to_lock) if to_lock else {}
     await contacts.require_same_owners(tx, owned)
+    # What was left of a block went to who was made by a later command of this batch: an earlier unblock is of them.
+    named |= {key: contact for key, contact in new.items() if contact in present and present[contact].intervals}
     named = {key: present[contact].key if contact in present else contact for key, contact in named.items()}
     return Targets(named, {c.key: c for c in present.values()}, refused, made, addresses, keys, deleted)
 

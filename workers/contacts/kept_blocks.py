@@ -29,7 +29,9 @@ async def lift(tx: Connection, asked: Sequence[CommandRecord[Any]], targets: Tar
     unblocks = [a for a in asked if isinstance(a.command, UnblockContact)]
     if not unblocks:
         return {}
-    keys = {targets.keys[a.key] for a in unblocks if a.key in targets.keys}
+    # A later command of this batch made the owner of an address: what was left of a block is that contact's by now.
+    owned = {targets.keys[key] for key in targets.made}
+    keys = {targets.keys[a.key] for a in unblocks if a.key in targets.keys} - owned
     named = {contact for a in unblocks if (contact := targets.named.get(a.key)) in targets.deleted}
     gone = {contact for contact in named if contact is not None}
     await deletions.free_addresses(tx, keys)
