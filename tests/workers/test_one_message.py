@@ -1,5 +1,6 @@
 """An echo, and a receipt that names its provider's id, are one message: in any order, and counted once."""
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 from itertools import permutations
@@ -18,6 +19,7 @@ from tests.support.databases import InATransaction
 from tests.workers.asking import ask, by_phone, give
 from tests.workers.records import WORKSPACE, at, batch, message, uuid_of
 from tests.workers.sending import PHONE, configure, receipt, request, rows, send, transact
+from workers.errors import RetryBatch
 from workers.messages import worker as inbound
 from workers.records import Record
 from workers.sends import worker
@@ -37,6 +39,7 @@ PROOFS: Final = (
 COUNTS: Final = "SELECT active_contacts FROM mac_counts ORDER BY cycle_start"
 # An echo that is the first message of a workspace may begin a cycle that its send does not.
 ACTIVE: Final = "SELECT cycle_start, active_contacts FROM mac_counts WHERE active_contacts > 0 ORDER BY cycle_start"
+WAITING: Final = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
 CONFLICTS: Final = "SELECT message_id, times FROM message_conflicts"
 
 
@@ -207,3 +210,20 @@ async def test_an_echo_to_the_next_owner_of_the_address_stays_theirs(pool: Pool)
     assert await rows(pool, stored) == both
     assert await rows(pool, PROOFS) == [(id_, when) for when, id_ in both]
     assert await rows(pool, CONFLICTS) == [(named("p1"), 1)]
+
+
+async def test_an_address_that_somebody_gets_while_its_send_is_accepted(pool: Pool) -> None:
+    await receive(pool, request())
+    await give(pool, ask("remove_channel", minutes=11, identity=by_phone(PHONE)))
+    async with pool.acquire() as tx:
+        making = tx.transaction()
+        await making.start()
+        await worker.apply(tx, batch(request("s2"), now=LATER))
+        accepting = asyncio.create_task(receive(pool, receipt("sent", minutes=20)))
+        while not await pool.fetchval(WAITING):  # noqa: ASYNC110 - a database has no event to wait for
+            await asyncio.sleep(0.01)
+        await making.commit()
+    with pytest.raises(RetryBatch):
+        await accepting
+    await receive(pool, receipt("sent", minutes=20))
+    assert await rows(pool, "SELECT send_id FROM messages") == [(uuid_of("s1"),)]

@@ -12,6 +12,7 @@ import msgspec
 from schemas.ids import content_digest, is_repeat, whom
 from schemas.inbound import Content
 from workers.billing.cycles import beginnings
+from workers.errors import RetryBatch
 from workers.messages import recounting
 from workers.rules.contact import Contact, ContactKey
 from workers.rules.cycles import Cycle
@@ -98,7 +99,11 @@ async def accept(
     ids: ProviderIds,
     now: datetime,
 ) -> None:
-    """Saves what follows from acceptances. The rows of the sends are saved already."""
+    """Saves what follows from acceptances. The rows of the sends are saved already.
+
+    Raises:
+        RetryBatch: another transaction stored one of the messages, or gave an address to somebody, meanwhile.
+    """
     if not acceptances and not ids.conflicts:
         return
     living = [a for a in acceptances if _present(a.send, people) in people.contacts]
@@ -132,6 +137,9 @@ def _present(send: Send, people: Locked) -> ContactKey | None:
 async def _link(tx: Connection, acceptances: Sequence[Acceptance], people: Locked) -> dict[IdentityKey, AddressOwner]:
     """Owners of the addresses. A number or e-mail address in a contact's fields becomes an identity of the
     contact now.
+
+    Raises:
+        RetryBatch: another transaction gave it to somebody else meanwhile.
     """
     links = {
         key: (a.send.address, present[1])
@@ -145,7 +153,10 @@ async def _link(tx: Connection, acceptances: Sequence[Acceptance], people: Locke
         return dict(people.owners)
     await sends.link_identities(tx, links)
     await contacts.mark_unpublished(tx, {(key.workspace_id, contact_id) for key, (_, contact_id) in links.items()})
-    return {**people.owners, **await sends.owners(tx, links.keys())}
+    linked = await sends.owners(tx, links.keys())
+    if any((key.workspace_id, owner.contact_id) not in people.contacts for key, owner in linked.items()):
+        raise RetryBatch("an address got an owner while it was being linked to the contact of its send")
+    return {**people.owners, **linked}
 
 
 def _stops(
