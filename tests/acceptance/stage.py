@@ -250,7 +250,8 @@ async def set_stage(broker: Broker, database: str) -> AsyncIterator[Stage]:
             group_prefix=broker.group_prefix,
             session_timeout_ms=6_000,
             hash_key=HASH_KEY,
-            fetch_max_wait_ms=20,
+            # The embedded broker answers only then; Kafka does as soon as there is something.
+            fetch_max_wait_ms=20 if broker.kind == "embedded" else 250,
         )
         working = asyncio.create_task(supervisor.run(settings, plan_of([ALL]), stop, ready=ready.set))
         try:
