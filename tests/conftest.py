@@ -47,10 +47,16 @@ def _keys_of_its_own() -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
+def autovacuum() -> str:
+    """It would change statistics whenever it likes: a database that was emptied would not be as new."""
+    return "off"
+
+
+@pytest.fixture(scope="session")
+def postgres_url(autovacuum: str) -> Iterator[str]:
     """One PostgreSQL for the whole run; durability is off because nothing of it outlives the run."""
     options = {
-        "autovacuum": "off",  # it would change statistics whenever it likes, and databases would not be as new again
+        "autovacuum": autovacuum,
         "fsync": "off",
         "synchronous_commit": "off",
         "full_page_writes": "off",

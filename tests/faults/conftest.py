@@ -58,6 +58,12 @@ def pytest_report_collectionfinish(config: pytest.Config) -> str:
 
 
 @pytest.fixture(scope="session")
+def autovacuum() -> str:
+    """As in production: these tests store much, and take minutes."""
+    return "on"
+
+
+@pytest.fixture(scope="session")
 def cluster() -> Iterator[KafkaServer]:
     demand()
     with real_kafka(_PROPERTIES) as server:
