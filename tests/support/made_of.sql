@@ -1,7 +1,8 @@
--- What a database is made of: all that a test can change but rows, among it rights, statistics and the database's settings.
+-- What a database is made of: all that a test can change but rows, among it rights, statistics and the database's settings. Of an
+-- empty table it is the same whether its rows were counted.
 WITH kept (what) AS (
     SELECT concat_ws(' ', oid, relname, relowner, relacl, reloptions, relpersistence,
-        CASE WHEN relkind = 'r' THEN concat(relpages, '/', reltuples) END)
+        CASE WHEN relkind = 'r' THEN concat(relpages, '/', greatest(reltuples, 0)) END)
     FROM pg_class WHERE oid >= 16384 AND relkind <> 't'
     UNION ALL SELECT concat('attribute ', count(*), ' ', sum(xmin::text::bigint)) FROM pg_attribute WHERE attrelid >= 16384
     UNION ALL SELECT concat('index ', count(*), ' ', sum(xmin::text::bigint)) FROM pg_index WHERE indexrelid >= 16384
