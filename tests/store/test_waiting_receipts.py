@@ -12,8 +12,9 @@ from tests.workers.records import WORKSPACE, uuid_of
 from tests.workers.sending import request
 from workers.records import Batch
 from workers.sends import worker
+from workers.sends.arrivals import ReceiptArrival
 from workers.sends.events import NO_INPUT
-from workers.sends.receipts import ReceiptArrival, cause_of, receive
+from workers.sends.receipts import cause_of, receive
 from workers.store import send_attempts
 from workers.store.connection import Connection
 from workers.store.send_attempts import Attempt, Parked

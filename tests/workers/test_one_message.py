@@ -227,3 +227,12 @@ async def test_an_address_that_somebody_gets_while_its_send_is_accepted(pool: Po
         await accepting
     await receive(pool, receipt("sent", minutes=20))
     assert await rows(pool, "SELECT send_id FROM messages") == [(uuid_of("s1"),)]
+
+
+async def test_two_transactions_that_name_messages_of_one_contact_wait_for_each_other(pool: Pool) -> None:
+    names = ("s1", "s2", "s3")
+    await receive(pool, *map(request, names))
+    await receive(pool, *(receipt("sent", name) for name in names))
+    named_now = (receipt("delivered", name, provider_message_id=f"p {name}") for name in names)
+    await asyncio.gather(*(receive(pool, each) for each in named_now))
+    assert {row[0] for row in await rows(pool, SHOWN)} == {named(f"p {name}") for name in names}

@@ -21,8 +21,9 @@ from workers.rules.sends import Dispatch, Hold, Refuse, SendVerdict
 from workers.rules.workspace import Policies
 from workers.sends import accounts, transitions
 from workers.sends.accounts import Progress, SendAccount
+from workers.sends.arrivals import ReceiptArrival
 from workers.sends.events import NO_INPUT, SendCause
-from workers.sends.receipts import ReceiptArrival, forward
+from workers.sends.receipts import forward
 from workers.sends.transitions import SendTransitions
 from workers.store.sends import Send
 

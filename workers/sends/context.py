@@ -73,9 +73,11 @@ async def lock_people(
     keys: Collection[ContactKey],
     addresses: Collection[IdentityKey],
     owned: Collection[IdentityKey] = frozenset(),
+    changed: Collection[IdentityKey] = frozenset(),
 ) -> Locked:
     """Locks contacts and the owners of addresses, in one sorted statement. Of a contact that was merged away it locks
-    the survivor. `owned`: addresses whose owners are among the contacts, so nobody need look for them.
+    the survivor. `owned`: addresses whose owners are among the contacts, so nobody need look for them. The owners of
+    `changed` addresses are locked for update, before the others.
 
     Raises:
         RetryBatch: an address moved to another contact while this transaction waited for its owner, or a contact was
@@ -84,7 +86,9 @@ async def lock_people(
     present = await contacts.present(tx, keys)
     seen = await sends.owners(tx, set(addresses) - set(owned))
     wanted = {*present.values(), *((key.workspace_id, owner.contact_id) for key, owner in seen.items())}
-    locked = await contacts.lock_shared(tx, wanted)
+    alone = {(key.workspace_id, owner.contact_id) for key, owner in seen.items() if key in changed}
+    locked = await contacts.lock_for_update(tx, alone) if alone else {}
+    locked |= await contacts.lock_shared(tx, wanted - alone)
     owners = await sends.owners(tx, addresses)
     if any((key.workspace_id, owner.contact_id) not in locked for key, owner in owners.items()):
         raise RetryBatch("an address moved to another contact while its owner was being locked")

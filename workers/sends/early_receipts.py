@@ -9,8 +9,9 @@ import msgspec
 
 from schemas.receipts import DeliveryReceipt
 from workers.records import DeadLetter, Event, Output, Partition, RawRecord, Record
+from workers.sends.arrivals import ReceiptArrival
 from workers.sends.events import NO_INPUT, Origin, origin_of_record
-from workers.sends.receipts import ReceiptArrival, cause_of, receive
+from workers.sends.receipts import cause_of, receive
 from workers.sends.transitions import SendTransitions
 from workers.services.job_runner import Unfinished
 from workers.store import dead_letters, headers, send_attempts

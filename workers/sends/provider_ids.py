@@ -1,7 +1,7 @@
 """Which message a send is: the one with the id that its provider gave, unless another has it (contract 2, 3.3)."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from workers.store import messages
 from workers.store.connection import Connection
 from workers.store.messages import Echo, MessageKey
 from workers.store.send_attempts import ProviderKey
-from workers.store.sends import Send, SendKey
+from workers.store.sends import Addressed, Send, SendKey
 
 
 @dataclass(slots=True)
@@ -22,9 +22,9 @@ class ProviderIds:
     """
 
     holders: dict[ProviderKey, SendKey]
-    names: Mapping[ProviderKey, UUID] = field(default_factory=dict)
-    stored: Collection[UUID] = ()
-    echoes: Mapping[UUID, Echo] = field(default_factory=dict)
+    names: dict[ProviderKey, UUID] = field(default_factory=dict)
+    stored: set[UUID] = field(default_factory=set)
+    echoes: dict[UUID, Echo] = field(default_factory=dict)
     generation: int = -1
     conflicts: Counter[MessageKey] = field(default_factory=Counter)
 
@@ -48,22 +48,23 @@ class ProviderIds:
         self.conflicts[send.workspace_id, id_] += is_news
         return unnamed(send), None
 
-
-async def load(tx: Connection, holders: dict[ProviderKey, SendKey], wanted: Iterable[ProviderKey]) -> ProviderIds:
-    """Reads what is stored under the ids in `wanted`. No other generation is opened before the transaction ends."""
-    keys = list(wanted)
-    ids = message_ids((workspace_id, channel_id, "out", given) for workspace_id, channel_id, given in keys)
-    found = await messages.look_up(tx, ids)
-    echoes = await messages.echoes(tx, found.digests.keys()) if found.digests else {}
-    names = dict(zip(keys, ids, strict=True))
-    return ProviderIds(holders, names, found.digests.keys(), echoes, found.generation)
+    async def look_up(self, tx: Connection, wanted: Iterable[ProviderKey]) -> None:
+        """Reads what is stored under these ids. No other generation is opened before the transaction ends."""
+        keys = list(wanted)
+        ids = message_ids((workspace_id, channel_id, "out", given) for workspace_id, channel_id, given in keys)
+        self.names.update(zip(keys, ids, strict=True))
+        found = await messages.look_up(tx, ids)
+        self.generation = found.generation
+        if found.digests:
+            self.stored |= found.digests.keys()
+            self.echoes.update(await messages.echoes(tx, found.digests.keys()))
 
 
 def named(workspace_id: str, channel_id: str, provider_id: str) -> UUID:
     return message_id(workspace_id, channel_id, "out", provider_id)
 
 
-def unnamed(send: Send) -> UUID:
+def unnamed(send: Send | Addressed) -> UUID:
     """The id of a message that has no provider id yet."""
     return named(send.workspace_id, send.channel_id, provider_id_of_send(send.send_id))
 
@@ -75,5 +76,5 @@ def unnamed_ids(keys: Iterable[tuple[str, str, UUID]]) -> list[UUID]:
     )
 
 
-def is_unnamed(send: Send) -> bool:
+def is_unnamed(send: Send | Addressed) -> bool:
     return send.accepted_at is None or send.message_id == unnamed(send)

@@ -1,69 +1,29 @@
 """The topic messages.receipts: receipts of providers advance attempts, in any order of arrival (contract 4.6)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from msgspec.structs import replace
 
-from schemas.receipts import DeliveryReceipt, ReceiptError
+from schemas.receipts import ReceiptError
 from workers.errors import RetryBatch
 from workers.records import Output
-from workers.rules.attempts import ACCEPTED, Settlement, later, wait_for_provider
-from workers.rules.event_time import trusted
-from workers.rules.send_states import RECEIPTS, SETTLEMENTS, SendEvent
-from workers.sends import acceptance, accounts, context, provider_ids, transitions
+from workers.rules.attempts import ACCEPTED, later
+from workers.sends import acceptance, accounts, context, transitions
 from workers.sends.acceptance import Acceptance
 from workers.sends.accounts import Progress, SendAccount
+from workers.sends.arrivals import AttemptKey, ReceiptArrival, locate
 from workers.sends.context import Locked
 from workers.sends.events import Origin, SendCause
 from workers.sends.provider_ids import ProviderIds, is_unnamed
 from workers.sends.transitions import SendTransitions
 from workers.store import messages, send_attempts, sends, workspaces
 from workers.store.connection import Connection
+from workers.store.contacts import IdentityKey
 from workers.store.send_attempts import Attempt, ProviderKey
-from workers.store.sends import Addressed, Send, SendKey
+from workers.store.sends import Addressed, SendKey
 from workers.tasks import paced
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiptArrival:
-    """A receipt. `record_at` is Kafka's time. `settled`: it is a person's word, not the provider's."""
-
-    receipt: DeliveryReceipt
-    record_at: datetime
-    cause: SendCause
-    settled: Settlement | None = None
-
-    @property
-    def event(self) -> SendEvent:
-        return RECEIPTS[self.receipt.status] if self.settled is None else SETTLEMENTS[self.settled]
-
-    @property
-    def at(self) -> datetime:
-        return trusted(self.receipt.at, self.record_at)
-
-    @property
-    def not_before(self) -> datetime | None:
-        """The provider wants no other attempt before this time; None: it did not say."""
-        error = self.receipt.error
-        if self.receipt.status != "failed" or error is None or error.retry_after_s is None:
-            return None
-        return self.at + wait_for_provider(error.retry_after_s)
-
-    @property
-    def provider_key(self) -> ProviderKey | None:
-        given = self.receipt.provider_message_id
-        return (self.receipt.workspace_id, self.receipt.channel_id, given) if given is not None else None
-
-    def without_provider_id(self) -> "ReceiptArrival":
-        if self.receipt.provider_message_id is None:
-            return self
-        unnamed = replace(self.receipt, provider_message_id=None)
-        return ReceiptArrival(unnamed, self.record_at, self.cause, self.settled)
-
-
-AttemptKey = tuple[SendKey, int | None]
 
 
 @dataclass(slots=True)
@@ -85,12 +45,14 @@ async def receive(tx: Connection, arrivals: Sequence[ReceiptArrival], now: datet
     Raises:
         RetryBatch: a send moved to another contact while this transaction waited for it.
     """
-    places, holders = await _locate(tx, arrivals)
+    places, holders = await locate(tx, arrivals)
     seen = await sends.addressed(tx, {place[0] for place in places if place is not None})
     used = {(s.workspace_id, s.channel_id, s.channel) for s in seen.values()}
     tenants = await workspaces.share(tx, used | {(a.receipt.workspace_id, "", "") for a in arrivals})
-    people, opened = await open_accounts(tx, seen)
-    ids = await _provider_ids(tx, arrivals, places, opened, holders)
+    ids = ProviderIds(holders)
+    changed = await _look_up(tx, arrivals, places, seen, ids)
+    people, opened = await open_accounts(tx, seen, changed)
+    await _look_up_again(tx, opened, ids)
     made = SendTransitions(now)
     received = Received()
     async for arrival, place in paced(zip(arrivals, places, strict=True)):
@@ -99,7 +61,7 @@ async def receive(tx: Connection, arrivals: Sequence[ReceiptArrival], now: datet
             received.early.append(arrival)
         else:
             account = opened[place[0]]
-            key = _key_there(arrival, account.send)
+            key = arrival.key_on(account.send.channel_id)
             has_id = key is not None and ids.give(key, place[0])
             if key is not None and has_id:
                 received.learned[key] = arrival.cause.origin
@@ -110,66 +72,57 @@ async def receive(tx: Connection, arrivals: Sequence[ReceiptArrival], now: datet
     return received
 
 
-async def _locate(
-    tx: Connection, arrivals: Sequence[ReceiptArrival]
-) -> tuple[list[AttemptKey | None], dict[ProviderKey, SendKey]]:
-    """The send and attempt of each receipt, and the send that has each provider's id. That id determines the attempt if
-    none is named.
-    """
-    asked = {key for a in arrivals if (key := a.provider_key) is not None}
-    by_id: dict[ProviderKey, AttemptKey] = {
-        key: ((key[0], send_id), number)
-        for key, (send_id, number) in (await send_attempts.by_provider_id(tx, asked)).items()
-    }
-    holders = {key: send for key, (send, _) in by_id.items()}
-    for arrival in arrivals:
-        key, send_id = arrival.provider_key, arrival.receipt.send_id
-        if key is not None and send_id is not None:
-            by_id.setdefault(key, ((arrival.receipt.workspace_id, send_id), arrival.receipt.attempt))
-    return [_place(arrival, by_id) for arrival in arrivals], holders
-
-
-def _place(arrival: ReceiptArrival, by_id: Mapping[ProviderKey, AttemptKey]) -> AttemptKey | None:
-    receipt = arrival.receipt
-    known = by_id.get(arrival.provider_key) if arrival.provider_key is not None else None
-    if receipt.send_id is None:
-        return known
-    key = receipt.workspace_id, receipt.send_id
-    if receipt.attempt is not None or known is None or known[0] != key:
-        return key, receipt.attempt
-    return known
-
-
-async def _provider_ids(
+async def _look_up(
     tx: Connection,
     arrivals: Sequence[ReceiptArrival],
     places: Sequence[AttemptKey | None],
-    opened: Mapping[SendKey, SendAccount],
-    holders: dict[ProviderKey, SendKey],
-) -> ProviderIds:
-    """Who has the ids that the receipts name, and what is stored under those that could become ids of messages."""
-    said = {
-        (key, place[0])
+    seen: Mapping[SendKey, Addressed],
+    ids: ProviderIds,
+) -> set[IdentityKey]:
+    """Finds who has the ids that the receipts name, and what is stored under them. Returns the addresses with a message
+    that is stored already and may change: its owner has to be locked for update from the start.
+    """
+    found = [
+        (arrival, send, arrival.key_on(send.channel_id))
         for arrival, place in zip(arrivals, places, strict=True)
-        if place is not None and place[0] in opened and (key := _key_there(arrival, opened[place[0]].send))
-    }
-    elsewhere = {key for key, _ in said} - {arrival.provider_key for arrival in arrivals}
-    if elsewhere:
-        found = await send_attempts.by_provider_id(tx, elsewhere)
-        holders |= {key: (key[0], send_id) for key, (send_id, _) in found.items()}
-    unnamed = {key for key, account in opened.items() if is_unnamed(account.send)}
-    if not unnamed:
-        return ProviderIds(holders)
+        if place is not None and (send := seen.get(place[0])) is not None
+    ]
+    said = {key for _, _, key in found if key is not None}
+    if elsewhere := said - {arrival.provider_key for arrival in arrivals}:
+        known = await send_attempts.by_provider_id(tx, elsewhere)
+        ids.holders |= {key: (key[0], send_id) for key, (send_id, _) in known.items()}
+    unnamed = {(send.workspace_id, send.send_id) for send in seen.values() if is_unnamed(send)}
+    if unnamed:
+        wanted = (key for _, s, key in found if key is not None and (s.workspace_id, s.send_id) in unnamed)
+        await ids.look_up(tx, set(wanted))
+    changed: set[IdentityKey] = set()
+    for arrival, send, key in found:
+        who = send.identity_key
+        if who is None:
+            continue
+        if send.accepted_at is None:
+            changes = key is not None and ids.names.get(key) in ids.echoes
+        else:
+            is_named_now = key in ids.names
+            changes = is_named_now or (arrival.receipt.status in ACCEPTED and arrival.at < send.accepted_at)
+        if changes:
+            changed.add(who)
+    return changed
+
+
+async def _look_up_again(tx: Connection, opened: Mapping[SendKey, SendAccount], ids: ProviderIds) -> None:
+    """Looks up ids that earlier receipts named, and whose the messages of the sends are."""
+    unnamed = [account for account in opened.values() if is_unnamed(account.send)]
     known = {
         (attempt.workspace_id, attempt.channel_id, attempt.provider_message_id)
-        for key in unnamed
-        for attempt in opened[key].attempts.values()
+        for account in unnamed
+        for attempt in account.attempts.values()
         if attempt.provider_message_id is not None
     }
-    ids = await provider_ids.load(tx, holders, known | {key for key, send in said if send in unnamed})
+    if more := known - ids.names.keys():
+        await ids.look_up(tx, more)
     if ids.echoes:
-        await _whose(tx, [opened[key] for key in unnamed])
-    return ids
+        await _whose(tx, unnamed)
 
 
 async def _whose(tx: Connection, sent: Sequence[SendAccount]) -> None:
@@ -180,14 +133,10 @@ async def _whose(tx: Connection, sent: Sequence[SendAccount]) -> None:
             stored[id_].identity_id = owner.identity_id
 
 
-def _key_there(arrival: ReceiptArrival, send: Send) -> ProviderKey | None:
-    """The id that a receipt names, on the send's channel, whatever channel the receipt names."""
-    given = arrival.receipt.provider_message_id
-    return (send.workspace_id, send.channel_id, given) if given is not None else None
-
-
-async def open_accounts(tx: Connection, seen: Mapping[SendKey, Addressed]) -> tuple[Locked, dict[SendKey, SendAccount]]:
-    """Locks sends that were read, and their people before them.
+async def open_accounts(
+    tx: Connection, seen: Mapping[SendKey, Addressed], changed: Collection[IdentityKey] = frozenset()
+) -> tuple[Locked, dict[SendKey, SendAccount]]:
+    """Locks sends that were read, and their people before them: the owners of `changed` addresses for update.
 
     Raises:
         RetryBatch: a send or its address moved to another contact while this transaction waited for it.
@@ -196,6 +145,7 @@ async def open_accounts(tx: Connection, seen: Mapping[SendKey, Addressed]) -> tu
         tx,
         {(s.workspace_id, s.contact_id) for s in seen.values() if s.contact_id is not None},
         {key for s in seen.values() if (key := s.identity_key) is not None},
+        changed=changed,
     )
     locked = await sends.lock(tx, seen.keys())
     if any(locked[key].contact_id != send.contact_id for key, send in seen.items()):

@@ -14,8 +14,9 @@ from workers.records import Output
 from workers.rules.attempts import AttemptStatus, settle
 from workers.rules.contact import ContactKey
 from workers.rules.results import Done, Refused, Result
+from workers.sends.arrivals import ReceiptArrival
 from workers.sends.events import SendCause, origin_of_record
-from workers.sends.receipts import ReceiptArrival, open_accounts, receive
+from workers.sends.receipts import open_accounts, receive
 from workers.store import sends
 from workers.store.commands import CommandKey
 from workers.store.connection import Connection

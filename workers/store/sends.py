@@ -89,7 +89,9 @@ class Send(Struct, frozen=True, kw_only=True):
 
 
 class Addressed(NamedTuple):
-    """To whom a send goes, and on which channel: what must be known before it is locked."""
+    """To whom a send goes, on which channel, and which message it is since when: what must be known before it is
+    locked.
+    """
 
     workspace_id: str
     send_id: UUID
@@ -98,6 +100,8 @@ class Addressed(NamedTuple):
     channel_id: str
     scope: str | None
     lookup: str | None
+    message_id: UUID | None
+    accepted_at: datetime | None
 
     @property
     def identity_key(self) -> IdentityKey | None:

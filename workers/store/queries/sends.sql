@@ -27,7 +27,7 @@ SELECT s.* FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, send_id)
 JOIN sends s USING (workspace_id, send_id)
 
 -- name: addressed
-SELECT s.workspace_id, s.send_id, s.contact_id, s.channel, s.channel_id, s.scope, s.lookup
+SELECT s.workspace_id, s.send_id, s.contact_id, s.channel, s.channel_id, s.scope, s.lookup, s.message_id, s.accepted_at
 FROM unnest($1::text[], $2::uuid[]) AS wanted (workspace_id, send_id)
 JOIN sends s USING (workspace_id, send_id)
 
