@@ -75,16 +75,7 @@ async def resolve(
         RetryBatch: an address moved to another contact while this transaction waited for its owner.
     """
     aimed = [a for a in asked if isinstance(a.command, TargetCommand | CreateContact | RemoveChannel)]
-    identities: dict[CommandKey, ResolvedIdentity] = {}
-    refused: dict[CommandKey, Refused] = {}
-    async for a in paced(aimed):
-        match a.command.identity and understand(a.command.identity, tenants[a.command.workspace_id]):
-            case ResolvedIdentity(understood=False) if isinstance(a.command, CreateContact):
-                refused[a.key] = NO_ADDRESS
-            case ResolvedIdentity() as identity:
-                identities[a.key] = identity
-            case Refused() as refusal:
-                refused[a.key] = refusal
+    identities, refused = await _understood(aimed, tenants)
     keys = {key: contacts.key_of(key[0], identity) for key, identity in identities.items()}
     moments, owned = await _owners(tx, [a for a in aimed if a.key in keys], keys)
     addresses = {key: owned[moment] for key, moment in moments.items() if moment in owned}
@@ -119,6 +110,23 @@ async def resolve(
     named |= {key: contact for key, contact in new.items() if contact in present and present[contact].intervals}
     named = {key: present[contact].key if contact in present else contact for key, contact in named.items()}
     return Targets(named, {c.key: c for c in present.values()}, refused, made, addresses, keys, deleted)
+
+
+async def _understood(
+    aimed: Sequence[CommandRecord[Any]], tenants: Mapping[str, Workspace]
+) -> tuple[dict[CommandKey, ResolvedIdentity], dict[CommandKey, Refused]]:
+    """The address that each command names, and those that nobody can understand."""
+    identities: dict[CommandKey, ResolvedIdentity] = {}
+    refused: dict[CommandKey, Refused] = {}
+    async for a in paced(aimed):
+        match a.command.identity and understand(a.command.identity, tenants[a.command.workspace_id]):
+            case ResolvedIdentity(understood=False) if isinstance(a.command, CreateContact):
+                refused[a.key] = NO_ADDRESS
+            case ResolvedIdentity() as identity:
+                identities[a.key] = identity
+            case Refused() as refusal:
+                refused[a.key] = refusal
+    return identities, refused
 
 
 async def _owners(
