@@ -15,6 +15,13 @@ async def two(workspace: Workspace) -> tuple[str, str]:
     return str(ana), str(ben)
 
 
+async def active_then(workspace: Workspace) -> int:
+    """The count of the cycle of the messages. Another cycle may have begun since."""
+    rows = await workspace.rows("mac_counts")
+    active: int = min(rows, key=lambda row: row["cycle_start"])["active_contacts"]
+    return active
+
+
 async def test_rule_2_merge_contacts_makes_one_of_two(workspace: Workspace) -> None:
     ana, ben = await two(workspace)
     await workspace.play(workspace.event("run_started", "r-1", at=at(2), identity=whatsapp(OTHER)))
@@ -27,7 +34,7 @@ async def test_rule_2_merge_contacts_makes_one_of_two(workspace: Workspace) -> N
     assert await run(workspace, "r-1") == ("halted", "contact_merged")
     history = await workspace.row("merge_history")
     assert [str(history[name]) for name in ("merge_id", "survivor_id", "loser_id")] == [merge["command_id"], ana, ben]
-    assert (history["undone_at"], (await workspace.row("mac_counts"))["active_contacts"]) == (None, 1)
+    assert (history["undone_at"], await active_then(workspace)) == (None, 1)
 
 
 async def test_rule_2_undo_merge_parts_them_again(workspace: Workspace) -> None:
@@ -41,7 +48,7 @@ async def test_rule_2_undo_merge_parts_them_again(workspace: Workspace) -> None:
     assert {str(row["contact_id"]) for row in await workspace.rows("contact_overview")} == {ana, ben}
     of_ben = [row for row in await workspace.rows("conversation_messages") if str(row["contact_id"]) == ben]
     assert len(of_ben) == 2
-    assert (await workspace.row("mac_counts"))["active_contacts"] == 2
+    assert await active_then(workspace) == 2
     again = {"merge_id": merge["command_id"], "issued_at": at(8)}
     assert await give(workspace, "undo_merge", **again) == "already_final"
 
