@@ -15,7 +15,7 @@ from dbos import DBOS, SetWorkflowID, error
 from examples.dbos import campaign
 from workers.app.settings import Settings, load_settings
 from workers.engines.dbos import dbos_runs
-from workers.engines.feeding import Feed
+from workers.engines.feeding import EngineFeed
 
 KNOWN = "SELECT EXISTS (SELECT FROM sluice.contact_channels WHERE workspace_id = $1 AND address = $2)"
 WHY = "SELECT state, reason FROM sluice.workflow_runs WHERE workspace_id = $1 AND run_id = $2"
@@ -32,7 +32,7 @@ async def main(arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     with dbos_runs(database) as runs:
         group = f"{settings.group_prefix}-engine-dbos"
-        feed = Feed(runs, settings.kafka(), group, settings.limits(), settings.unreachable_after_s)
+        feed = EngineFeed(runs, settings.kafka(), group, settings.limits(), settings.unreachable_after_s)
         feeding = asyncio.create_task(feed.run(stop))
         # Before DBOS recovers anything it must know what was halted while this process was away.
         caught_up = asyncio.create_task(feed.caught_up.wait())

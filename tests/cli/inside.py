@@ -1,13 +1,16 @@
 """Runs `sluice` in the test's own process: as quick as the command, without the start of another process."""
 
+import json
 import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from tests.cli.commands import Ended
 from workers.cli import main
+from workers.errors import ExitCode
 
 
 def runner(
@@ -29,3 +32,9 @@ def runner(
         return Ended(int(end.value.code or 0), told.out, told.err, 0)
 
     return run
+
+
+def document_of(ended: Ended) -> Any:
+    """The document of a command that has done its work and said nothing else."""
+    assert (ended.code, ended.err) == (ExitCode.CLEAN, "")
+    return json.loads(ended.out)

@@ -10,7 +10,7 @@ import pytest
 from asyncpg import Pool
 
 from tests.cli.commands import Ended
-from tests.cli.inside import runner
+from tests.cli.inside import document_of, runner
 from tests.workers.records import WORKSPACE, uuid_of
 from tests.workers.sending import PHONE, join_company, protect, request, send, wrote
 from workers.errors import ExitCode
@@ -47,8 +47,7 @@ def sluice(
 
 def told(sluice: Callable[..., Ended], *arguments: str) -> Any:
     ended = sluice(*arguments, *IN, "--json")
-    assert (ended.code, ended.err) == (ExitCode.CLEAN, "")
-    return json.loads(ended.out)
+    return document_of(ended)
 
 
 def test_a_list_shows_what_waits_with_or_without_its_name(sluice: Callable[..., Ended], ada: UUID) -> None:

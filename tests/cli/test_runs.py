@@ -9,7 +9,7 @@ import pytest
 from asyncpg import Pool
 
 from tests.cli.commands import Ended
-from tests.cli.inside import runner
+from tests.cli.inside import document_of, runner
 from tests.workers.asking import ask, by_phone, contact_of, give
 from tests.workers.records import WORKSPACE, uuid_of
 from tests.workers.runs import ADA, apply, finish, meet, start, step
@@ -65,8 +65,7 @@ def sluice(
 
 def told(sluice: Callable[..., Ended], *arguments: str) -> Any:
     ended = sluice("runs", *arguments, *IN, "--json")
-    assert (ended.code, ended.err) == (ExitCode.CLEAN, "")
-    return json.loads(ended.out)
+    return document_of(ended)
 
 
 def test_lists_are_by_start_and_by_what_is_asked_for(

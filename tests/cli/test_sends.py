@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.outputs import SendState
 from tests.cli.commands import Ended
-from tests.cli.inside import runner
+from tests.cli.inside import document_of, runner
 from tests.workers.records import WORKSPACE, at, uuid_of
 from tests.workers.sending import PHONE, answer, claim, confirm, protect, receipt, request, rows, send, wrote
 from workers.cli import send_words
@@ -53,8 +53,7 @@ def sluice(
 
 def told(sluice: Callable[..., Ended], *arguments: str) -> Any:
     ended = sluice("sends", *arguments, "--json")
-    assert (ended.code, ended.err) == (ExitCode.CLEAN, "")
-    return json.loads(ended.out)
+    return document_of(ended)
 
 
 def names(listed: list[dict[str, Any]]) -> list[str]:

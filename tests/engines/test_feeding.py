@@ -17,12 +17,12 @@ from structlog.testing import capture_logs
 from tests.engines.receiver import Receiver, receiving
 from tests.support.brokers import PATIENCE_S, Broker
 from workers.engines.control import CONTROL, EngineAway, Halting
-from workers.engines.feeding import Feed, read
+from workers.engines.feeding import EngineFeed, read
 from workers.engines.signing import secret_of, signature
 from workers.engines.webhook import Webhook
 from workers.errors import SetupError, Unreachable
 from workers.kafka.connection import PollLimits
-from workers.kafka.following import Output
+from workers.kafka.following import Followed
 
 SECRET: Final = bytes(range(32))
 LIMITS: Final = PollLimits(fetch_max_wait_ms=20)
@@ -42,12 +42,12 @@ async def tell(broker: Broker, ce_id: str, value: bytes | None) -> None:
     await broker.produce(CONTROL, [(b"acme:r", value)], headers=[("ce_id", ce_id.encode())])
 
 
-def feed_of(broker: Broker, engine: Any, *, bound_s: float = 20.0) -> Feed:
-    return Feed(engine, broker.cluster(), "sluice-engine-test", LIMITS, bound_s)
+def feed_of(broker: Broker, engine: Any, *, bound_s: float = 20.0) -> EngineFeed:
+    return EngineFeed(engine, broker.cluster(), "sluice-engine-test", LIMITS, bound_s)
 
 
 @asynccontextmanager
-async def feeding(broker: Broker, engine: Any) -> AsyncIterator[Feed]:
+async def feeding(broker: Broker, engine: Any) -> AsyncIterator[EngineFeed]:
     """A feed at work inside the block."""
     feed, stop = feed_of(broker, engine), asyncio.Event()
     running = asyncio.create_task(feed.run(stop))
@@ -160,7 +160,7 @@ async def test_without_kafka_it_waits_until_the_bound_or_a_stop() -> None:
 
 @pytest.mark.parametrize("ce_id", [None, b"", b"a\r\nb", b"\xff", b"a b"])
 def test_an_id_that_no_header_can_carry_is_replaced(ce_id: bytes | None) -> None:
-    told = read(Output(3, 7, b'{"workspace_id":"w","run_id":"r","control":"c"}', {"ce_id": ce_id}))
+    told = read(Followed(3, 7, b'{"workspace_id":"w","run_id":"r","control":"c"}', {"ce_id": ce_id}))
     assert told is not None
     assert told.ce_id == "3-7"
 

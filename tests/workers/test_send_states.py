@@ -20,7 +20,7 @@ from workers.rules.send_states import EVENTS, STATES, TRANSITIONS, ImpossibleTra
 from workers.rules.sends import Dispatch, Hold, Refuse, SendVerdict
 from workers.rules.workspace import Policies
 from workers.sends import accounts, transitions
-from workers.sends.accounts import Progress, SendAccount
+from workers.sends.accounts import AttemptChange, SendAccount
 from workers.sends.arrivals import ReceiptArrival
 from workers.sends.events import NO_INPUT, SendCause
 from workers.sends.receipts import forward
@@ -147,7 +147,7 @@ class Walk:
         arrival = ReceiptArrival(said, self.now, CAUSE, word)
         before, known = self.account.send, self.account.attempts[number]
         accounts.put(self.account, forward(known, arrival), self.made)
-        accounts.show(self.account, Progress(before, known, arrival.event, CAUSE, self.now), self.made)
+        accounts.show(self.account, AttemptChange(before, known, arrival.event, CAUSE, self.now), self.made)
         if before.status in send_states.IDLE and (known.status, status) == ("dispatched", "ambiguous"):
             assert self.account.send.status == "ambiguous"  # a confirmation would send it twice
 

@@ -6,7 +6,7 @@ import structlog
 
 from workers.app.settings import PREFIX, Settings
 from workers.engines.control import Engine
-from workers.engines.feeding import Feed
+from workers.engines.feeding import EngineFeed
 from workers.errors import ExitCode, SettingsError
 from workers.runtime.logs import configure_logging
 from workers.runtime.signals import StopSignal, remembered
@@ -19,10 +19,10 @@ def run(settings: Settings, engine: Engine, name: str) -> ExitCode:
     """Feeds the engine until a signal asks to stop. `name` ends the name of the consumer group.
 
     Raises:
-        SettingsError, SetupError, Unreachable: see `Feed.run`.
+        SettingsError, SetupError, Unreachable: see `EngineFeed.run`.
     """
     cluster = settings.kafka()
-    feed = Feed(
+    feed = EngineFeed(
         engine, cluster, f"{settings.group_prefix}-engine-{name}", settings.limits(), settings.unreachable_after_s
     )
     configure_logging(settings.log_format, settings.log_level)
@@ -35,7 +35,7 @@ def run(settings: Settings, engine: Engine, name: str) -> ExitCode:
     return ExitCode.CLEAN
 
 
-async def _until_asked(feed: Feed, asked: StopSignal) -> None:
+async def _until_asked(feed: EngineFeed, asked: StopSignal) -> None:
     saying = asyncio.create_task(_say_when_caught_up(feed))
     try:
         await feed.run(asked.event())
@@ -43,7 +43,7 @@ async def _until_asked(feed: Feed, asked: StopSignal) -> None:
         saying.cancel()
 
 
-async def _say_when_caught_up(feed: Feed) -> None:
+async def _say_when_caught_up(feed: EngineFeed) -> None:
     await feed.caught_up.wait()
     log.info("The engine was told everything up to now.", action="ready")
 

@@ -55,22 +55,18 @@ def page(hold: Mapping[str, Any]) -> Page:
     counted = f"{of_group:,}" if of_group is not None and of_group <= MOST_COUNTED else f"more than {MOST_COUNTED:,}"
     return {
         "hold": str(hold["send_id"]),
-        "to": f"{hold['display_name'] or 'a contact without a name'}, {hold['address']} on {_channel(hold)}",
+        "to": wording.recipient(hold),
         "contact": _id(hold["contact_id"]),
         "profile": hold["profile_id"],
         "text": content_lines(hold["content"]),
         "waits": hold["reasons_in_words"],
-        "requested": f"by {hold['requested_by']} ({hold['requested_role']}), {wording.when(hold['requested_at'], now)}",
-        "run": f"{hold['run_id']}, step {hold['step_id'] or ''}".rstrip() if hold["run_id"] is not None else None,
+        "requested": wording.requester(hold),
+        "run": wording.step(hold),
         "held": wording.when(hold["held_at"], now),
         "expires": wording.when(hold["expires_at"], now),
         "group": f"{hold['group_id']}: {counted} of it wait" if of_group is not None else None,
         "confirming": hold["confirming"],
     }
-
-
-def _channel(row: Mapping[str, Any]) -> str:
-    return f"{row['channel']} ({row['channel_id']})"
 
 
 def _id(value: UUID | None) -> str | None:

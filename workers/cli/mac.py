@@ -7,6 +7,7 @@ from uuid import UUID
 from workers.app.database_failures import reading
 from workers.app.settings import Settings
 from workers.cli.reports import Report, require_workspace
+from workers.cli.wording import time_text
 from workers.errors import NotFound
 from workers.store import reports
 from workers.store.connection import Connection
@@ -59,17 +60,13 @@ async def _require(tx: Connection, workspace: str | None, cycle: datetime | None
         return
     whose = "no workspace has a cycle" if workspace is None else f"workspace {workspace!r} has no cycle"
     around = None if workspace is None else await reports.cycle_around(tx, workspace, cycle)
-    hint = "" if around is None else f"; the one that contains that time begins at {_shown(around)}"
-    raise NotFound(f"{whose} that begins at {_shown(cycle)}{hint}")
+    hint = "" if around is None else f"; the one that contains that time begins at {time_text(around)}"
+    raise NotFound(f"{whose} that begins at {time_text(cycle)}{hint}")
 
 
 def _why_none(wanted: CountFilter) -> str:
     if wanted.since is not None:
-        return f"No cycle ends after {_shown(wanted.since)}."
+        return f"No cycle ends after {time_text(wanted.since)}."
     if wanted.workspace is not None:
         return "That workspace has no message yet: its first one begins its first cycle."
     return "No workspace has a message yet."
-
-
-def _shown(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}Z"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from workers.cli.wording import reason
+from workers.cli.wording import reason, time_text
 
 
 def why(run: Mapping[str, Any], parent: Mapping[str, Any] | None) -> str | None:
@@ -12,7 +12,7 @@ def why(run: Mapping[str, Any], parent: Mapping[str, Any] | None) -> str | None:
         return None
     match run["reason"]:
         case "contact_blocked" if run["blocked_at"] is not None and run["blocked_at"] == run["ended_at"]:
-            told = f"the contact was blocked {_time(run['blocked_at'])} by {run['blocked_by']}{_until(run)}"
+            told = f"the contact was blocked {time_text(run['blocked_at'])} by {run['blocked_by']}{_until(run)}"
         case "contact_blocked" if run["blocked_at"] is not None:
             told = f"the contact was blocked when it started: {_block(run)}"
         case "blocked_contact_step" if run["step_id"] is not None and run["blocked_at"] is not None:
@@ -20,7 +20,7 @@ def why(run: Mapping[str, Any], parent: Mapping[str, Any] | None) -> str | None:
         case "blocked_contact_step" if run["step_id"] is not None:
             told = f"step {run['step_id']} would have reached the contact, which was blocked"
         case "contact_merged" | "contact_deleted" if run["cut_at"] is not None:
-            told = f"{reason(run['reason'])}: {_time(run['cut_at'])}"
+            told = f"{reason(run['reason'])}: {time_text(run['cut_at'])}"
         case "unknown_contact":
             told = "the contact was not known when it started"
         case code if parent is not None and parent["state"] in ("halted", "refused"):
@@ -33,12 +33,8 @@ def why(run: Mapping[str, Any], parent: Mapping[str, Any] | None) -> str | None:
 
 
 def _block(run: Mapping[str, Any]) -> str:
-    return f"since {_time(run['blocked_at'])}{_until(run)}, by {run['blocked_by']}"
+    return f"since {time_text(run['blocked_at'])}{_until(run)}, by {run['blocked_by']}"
 
 
 def _until(run: Mapping[str, Any]) -> str:
-    return "" if run["unblocked_at"] is None else f" until {_time(run['unblocked_at'])}"
-
-
-def _time(at: Any) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S}Z"
+    return "" if run["unblocked_at"] is None else f" until {time_text(run['unblocked_at'])}"

@@ -19,17 +19,17 @@ _FINISHED: Final = ("went out", "failed", "never")
 _WIDTH: Final = 30
 
 
-class Progress(NamedTuple):
+class GroupProgress(NamedTuple):
     """How many sends there are, and how many of them have gone out or ended."""
 
     sends: int
     finished: int
 
 
-def progress(counts: Mapping[str, int]) -> Progress:
+def progress(counts: Mapping[str, int]) -> GroupProgress:
     """How far a group is, by its number of sends of each status."""
     over = {status for standing in _FINISHED for status in STANDINGS[standing]}
-    return Progress(sum(counts.values()), sum(number for status, number in counts.items() if status in over))
+    return GroupProgress(sum(counts.values()), sum(number for status, number in counts.items() if status in over))
 
 
 def bar(finished: int, total: int) -> str:
@@ -60,13 +60,13 @@ def attempt(one: Mapping[str, Any]) -> list[str]:
     """An attempt: when it was dispatched and claimed, and what receipts said."""
     told = f"{one['attempt']}: {one['status']}"
     if one["at"] is not None:
-        told += f" {_time(one['at'])}"
+        told += f" {wording.time_text(one['at'])}"
     if one["error_code"] is not None:
         told += f", {one['error_code']}"
     if one["error_message"] is not None:
         told += f": {one['error_message']}"
-    claimed = "not claimed" if one["claimed_at"] is None else f"claimed {_time(one['claimed_at'])}"
-    lines = [told, f"   dispatched {_time(one['dispatched_at'])}, {claimed}"]
+    claimed = "not claimed" if one["claimed_at"] is None else f"claimed {wording.time_text(one['claimed_at'])}"
+    lines = [told, f"   dispatched {wording.time_text(one['dispatched_at'])}, {claimed}"]
     if one["provider_message_id"] is not None:
         lines.append(f"   provider's id {one['provider_message_id']}")
     return lines
@@ -76,7 +76,7 @@ def confirmation(one: Mapping[str, Any]) -> str:
     """Who confirmed it when, for what, and what it led to."""
     role = f" ({one['role']})" if one["role"] is not None else ""
     reasons = f" for {', '.join(one['reasons'])}" if one["reasons"] else ""
-    return f"by {one['confirmed_by']}{role} {_time(one['confirmed_at'])}{reasons}: {one['outcome']}"
+    return f"by {one['confirmed_by']}{role} {wording.time_text(one['confirmed_at'])}{reasons}: {one['outcome']}"
 
 
 _FINAL: Final = "This is final. A new request needs an id of its own."
@@ -120,7 +120,3 @@ def next_steps(send: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]]) -
         case status:
             told = [_NEXT[status]]
     return told
-
-
-def _time(at: Any) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S}Z"

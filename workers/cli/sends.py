@@ -68,19 +68,17 @@ async def shown(settings: Settings, workspace: str, send_id: UUID) -> dict[str, 
 
 def page(send: Mapping[str, Any]) -> Page:
     """A send as people read it."""
-    now = send["now"]
-    to = send["address"] or "nobody"
     return {
         "send": str(send["send_id"]),
-        "to": f"{send['display_name'] or 'a contact without a name'}, {to} on {send['channel']} ({send['channel_id']})",
+        "to": wording.recipient(send),
         "contact": str(send["contact_id"]) if send["contact_id"] is not None else None,
         "text": content_lines(send["content"]),
-        "requested": f"by {send['requested_by']} ({send['requested_role']}), {wording.when(send['requested_at'], now)}",
+        "requested": wording.requester(send),
         "source": send["source"],
-        "run": f"{send['run_id']}, step {send['step_id'] or ''}".rstrip() if send["run_id"] is not None else None,
+        "run": wording.step(send),
         "group": send["group_id"],
         "status": send_words.status(send),
-        "since": wording.when(send["updated_at"], now),
+        "since": wording.when(send["updated_at"], send["now"]),
         "attempts": [line for one in send["attempts"] for line in send_words.attempt(one)],
         "confirmed": [send_words.confirmation(one) for one in send["confirmations"]],
         "next": send["next"],

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from workers.cli.wording import time_text
 from workers.terminal_text import visible
 
 Rows = Sequence[Mapping[str, Any]]
@@ -66,7 +67,7 @@ def text_of(value: Any) -> str:
         case None:
             return ""
         case datetime():
-            return f"{value:%Y-%m-%d %H:%M:%S}Z"
+            return time_text(value)
         case bool():
             return "yes" if value else "no"
         case list():

@@ -58,10 +58,31 @@ def span(length: timedelta) -> str:
     )
 
 
+def time_text(at: datetime) -> str:
+    """A time in UTC, to the second."""
+    return f"{at:%Y-%m-%d %H:%M:%S}Z"
+
+
 def when(at: datetime, now: datetime) -> str:
     """A time, and how far away it is."""
     away = f"{span(now - at)} ago" if at <= now else f"in {span(at - now)}"
-    return f"{at:%Y-%m-%d %H:%M:%S}Z, {away}"
+    return f"{time_text(at)}, {away}"
+
+
+def recipient(send: Mapping[str, Any]) -> str:
+    """To whom a send goes, and on which channel."""
+    who, address = send["display_name"] or "a contact without a name", send["address"] or "nobody"
+    return f"{who}, {address} on {send['channel']} ({send['channel_id']})"
+
+
+def requester(send: Mapping[str, Any]) -> str:
+    """Who requested a send, and when."""
+    return f"by {send['requested_by']} ({send['requested_role']}), {when(send['requested_at'], send['now'])}"
+
+
+def step(send: Mapping[str, Any]) -> str | None:
+    """The step of a run that requested a send; None: no run did."""
+    return f"{send['run_id']}, step {send['step_id'] or ''}".rstrip() if send["run_id"] is not None else None
 
 
 def confirming(hold: Mapping[str, Any]) -> list[str]:

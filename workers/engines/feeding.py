@@ -13,7 +13,7 @@ from workers.engines.control import CONTROL, Control, Engine, EngineAway, Told
 from workers.kafka.brokers import Brokers, reached
 from workers.kafka.connection import Kafka, PollLimits
 from workers.kafka.failures import AWAY
-from workers.kafka.following import Following, Output
+from workers.kafka.following import Followed, Following
 from workers.runtime.failure_deadline import FailureDeadline
 from workers.runtime.telemetry import TOLD
 from workers.services.liveness import LivenessProbe, ServerLiveness
@@ -26,7 +26,7 @@ _DECODER: Final = msgspec.json.Decoder(Control)
 log = structlog.get_logger()
 
 
-class Feed:
+class EngineFeed:
     """Tells an engine what the topic tells, in a group of its own: the first start begins with the oldest record."""
 
     def __init__(
@@ -62,7 +62,7 @@ class Feed:
     async def _reach(self) -> None:
         await LivenessProbe("Kafka", AWAY, self._unreachable_after_s).answer(partial(reached, self._cluster))
 
-    async def _take(self, outputs: Sequence[Output]) -> None:
+    async def _take(self, outputs: Sequence[Followed]) -> None:
         told = [one for one in map(read, outputs) if one is not None]
         for start in range(0, len(told), self._engine.most):
             deadline = FailureDeadline(self._unreachable_after_s, "The engine did not take what it was told")
@@ -75,7 +75,7 @@ async def _missed(error: Exception) -> None:
     log.warning("The engine is away; telling it again.", action="engine_away", error=str(error) or type(error).__name__)
 
 
-def read(output: Output) -> Told | None:
+def read(output: Followed) -> Told | None:
     """What a record tells; None, with a line in the log, for one that cannot be read."""
     given = output.headers.get("ce_id") or b""
     ce_id = given.decode() if _ID.fullmatch(given) else f"{output.partition}-{output.offset}"

@@ -25,7 +25,7 @@ _LEAVE_S: Final = 10.0
 log = structlog.get_logger()
 
 
-class Output(NamedTuple):
+class Followed(NamedTuple):
     """A record of an output topic. Of headers with one name the first counts."""
 
     partition: int
@@ -34,7 +34,7 @@ class Output(NamedTuple):
     headers: Mapping[str, bytes | None]
 
 
-Take = Callable[[Sequence[Output]], Coroutine[Any, Any, None]]
+Take = Callable[[Sequence[Followed]], Coroutine[Any, Any, None]]
 """Takes records of one partition, in order. Called at the same time for several partitions. It may be cancelled."""
 
 
@@ -121,7 +121,7 @@ class Following(ConsumerRebalanceListener):
 
 
 async def _take_all(take: Take, polled: Sequence[Sequence[Any]]) -> None:
-    tasks = [asyncio.create_task(take([_output(record) for record in records])) for records in polled]
+    tasks = [asyncio.create_task(take([_followed(record) for record in records])) for records in polled]
     try:
         for task in tasks:
             await task
@@ -129,5 +129,5 @@ async def _take_all(take: Take, polled: Sequence[Sequence[Any]]) -> None:
         await ended(*tasks)
 
 
-def _output(record: Any) -> Output:
-    return Output(record.partition, record.offset, record.value, dict(reversed(record.headers)))
+def _followed(record: Any) -> Followed:
+    return Followed(record.partition, record.offset, record.value, dict(reversed(record.headers)))

@@ -32,12 +32,12 @@ class Cover:
 
 def uncovered(grounds: Iterable[Ground], cover: Cover) -> tuple[Ground, ...]:
     """The grounds without a confirmation, one per key, sorted by key."""
-    return tuple({g.key: g for g in sorted(grounds, key=lambda g: g.key) if not _covers(cover, g)}.values())
+    return _by_key(g for g in grounds if not _covers(cover, g))
 
 
 def covered(grounds: Iterable[Ground], cover: Cover) -> tuple[Ground, ...]:
     """The grounds with a confirmation, one per key, sorted by key."""
-    return tuple({g.key: g for g in sorted(grounds, key=lambda g: g.key) if _covers(cover, g)}.values())
+    return _by_key(g for g in grounds if _covers(cover, g))
 
 
 def codes(grounds: Iterable[Ground]) -> tuple[str, ...]:
@@ -53,6 +53,10 @@ def keys(grounds: Iterable[Ground]) -> tuple[str, ...]:
 def with_confirmed(cover: Cover, shown: Collection[str]) -> Cover:
     """The cover after a user has confirmed the shown reasons."""
     return Cover(cover.keys | frozenset(shown), cover.before)
+
+
+def _by_key(grounds: Iterable[Ground]) -> tuple[Ground, ...]:
+    return tuple({g.key: g for g in sorted(grounds, key=lambda g: g.key)}.values())
 
 
 def _covers(cover: Cover, ground: Ground) -> bool:

@@ -46,7 +46,7 @@ def _identity_id(send: Send, owners: Mapping[IdentityKey, AddressOwner]) -> int 
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class AttemptChange:
     """One change of an attempt. `before` is the send as it is saved, `known` the attempt before the change.
 
     `not_before`: the provider wants no other attempt until then.
@@ -67,46 +67,46 @@ def put(account: SendAccount, attempt: Attempt, made: SendTransitions) -> None:
         made.attempts[account.send.key, attempt.attempt] = attempt
 
 
-def show(account: SendAccount, progress: Progress, made: SendTransitions) -> None:
+def show(account: SendAccount, change: AttemptChange, made: SendTransitions) -> None:
     """Gives the send the status of its best attempt. A new status or attempt is published, and whatever a receipt puts
     in place of the clock's word.
     """
-    before = progress.before
-    if before.status in IDLE and _left(account, progress):
-        _leave(account, progress, made)
-    shown = _shown(account, progress, made.now)
+    before = change.before
+    if before.status in IDLE and _left(account, change):
+        _leave(account, change, made)
+    shown = _shown(account, change, made.now)
     told = (shown.status, shown.best_attempt) != (before.status, before.best_attempt)
-    if told or (progress.known.by_clock and shown.reason != before.reason):
-        account.send = made.tell(before, shown, progress.event, progress.cause, progress.at)
+    if told or (change.known.by_clock and shown.reason != before.reason):
+        account.send = made.tell(before, shown, change.event, change.cause, change.at)
     else:
-        account.send = made.keep(before, shown, progress.event, progress.cause)
+        account.send = made.keep(before, shown, change.event, change.cause)
 
 
-def _left(account: SendAccount, progress: Progress) -> bool:
+def _left(account: SendAccount, change: AttemptChange) -> bool:
     """Whether the receipt shows that the attempt left, or perhaps left, and none did before."""
-    status = account.attempts[progress.known.attempt].status
-    return status != progress.known.status and (status in ACCEPTED or status == "ambiguous")
+    status = account.attempts[change.known.attempt].status
+    return status != change.known.status and (status in ACCEPTED or status == "ambiguous")
 
 
-def _leave(account: SendAccount, progress: Progress, made: SendTransitions) -> None:
+def _leave(account: SendAccount, change: AttemptChange, made: SendTransitions) -> None:
     """An attempt of an undispatched send left all the same. The others can never be claimed. If the send had ended,
     none follows: it is no longer refused, rejected, expired or cancelled, but not to be sent again either.
     """
     for number, other in sorted(account.attempts.items()):
-        if other.status == "dispatched" and number != progress.known.attempt:
+        if other.status == "dispatched" and number != change.known.attempt:
             put(account, _out_of_time(other, made.now, permanent=False), made)
     if account.send.status in ENDED:
         account.send = replace(account.send, ended_at=account.send.updated_at)
 
 
-def _shown(account: SendAccount, progress: Progress, now: datetime) -> Send:
+def _shown(account: SendAccount, change: AttemptChange, now: datetime) -> Send:
     """The send with the status of its best attempt. An undispatched send stays as it is unless this receipt shows that
     it left.
     """
     send, statuses = account.send, standing({n: a.status for n, a in account.attempts.items()})
     shown = best(statuses)
     status = statuses[shown]
-    if send.status not in RELEASED and not _left(account, progress):
+    if send.status not in RELEASED and not _left(account, change):
         return send
     if status != "failed":
         return replace(
@@ -122,16 +122,16 @@ def _shown(account: SendAccount, progress: Progress, now: datetime) -> Send:
         status=status,
         best_attempt=shown,
         reason=account.attempts[shown].error_code,
-        retry_at=_retry_at(account, progress, now),
+        retry_at=_retry_at(account, change, now),
         recheck_at=None,
     )
 
 
-def _retry_at(account: SendAccount, progress: Progress, now: datetime) -> datetime | None:
+def _retry_at(account: SendAccount, change: AttemptChange, now: datetime) -> datetime | None:
     """When the next attempt of a failed send is due. A receipt that is repeated does not put it off, but the provider
     may.
     """
-    send, known, latest = account.send, progress.known, account.attempts[account.send.attempt]
+    send, known, latest = account.send, change.known, account.attempts[account.send.attempt]
     about_latest = known.attempt == latest.attempt
     is_news = (latest.permanent and not known.permanent) or (known.by_clock and not latest.by_clock)
     retry_at = send.retry_at
@@ -139,11 +139,11 @@ def _retry_at(account: SendAccount, progress: Progress, now: datetime) -> dateti
         statuses = standing({n: a.status for n, a in account.attempts.items()})
         share = spread(send.send_id, latest.attempt)
         final = send.ended_at is not None or latest.permanent or account.attempts[known.attempt].permanent
-        permanent = final and progress.event != "settle retry"
+        permanent = final and change.event != "settle retry"
         pause = pause_before_next(statuses, permanent=permanent, share=share)
         retry_at = now + pause if pause is not None else None
-    if retry_at is not None and about_latest and progress.not_before is not None:
-        return max(retry_at, progress.not_before)
+    if retry_at is not None and about_latest and change.not_before is not None:
+        return max(retry_at, change.not_before)
     return retry_at
 
 
@@ -154,7 +154,7 @@ def run_out_of_time(account: SendAccount, cause: SendCause, made: SendTransition
             ended, before = _out_of_time(known, made.now, permanent=True), account.send
             put(account, ended, made)
             event: SendEvent = "no claim" if ended.status == "failed" else "no receipt"
-            show(account, Progress(before, known, event, cause, made.now), made)
+            show(account, AttemptChange(before, known, event, cause, made.now), made)
 
 
 def _out_of_time(known: Attempt, now: datetime, *, permanent: bool) -> Attempt:

@@ -23,7 +23,7 @@ from workers.sends.early_receipts import wake
 from workers.sends.events import NO_INPUT, Origin, SendCause, printable
 from workers.sends.transitions import SendTransitions
 from workers.store import confirmations, contacts, holds, pending_work, sends, workspaces
-from workers.store.confirmations import Confirmation, Outcome
+from workers.store.confirmations import ConfirmationRow, Outcome
 from workers.store.connection import Connection
 from workers.store.holds import Counted, GroupKey, Terms
 from workers.store.pending_work import Stepped, Work, WorkStep
@@ -191,7 +191,7 @@ class _Chunk:
                 return self._keep(word, send, send.reasons, "released")
 
     def _keep(self, word: Word, send: Send, shown: tuple[str, ...], outcome: Outcome) -> Outcome:
-        evidence = Confirmation(
+        evidence = ConfirmationRow(
             workspace_id=send.workspace_id,
             send_id=send.send_id,
             given_by=word.cause.name,

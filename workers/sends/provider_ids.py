@@ -1,7 +1,7 @@
 """Which message a send is: the one with the id that its provider gave, unless another has it (contract 2, 3.3)."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -16,12 +16,13 @@ from workers.store.sends import Addressed, Send, SendKey
 @dataclass(slots=True)
 class ProviderIds:
     """The ids of one poll of receipts: the send that has each, the ids of the messages that they name, and which of
-    these are stored.
+    these are stored. `unnamed`: sends whose message has no provider's id yet.
 
     `generation`: for new messages. `conflicts`: how often another send or message had the id already.
     """
 
     holders: dict[ProviderKey, SendKey]
+    unnamed: set[SendKey] = field(default_factory=set)
     names: dict[ProviderKey, UUID] = field(default_factory=dict)
     stored: set[UUID] = field(default_factory=set)
     echoes: dict[UUID, Echo] = field(default_factory=dict)
@@ -64,7 +65,7 @@ def named(workspace_id: str, channel_id: str, provider_id: str) -> UUID:
     return message_id(workspace_id, channel_id, "out", provider_id)
 
 
-def unnamed(send: Send | Addressed) -> UUID:
+def unnamed(send: Send) -> UUID:
     """The id of a message that has no provider id yet."""
     return named(send.workspace_id, send.channel_id, provider_id_of_send(send.send_id))
 
@@ -76,5 +77,13 @@ def unnamed_ids(keys: Iterable[tuple[str, str, UUID]]) -> list[UUID]:
     )
 
 
-def is_unnamed(send: Send | Addressed) -> bool:
+def is_unnamed(send: Send) -> bool:
     return send.accepted_at is None or send.message_id == unnamed(send)
+
+
+def unnamed_among(seen: Collection[Addressed]) -> set[SendKey]:
+    """The sends whose message has no provider's id yet."""
+    accepted = [send for send in seen if send.accepted_at is not None]
+    ids = unnamed_ids((send.workspace_id, send.channel_id, send.send_id) for send in accepted)
+    with_id = {send.key for send, id_ in zip(accepted, ids, strict=True) if send.message_id != id_}
+    return {send.key for send in seen} - with_id

@@ -12,11 +12,11 @@ from workers.records import Output
 from workers.rules.attempts import ACCEPTED, later
 from workers.sends import acceptance, accounts, context, transitions
 from workers.sends.acceptance import Acceptance
-from workers.sends.accounts import Progress, SendAccount
+from workers.sends.accounts import AttemptChange, SendAccount
 from workers.sends.arrivals import AttemptKey, ReceiptArrival, locate
 from workers.sends.context import Locked
 from workers.sends.events import Origin, SendCause
-from workers.sends.provider_ids import ProviderIds, is_unnamed
+from workers.sends.provider_ids import ProviderIds, is_unnamed, unnamed_among
 from workers.sends.transitions import SendTransitions
 from workers.store import messages, send_attempts, sends, workspaces
 from workers.store.connection import Connection
@@ -91,28 +91,26 @@ async def _look_up(
     if elsewhere := said - {arrival.provider_key for arrival in arrivals}:
         known = await send_attempts.by_provider_id(tx, elsewhere)
         ids.holders |= {key: (key[0], send_id) for key, (send_id, _) in known.items()}
-    unnamed = {(send.workspace_id, send.send_id) for send in seen.values() if is_unnamed(send)}
-    if unnamed:
-        wanted = (key for _, s, key in found if key is not None and (s.workspace_id, s.send_id) in unnamed)
-        await ids.look_up(tx, set(wanted))
-    changed: set[IdentityKey] = set()
-    for arrival, send, key in found:
-        who = send.identity_key
-        if who is None:
-            continue
-        if send.accepted_at is None:
-            changes = key is not None and ids.names.get(key) in ids.echoes
-        else:
-            is_named_now = key in ids.names
-            changes = is_named_now or (arrival.receipt.status in ACCEPTED and arrival.at < send.accepted_at)
-        if changes:
-            changed.add(who)
-    return changed
+    ids.unnamed = unnamed_among(seen.values())
+    if ids.unnamed:
+        await ids.look_up(tx, {key for _, send, key in found if key is not None and send.key in ids.unnamed})
+    return {
+        who
+        for arrival, send, key in found
+        if (who := send.identity_key) is not None and _changes(arrival, send, key, ids)
+    }
+
+
+def _changes(arrival: ReceiptArrival, send: Addressed, key: ProviderKey | None, ids: ProviderIds) -> bool:
+    """Whether a receipt changes a message that is stored already: an echo, or the message of the send."""
+    if send.accepted_at is None:
+        return key is not None and ids.names.get(key) in ids.echoes
+    return key in ids.names or (arrival.receipt.status in ACCEPTED and arrival.at < send.accepted_at)
 
 
 async def _look_up_again(tx: Connection, opened: Mapping[SendKey, SendAccount], ids: ProviderIds) -> None:
     """Looks up ids that earlier receipts named, and whose the messages of the sends are."""
-    unnamed = [account for account in opened.values() if is_unnamed(account.send)]
+    unnamed = [opened[key] for key in sorted(ids.unnamed & opened.keys()) if is_unnamed(opened[key].send)]
     known = {
         (attempt.workspace_id, attempt.channel_id, attempt.provider_message_id)
         for account in unnamed
@@ -171,7 +169,7 @@ def _apply(account: SendAccount, number: int, arrival: ReceiptArrival, made: Sen
     accounts.put(account, after, made)
     _accept(account, number, arrival, ids, is_news=attempt.provider_message_id is None or before.accepted_at is None)
     accounts.show(
-        account, Progress(before, attempt, arrival.event, arrival.cause, arrival.at, arrival.not_before), made
+        account, AttemptChange(before, attempt, arrival.event, arrival.cause, arrival.at, arrival.not_before), made
     )
 
 
@@ -226,7 +224,7 @@ def _accept(account: SendAccount, number: int, arrival: ReceiptArrival, ids: Pro
         return
     stored_as, echo = send.message_id, acceptance.echo
     provider_id = _provider_id(account, number, arrival)
-    if provider_id is not None and is_unnamed(send):
+    if provider_id is not None and send.key in ids.unnamed and is_unnamed(send):
         stored_as, echo = ids.message_of(send, provider_id, account.identity_id, is_news=is_news)
     if (stored_as, at) != (send.message_id, send.accepted_at):
         account.send = replace(send, message_id=stored_as, accepted_at=at)

@@ -25,7 +25,7 @@ from workers.sends.events import SendCause, origin_of_record, printable
 from workers.sends.provider_ids import unnamed_ids
 from workers.sends.transitions import SendTransitions
 from workers.store import address_hashes, confirmations, contacts, deletions, senders, sends, workspaces
-from workers.store.confirmations import Confirmation, Outcome
+from workers.store.confirmations import ConfirmationRow, Outcome
 from workers.store.connection import Connection
 from workers.store.contacts import IdentityKey, key_of
 from workers.store.sends import AddressOwner, OnFile, Send, SendKey, as_bytea
@@ -135,12 +135,12 @@ def _send(
     )
 
 
-def _evidence(send: Send, case: Case, status: str) -> Confirmation | None:
+def _evidence(send: Send, case: Case, status: str) -> ConfirmationRow | None:
     """The answer that came with the request; None: none came, or it does not count."""
     if send.confirmed_by is None or send.confirmed_at is None:
         return None
     outcomes: Mapping[str, Outcome] = {"refused": "refused", "held": "held"}
-    return Confirmation(
+    return ConfirmationRow(
         workspace_id=send.workspace_id,
         send_id=send.send_id,
         given_by=REQUEST,

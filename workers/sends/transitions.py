@@ -27,7 +27,7 @@ from workers.sends.events import (
 )
 from workers.sends.provider_ids import unnamed
 from workers.store import confirmations, send_attempts, sends
-from workers.store.confirmations import Confirmation
+from workers.store.confirmations import ConfirmationRow
 from workers.store.connection import Connection
 from workers.store.send_attempts import Attempt
 from workers.store.sends import Send, SendKey
@@ -43,7 +43,7 @@ class SendTransitions:
     dispatched: dict[SendKey, Origin] = field(default_factory=dict)
     events: list[tuple[SendKey, Draft]] = field(default_factory=list)
     resolved: list[Resolution] = field(default_factory=list)
-    confirmations: list[Confirmation] = field(default_factory=list)
+    confirmations: list[ConfirmationRow] = field(default_factory=list)
 
     def decide(self, send: Send, verdict: SendVerdict, event: SendEvent, cause: SendCause, policies: Policies) -> Send:
         """Applies a verdict to a send."""

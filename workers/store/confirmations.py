@@ -18,7 +18,7 @@ Outcome = Literal["released", "held", "refused"]
 """What a confirmation led to. `held`: there were reasons that the person had not been shown."""
 
 
-class Confirmation(Struct, frozen=True, kw_only=True):
+class ConfirmationRow(Struct, frozen=True, kw_only=True):
     """A row of `send_confirmations`, field by field (the table explains them)."""
 
     workspace_id: str
@@ -41,7 +41,7 @@ def digest(send: Send) -> str:
     return as_bytea(hashlib.sha256(send.content).digest())
 
 
-async def add(tx: Connection, given: Collection[Confirmation]) -> None:
+async def add(tx: Connection, given: Collection[ConfirmationRow]) -> None:
     """Stores confirmations. One that is already stored stays as it is."""
     if given:
         await tx.execute(_SQL["add"], as_json(given))

@@ -18,27 +18,27 @@ MOST_LOOKED_AT: Final = 100_000
 """Runs that a search for a state looks at: no index has the states."""
 
 
-class FoundRuns(NamedTuple):
+class ListedRuns(NamedTuple):
     """Runs, those that started last on top. `all_of_them`: no older one was left out unseen."""
 
     rows: list[Row]
     all_of_them: bool
 
 
-async def runs(tx: Connection, workspace_id: str, state: str | None, limit: int) -> FoundRuns:
+async def runs(tx: Connection, workspace_id: str, state: str | None, limit: int) -> ListedRuns:
     """Runs of a workspace with this state, at most `limit`. Read page by page, the newest 100,000 at most."""
     found: list[Row] = []
     looked_at, last = 0, (None, None)
     while len(found) < limit:
         if looked_at >= MOST_LOOKED_AT:
-            return FoundRuns(found, all_of_them=False)
+            return ListedRuns(found, all_of_them=False)
         most = MOST_OF_A_PAGE if state is not None else min(MOST_OF_A_PAGE, limit - len(found))
         page = await tx.fetch(_SQL["page"], workspace_id, *last, most)
         found += [row for row in page if state is None or row["state"] == state]
         if len(page) < most:
             break
         looked_at, last = looked_at + len(page), (page[-1]["started_at"], page[-1]["run_id"])
-    return FoundRuns(found[:limit], all_of_them=True)
+    return ListedRuns(found[:limit], all_of_them=True)
 
 
 async def runs_of_contact(

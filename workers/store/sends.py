@@ -104,6 +104,10 @@ class Addressed(NamedTuple):
     accepted_at: datetime | None
 
     @property
+    def key(self) -> SendKey:
+        return self.workspace_id, self.send_id
+
+    @property
     def identity_key(self) -> IdentityKey | None:
         return _identity_key(self.workspace_id, self.channel, self.scope, self.lookup)
 
@@ -145,7 +149,7 @@ async def save(tx: Connection, changed: Collection[Send]) -> None:
 async def addressed(tx: Connection, keys: Collection[SendKey]) -> dict[SendKey, Addressed]:
     """To whom sends go, to find out whom to lock before them."""
     found = map(Addressed._make, await tx.fetch(_SQL["addressed"], *columns(sorted(keys), 2)))
-    return {(send.workspace_id, send.send_id): send for send in found}
+    return {send.key: send for send in found}
 
 
 async def read(tx: Connection, keys: Collection[SendKey]) -> dict[SendKey, Send]:
