@@ -14,7 +14,7 @@ from workers.records import Output
 from workers.rules.contact import ContactKey
 from workers.rules.results import Done, Refused, Result
 from workers.sends.events import SendCause, origin_of_record
-from workers.sends.hold_answer_steps import AnswerChunks, Says, Tally, Word, answer_group
+from workers.sends.hold_answer_steps import CHUNK, LARGE_CHUNK, AnswerChunks, Says, Tally, Word, answer_group
 from workers.store import contacts, holds, pending_work, sends, workspaces
 from workers.store.commands import CommandKey
 from workers.store.connection import Connection
@@ -85,7 +85,8 @@ async def carry_out(tx: Connection, docket: Docket, now: datetime) -> tuple[dict
     policies = {w: tenant.policies for w, tenant in tenants.items()}
     await contacts.lock_shared(tx, docket.people)
     await sends.lock_rows(tx, {key for scope in docket.scopes if not isinstance(scope, str) for key in scope})
-    chunks = AnswerChunks(tx, now, policies)
+    groups_only = all(_group(a) is not None for a in docket.answers)  # their content is limited (CONTENT)
+    chunks = AnswerChunks(tx, now, policies, LARGE_CHUNK if groups_only else CHUNK)
     tallies = [Tally(origin_of_record(a.record), _word(a)) for a in docket.answers]
     for given, scope, tally in zip(docket.answers, docket.scopes, tallies, strict=True):
         group = _group(given)

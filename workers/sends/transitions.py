@@ -31,6 +31,7 @@ from workers.store.confirmations import ConfirmationRow
 from workers.store.connection import Connection
 from workers.store.send_attempts import Attempt
 from workers.store.sends import Send, SendKey
+from workers.tasks import both, slices
 
 
 @dataclass(slots=True)
@@ -159,19 +160,36 @@ class SendTransitions:
 
 async def save(tx: Connection, changes: SendTransitions) -> list[Output]:
     """Saves changes of locked sends. Returns what to publish."""
+    _, outputs = await both(_save_rows(tx, changes), _outputs(changes))
+    return outputs + await _resolve(tx, changes)
+
+
+async def _save_rows(tx: Connection, changes: SendTransitions) -> None:
     await sends.save(tx, [send for _, send in sorted(changes.sends.items())])
     await send_attempts.save(tx, list(changes.attempts.values()))
     await confirmations.add(tx, changes.confirmations)
-    return outputs_of([event for _, event in changes.events]) + await _resolve(tx, changes)
 
 
 async def add(tx: Connection, changes: SendTransitions) -> list[Output]:
     """Stores new sends. Publishes nothing of those that another transaction stored first."""
+    won, outputs = await both(_add_rows(tx, changes), _outputs(changes))
+    return [output for (key, _), output in zip(changes.events, outputs, strict=True) if key in won]
+
+
+async def _add_rows(tx: Connection, changes: SendTransitions) -> set[SendKey]:
     won = await sends.add(tx, list(changes.sends.values()))
     changes.dispatched = {key: origin for key, origin in changes.dispatched.items() if key in won}
     await send_attempts.save(tx, [a for (key, _), a in changes.attempts.items() if key in won])
     await confirmations.add(tx, [c for c in changes.confirmations if c.send_key in won])
-    return outputs_of([event for key, event in changes.events if key in won])
+    return won
+
+
+async def _outputs(changes: SendTransitions) -> list[Output]:
+    """What the changes publish, made in slices, while PostgreSQL stores their rows."""
+    outputs: list[Output] = []
+    async for some in slices(changes.events):
+        outputs += outputs_of([event for _, event in some])
+    return outputs
 
 
 async def _resolve(tx: Connection, changes: SendTransitions) -> list[Output]:
