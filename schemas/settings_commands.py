@@ -5,7 +5,7 @@ from uuid import UUID
 
 from schemas.actors import CommandBase
 from schemas.changes import WorkspaceSettings
-from schemas.fields import Channel, ChannelId, Id, Label, Region, Title, require_one, settle_moments
+from schemas.fields import Channel, ChannelId, Id, Label, Moment, Region, Title, require_one, settle_moments
 from schemas.regions import require_region
 
 FieldType = Literal["text", "number", "checkbox", "date", "time", "url", "email", "list"]
@@ -56,4 +56,14 @@ class ConfigureChannel(CommandBase, frozen=True, kw_only=True, gc=False, tag="co
         require_region(self.default_region)
 
 
-SettingsCommand = DefineField | ConfirmSend | RejectSend | SettleSend | ConfigureWorkspace | ConfigureChannel
+class CloseCycle(CommandBase, frozen=True, kw_only=True, gc=False, tag="close_cycle"):
+    cycle_start: Moment
+    reason: Title
+
+    def __post_init__(self) -> None:
+        settle_moments(self, "issued_at", "cycle_start")
+
+
+SettingsCommand = (
+    DefineField | ConfirmSend | RejectSend | SettleSend | ConfigureWorkspace | ConfigureChannel | CloseCycle
+)

@@ -33,6 +33,7 @@ EXECUTED: Final[dict[str, Json]] = {
     "confirm_send": {"send_id": NOBODY},
     "reject_send": {"send_id": NOBODY},
     "settle_send": {"send_id": NOBODY, "as": "sent"},
+    "close_cycle": {"cycle_start": at(0), "reason": "a partition is lost"},
     "create_contact": TARGET | {"set": {"first_name": "Ada"}, "tags": ["vip"]},
     "update_profile": PROFILE | {"set": {"name": "Eve"}},
     "add_note": PROFILE | {"text": "hm"},

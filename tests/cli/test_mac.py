@@ -35,15 +35,19 @@ async def mac(sluice: Sluice, *options: str) -> Ended:
     return await asyncio.to_thread(sluice.run, "mac", *options)
 
 
+async def explained(sluice: Sluice, workspace: str, contact_id: object, *options: str) -> Ended:
+    named = ("--workspace", workspace, "--cycle", MARCH, "--contact", str(contact_id))
+    return await mac(sluice, "explain", *named, *options)
+
+
 async def shown(sluice: Sluice, *options: str) -> Any:
     ended = await mac(sluice, *options, "--json")
     assert ended.code == ExitCode.CLEAN, ended.err
     return json.loads(ended.out)
 
 
-async def told(sluice: Sluice, *options: str) -> str:
+def told(ended: Ended) -> str:
     """Why there is nothing: one sentence, and nothing that looks like an answer."""
-    ended = await mac(sluice, *options)
     assert (ended.code, ended.out) == (ExitCode.FAULT, "")
     [sentence] = ended.err.splitlines()
     return sentence
@@ -51,38 +55,35 @@ async def told(sluice: Sluice, *options: str) -> str:
 
 async def test_a_cycle_chooses_rows_with_and_without_a_workspace(sluice: Sluice) -> None:
     assert len(await shown(sluice)) == 3
+    assert await shown(sluice, "list") == await shown(sluice)
     [row] = await shown(sluice, "--cycle", MARCH)
     assert (row["workspace_id"], row["cycle_start"]) == ("acme", "2026-03-01T00:00:00Z")
+    assert await shown(sluice, "list", "--cycle", MARCH) == [row]
     [row] = await shown(sluice, "--workspace", "acme", "--cycle", "2026-04-01T02:00:00+02:00")
     assert row["active_contacts"] == 1
 
 
 async def test_what_is_not_there_is_exit_code_1_and_a_true_sentence(sluice: Sluice, pool: Pool) -> None:
     [(contact_id,)] = await rows(pool, "SELECT contact_id FROM contacts WHERE workspace_id = 'tokyo'")
-    contact = ("--contact", str(contact_id))
 
-    assert await told(sluice, "--workspace", "nobody") == "sluice: there is no workspace 'nobody'"
-    assert await told(sluice, "--workspace", "nobody", "--cycle", MARCH, *contact) == (
-        "sluice: there is no workspace 'nobody'"
-    )
+    nobody = "sluice: there is no workspace 'nobody'"
+    assert told(await mac(sluice, "--workspace", "nobody")) == nobody
+    assert told(await explained(sluice, "nobody", contact_id)) == nobody
     holds_it = "that begins at 2026-03-01 00:00:00Z; the one that contains that time begins at 2026-02-28 15:00:00Z"
-    assert await told(sluice, "--workspace", "tokyo", "--cycle", MARCH) == (
-        f"sluice: workspace 'tokyo' has no cycle {holds_it}"
-    )
-    assert await told(sluice, "--workspace", "tokyo", "--cycle", MARCH, *contact) == (
-        f"sluice: workspace 'tokyo' has no cycle {holds_it}"
-    )
-    assert await told(sluice, "--cycle", "2020-01-01") == (
+    no_cycle = f"sluice: workspace 'tokyo' has no cycle {holds_it}"
+    assert told(await mac(sluice, "list", "--workspace", "tokyo", "--cycle", MARCH)) == no_cycle
+    assert told(await explained(sluice, "tokyo", contact_id)) == no_cycle
+    assert told(await mac(sluice, "--cycle", "2020-01-01")) == (
         "sluice: no workspace has a cycle that begins at 2020-01-01 00:00:00Z"
     )
-    assert await told(sluice, "--workspace", "silent", "--cycle", MARCH) == (
+    assert told(await mac(sluice, "--workspace", "silent", "--cycle", MARCH)) == (
         "sluice: workspace 'silent' has no cycle that begins at 2026-03-01 00:00:00Z"
     )
-    assert await told(sluice, "--workspace", "acme", "--cycle", MARCH, "--contact", NOBODY) == (
+    assert told(await explained(sluice, "acme", NOBODY)) == (
         f"sluice: workspace 'acme' has no message of a contact {NOBODY}"
     )
     # somebody else's contact is nobody here
-    assert await told(sluice, "--workspace", "acme", "--cycle", MARCH, *contact) == (
+    assert told(await explained(sluice, "acme", contact_id)) == (
         f"sluice: workspace 'acme' has no message of a contact {contact_id}"
     )
 
@@ -97,15 +98,20 @@ async def test_what_is_empty_says_why(sluice: Sluice, pool: Pool) -> None:
         "No cycle ends after 2027-01-01 00:00:00Z.\n",
     )
     [(contact_id,)] = await rows(pool, "SELECT contact_id FROM contacts WHERE phone = '+4915100000000'")
-    explain = ("--workspace", "acme", "--cycle", MARCH, "--contact", str(contact_id))
-    assert (await mac(sluice, *explain))[:2] == (ExitCode.CLEAN, "That contact has no message in that cycle.\n")
-    assert await shown(sluice, *explain) == []
+    ended = await explained(sluice, "acme", contact_id)
+    assert ended[:2] == (ExitCode.CLEAN, "That contact has no message in that cycle.\n")
+    assert json.loads((await explained(sluice, "acme", contact_id, "--json")).out) == []
 
 
-async def test_an_option_that_would_do_nothing_is_refused(sluice: Sluice) -> None:
-    ended = await mac(sluice, "--workspace", "acme", "--cycle", MARCH, "--contact", NOBODY, "--since", MARCH)
-    assert ended.code == ExitCode.SETUP
-    assert "--since" in ended.err
+async def test_a_contact_of_the_count_is_explained_by_its_proof(sluice: Sluice, pool: Pool) -> None:
+    [(contact_id,)] = await rows(
+        pool, "SELECT contact_id FROM contacts WHERE workspace_id = 'acme' AND phone <> $1", "+4915100000000"
+    )
+    [row] = json.loads((await explained(sluice, "acme", contact_id, "--json")).out)
+    assert (row["counted"], row["explanation"]) == (
+        True,
+        "accepted: counts; it is the proof, the earliest that counts in this cycle",
+    )
 
 
 @pytest.mark.parametrize(

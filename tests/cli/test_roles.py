@@ -29,7 +29,7 @@ SEND: Final = "40bdcd0f-d952-56a4-920d-da4f6a81671c"
 WORKSPACE: Final = ("--workspace", "acme")
 EXPLAINING: Final = (*WORKSPACE, "--cycle", "2026-03-01T00:00:00Z", "--contact", CONTACT)
 
-BILLING: Final = [["mac"], ["mac", *EXPLAINING]]
+BILLING: Final = [["mac"], ["mac", "list"], ["mac", "explain", *EXPLAINING]]
 READING: Final = [
     *BILLING,
     ["status"],
@@ -78,6 +78,7 @@ GIVING: Final = [
     ["holds", "confirm", SEND, *GIVER],
     ["holds", "reject", SEND, *GIVER],
     ["contacts", "export", *GIVER],
+    ["mac", "close", *GIVER, "--cycle", "2026-03-01", "--reason", "r"],
     ["import", "contacts", "people.csv", *GIVER],
     ["import", "profiles", "people.csv", *GIVER],
 ]

@@ -36,7 +36,7 @@ def expected(command: str, actor: Actor) -> bool:
         return True
     if actor.role == "agent" and (command in NOT_FOR_AGENTS or (command in BLOCKING and actor.module != "inbox")):
         return False
-    if actor.role != "owner" and command == "configure_workspace":
+    if actor.role != "owner" and command in ("configure_workspace", "close_cycle"):
         return False
     if command in FROM_CONTACTS_OR_API and actor.module not in ("contacts", "api"):
         return False

@@ -58,6 +58,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
     "settle_send": {"send_id": SEND, "as": "retry"},
     "configure_workspace": {"set": {"time_zone": "Asia/Kathmandu", "anchor_day": 31, "mac_limit": None}},
     "configure_channel": {"channel_id": "wa-main", "channel": "whatsapp", "default_region": "GB"},
+    "close_cycle": {"cycle_start": "2026-05-01T00:00:00Z", "reason": "a partition is lost"},
 }
 
 

@@ -93,6 +93,8 @@ WRONG_FIELDS: Final[list[tuple[str, dict[str, object]]]] = [
     ("configure_workspace", {"set": {"quarantine_days": -1}}),
     ("configure_channel", {"channel": "pigeon"}),
     ("comment", {"issued_at": "not a time"}),
+    ("close_cycle", {"cycle_start": "May"}),
+    ("close_cycle", {"reason": ""}),
 ]
 
 

@@ -19,6 +19,7 @@ from workers.cli import (
     engine_commands,
     hold_commands,
     import_commands,
+    mac_commands,
     progress_commands,
     run_commands,
     send_commands,
@@ -30,7 +31,6 @@ from workers.cli.terminal import (
     OfWorkspace,
     Wide,
     console,
-    moment,
     run_to_end,
     settings,
     show,
@@ -56,6 +56,7 @@ app.add_typer(dead_letter_commands.app, name="dead-letters")
 app.add_typer(hold_commands.app, name="holds")
 app.add_typer(send_commands.app, name="sends")
 app.add_typer(run_commands.app, name="runs")
+app.add_typer(mac_commands.app, name="mac")
 app.add_typer(progress_commands.app, name="progress")
 app.add_typer(engine_commands.app, name="engine")
 app.add_typer(customer_commands.profiles, name="profiles")
@@ -261,31 +262,3 @@ def deletions(workspace: OfWorkspace = None, limit: Limit = 100, wide: Wide = Fa
     from workers.cli import reports
 
     show(reports.deletions(settings(), workspace, limit), as_json=as_json, wide=wide)
-
-
-@app.command()
-def mac(
-    workspace: OfWorkspace = None,
-    since: Annotated[str | None, typer.Option(help="Only cycles that end after this time (RFC 3339).")] = None,
-    contact: Annotated[UUID | None, typer.Option(help="Explain this contact; needs --workspace and --cycle.")] = None,
-    cycle: Annotated[str | None, typer.Option(help="Only the cycle that begins at this time, as listed.")] = None,
-    limit: Limit = 100,
-    wide: Wide = False,
-    as_json: AsJson = False,
-) -> None:
-    """Show monthly active contacts, or why one contact counts.
-
-    Counts by workspace and cycle, the newest cycle first; adjustments are changes after a cycle was closed. Exit code
-    1: there is no such workspace, cycle or contact.
-    """
-    from workers.cli import mac
-
-    start, after = moment(cycle, "--cycle"), moment(since, "--since")
-    if contact is None:
-        show(mac.mac(settings(), mac.CountFilter(workspace, start, after, limit)), as_json=as_json, wide=wide)
-        return
-    if workspace is None or start is None:
-        raise SettingsError("--contact needs --workspace and --cycle: a contact counts in a cycle of a workspace")
-    if after is not None:
-        raise SettingsError("--since selects cycles, and --contact explains one: leave one of them out")
-    show(mac.explain(settings(), workspace, start, contact, limit), as_json=as_json, wide=wide)

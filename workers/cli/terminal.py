@@ -47,6 +47,11 @@ _MOMENT: Final = re.compile(
 
 
 def moment(text: str | None, option: str) -> datetime | None:
+    """The time of an option that may be left out: see `required_moment`."""
+    return None if text is None else required_moment(text, option)
+
+
+def required_moment(text: str, option: str) -> datetime:
     """A time as every command reads it: RFC 3339, also with a blank for the T.
 
     Seconds, offset and time may be left out: without an offset it is UTC, a date is its first instant.
@@ -54,8 +59,6 @@ def moment(text: str | None, option: str) -> datetime | None:
     Raises:
         SettingsError: it is no time; names the option.
     """
-    if text is None:
-        return None
     try:
         if not _MOMENT.fullmatch(text):
             raise ValueError

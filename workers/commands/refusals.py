@@ -24,6 +24,7 @@ from schemas.contact_commands import (
 )
 from schemas.profile_commands import CreateProfile, ProfileCommand, UpdateProfile
 from schemas.settings_commands import (
+    CloseCycle,
     ConfigureChannel,
     ConfigureWorkspace,
     ConfirmSend,
@@ -57,4 +58,6 @@ def refusal(asked: CommandRecord[Any]) -> Refused | None:
         return Refused("invalid", asked.command.error)
     if (forbidden := forbids(asked.name, asked.command.actor)) is not None:
         return Refused("not_permitted", forbidden)
+    if isinstance(asked.command, CloseCycle):
+        return Refused("not_supported", "this version does not close cycles yet")
     return None

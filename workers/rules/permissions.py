@@ -69,6 +69,7 @@ TABLE: Final[dict[str, Permission]] = {
     "settle_send": _MANAGING,
     "configure_workspace": Permission(_NOWHERE, _NOWHERE, _ANYWHERE, "settings"),
     "configure_channel": _DEFINING,
+    "close_cycle": Permission(_NOWHERE, _NOWHERE, _ANYWHERE),
 }
 
 

@@ -1,0 +1,113 @@
+"""`sluice mac`: lists monthly active contacts, explains one contact, closes a cycle."""
+
+from typing import Annotated
+from uuid import UUID, uuid4
+
+import typer
+
+from workers.cli import terminal
+from workers.cli.customer_commands import InWorkspace
+from workers.cli.terminal import ActorId, AsJson, FromModule, Limit, OfWorkspace, RoleOf, Timeout, Wide
+
+app = typer.Typer(
+    invoke_without_command=True,
+    help="Monthly active contacts: list, explain, close.",
+)
+
+OfCycle = Annotated[str, typer.Option("--cycle", metavar="TIME", help="The cycle that begins at this time, as listed.")]
+SomeCycle = Annotated[
+    str | None, typer.Option("--cycle", metavar="TIME", help="Only the cycle that begins at this time, as listed.")
+]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="TIME", help="Only cycles that end after this time (RFC 3339).")
+]
+
+
+@app.callback()
+def mac(
+    context: typer.Context,
+    workspace: OfWorkspace = None,
+    since: Since = None,
+    cycle: SomeCycle = None,
+    limit: Limit = 100,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """Monthly active contacts: list counts, explain one contact, close a cycle.
+
+    Without a command it lists the counts. Times are RFC 3339 or a date; a cycle is named by its cycle_start, in UTC.
+    """
+    if context.invoked_subcommand is None:
+        list_(workspace=workspace, since=since, cycle=cycle, limit=limit, wide=wide, as_json=as_json)
+
+
+@app.command("list")
+def list_(
+    workspace: OfWorkspace = None,
+    since: Since = None,
+    cycle: SomeCycle = None,
+    limit: Limit = 100,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """List counts by workspace and cycle, the newest cycle first.
+
+    Adjustments are changes after a cycle was closed. Exit code 1: there is no such workspace or cycle.
+    """
+    from workers.cli import mac
+
+    wanted = mac.CountFilter(workspace, terminal.moment(cycle, "--cycle"), terminal.moment(since, "--since"), limit)
+    terminal.show(mac.mac(terminal.settings(), wanted), as_json=as_json, wide=wide)
+
+
+@app.command()
+def explain(
+    workspace: InWorkspace,
+    cycle: OfCycle,
+    contact: Annotated[UUID, typer.Option("--contact", metavar="ID", help="The contact.")],
+    limit: Limit = 100,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """Explain whether one contact counts in a cycle, and why.
+
+    Shows the contact's messages in that cycle, the proof on top, each with its effect on the count. Exit code 1: there
+    is no such workspace, cycle or contact.
+    """
+    from workers.cli import mac
+
+    start = terminal.required_moment(cycle, "--cycle")
+    terminal.show(mac.explain(terminal.settings(), workspace, start, contact, limit), as_json=as_json, wide=wide)
+
+
+@app.command()
+def close(  # noqa: PLR0913, PLR0917 - an argument is an option
+    workspace: InWorkspace,
+    cycle: OfCycle,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the cycle.")],
+    actor: ActorId,
+    role: RoleOf,
+    module: FromModule = "api",
+    command_id: Annotated[
+        UUID | None,
+        typer.Option(
+            "--command-id", help="The id of the command, random unless given: given twice it is carried out once."
+        ),
+    ] = None,
+    timeout: Timeout = 30.0,
+    as_json: AsJson = False,
+) -> None:
+    """Close a cycle that a standing partition holds open.
+
+    Cycles close by themselves; use this only if `sluice status` names a partition that does not move. What is applied
+    after it becomes an adjustment. Only an owner may; the command is `sluice close-cycle`. Waits for the answer. Exit
+    code 1: it is refused, or no answer came.
+    """
+    from workers.cli.giving import giver_of
+    from workers.cli.twins import running
+    from workers.cli.twins.building import HEAD_WORDS
+
+    words = {"cycle_start": "--cycle", "reason": "--reason", **HEAD_WORDS}
+    fields = {"cycle_start": terminal.required_moment(cycle, "--cycle"), "reason": reason}
+    giver = giver_of(workspace, actor, role, module, None, timeout)
+    running.give_one(running.Call(giver, "close_cycle", command_id or uuid4(), fields, words, as_json))
