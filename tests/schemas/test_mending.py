@@ -87,6 +87,7 @@ def test_integers_and_moments_are_found_in_every_topic() -> None:
     }  # fmt: skip
     assert {path[-1] for _, _, path in MOMENTS} == {
         "sent_at", "received_at", "requested_at", "confirmed_at", "at", "issued_at", "from", "to", "until",
+            "cycle_start",
     }  # fmt: skip
 
 
