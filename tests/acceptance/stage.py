@@ -65,6 +65,7 @@ _GROUPS: Final = {topic: spec.name for spec in plan_of([ALL]).specs for topic in
 _BACKLOG: Final = """
     SELECT EXISTS (SELECT FROM sluice_core.outbox) OR EXISTS (SELECT FROM sluice_core.unpublished_contacts)
         OR EXISTS (SELECT FROM sluice_core.unpublished_cycles) OR EXISTS (SELECT FROM sluice_core.pending_work)
+        OR EXISTS (SELECT FROM sluice_core.alert_checks)
 """
 
 

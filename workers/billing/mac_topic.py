@@ -9,7 +9,7 @@ from schemas.outputs import ENCODER, MacCount
 from workers.records import Event
 from workers.services.compaction_repair import RepairedTopic
 from workers.services.publisher import CompactedTopic, Current
-from workers.store import mac
+from workers.store import alerts, mac
 from workers.store.connection import Connection, transaction_time
 
 _TOPIC: Final = "billing.mac"
@@ -39,7 +39,9 @@ async def load(tx: Connection, limit: int) -> list[Current]:
 
 
 async def clear(tx: Connection, published: Sequence[Current]) -> None:
-    await mac.clear_unpublished(tx, [mark for current in published for mark in current.mark])  # type: ignore[attr-defined]
+    marks = [mark for current in published for mark in current.mark]  # type: ignore[attr-defined]
+    await alerts.counts_changed(tx, {(mark.workspace_id, mark.cycle_start) for mark in marks})
+    await mac.clear_unpublished(tx, marks)
 
 
 def read(key: bytes) -> tuple[str, datetime] | None:

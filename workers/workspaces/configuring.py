@@ -15,7 +15,7 @@ from workers.messages.recounting import recount
 from workers.rules.cycles import CUTTING, FIRST_INSTANT, Calendar, Setting, calendar_of
 from workers.rules.results import Done, Refused, Result
 from workers.rules.settings import CHANNEL_DEFAULTS, WORKSPACE_DEFAULTS, enter, goes_by_cycle
-from workers.store import workspaces
+from workers.store import alerts, workspaces
 from workers.store.commands import CommandKey
 from workers.store.connection import Connection
 from workers.store.workspaces import SettingName, Workspace
@@ -79,6 +79,7 @@ async def carry_out(
     await workspaces.add_settings(tx, book.new_settings, book.superseded)
     await workspaces.hold_settings(tx, book.of_recounted())
     await workspaces.hold_at_once(tx, book.at_once)
+    await alerts.limits_changed(tx, {w for w, _, name in book.at_once if name == "mac_limit"})
     givers = {a.command.workspace_id: a.command.command_id for a in asked}
     spans = await recount(tx, book.recount, givers, now) if book.recount else {}
     for key, since, before, after in book.cuts:
