@@ -10,6 +10,7 @@ COLUMNS: Final = {
     "mac_counts": "workspace_id cycle_start cycle_end active_contacts adjustments status closed_at revision",
     "mac_contacts": "workspace_id cycle_start contact_id first_message_id first_counted_at",
     "mac_days": "workspace_id cycle_start day active_contacts",
+    "mac_accounts": "account workspace_id cycle_start cycle_end active_contacts adjustments status",
     "mac_adjustments": "adjustment_id workspace_id cycle_start contact_id amount cause at",
     "mac_proofs": "workspace_id contact_id message_id event_time kind source channel_id counted",
     "settings_in_effect": "workspace_id channel_id name value holds_from",
@@ -84,7 +85,8 @@ JSON: Final = {
     ("settings_in_effect", "value"),
 }
 BILLING: Final = {
-    "mac_counts", "mac_days", "mac_contacts", "mac_adjustments", "mac_proofs", "drop_ledger", "settings_in_effect",
+    "mac_counts", "mac_days", "mac_accounts", "mac_contacts", "mac_adjustments", "mac_proofs", "drop_ledger",
+    "settings_in_effect",
 }  # fmt: skip
 SENDING: Final = {"held_sends", "sends", "send_groups", "send_attempts", "send_confirmations"}
 MOMENTS: Final = {"cycle_start", "cycle_end", "event_time", "expires_at", "first_seen"}

@@ -29,7 +29,7 @@ SEND: Final = "40bdcd0f-d952-56a4-920d-da4f6a81671c"
 WORKSPACE: Final = ("--workspace", "acme")
 EXPLAINING: Final = (*WORKSPACE, "--cycle", "2026-03-01T00:00:00Z", "--contact", CONTACT)
 
-BILLING: Final = [["mac"], ["mac", "list"], ["mac", "explain", *EXPLAINING]]
+BILLING: Final = [["mac"], ["mac", "list"], ["mac", "list", "--account", "group"], ["mac", "explain", *EXPLAINING]]
 READING: Final = [
     *BILLING,
     ["status"],
@@ -98,6 +98,7 @@ async def world(pool: Pool, broker: Broker) -> AsyncIterator[Broker]:
             (topic, partition, consumer_group, lease, owner, generation, backend_pid, backend_start, next_offset)
         SELECT 'messages.inbound', 0, 'other-inbound', gen_random_uuid(), 'host/1', 1, pid, backend_start, 1
         FROM pg_stat_activity WHERE pid = pg_backend_pid();
+        INSERT INTO sluice_core.accounts (workspace_id, account) VALUES ('acme', 'group');
         """
     )
     await ingest(pool, message())

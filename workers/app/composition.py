@@ -6,6 +6,7 @@ from typing import Final
 
 from workers.app.commands_worker import SPEC as COMMANDS
 from workers.app.pending_work import JOBS as STEP_JOBS
+from workers.app.startup import BILLING
 from workers.app.supervisor import Plan
 from workers.billing.alerts import JOBS as ALERT_JOBS
 from workers.billing.cycles import JOBS as CYCLE_JOBS
@@ -26,7 +27,7 @@ WORKERS: Final[Mapping[str, Plan]] = MappingProxyType(
         "outbound": Plan(specs=(OUTBOUND,), publishes=False),
         "commands": Plan(specs=(COMMANDS,), publishes=False),
         "workflows": Plan(specs=(WORKFLOWS,), publishes=False),
-        "billing": Plan(jobs=(*CYCLE_JOBS, *ALERT_JOBS), compacted=(COUNTS,), repaired=(COUNTS_REPAIR,)),
+        BILLING: Plan(jobs=(*CYCLE_JOBS, *ALERT_JOBS), compacted=(COUNTS,), repaired=(COUNTS_REPAIR,)),
         "upkeep": Plan(
             jobs=(*SEND_JOBS, *SNOOZE_JOBS, *STEP_JOBS, *MESSAGE_JOBS, *LETTER_JOBS, *DELETION_JOBS),
             compacted=(CONTACTS,),

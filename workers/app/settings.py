@@ -114,6 +114,7 @@ class Settings(BaseSettings):
         default=None, description="libpq URL of DBOS's system database, where `sluice engine dbos` cancels workflows"
     )
 
+    accounts_file: Path | None = Field(default=None, description="TOML file of billing accounts and their workspaces")
     metrics_port: int | None = Field(
         default=None, ge=1, le=65_535, description="serves Prometheus metrics on this port; default: not at all"
     )

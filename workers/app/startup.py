@@ -1,11 +1,13 @@
 """Checks before consuming: the servers answer, the schema is up to date, the topics exist."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import structlog
 from asyncpg import Pool
 
+from workers.app.accounts import accounts_in_file
+from workers.app.settings import Settings
 from workers.errors import SettingsError, SetupError
 from workers.kafka.connection import Kafka
 from workers.kafka.failures import AWAY
@@ -14,6 +16,7 @@ from workers.kafka.topics import topics_at_start
 from workers.rules.address_hashes import HashKeys
 from workers.runtime.bad_record_limit import OPTION, AcceptedBad
 from workers.services.liveness import LivenessProbe
+from workers.store import accounts as stored_accounts
 from workers.store import address_hashes, migrate
 from workers.store import group_binding as bindings
 from workers.store.failures import ConnectionLost, translated
@@ -21,6 +24,8 @@ from workers.store.pool import open_pool
 
 POSTGRESQL: Final = "PostgreSQL"
 KAFKA: Final = "Kafka"
+BILLING: Final = "billing"
+"""The worker that reads the accounts file."""
 
 log = structlog.get_logger()
 
@@ -64,6 +69,25 @@ async def groups(pool: Pool, owned: Sequence[tuple[str, Sequence[str]]], unreach
                 await bindings.check(connection, topics, group)
 
     await LivenessProbe(POSTGRESQL, (ConnectionLost,), unreachable_after_s).answer(check)
+
+
+async def accounts(pool: Pool, settings: Settings, workers: Collection[str]) -> None:
+    """Stores the billing accounts of the accounts file in place of those that were there, if the billing worker is one
+    of these and there is a file.
+
+    Raises:
+        SettingsError: the file cannot be read, or is wrong.
+        Unreachable: PostgreSQL did not answer within the bound.
+    """
+    account_of = accounts_in_file(settings) if BILLING in workers else None
+    if account_of is None:
+        return
+
+    async def store() -> None:
+        async with translated(), pool.acquire() as connection, connection.transaction():
+            await stored_accounts.replace(connection, account_of)
+
+    await LivenessProbe(POSTGRESQL, (ConnectionLost,), settings.unreachable_after_s).answer(store)
 
 
 async def hash_keys(pool: Pool, keys: HashKeys, unreachable_after_s: float) -> None:

@@ -177,6 +177,7 @@ async def _services(
         url, names, settings.database_connections - _LIVENESS_CONNECTIONS, unreachable_after_s
     )
     try:
+        await startup.accounts(pool, settings, plan.names)
         await startup.hash_keys(pool, settings.hash_keys(), unreachable_after_s)
         cluster = settings.kafka()
         wiring = Wiring(

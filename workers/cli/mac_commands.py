@@ -8,6 +8,7 @@ import typer
 from workers.cli import terminal
 from workers.cli.customer_commands import InWorkspace
 from workers.cli.terminal import ActorId, AsJson, FromModule, Limit, OfWorkspace, RoleOf, Timeout, Wide
+from workers.errors import SettingsError
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -18,6 +19,10 @@ OfCycle = Annotated[str, typer.Option("--cycle", metavar="TIME", help="The cycle
 SomeCycle = Annotated[
     str | None, typer.Option("--cycle", metavar="TIME", help="Only the cycle that begins at this time, as listed.")
 ]
+OfAccount = Annotated[
+    str | None,
+    typer.Option("--account", metavar="NAME", help="Only workspaces of this billing account, and what they come to."),
+]
 Since = Annotated[
     str | None, typer.Option("--since", metavar="TIME", help="Only cycles that end after this time (RFC 3339).")
 ]
@@ -27,6 +32,7 @@ Since = Annotated[
 def mac(
     context: typer.Context,
     workspace: OfWorkspace = None,
+    account: OfAccount = None,
     since: Since = None,
     cycle: SomeCycle = None,
     limit: Limit = 100,
@@ -38,12 +44,13 @@ def mac(
     Without a command it lists the counts. Times are RFC 3339 or a date; a cycle is named by its cycle_start, in UTC.
     """
     if context.invoked_subcommand is None:
-        list_(workspace=workspace, since=since, cycle=cycle, limit=limit, wide=wide, as_json=as_json)
+        list_(workspace=workspace, account=account, since=since, cycle=cycle, limit=limit, wide=wide, as_json=as_json)
 
 
 @app.command("list")
 def list_(
     workspace: OfWorkspace = None,
+    account: OfAccount = None,
     since: Since = None,
     cycle: SomeCycle = None,
     limit: Limit = 100,
@@ -52,12 +59,20 @@ def list_(
 ) -> None:
     """List counts by workspace and cycle, the newest cycle first.
 
-    Adjustments are changes after a cycle was closed. Exit code 1: there is no such workspace or cycle.
+    Adjustments are changes after a cycle was closed. With --account it also sums up the cycles that begin on the same
+    day, each on the clock of its workspace, and --limit is about the sums. Exit code 1: there is no such workspace,
+    account or cycle.
     """
-    from workers.cli import mac
+    from workers.cli import mac, mac_accounts
 
     wanted = mac.CountFilter(workspace, terminal.moment(cycle, "--cycle"), terminal.moment(since, "--since"), limit)
-    terminal.show(mac.mac(terminal.settings(), wanted), as_json=as_json, wide=wide)
+    if account is None:
+        report = mac.mac(terminal.settings(), wanted)
+    elif workspace is None:
+        report = mac_accounts.of_account(terminal.settings(), account, wanted)
+    else:
+        raise SettingsError("--account and --workspace exclude each other")
+    terminal.show(report, as_json=as_json, wide=wide)
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """Queries for operators: read-only, from the public views if there is one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,19 @@ async def mac(
 ) -> list[Row]:
     """Counts of cycles that begin at `cycle_start` and end after `since`, newest first within a workspace."""
     return list(await tx.fetch(_SQL["mac"], workspace_id, cycle_start, since, limit))
+
+
+async def mac_accounts(tx: Connection, account: str, cycle_start: datetime | None, since: datetime | None) -> list[Row]:
+    """Counts of an account's workspaces, of cycles that begin at `cycle_start` and end after `since`, newest first."""
+    return list(await tx.fetch(_SQL["mac_accounts"], account, cycle_start, since))
+
+
+async def time_zones(tx: Connection, workspaces: Collection[str]) -> dict[str, list[tuple[datetime, str]]]:
+    """The time zones of each workspace, each with the time from which it holds, oldest first."""
+    zones: dict[str, list[tuple[datetime, str]]] = {}
+    for workspace_id, holds_from, name in await tx.fetch(_SQL["time_zones"], sorted(workspaces)):
+        zones.setdefault(workspace_id, []).append((holds_from, name))
+    return zones
 
 
 async def explain_mac(

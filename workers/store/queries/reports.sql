@@ -5,6 +5,16 @@ WHERE ($1::text IS NULL OR workspace_id = $1) AND ($2::timestamptz IS NULL OR cy
     AND ($3::timestamptz IS NULL OR cycle_end > $3)
 ORDER BY workspace_id, cycle_start DESC LIMIT $4
 
+-- name: mac_accounts
+SELECT account, workspace_id, cycle_start, cycle_end, active_contacts, adjustments, status
+FROM sluice.mac_accounts
+WHERE account = $1 AND ($2::timestamptz IS NULL OR cycle_start = $2) AND ($3::timestamptz IS NULL OR cycle_end > $3)
+ORDER BY cycle_start DESC, workspace_id
+
+-- name: time_zones
+SELECT workspace_id, holds_from, value #>> '{}' AS time_zone FROM sluice.settings_in_effect
+WHERE workspace_id = ANY($1::text[]) AND channel_id IS NULL AND name = 'time_zone' ORDER BY workspace_id, holds_from
+
 -- name: explain_mac
 SELECT message_id, channel, kind, event_time, counted, explanation FROM sluice.explain_mac($1, $2, $3) LIMIT $4
 
