@@ -79,12 +79,10 @@ async def test_what_is_not_there_is_exit_code_1_and_a_true_sentence(sluice: Slui
     assert told(await mac(sluice, "--workspace", "silent", "--cycle", MARCH)) == (
         "sluice: workspace 'silent' has no cycle that begins at 2026-03-01 00:00:00Z"
     )
-    assert told(await explained(sluice, "acme", NOBODY)) == (
-        f"sluice: workspace 'acme' has no message of a contact {NOBODY}"
-    )
+    assert told(await explained(sluice, "acme", NOBODY)) == (f"sluice: workspace 'acme' has no contact {NOBODY}")
     # somebody else's contact is nobody here
     assert told(await explained(sluice, "acme", contact_id)) == (
-        f"sluice: workspace 'acme' has no message of a contact {contact_id}"
+        f"sluice: workspace 'acme' has no contact {contact_id}"
     )
 
 
@@ -99,19 +97,33 @@ async def test_what_is_empty_says_why(sluice: Sluice, pool: Pool) -> None:
     )
     [(contact_id,)] = await rows(pool, "SELECT contact_id FROM contacts WHERE phone = '+4915100000000'")
     ended = await explained(sluice, "acme", contact_id)
-    assert ended[:2] == (ExitCode.CLEAN, "That contact has no message in that cycle.\n")
-    assert json.loads((await explained(sluice, "acme", contact_id, "--json")).out) == []
+    assert ended[:2] == (ExitCode.CLEAN, "not counted: none of its messages lies in this cycle\n")
+    document = json.loads((await explained(sluice, "acme", contact_id, "--json")).out)
+    assert (document["active"], document["verdict"], document["messages"]) == (False, ended.out.strip(), [])
 
 
 async def test_a_contact_of_the_count_is_explained_by_its_proof(sluice: Sluice, pool: Pool) -> None:
     [(contact_id,)] = await rows(
         pool, "SELECT contact_id FROM contacts WHERE workspace_id = 'acme' AND phone <> $1", "+4915100000000"
     )
-    [row] = json.loads((await explained(sluice, "acme", contact_id, "--json")).out)
-    assert (row["counted"], row["explanation"]) == (
+    document = json.loads((await explained(sluice, "acme", contact_id, "--json")).out)
+    [row] = document.pop("messages")
+    assert (row["counted"], row["rule"], row["explanation"]) == (
         True,
+        "proof",
         "accepted: counts; it is the proof, the earliest that counts in this cycle",
     )
+    assert document == {
+        "workspace_id": "acme",
+        "cycle_start": "2026-03-01T00:00:00Z",
+        "contact_id": str(contact_id),
+        "active": True,
+        "verdict": "counted, by the message of 2026-03-10T00:00:00Z",
+        "counted_as": str(contact_id),
+    }
+    ended = await explained(sluice, "acme", contact_id)
+    assert ended.out.startswith(f"{document['verdict']}\n\nmessages")
+    assert "proof" in ended.out
 
 
 @pytest.mark.parametrize(

@@ -191,3 +191,85 @@ async def test_a_broadcast_that_does_not_count_says_so(pool: Pool) -> None:
     assert await explained(pool) == [
         (False, "accepted: does not count, as no broadcast does (count_broadcasts = false)")
     ]
+
+
+async def verdict(pool: Pool, contact_id: object, cycle: datetime = MARCH) -> tuple[bool, str, object]:
+    """What is said of a contact, which every row repeats."""
+    query = (
+        f"SELECT DISTINCT active, verdict, counted_as FROM sluice.explain_mac('{WORKSPACE}', '{cycle}', '{contact_id}')"  # noqa: S608
+    )
+    [row] = await as_billing(pool, query)
+    return row["active"], row["verdict"], row["counted_as"]
+
+
+async def test_a_contact_is_told_in_one_sentence_that_names_every_rule(pool: Pool) -> None:
+    await give(
+        pool,
+        ask("configure_workspace", set={"count_reactions": False, "count_broadcasts": False}),
+        ask("configure_channel", channel_id="test", channel="whatsapp", count=False),
+    )
+    await ingest(
+        pool,
+        message(ANA, minutes=5, kind="reaction"),
+        message(ANA, minutes=6, channel_id="test"),
+        message(BOB, minutes=7, kind="echo"),
+        message(EVE, minutes=MONTH),
+        message(TOM, minutes=-MONTH),
+    )
+    await send(pool, request("s1", to=ANA, source="broadcast"))
+    await send(pool, receipt("sent", "s1"))
+    await blocks(pool, (1 - MONTH, None), address=TOM)
+    await ingest(pool, message(TOM, minutes=8), message(TOM, minutes=9), message(TOM, minutes=10, kind="echo"))
+    ids = dict(await rows(pool, "SELECT lookup, contact_id FROM identities"))
+
+    none = "not counted: no message of its 3 in this cycle counts: "
+    switched_off = (
+        "1 as no broadcast counts (count_broadcasts = false), 1 as no reaction counts (count_reactions = false)"
+    )
+    assert await verdict(pool, ids[ANA]) == (
+        False,
+        f"{none}{switched_off}, 1 on a test channel (count = false)",
+        ids[ANA],
+    )
+    assert await verdict(pool, ids[BOB]) == (True, "counted, by the message of staff of 2026-03-10T00:07:00Z", ids[BOB])
+    assert await verdict(pool, ids[EVE]) == (False, "not counted: none of its messages lies in this cycle", ids[EVE])
+    blocked = "2 dropped by a block that began before this cycle, 1 by staff, while the contact was blocked"
+    assert await verdict(pool, ids[TOM]) == (False, none + blocked, ids[TOM])
+    assert await rules(pool, ids[TOM]) == ["blocked_before", "blocked_before", "echo_to_blocked"]
+    assert await rules(pool, ids[EVE]) == ["not_in_cycle"]
+    assert await as_billing(pool, f"SELECT * FROM sluice.explain_mac('acme', '{MARCH}', gen_random_uuid())") == []  # noqa: S608
+
+
+async def rules(pool: Pool, contact_id: object) -> list[str]:
+    query = f"SELECT rule FROM sluice.explain_mac('{WORKSPACE}', '{MARCH}', '{contact_id}')"  # noqa: S608
+    return [row["rule"] for row in await as_billing(pool, query)]
+
+
+async def test_merged_and_deleted_contacts_are_explained_as_whom_they_count(pool: Pool) -> None:
+    await ingest(pool, message(ANA, minutes=5), message(BOB, minutes=6), message(EVE, minutes=7))
+    ids = dict(await rows(pool, "SELECT lookup, contact_id FROM identities"))
+    ana, bob, eve = (ids[who] for who in (ANA, BOB, EVE))
+    await give(pool, ask("merge_contacts", minutes=20, survivor_id=ana, loser_id=bob))
+
+    by_ana = "counted, by the message of 2026-03-10T00:05:00Z"
+    merged = f"; it was merged into {ana} and is the same contact"
+    assert await verdict(pool, ana) == (True, by_ana, ana)
+    assert await verdict(pool, bob) == (True, by_ana + merged, ana)
+    assert await rules(pool, bob) == ["proof", "counted"]
+
+    # A closed cycle keeps who was counted.
+    await pool.execute("UPDATE mac_cycles SET status = 'closed', closed_at = cycle_end")
+    own = (
+        "INSERT INTO mac_contacts SELECT workspace_id, cycle_start, $1, first_message_id, $2 FROM mac_contacts LIMIT 1"
+    )
+    await pool.execute(own, bob, at(6))
+    kept = f"; it was merged into {ana} and keeps its count in this closed cycle"
+    assert await verdict(pool, bob) == (True, f"counted, by the message of 2026-03-10T00:06:00Z{kept}", bob)
+    await pool.execute("DELETE FROM mac_contacts WHERE contact_id = $1", bob)
+    await pool.execute("UPDATE mac_cycles SET status = 'open', closed_at = NULL")
+
+    await give(pool, ask("delete_contacts", minutes=30, contact_ids=[ana, eve], expected_count=2), now=at(40))
+    deleted = "; it was deleted, which lowers no count"
+    assert await verdict(pool, ana) == (True, by_ana + deleted, ana)
+    assert await verdict(pool, bob) == (True, by_ana + merged + deleted, ana)
+    assert await verdict(pool, eve) == (True, f"counted, by the message of 2026-03-10T00:07:00Z{deleted}", eve)

@@ -1,16 +1,23 @@
 """`sluice mac`: present counts, and why a contact is in one. Says what does not exist instead of an empty table."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from workers.app.database_failures import reading
 from workers.app.settings import Settings
-from workers.cli.reports import Report, require_workspace
+from workers.cli.reports import Report, require_workspace, show
 from workers.cli.wording import time_text
 from workers.errors import NotFound
 from workers.store import reports
 from workers.store.connection import Connection
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_ABOUT_CONTACT: Final = ("active", "verdict", "counted_as")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +44,8 @@ async def mac(settings: Settings, wanted: CountFilter) -> Report:
         return Report({"mac": rows}, hint=_why_none(wanted))
 
 
-async def explain(settings: Settings, workspace: str, cycle: datetime, contact: UUID, limit: int) -> Report:
-    """A contact's messages in a cycle and the effect of each on the count.
+async def explained(settings: Settings, workspace: str, cycle: datetime, contact: UUID, limit: int) -> dict[str, Any]:
+    """Whether a contact counts in a cycle, in a sentence and as data, and its messages there, each with its effect.
 
     Raises:
         NotFound: there is no such workspace or cycle, or the contact is unknown.
@@ -47,10 +54,20 @@ async def explain(settings: Settings, workspace: str, cycle: datetime, contact: 
         rows = await reports.explain_mac(tx, workspace, cycle, contact, limit)
         if not rows:
             await _require(tx, workspace, cycle)
-            if not await reports.has_messages(tx, workspace, contact):
-                raise NotFound(f"workspace {workspace!r} has no message of a contact {contact}")
-        hint = "That contact has no message in that cycle."
-        return Report({"explanation": rows}, hint=hint, details=("channel", "kind"), limit=limit)
+            raise NotFound(f"workspace {workspace!r} has no contact {contact}")
+    about = {name: rows[0][name] for name in _ABOUT_CONTACT}
+    messages = [{n: v for n, v in row.items() if n not in about} for row in rows if row["message_id"] is not None]
+    return {"workspace_id": workspace, "cycle_start": cycle, "contact_id": contact, **about, "messages": messages}
+
+
+def show_explained(console: "Callable[[], Console]", document: Mapping[str, Any], *, wide: bool) -> None:
+    """Prints the sentence, and the messages below it."""
+    screen = console()
+    screen.print(document["verdict"])
+    if document["messages"]:
+        screen.print()
+        report = Report({"messages": document["messages"]}, details=("channel", "kind", "counted"))
+        show(lambda: screen, report, as_json=False, wide=wide)
 
 
 async def _require(tx: Connection, workspace: str | None, cycle: datetime | None) -> None:

@@ -86,13 +86,18 @@ def explain(
 ) -> None:
     """Explain whether one contact counts in a cycle, and why.
 
-    Shows the contact's messages in that cycle, the proof on top, each with its effect on the count. Exit code 1: there
-    is no such workspace, cycle or contact.
+    Says it in a sentence, and shows the contact's messages in that cycle, the proof on top, each with the rule that
+    decides about it. Also of merged and deleted contacts. Exit code 1: there is no such workspace, cycle or contact.
     """
-    from workers.cli import mac
+    from workers.cli import mac, reports
 
     start = terminal.required_moment(cycle, "--cycle")
-    terminal.show(mac.explain(terminal.settings(), workspace, start, contact, limit), as_json=as_json, wide=wide)
+    document = terminal.run_to_end(mac.explained(terminal.settings(), workspace, start, contact, limit))
+    if as_json:
+        reports.as_document(document)
+    else:
+        mac.show_explained(terminal.console, document, wide=wide)
+    terminal.say_if_all(len(document["messages"]), limit)
 
 
 @app.command()

@@ -36,7 +36,9 @@ async def time_zones(tx: Connection, workspaces: Collection[str]) -> dict[str, l
 async def explain_mac(
     tx: Connection, workspace_id: str, cycle_start: datetime, contact_id: UUID, limit: int
 ) -> list[Row]:
-    """A contact's messages in a cycle, the proof first."""
+    """A contact's messages in a cycle, the proof first, each with what is true of the contact. Without messages there
+    is one row without a message; of an unknown contact there is none.
+    """
     return list(await tx.fetch(_SQL["explain_mac"], workspace_id, cycle_start, contact_id, limit))
 
 
@@ -53,10 +55,6 @@ async def cycle_around(tx: Connection, workspace_id: str, at: datetime) -> datet
     """The start of the cycle that contains this time."""
     start: datetime | None = await tx.fetchval(_SQL["cycle_around"], workspace_id, at)
     return start
-
-
-async def has_messages(tx: Connection, workspace_id: str, contact_id: UUID) -> bool:
-    return bool(await tx.fetchval(_SQL["has_messages"], workspace_id, contact_id))
 
 
 async def progress(tx: Connection) -> list[Row]:

@@ -16,7 +16,8 @@ SELECT workspace_id, holds_from, value #>> '{}' AS time_zone FROM sluice.setting
 WHERE workspace_id = ANY($1::text[]) AND channel_id IS NULL AND name = 'time_zone' ORDER BY workspace_id, holds_from
 
 -- name: explain_mac
-SELECT message_id, channel, kind, event_time, counted, explanation FROM sluice.explain_mac($1, $2, $3) LIMIT $4
+SELECT message_id, channel, kind, event_time, counted, rule, explanation, active, verdict, counted_as
+FROM sluice.explain_mac($1, $2, $3) LIMIT $4
 
 -- name: has_workspace
 SELECT EXISTS (SELECT FROM sluice.settings_in_effect WHERE workspace_id = $1)
@@ -26,9 +27,6 @@ SELECT EXISTS (SELECT FROM sluice.mac_counts WHERE ($1::text IS NULL OR workspac
 
 -- name: cycle_around
 SELECT cycle_start FROM sluice.mac_counts WHERE workspace_id = $1 AND cycle_start <= $2 AND cycle_end > $2
-
--- name: has_messages
-SELECT EXISTS (SELECT FROM sluice.mac_proofs WHERE workspace_id = $1 AND contact_id = $2)
 
 -- name: progress
 SELECT consumer_group, topic, partition, owner, next_offset, updated_at FROM sluice.partition_progress
