@@ -23,6 +23,7 @@ from workers.errors import ExitCode
 SECRET = "geheim"  # noqa: S105 - nobody's
 NOWHERE = f"postgresql://u:{SECRET}@127.0.0.1:1/d"
 NO_BROKER = "127.0.0.1:2"
+MARCH = ("--workspace", "acme", "--cycle", "2026-03-01")
 
 
 @pytest.fixture
@@ -82,24 +83,12 @@ def _told(ended: Ended, *words: str) -> None:
         (["topics", "--partitions", "0"], "--partitions"),
         (["mac", "--since", "yesterday"], "--since"),
         (["mac", "--contact", "0e37df36-f698-11e6-8dd4-cb9ced3df976"], "--contact"),
-        (["mac", "explain", "--workspace", "acme", "--cycle", "2026-03-01"], "--contact"),
-        (
-            [
-                "mac",
-                "close",
-                "--workspace",
-                "acme",
-                "--cycle",
-                "today",
-                "--reason",
-                "r",
-                "--actor",
-                "a",
-                "--role",
-                "owner",
-            ],
-            "--cycle",
-        ),
+        (["mac", "explain", *MARCH], "--contact"),
+        (["mac", "export", *MARCH, "--format", "xml"], "--format"),
+        (["mac", "export", *MARCH, "--format", "parquet", "--json"], "--out"),
+        (["mac", "export", *MARCH, "--format", "csv", "--since", "2026-03-02"], "--since"),
+        (["mac", "export", *MARCH, "--format", "lago", "--resume"], "--resume"),
+        (["mac", "close", *MARCH[:3], "today", "--reason", "r", "--actor", "a", "--role", "owner"], "--cycle"),
         (["dev", "--env-file", "missing/env"], "missing/env"),
         (["dev", "--data-dir", "white space"], "white space"),
         (["dev", "--external"], "SLUICE_KAFKA_BOOTSTRAP"),
@@ -241,7 +230,7 @@ def test_the_command_line_names_what_there_is() -> None:
     "command",
     [
         *([], ["demo"], ["dev"], ["worker"], ["migrate"], ["topics"], ["status"], ["holds"]),
-        *(["mac", *c] for c in ([], ["list"], ["explain"], ["close"])),
+        *(["mac", *c] for c in ([], ["list"], ["explain"], ["export"], ["close"])),
         *(["dead-letters", *c] for c in ([], ["list"], ["show"], ["replay"], ["dismiss"])),
         *(["progress", *c] for c in ([], ["show"], ["rewind"], ["skip"], ["rebind"])),
     ],

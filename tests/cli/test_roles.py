@@ -29,7 +29,13 @@ SEND: Final = "40bdcd0f-d952-56a4-920d-da4f6a81671c"
 WORKSPACE: Final = ("--workspace", "acme")
 EXPLAINING: Final = (*WORKSPACE, "--cycle", "2026-03-01T00:00:00Z", "--contact", CONTACT)
 
-BILLING: Final = [["mac"], ["mac", "list"], ["mac", "list", "--account", "group"], ["mac", "explain", *EXPLAINING]]
+BILLING: Final = [
+    ["mac"],
+    ["mac", "list"],
+    ["mac", "list", "--account", "group"],
+    ["mac", "explain", *EXPLAINING],
+    ["mac", "export", *WORKSPACE, "--cycle", "2026-03-01", "--format", "csv", "--out", "march.csv"],
+]
 READING: Final = [
     *BILLING,
     ["status"],

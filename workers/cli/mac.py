@@ -40,7 +40,7 @@ async def mac(settings: Settings, wanted: CountFilter) -> Report:
         rows = await reports.mac(tx, wanted.workspace, wanted.cycle, wanted.since, wanted.limit)
         if rows:
             return Report({"mac": rows}, details=("cycle_end", "closed_at", "revision"), limit=wanted.limit)
-        await _require(tx, wanted.workspace, wanted.cycle)
+        await require_cycle(tx, wanted.workspace, wanted.cycle)
         return Report({"mac": rows}, hint=_why_none(wanted))
 
 
@@ -53,7 +53,7 @@ async def explained(settings: Settings, workspace: str, cycle: datetime, contact
     async with reading(settings) as tx:
         rows = await reports.explain_mac(tx, workspace, cycle, contact, limit)
         if not rows:
-            await _require(tx, workspace, cycle)
+            await require_cycle(tx, workspace, cycle)
             raise NotFound(f"workspace {workspace!r} has no contact {contact}")
     about = {name: rows[0][name] for name in _ABOUT_CONTACT}
     messages = [{n: v for n, v in row.items() if n not in about} for row in rows if row["message_id"] is not None]
@@ -70,7 +70,8 @@ def show_explained(console: "Callable[[], Console]", document: Mapping[str, Any]
         show(lambda: screen, report, as_json=False, wide=wide)
 
 
-async def _require(tx: Connection, workspace: str | None, cycle: datetime | None) -> None:
+async def require_cycle(tx: Connection, workspace: str | None, cycle: datetime | None) -> None:
+    """Raises NotFound if there is no such workspace, or no such cycle."""
     if workspace is not None:
         await require_workspace(tx, workspace)
     if cycle is None or await reports.has_cycle(tx, workspace, cycle):

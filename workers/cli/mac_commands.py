@@ -1,6 +1,7 @@
-"""`sluice mac`: lists monthly active contacts, explains one contact, closes a cycle."""
+"""`sluice mac`: lists monthly active contacts, explains one contact, exports a count, closes a cycle."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
 import typer
@@ -8,11 +9,11 @@ import typer
 from workers.cli import terminal
 from workers.cli.customer_commands import InWorkspace
 from workers.cli.terminal import ActorId, AsJson, FromModule, Limit, OfWorkspace, RoleOf, Timeout, Wide
-from workers.errors import SettingsError
+from workers.errors import ExitCode, SettingsError
 
 app = typer.Typer(
     invoke_without_command=True,
-    help="Monthly active contacts: list, explain, close.",
+    help="Monthly active contacts: list, explain, export, close.",
 )
 
 OfCycle = Annotated[str, typer.Option("--cycle", metavar="TIME", help="The cycle that begins at this time, as listed.")]
@@ -27,6 +28,34 @@ Since = Annotated[
     str | None, typer.Option("--since", metavar="TIME", help="Only cycles that end after this time (RFC 3339).")
 ]
 
+Form = Annotated[
+    Literal["csv", "jsonl", "parquet", "stripe", "lago", "openmeter"],
+    typer.Option("--format", help="csv, jsonl and parquet: rows. stripe, lago and openmeter: usage events."),
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", help="Write into this file; it appears once it is whole.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where an export of rows into the same file was killed.")]
+MeterName = Annotated[
+    str, typer.Option("--meter", metavar="NAME", help="What the service calls the meter (Lago: the metric's code).")
+]
+Customer = Annotated[
+    str | None,
+    typer.Option(
+        "--customer",
+        metavar="ID",
+        help="Whom the service knows the workspace by (Lago: the subscription). The workspace unless given.",
+    ),
+]
+Dated = Annotated[
+    Literal["cycle", "closing"],
+    typer.Option("--dated", help="When the figure's event lies: in the last second of the cycle, or at its closing."),
+]
+KnownSince = Annotated[
+    str | None,
+    typer.Option("--since", metavar="TIME", help="Only usage events of what became known from this time on."),
+]
+
 
 @app.callback()
 def mac(
@@ -39,7 +68,7 @@ def mac(
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
-    """Monthly active contacts: list counts, explain one contact, close a cycle.
+    """Monthly active contacts: list counts, explain one contact, export a cycle, close it.
 
     Without a command it lists the counts. Times are RFC 3339 or a date; a cycle is named by its cycle_start, in UTC.
     """
@@ -98,6 +127,56 @@ def explain(
     else:
         mac.show_explained(terminal.console, document, wide=wide)
     terminal.say_if_all(len(document["messages"]), limit)
+
+
+@app.command()
+def export(  # noqa: PLR0913, PLR0917 - an argument is an option
+    workspace: InWorkspace,
+    cycle: OfCycle,
+    form: Form,
+    out: Out = None,
+    resume: Resume = False,
+    meter: MeterName = "monthly_active_contacts",
+    customer: Customer = None,
+    dated: Dated = "cycle",
+    since: KnownSince = None,
+    as_json: AsJson = False,
+) -> None:
+    """Export a cycle: who counts, with the proofs, or what a billing service is told of it.
+
+    Rows (csv, jsonl, parquet): a row for each contact with its earliest counted message, by contact_id, then one for
+    each adjustment; amount adds up to what is billed. Parquet needs --out and the package pyarrow. If an export of a
+    closed cycle is killed, FILE.part stays, and --resume goes on with it.
+
+    Usage events (stripe, lago, openmeter): one JSON document in each line, ready to be posted, for the figure and for
+    each batch of adjustments. Their ids are always the same. Only of a closed cycle. An event that the service would
+    not take is left out and told on standard error.
+
+    Exit code 1: there is no such workspace or cycle, something is refused, or the rows are not as many as the count
+    says.
+    """
+    from workers.cli import mac_export
+    from workers.cli.mac_rows import CycleName
+    from workers.rules.usage_events import Meter
+
+    of = CycleName(workspace, terminal.required_moment(cycle, "--cycle"))
+    if as_json and out is None:
+        raise SettingsError("--json needs --out: without it the export itself is on standard output")
+    match form:
+        case "csv" | "jsonl" | "parquet":
+            if since is not None:
+                raise SettingsError("--since is for usage events: the rows of a cycle are exported whole")
+            rows = mac_export.RowsWanted(of, form, out, resume)
+            mac_export.tell(terminal.run_to_end(mac_export.rows(terminal.settings(), rows)), out, as_json=as_json)
+        case "stripe" | "lago" | "openmeter":
+            if resume:
+                raise SettingsError("--resume is for rows: usage events are few, and are written at once")
+            to = Meter(form, meter, customer or workspace)
+            events = mac_export.EventsWanted(of, to, dated, terminal.moment(since, "--since"), out)
+            written = terminal.run_to_end(mac_export.events(terminal.settings(), events))
+            mac_export.tell(written, out, as_json=as_json)
+            if written["refused"]:
+                raise typer.Exit(ExitCode.FAULT)
 
 
 @app.command()

@@ -17,8 +17,8 @@ import msgspec
 from schemas.changes import CUSTOM
 from workers.app.settings import Settings
 from workers.cli.bulk import cells, selections
-from workers.cli.bulk.stream import Progress
 from workers.cli.giving import Desk, Giver, asked, desk, one_by_one
+from workers.cli.progress_line import Progress
 from workers.errors import NotPossible, SettingsError
 from workers.store import contact_lists
 from workers.terminal_text import visible_json

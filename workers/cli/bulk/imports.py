@@ -9,8 +9,9 @@ from workers.app.database_failures import watching
 from workers.app.settings import Settings
 from workers.cli.bulk.checks import Checker, definitions_of
 from workers.cli.bulk.rows import Sheet, Wrong, rows
-from workers.cli.bulk.stream import AnswerTally, Progress, give_all
+from workers.cli.bulk.stream import AnswerTally, give_all
 from workers.cli.giving import Answer, Asked, Giver, desk
+from workers.cli.progress_line import Progress
 from workers.errors import NotFound
 from workers.store import contact_lists, reports
 from workers.store.connection import transaction_time

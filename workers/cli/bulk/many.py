@@ -9,8 +9,9 @@ from uuid import UUID, uuid5
 from workers.app.database_failures import watching
 from workers.app.settings import Settings
 from workers.cli.bulk.selections import Selection
-from workers.cli.bulk.stream import AnswerTally, Progress, give_all
+from workers.cli.bulk.stream import AnswerTally, give_all
 from workers.cli.giving import Asked, Desk, Giver, asked, desk
+from workers.cli.progress_line import Progress
 from workers.errors import NotPossible
 from workers.store.connection import Connection
 

@@ -1,7 +1,5 @@
-"""Gives many commands and adds up what became of them: progress while it runs, one report at the end."""
+"""Gives many commands and adds up what became of them: one report at the end."""
 
-import sys
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,11 +7,10 @@ from typing import Any, Final
 
 from workers.cli import reports, tables, terminal
 from workers.cli.giving import Answer, Asked, Desk
+from workers.cli.progress_line import Progress
 from workers.errors import SluiceError
-from workers.terminal_text import visible
 
 _SHOWN: Final = 100  # of the refusals, in the report
-_ON_A_TERMINAL_S, _ELSEWHERE_S = 0.5, 10.0
 
 
 @dataclass(slots=True)
@@ -63,30 +60,6 @@ def show_tally(tally: AnswerTally, head: Mapping[str, Any], *, as_json: bool) ->
         tables.show(terminal.console(), "refusals", tally.refusals)
         if (more := tally.refused.total() - len(tally.refusals)) > 0:
             terminal.say(f"{more:,} more were refused.")
-
-
-class Progress:
-    """Says on standard error how far it is: one line that changes on a terminal, elsewhere one every ten seconds."""
-
-    def __init__(self, what: str, total: int | None = None) -> None:
-        self._what = what
-        self._total = total
-        self._terminal = sys.stderr.isatty()
-        self._every_s = _ON_A_TERMINAL_S if self._terminal else _ELSEWHERE_S
-        self._last = time.monotonic()
-
-    def show(self, count: int, *, end: bool = False) -> None:
-        now = time.monotonic()
-        if now - self._last < self._every_s and not (end and self._terminal):
-            return
-        self._last = now
-        of = "" if self._total is None else f" of {self._total:,}"
-        text = visible(f"{count:,}{of} {self._what}")
-        if self._terminal:
-            sys.stderr.write(f"\r{text}" + ("\n" if end else ""))
-        else:
-            sys.stderr.write(text + "\n")
-        sys.stderr.flush()
 
 
 async def give_all(
