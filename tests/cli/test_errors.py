@@ -230,7 +230,7 @@ def test_the_command_line_names_what_there_is() -> None:
     "command",
     [
         *([], ["demo"], ["dev"], ["worker"], ["migrate"], ["topics"], ["status"], ["holds"]),
-        *(["mac", *c] for c in ([], ["list"], ["explain"], ["export"], ["close"])),
+        *(["mac", *c] for c in ([], ["list"], ["explain"], ["export"], ["chart"], ["close"])),
         *(["dead-letters", *c] for c in ([], ["list"], ["show"], ["replay"], ["dismiss"])),
         *(["progress", *c] for c in ([], ["show"], ["rewind"], ["skip"], ["rebind"])),
     ],

@@ -34,6 +34,7 @@ BILLING: Final = [
     ["mac", "list"],
     ["mac", "list", "--account", "group"],
     ["mac", "explain", *EXPLAINING],
+    ["mac", "chart", *WORKSPACE],
     ["mac", "export", *WORKSPACE, "--cycle", "2026-03-01", "--format", "csv", "--out", "march.csv"],
 ]
 READING: Final = [

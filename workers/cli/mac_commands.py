@@ -1,4 +1,4 @@
-"""`sluice mac`: lists monthly active contacts, explains one contact, exports a count, closes a cycle."""
+"""`sluice mac`: lists monthly active contacts, explains one contact, exports and draws counts, closes a cycle."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,7 +13,7 @@ from workers.errors import ExitCode, SettingsError
 
 app = typer.Typer(
     invoke_without_command=True,
-    help="Monthly active contacts: list, explain, export, close.",
+    help="Monthly active contacts: list, explain, export, chart, close.",
 )
 
 OfCycle = Annotated[str, typer.Option("--cycle", metavar="TIME", help="The cycle that begins at this time, as listed.")]
@@ -68,7 +68,7 @@ def mac(
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
-    """Monthly active contacts: list counts, explain one contact, export a cycle, close it.
+    """Monthly active contacts: list counts, explain one contact, export or draw a cycle, close it.
 
     Without a command it lists the counts. Times are RFC 3339 or a date; a cycle is named by its cycle_start, in UTC.
     """
@@ -177,6 +177,32 @@ def export(  # noqa: PLR0913, PLR0917 - an argument is an option
             mac_export.tell(written, out, as_json=as_json)
             if written["refused"]:
                 raise typer.Exit(ExitCode.FAULT)
+
+
+@app.command()
+def chart(
+    workspace: InWorkspace,
+    cycle: SomeCycle = None,
+    last: Annotated[int, typer.Option("--last", min=0, max=5, help="How many cycles before it are drawn as well.")] = 3,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", metavar="FILE", help="Write an SVG file in place of the chart.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw a cycle day by day against the ones before it: the present one unless you name another.
+
+    A line shows how many contacts had become active until the end of each day, on the clock of the workspace's zone.
+    Adjustments are not in it. Each cycle has a character of its own (in SVG: a style of line and a marker). Exit code
+    1: there is no such workspace or cycle, or no message yet.
+    """
+    from workers.cli import chart_output, mac_chart
+
+    if as_json and svg is not None:
+        raise SettingsError("give either --json or --svg")
+    drawn = terminal.run_to_end(
+        mac_chart.chart(terminal.settings(), workspace, terminal.moment(cycle, "--cycle"), last)
+    )
+    chart_output.show(drawn, svg, as_json=as_json)
 
 
 @app.command()
