@@ -60,7 +60,9 @@ COLUMNS: Final = {
 CONFIGURED: Final = {
     "channels", "companies", "profile_statuses", "tags", "field_definitions", "workspace_settings",
 }  # fmt: skip
-OPERATING: Final = {"migrations", "partitions", "backlog", "dead_letter_list", "pending_work"}
+OPERATING: Final = {
+    *("migrations", "partitions", "backlog", "dead_letter_list", "pending_work", "verifications", "verification_round"),
+}
 """What the command line reads besides what others were promised."""
 
 LISTS: Final = {
@@ -141,6 +143,12 @@ async def test_the_promised_functions_are_there(pool: Pool) -> None:
         ("run_details", "[0:1]={text,text}"),
         ("contact_runs", "[0:3]={text,uuid,text,integer}"),
         ("explain_mac", '[0:2]={text,"timestamp with time zone",uuid}'),
+        ("verify_workspace", "[0:0]={text}"),
+        ("verify_starts", "[0:0]={text}"),
+        ("verify_figures", '[0:1]={text,"timestamp with time zone"}'),
+        ("verify_quarters", '[0:2]={text,"timestamp with time zone",integer}'),
+        ("verify_contacts", '[0:4]={text,"timestamp with time zone[]",uuid,uuid,integer}'),
+        ("verify_until", '[0:3]={text,uuid,"timestamp with time zone[]",integer}'),
         ("conversation_page", '[0:4]={text,uuid,"timestamp with time zone",uuid,integer}'),
         ("profile_page", '[0:4]={text,text,"timestamp with time zone",uuid,integer}'),
         ("search_contacts", "[0:2]={text,text,integer}"),
@@ -156,7 +164,7 @@ async def test_the_promised_functions_are_there(pool: Pool) -> None:
 
 async def test_billing_reads_billing_and_nothing_else(pool: Pool) -> None:
     for role, expected in (
-        ("sluice_billing", BILLING | {"migrations"}),
+        ("sluice_billing", BILLING | {"migrations", "verifications", "verification_round"}),
         ("sluice_sender", SENDING),
         ("sluice_reader", (COLUMNS.keys() | CONFIGURED | OPERATING)),
     ):

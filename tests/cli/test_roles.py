@@ -36,6 +36,7 @@ BILLING: Final = [
     ["mac", "explain", *EXPLAINING],
     ["mac", "chart", *WORKSPACE],
     ["mac", "export", *WORKSPACE, "--cycle", "2026-03-01", "--format", "csv", "--out", "march.csv"],
+    ["mac", "verify", *WORKSPACE],
 ]
 READING: Final = [
     *BILLING,
@@ -111,6 +112,7 @@ async def world(pool: Pool, broker: Broker) -> AsyncIterator[Broker]:
     await ingest(pool, message())
     await pool.execute("UPDATE contacts SET contact_id = $1", CONTACT)
     await pool.execute("UPDATE identities SET contact_id = $1", CONTACT)
+    await pool.execute("UPDATE mac_contacts SET contact_id = $1", CONTACT)
     await give(pool, ask("create_profile", profile_id="p-1", name="Ada"))
     await protect(pool, UUID(CONTACT))
     await send(pool, request("s1", group_id="g"))

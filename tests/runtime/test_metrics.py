@@ -21,8 +21,10 @@ from workers.app.composition import ALL, plan_of
 from workers.runtime import telemetry
 
 OPERATIONS: Final = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
-_ROW: Final = re.compile(r"^\| `(sluice_\w+_(?:total|seconds|records|running))` \| ([\w, ]*) ?\|", re.MULTILINE)
-_METRIC: Final = re.compile(r"\bsluice_\w+_(?:total|seconds|records|running)\b")
+_ROW: Final = re.compile(
+    r"^\| `(sluice_\w+_(?:total|seconds|records|running|differences))` \| ([\w, ]*) ?\|", re.MULTILINE
+)
+_METRIC: Final = re.compile(r"\bsluice_\w+_(?:total|seconds|records|running|differences)\b")
 _BY_TOPIC: Final = ("records_applied", "dead_letters", "records_without_key", "records_with_unexpected_key")
 _AT_A_START: Final = ("sluice_job_rounds_total", "sluice_loop_blocked_seconds_count")
 """What may have happened by the time that a process is at work."""

@@ -11,6 +11,7 @@ from workers.app.supervisor import Plan
 from workers.billing.alerts import JOBS as ALERT_JOBS
 from workers.billing.cycles import JOBS as CYCLE_JOBS
 from workers.billing.mac_topic import COUNTS, COUNTS_REPAIR
+from workers.billing.nightly import JOBS as VERIFY_JOBS
 from workers.contacts.changes_topic import CONTACTS, CONTACTS_REPAIR
 from workers.contacts.conversations import JOBS as SNOOZE_JOBS
 from workers.contacts.erasing import JOBS as DELETION_JOBS
@@ -29,7 +30,7 @@ WORKERS: Final[Mapping[str, Plan]] = MappingProxyType(
         "workflows": Plan(specs=(WORKFLOWS,), publishes=False),
         BILLING: Plan(jobs=(*CYCLE_JOBS, *ALERT_JOBS), compacted=(COUNTS,), repaired=(COUNTS_REPAIR,)),
         "upkeep": Plan(
-            jobs=(*SEND_JOBS, *SNOOZE_JOBS, *STEP_JOBS, *MESSAGE_JOBS, *LETTER_JOBS, *DELETION_JOBS),
+            jobs=(*SEND_JOBS, *SNOOZE_JOBS, *STEP_JOBS, *MESSAGE_JOBS, *LETTER_JOBS, *DELETION_JOBS, *VERIFY_JOBS),
             compacted=(CONTACTS,),
             repaired=(CONTACTS_REPAIR,),
         ),

@@ -89,7 +89,19 @@ async def watching(settings: Settings) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
-async def _session(settings: Settings, name: str) -> AsyncIterator[Connection]:
+async def reading_much(settings: Settings) -> AsyncIterator[Connection]:
+    """As `watching`, but a query may take any time.
+
+    Raises:
+        SetupError, Unreachable: see `explained`.
+    """
+    async with _session(settings, "report", limited=False) as connection:
+        await migrate.check(connection)
+        yield connection
+
+
+@asynccontextmanager
+async def _session(settings: Settings, name: str, *, limited: bool = True) -> AsyncIterator[Connection]:
     with explained():
-        async with session(settings.required_database_url(), name=name) as connection:
+        async with session(settings.required_database_url(), name=name, limited=limited) as connection:
             yield connection

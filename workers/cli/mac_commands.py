@@ -13,7 +13,7 @@ from workers.errors import ExitCode, SettingsError
 
 app = typer.Typer(
     invoke_without_command=True,
-    help="Monthly active contacts: list, explain, export, chart, close.",
+    help="Monthly active contacts: list, explain, verify, export, chart, close.",
 )
 
 OfCycle = Annotated[str, typer.Option("--cycle", metavar="TIME", help="The cycle that begins at this time, as listed.")]
@@ -68,7 +68,7 @@ def mac(
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
-    """Monthly active contacts: list counts, explain one contact, export or draw a cycle, close it.
+    """Monthly active contacts: list counts, explain a contact, verify, export or draw a cycle, close it.
 
     Without a command it lists the counts. Times are RFC 3339 or a date; a cycle is named by its cycle_start, in UTC.
     """
@@ -203,6 +203,30 @@ def chart(
         mac_chart.chart(terminal.settings(), workspace, terminal.moment(cycle, "--cycle"), last)
     )
     chart_output.show(drawn, svg, as_json=as_json)
+
+
+@app.command()
+def verify(
+    workspace: OfWorkspace = None,
+    cycle: SomeCycle = None,
+    limit: Limit = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Count again from the messages, and name each difference from what is stored.
+
+    Applies the settings again to every message, also to those of which deletion and retention left no content. Compares
+    the contacts with their messages, the counts with the contacts, and the cycles with the settings. Changes nothing
+    and holds nobody up. `not_final` says why figures may still change by themselves. Exit code 1: something differs,
+    or there is no such workspace or cycle.
+    """
+    from workers.cli import mac_verify, reports
+
+    start = terminal.moment(cycle, "--cycle")
+    outcome = terminal.run_to_end(mac_verify.verify(terminal.settings(), workspace, start, limit))
+    reports.show(terminal.console, outcome.report, as_json=as_json)
+    if not outcome.right:
+        terminal.say_if_all(len(outcome.report.tables["differences"]), limit)
+        raise typer.Exit(ExitCode.FAULT)
 
 
 @app.command()

@@ -36,7 +36,7 @@ class Report:
 
 
 async def status(settings: Settings) -> Report:
-    """Progress by partition, what waits, pending work, deletions under way, dead letters."""
+    """Progress by partition, what waits, pending work, deletions under way, the last check of counts, dead letters."""
     async with reading(settings) as tx:
         backlog = await reports.backlog(tx)
         return Report(
@@ -45,6 +45,7 @@ async def status(settings: Settings) -> Report:
                 "waiting": [{"what": name.replace("_", " "), "count": count} for name, count in dict(backlog).items()],
                 "in steps": await reports.pending_work(tx, _WORKS_SHOWN),
                 "deletions": await reports.deletions(tx, None, _WORKS_SHOWN, finished=False),
+                "counts verified": await reports.verification_round(tx),
                 "dead letters": await reports.dead_letters(tx),
             },
             hint="No record has been applied yet.",

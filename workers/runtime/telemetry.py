@@ -53,6 +53,13 @@ FAILURES: Final = Counter(
 )
 JOBS: Final = Counter("sluice_job_rounds_total", "Rounds of timed jobs.", ["job"])
 
+DIFFERENCES: Final = Gauge(
+    "sluice_mac_differences", "Differences between the counts and the messages that the last verification found."
+)
+VERIFIED: Final = Gauge(
+    "sluice_mac_verified_timestamp_seconds", "When the counts of all workspaces were verified last (Unix time)."
+)
+
 TOLD: Final = Counter(
     "sluice_engine_records_total", "Records of workflows.control that an engine heard of.", ["outcome"]
 )

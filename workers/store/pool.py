@@ -74,12 +74,16 @@ def _server_settings(name: str, version: int) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def session(url: str, *, name: str) -> AsyncIterator[Connection]:
-    """One connection as those of a pool, for a command that asks once and ends. Raises as `open_pool`."""
+async def session(url: str, *, name: str, limited: bool = True) -> AsyncIterator[Connection]:
+    """One connection as those of a pool, for a command that asks once and ends. Raises as `open_pool`.
+
+    Without `limited` a statement or transaction may take any time.
+    """
     settings = _server_settings(name, 0)
-    connection = await _connect(url, timeout=_CONNECT_S, command_timeout=_ANSWER_S, server_settings=settings)
+    answer_s = _ANSWER_S if limited else None
+    connection = await _connect(url, timeout=_CONNECT_S, command_timeout=answer_s, server_settings=settings)
     try:
-        if _supported(connection) >= 17:
+        if _supported(connection) >= 17 and limited:
             for setting, value in _SINCE_17.items():
                 await connection.execute("SELECT set_config($1, $2, false)", setting, value)
         yield connection  # type: ignore[misc]

@@ -78,6 +78,11 @@ async def pending_work(tx: Connection, limit: int) -> list[Row]:
     return list(await tx.fetch(_SQL["pending_work"], limit))
 
 
+async def verification_round(tx: Connection) -> list[Row]:
+    """The last check of all counts, or the one under way: one row, none before the first one."""
+    return list(await tx.fetch(_SQL["verification_round"]))
+
+
 async def merges(tx: Connection, workspace_id: str, limit: int) -> list[Row]:
     """Merges of contacts, the newest on top, undone ones as well."""
     return list(await tx.fetch(_SQL["merges"], workspace_id, limit))
