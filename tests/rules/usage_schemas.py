@@ -19,7 +19,7 @@ STRIPE: Final[dict[str, Any]] = {
             "type": "object",
             "required": ["stripe_customer_id", "value"],
             "additionalProperties": {"type": "string"},
-            "properties": {"value": {"pattern": "^-?[0-9]+$"}},
+            "properties": {"value": {"type": "string", "pattern": "^-?[0-9]+$"}},
         },
     },
 }
