@@ -41,7 +41,8 @@ class Place:
         return self.now - timedelta(hours=3 + n * 17 % 600)
 
     def cycle(self) -> datetime:
-        return self.now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        """The cycle of thirty hours ago: the present one may have nothing yet, on the first of a month."""
+        return (self.now - timedelta(hours=30)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
 def large(contacts: int, now: datetime) -> Place:
