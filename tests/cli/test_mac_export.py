@@ -16,6 +16,7 @@ from tests.cli.inside import document_of, runner
 from workers.cli import mac_export, mac_parquet
 from workers.cli.mac_rows import COLUMNS
 from workers.errors import ExitCode
+from workers.store import pool as pool_module
 from workers.store.pool import pool_of
 
 MARCH: Final = ("--workspace", "acme", "--cycle", "2026-03-01")
@@ -41,6 +42,12 @@ VALUES ('acme', '2026-03-01Z', md5('30')::uuid, 1, 'late_message', '2026-04-05Z'
     ('acme', '2026-03-01Z', md5('1')::uuid, -1, 'late_block', '2026-04-06Z'),
     ('acme', '2026-03-01Z', md5('2')::uuid, -1, 'merge', '2026-04-06Z');
 UPDATE mac_cycles SET status = 'closed', closed_at = '2026-04-04Z' WHERE cycle_start = '2026-03-01Z';
+"""
+
+MORE: Final = """
+INSERT INTO mac_contacts (workspace_id, cycle_start, contact_id, first_message_id, first_counted_at)
+SELECT 'acme', '2026-04-01Z', gen_random_uuid(), gen_random_uuid(), '2026-04-02Z' FROM generate_series(1, 500);
+UPDATE mac_shards SET active_contacts = active_contacts + 500 WHERE cycle_start = '2026-04-01Z';
 """
 
 
@@ -179,6 +186,19 @@ def test_rows_that_are_not_what_the_count_says_are_no_file(database: str, sluice
         assert sentence.startswith("sluice: there are 24 contacts")
         assert "sluice mac verify" in sentence
         assert list(Path().iterdir()) == []
+
+
+def test_an_export_may_take_longer_than_a_transaction_of_a_worker(
+    database: str, sluice: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fill() -> None:
+        async with pool_of(database, name="test") as opened:
+            await opened.execute(MORE)
+
+    asyncio.run(fill())
+    monkeypatch.setattr(mac_export, "_AT_ONCE", 1)
+    monkeypatch.setattr(pool_module, "_SINCE_17", {"transaction_timeout": "100ms"})
+    assert sluice("mac", "export", *APRIL, "--format", "csv", "--out", "april").code == ExitCode.CLEAN
 
 
 def test_only_one_export_writes_a_file(sluice: Callable[..., Ended]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from workers.app.database_failures import reading
+from workers.app.database_failures import reading, reading_much
 from workers.app.settings import Settings
 from workers.cli import reports, terminal
 from workers.cli.mac import require_cycle
@@ -62,15 +62,22 @@ async def rows(settings: Settings, wanted: RowsWanted) -> dict[str, Any]:
         NotPossible: an earlier part is in the way or cannot be continued, or the rows do not come to the count.
         SettingsError: the file cannot be written, or pyarrow is missing.
     """
-    async with reading(settings) as tx:
-        row = await _cycle(tx, wanted.cycle)
-        open_ = row["status"] != "closed"
-        if open_ and wanted.resume:
+    of = (wanted.cycle.workspace_id, wanted.cycle.cycle_start)
+    async with reading_much(settings) as connection:
+        row = await _cycle(connection, wanted.cycle)
+        closed = row["status"] == "closed"
+        if wanted.resume and not closed:
             raise NotPossible(
                 "this cycle is open, and what was exported before may have changed: export it again without --resume"
             )
-        with _place(wanted, closed=not open_) as place:
-            amount, adjustments = await _write(tx, wanted.cycle, place, row["active_contacts"])
+        with _place(wanted, closed=closed) as place:
+            if closed:  # its contacts never change: no transaction keeps the server from cleaning up meanwhile
+                await _add_contacts(connection, wanted.cycle, place, row["active_contacts"])
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                row = await billing_reports.cycle(connection, *of)
+                if not closed:
+                    await _add_contacts(connection, wanted.cycle, place, row["active_contacts"])
+                amount, adjustments = await _add_adjustments(connection, wanted.cycle, place)
             if (place.contacts, amount) != (row["active_contacts"], row["adjustments"]):
                 raise _Unequal(
                     f"there are {place.contacts:,} contacts and adjustments of {amount:+,}, where the count says "
@@ -84,18 +91,23 @@ class _Unequal(NotPossible):
     """The rows that were written are not what the count says."""
 
 
-async def _write(tx: Connection, name: CycleName, place: Rows, contacts: int) -> tuple[int, int]:
-    """Writes what is not there yet; returns the sum and the number of the adjustments."""
-    of, progress = (name.workspace_id, name.cycle_start), Progress("contacts", contacts)
-    async for page in billing_reports.contacts(tx, *of, place.last, _AT_ONCE):
+async def _add_contacts(connection: Connection, name: CycleName, place: Rows, total: int) -> None:
+    """Writes those that are not there yet."""
+    progress = Progress("contacts", total)
+    pages = billing_reports.contacts(connection, name.workspace_id, name.cycle_start, place.last, _AT_ONCE)
+    async for page in pages:
         place.add_contacts(page)
         progress.show(place.contacts)
+    progress.show(place.contacts, end=True)
+
+
+async def _add_adjustments(connection: Connection, name: CycleName, place: Rows) -> tuple[int, int]:
+    """Writes all; returns their sum and number."""
     amount, adjustments = 0, 0
-    async for page in billing_reports.adjustments(tx, *of, _AT_ONCE):
+    async for page in billing_reports.adjustments(connection, name.workspace_id, name.cycle_start, _AT_ONCE):
         place.add_adjustments(page)
         amount += sum(row["amount"] for row in page)
         adjustments += len(page)
-    progress.show(place.contacts, end=True)
     return amount, adjustments
 
 
