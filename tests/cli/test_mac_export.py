@@ -11,7 +11,7 @@ import pytest
 from asyncpg import Pool
 from pyarrow import parquet
 
-from tests.cli.commands import Ended
+from tests.cli.commands import Ended, Sluice
 from tests.cli.inside import document_of, runner
 from workers.cli import mac_export, mac_parquet
 from workers.cli.mac_rows import COLUMNS
@@ -234,6 +234,15 @@ def test_what_a_service_does_not_take_is_told_one_by_one(sluice: Callable[..., E
     first, *others = ended.err.splitlines()
     assert first.startswith("refused, the closed figure: Stripe takes events of the past 35 days")
     assert len(others) == 3
+
+
+def test_a_reader_that_goes_away_is_no_failure_of_a_server(
+    database: str, tmp_path: Path, sluice: Callable[..., Ended]
+) -> None:
+    assert sluice("mac", "list").code == ExitCode.CLEAN
+    ended = Sluice(tmp_path, DATABASE_URL=database).run_into_a_closed_pipe("mac", "export", *MARCH, "--format", "csv")
+    assert ended.code == ExitCode.FAULT
+    assert ended.err == "sluice: standard output cannot be written: Broken pipe\n"
 
 
 def test_a_missing_package_is_named(sluice: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch) -> None:
