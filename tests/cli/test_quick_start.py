@@ -8,7 +8,9 @@ import pytest
 HEAVY = ("aiokafka", "phonenumbers", "prometheus_client", "schemas.commands", "workers.kafka.consumer")
 
 
-@pytest.mark.parametrize("module", ["reports", "mac", "customers", "dead_letters", "holds", "sends", "runs"])
+@pytest.mark.parametrize(
+    "module", ["reports", "mac", "mac_export", "chart_output", "customers", "dead_letters", "holds", "sends", "runs"]
+)
 def test_a_command_that_reads_loads_no_client_no_metrics_and_no_schemas(module: str) -> None:
     program = (
         f"import sys, workers.cli.main, workers.cli.{module}, workers.runtime.logs\n"

@@ -11,10 +11,7 @@ from workers.cli.customer_commands import InWorkspace
 from workers.cli.terminal import ActorId, AsJson, FromModule, Limit, OfWorkspace, RoleOf, Timeout, Wide
 from workers.errors import ExitCode, SettingsError
 
-app = typer.Typer(
-    invoke_without_command=True,
-    help="Monthly active contacts: list, explain, verify, export, chart, close.",
-)
+app = typer.Typer(invoke_without_command=True)
 
 OfCycle = Annotated[str, typer.Option("--cycle", metavar="TIME", help="The cycle that begins at this time, as listed.")]
 SomeCycle = Annotated[
@@ -68,9 +65,10 @@ def mac(
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
-    """Monthly active contacts: list counts, explain a contact, verify, export or draw a cycle, close it.
+    """Monthly active contacts: list, explain, verify, export, chart, close.
 
-    Without a command it lists the counts. Times are RFC 3339 or a date; a cycle is named by its cycle_start, in UTC.
+    Without a command it lists the counts. A cycle is named by its cycle_start as listed, in UTC. Times are RFC 3339; a
+    date alone is its first instant. docs/billing.md says what counts, and what to do at the end of a month.
     """
     if context.invoked_subcommand is None:
         list_(workspace=workspace, account=account, since=since, cycle=cycle, limit=limit, wide=wide, as_json=as_json)
@@ -142,7 +140,7 @@ def export(  # noqa: PLR0913, PLR0917 - an argument is an option
     since: KnownSince = None,
     as_json: AsJson = False,
 ) -> None:
-    """Export a cycle: who counts, with the proofs, or what a billing service is told of it.
+    """Export a cycle: who counts, or usage events.
 
     Rows (csv, jsonl, parquet): a row for each contact with its earliest counted message, by contact_id, then one for
     each adjustment; amount adds up to what is billed. Parquet needs --out and the package pyarrow. If an export of a
@@ -182,18 +180,20 @@ def export(  # noqa: PLR0913, PLR0917 - an argument is an option
 @app.command()
 def chart(
     workspace: InWorkspace,
-    cycle: SomeCycle = None,
+    cycle: Annotated[
+        str | None, typer.Option("--cycle", metavar="TIME", help="The cycle that begins then, not the present one.")
+    ] = None,
     last: Annotated[int, typer.Option("--last", min=0, max=5, help="How many cycles before it are drawn as well.")] = 3,
     svg: Annotated[
         Path | None, typer.Option("--svg", metavar="FILE", help="Write an SVG file in place of the chart.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Draw a cycle day by day against the ones before it: the present one unless you name another.
+    """Draw a cycle day by day against the last ones.
 
-    A line shows how many contacts had become active until the end of each day, on the clock of the workspace's zone.
-    Adjustments are not in it. Each cycle has a character of its own (in SVG: a style of line and a marker). Exit code
-    1: there is no such workspace or cycle, or no message yet.
+    The present cycle, unless you name another. A line shows how many contacts had become active until the end of each
+    day, on the clock of the workspace's zone. Adjustments are not in it. Each cycle has a character of its own (in SVG:
+    a style of line and a marker). Exit code 1: there is no such workspace or cycle, or no message yet.
     """
     from workers.cli import chart_output, mac_chart
 
