@@ -41,7 +41,7 @@ async def test_each_night_every_workspace_is_verified_in_steps(pool: Pool, monke
     ]
     assert (DIFFERENCES._value.get(), VERIFIED._value.get()) == (0, evening.timestamp())  # noqa: SLF001
 
-    await pool.execute("DELETE FROM mac_contacts WHERE workspace_id = 'bolt' AND cycle_start < '2026-04-01'")
+    await pool.execute("DELETE FROM mac_contacts WHERE workspace_id = 'bolt' AND cycle_start >= '2026-04-01'")
     await pool.execute("UPDATE messages SET counted = false WHERE workspace_id = 'cord'")
     await pool.execute("""
         INSERT INTO pending_work (workspace_id, kind, subject, command_id, details, total)

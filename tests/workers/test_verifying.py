@@ -188,3 +188,12 @@ async def test_whatever_is_changed_by_hand_is_found(pool: Pool) -> None:
         async with undone(pool) as tx:
             assert await tx.execute(statement) in {"UPDATE 1", "DELETE 1", "INSERT 0 1"}, title
             assert {d.what for d in await differences(tx)} == set(expected.split()), title
+
+
+async def test_what_a_division_of_months_leaves_is_no_difference(pool: Pool) -> None:
+    await ingest(pool, message(ANA))
+    await give(pool, ask("configure_workspace", set={"anchor_day": 5}))
+    assert await of(pool) == []
+    async with pool.acquire() as tx, tx.transaction():
+        await cycles.sum_quarters(tx, NOW)
+    assert await of(pool) == []

@@ -92,31 +92,56 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
     FROM sluice_core.workspaces w WHERE w.workspace_id = of_workspace
 $$;
 
--- Every cycle that any of the tables that count knows, by its start. From start to start by index: a cycle may have ten million rows.
+-- Every cycle that any of the tables that count knows, by its start. From start to start by index: a
+-- cycle may have ten million rows. Quarters of a cycle that was divided again stay for a while, and come to nothing.
 CREATE FUNCTION sluice.verify_starts(of_workspace text) RETURNS SETOF timestamptz
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
     WITH RECURSIVE contacts (cycle_start) AS (
-        SELECT (SELECT m.cycle_start FROM sluice_core.mac_contacts m WHERE m.workspace_id = of_workspace ORDER BY m.cycle_start LIMIT 1)
+        SELECT (SELECT t.cycle_start FROM sluice_core.mac_contacts t WHERE t.workspace_id = of_workspace ORDER BY t.cycle_start LIMIT 1)
         UNION ALL
         SELECT (
-            SELECT m.cycle_start FROM sluice_core.mac_contacts m WHERE m.workspace_id = of_workspace AND m.cycle_start > k.cycle_start
-            ORDER BY m.cycle_start LIMIT 1
+            SELECT t.cycle_start FROM sluice_core.mac_contacts t
+            WHERE t.workspace_id = of_workspace AND t.cycle_start > k.cycle_start ORDER BY t.cycle_start LIMIT 1
         ) FROM contacts k WHERE k.cycle_start IS NOT NULL
     ), adjustments (cycle_start) AS (
-        SELECT (SELECT a.cycle_start FROM sluice_core.mac_adjustments a WHERE a.workspace_id = of_workspace ORDER BY a.cycle_start LIMIT 1)
+        SELECT (SELECT t.cycle_start FROM sluice_core.mac_adjustments t WHERE t.workspace_id = of_workspace ORDER BY t.cycle_start LIMIT 1)
         UNION ALL
         SELECT (
-            SELECT a.cycle_start FROM sluice_core.mac_adjustments a WHERE a.workspace_id = of_workspace AND a.cycle_start > k.cycle_start
-            ORDER BY a.cycle_start LIMIT 1
+            SELECT t.cycle_start FROM sluice_core.mac_adjustments t
+            WHERE t.workspace_id = of_workspace AND t.cycle_start > k.cycle_start ORDER BY t.cycle_start LIMIT 1
         ) FROM adjustments k WHERE k.cycle_start IS NOT NULL
+    ), summed (cycle_start) AS (
+        SELECT (SELECT t.cycle_start FROM sluice_core.mac_quarters t WHERE t.workspace_id = of_workspace AND t.summed ORDER BY t.cycle_start LIMIT 1)
+        UNION ALL
+        SELECT (
+            SELECT t.cycle_start FROM sluice_core.mac_quarters t
+            WHERE t.workspace_id = of_workspace AND t.cycle_start > k.cycle_start AND t.summed ORDER BY t.cycle_start LIMIT 1
+        ) FROM summed k WHERE k.cycle_start IS NOT NULL
+    ), changes (cycle_start) AS (
+        SELECT (SELECT t.cycle_start FROM sluice_core.mac_quarters t WHERE t.workspace_id = of_workspace AND NOT t.summed ORDER BY t.cycle_start LIMIT 1)
+        UNION ALL
+        SELECT (
+            SELECT t.cycle_start FROM sluice_core.mac_quarters t
+            WHERE t.workspace_id = of_workspace AND t.cycle_start > k.cycle_start AND NOT t.summed ORDER BY t.cycle_start LIMIT 1
+        ) FROM changes k WHERE k.cycle_start IS NOT NULL
     )
     SELECT k.cycle_start FROM (
         SELECT c.cycle_start FROM sluice_core.mac_cycles c WHERE c.workspace_id = of_workspace
         UNION SELECT s.cycle_start FROM sluice_core.mac_shards s WHERE s.workspace_id = of_workspace
-        UNION SELECT q.cycle_start FROM sluice_core.mac_quarters q WHERE q.workspace_id = of_workspace AND q.summed
-        UNION SELECT q.cycle_start FROM sluice_core.mac_quarters q WHERE q.workspace_id = of_workspace AND NOT q.summed
-        UNION SELECT cycle_start FROM contacts UNION SELECT cycle_start FROM adjustments
-    ) AS k WHERE k.cycle_start IS NOT NULL ORDER BY k.cycle_start
+        UNION SELECT a.cycle_start FROM contacts a UNION SELECT a.cycle_start FROM adjustments a
+        UNION SELECT q.cycle_start FROM (SELECT s.cycle_start FROM summed s UNION SELECT s.cycle_start FROM changes s) AS q
+        WHERE NOT EXISTS (SELECT FROM sluice_core.mac_cycles c WHERE c.workspace_id = of_workspace AND c.cycle_start = q.cycle_start)
+            AND EXISTS (
+                SELECT FROM (
+                    SELECT t.quarter, t.active_contacts FROM sluice_core.mac_quarters t
+                    WHERE t.workspace_id = of_workspace AND t.cycle_start = q.cycle_start AND t.summed
+                    UNION ALL
+                    SELECT t.quarter, t.active_contacts FROM sluice_core.mac_quarters t
+                    WHERE t.workspace_id = of_workspace AND t.cycle_start = q.cycle_start AND NOT t.summed
+                ) AS t GROUP BY t.quarter HAVING sum(t.active_contacts) <> 0
+            )
+    ) AS k
+    WHERE k.cycle_start IS NOT NULL ORDER BY k.cycle_start
 $$;
 
 -- The figures of one cycle. `contacts`: its rows of mac_contacts; `shards`: the sum of its shards. Without a row of mac_cycles the
