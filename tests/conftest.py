@@ -5,6 +5,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.support.kafka import KafkaServer, demand, real_kafka
 from tests.support.sharing import InOneGo
 from workers.dev.broker import embedded_broker
 from workers.dev.postgres import embedded_postgres
+from workers.rules import closing
 from workers.rules.address_hashes import HashKeys
 from workers.store import address_hashes
 from workers.store.pool import pool_of
@@ -38,6 +40,12 @@ def _logs_of_its_own() -> Iterator[None]:
         if type(handler) is logging.StreamHandler and handler not in before:
             logging.root.removeHandler(handler)
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def _cycles_stay_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No fact is late, however old what it is about is."""
+    monkeypatch.setattr(closing, "DEFAULT_GRACE", timedelta(days=20_000))
 
 
 @pytest.fixture(autouse=True)

@@ -104,7 +104,8 @@ class Slice:
 class Record(Struct, Generic[T], frozen=True, gc=False):
     """One decoded input record. `timestamp` is Kafka's, in UTC; `traceparent` is the header's value, if any.
 
-    `raw` is the record as it came; None if there is none.
+    `raw` is the record as it came; None if there is none. `watermark` is the highest Kafka timestamp up to the record
+    in its partition; None: the record's own.
     """
 
     source: Partition
@@ -114,6 +115,12 @@ class Record(Struct, Generic[T], frozen=True, gc=False):
     value: T
     traceparent: bytes | None = None
     raw: RawRecord | None = None
+    watermark: datetime | None = None
+
+    @property
+    def recorded_at(self) -> datetime:
+        """The record's time for the closing of cycles (contract 10, 5.6)."""
+        return self.watermark or self.timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +198,21 @@ class Fingerprint(NamedTuple):
 
 class PartitionStep(NamedTuple):
     """One partition's part of a transaction: from `first` (None: nothing was applied before) to before `end`. `last` is
-    the last record in it; None if it has none.
+    the last record in it; None if it has none. `watermark` is the highest Kafka timestamp in it.
     """
 
     source: Partition
     first: int | None
     end: int
     last: Fingerprint | None
+    watermark: datetime | None = None
+
+
+class Advance(NamedTuple):
+    """The begin of a transaction: its time, and the watermark that each partition had before."""
+
+    now: datetime
+    watermarks: Mapping[Partition, datetime]
 
 
 class DeadLetter(NamedTuple):

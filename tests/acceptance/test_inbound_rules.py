@@ -136,6 +136,7 @@ async def test_rule_3_2_the_order_of_arrival_changes_nothing(workspace: Workspac
     worlds = []
     for number, order in enumerate(orders):
         one = Workspace(workspace.stage, f"{workspace.id}-{number}")
+        await one.stay_open()
         facts = [
             *blocked(one, 10, 20),
             one.message("STOP", at=at(12)),
@@ -191,6 +192,7 @@ async def test_rule_3_2_what_a_person_released_is_never_judged_anew(workspace: W
 
 
 async def test_rule_3_3_a_message_is_applied_once_however_often_it_comes(workspace: Workspace) -> None:
+    await workspace.stay_open()
     hello = workspace.message("hello", at=at(0))
     await workspace.play_together(hello, hello)
     await workspace.play(hello | {"received_at": at(3)}, hello)
@@ -235,6 +237,7 @@ async def test_rule_3_3_another_channel_or_direction_makes_the_same_id_another_m
 
 
 async def test_rule_3_5_an_accepted_message_is_shown_told_counted_and_opens(workspace: Workspace) -> None:
+    await workspace.stay_open()
     profile = workspace.command("create_profile", profile_id="p1", name="Ana")
     attach = workspace.command("attach_contact", identity=WHATSAPP, profile_id="p1")
     await workspace.play(workspace.message("hello", at=at(0), kind="reaction"), profile, attach)
@@ -282,6 +285,7 @@ async def test_rule_3_6_an_echo_is_outbound_and_unblocks_nothing(workspace: Work
 
 
 async def test_rule_3_6_an_echo_follows_the_block_history(workspace: Workspace) -> None:
+    await workspace.stay_open()
     echo = workspace.message("from the phone", at=at(15), kind="echo")
     await workspace.play(echo)
     assert len(await workspace.rows("mac_contacts")) == 1

@@ -5,10 +5,12 @@ FAULT_CLOCK=wall: what Python calls the time. FAULT_CLOCK=database: what the dat
 
 import time
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import cycle
 from pathlib import Path
 from typing import Any, Final
+
+from workers.records import Advance
 
 _HOUR_S: Final = 3_600.0
 JUMPS_S: Final = (0.0, 3 * _HOUR_S, -5 * _HOUR_S, 48 * _HOUR_S, 0.5, -200 * _HOUR_S, 400 * _HOUR_S)
@@ -37,12 +39,13 @@ def _bend_wall() -> None:
 def _bend_database() -> None:
     from workers.store import progress
 
-    advance: Callable[..., Awaitable[datetime]] = progress.advance
+    advance: Callable[..., Awaitable[Advance]] = progress.advance
     # Not by days: what is held for a day must not expire in the moment it is held.
     jumps = cycle(jump for jump in JUMPS_S if abs(jump) < 12 * _HOUR_S)
 
-    async def bent(*arguments: Any) -> datetime:
-        return await advance(*arguments) + timedelta(seconds=next(jumps))
+    async def bent(*arguments: Any) -> Advance:
+        true = await advance(*arguments)
+        return true._replace(now=true.now + timedelta(seconds=next(jumps)))
 
     progress.advance = bent  # type: ignore[assignment]
 

@@ -17,8 +17,9 @@ from tests.workers.records import DAY, WORKSPACE, at, batch, message, uuid_of
 from workers.app import commands_worker as commands
 from workers.messages import worker as inbound
 from workers.records import Record
+from workers.rules.closing import EVER
 from workers.rules.cycles import Setting, calendar_of
-from workers.rules.settings import EVER, enter, goes_by_cycle
+from workers.rules.settings import enter, goes_by_cycle
 from workers.store import workspaces
 
 READ = """

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workers.rules.closing import EVER
 from workers.rules.cycles import BY_CYCLE, Setting, calendar_of
-from workers.rules.settings import EVER, WORKSPACE_DEFAULTS, Held, enter, held
+from workers.rules.settings import WORKSPACE_DEFAULTS, Held, enter, held
 from workers.rules.workspace import policies_of
 
 START = datetime(2026, 1, 10, tzinfo=UTC)

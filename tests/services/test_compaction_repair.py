@@ -21,6 +21,8 @@ from workers.contacts import changes_topic
 from workers.messages import worker as inbound
 from workers.services.compaction_repair import Last, behind, outdated
 
+pytestmark = pytest.mark.usefixtures("_cycles_stay_open")
+
 CONTACTS, COUNTS = "contacts.changes", "billing.mac"
 CYCLE = f"{WORKSPACE}:2026-03-01T00:00:00Z".encode()
 RAN = "SELECT EXISTS (SELECT FROM sluice_core.leases WHERE name = $1 AND last_run_at > $2)"

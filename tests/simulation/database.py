@@ -16,6 +16,7 @@ from tests.simulation.oracle import Oracle
 from tests.simulation.world import Death, Process, World
 from workers.errors import RetryBatch
 from workers.records import (
+    Advance,
     DeadLetter,
     Fingerprint,
     Lease,
@@ -184,8 +185,8 @@ class Database:
             await self.lock(session, source)
         return [self.rows[source] for source in sources if self.rows[source].lease == lease]
 
-    async def advance(self, session: "Session", lease: int, steps: Sequence[PartitionStep]) -> datetime:
-        """The fence.
+    async def advance(self, session: "Session", lease: int, steps: Sequence[PartitionStep]) -> Advance:
+        """The fence. Keeps no watermarks: nothing that is simulated depends on them.
 
         Raises:
             Fenced: at least one row does not stand where a step begins, under this lease.
@@ -198,7 +199,7 @@ class Database:
         if len(won) < len(ordered):
             raise self.why(session, lease, ordered, won)
         session.open.lease, session.open.steps = lease, ordered
-        return self.time()
+        return Advance(self.time(), {})
 
     def stands(self, step: PartitionStep, lease: int) -> bool:
         row = self.rows.get(step.source)

@@ -343,12 +343,12 @@ class SimLedger:
         await session.sent("fence")
         work = TransactionWork(lambda: session.ended or session.lost)
         async with work.interruptible(), session.within():
-            now = await self._database.advance(session, self._lease, steps)
+            advance = await self._database.advance(session, self._lease, steps)
             await session.answered("fenced")
             # The engine hands on whatever connection its ledger gives it.
             connection: Any = session
             async with work.at_most(TRANSACTION_S):
-                effects = await body(connection, now)
+                effects = await body(connection, advance)
                 session.open.dead = effects.dead
                 if effects.outbox or published:
                     await session.sent("store outbox")

@@ -17,13 +17,14 @@ from tests.workers.records import WORKSPACE, uuid_of
 from workers.messages.recounting import recount
 from workers.messages.reevaluation import events_of
 from workers.rules.blocks import Interval, first_change, last_change
+from workers.rules.closing import EVER
 from workers.rules.conversations import Conversation, opens
 from workers.rules.conversations import status as conversation_status
 from workers.rules.cycles import FIRST_INSTANT, Calendar, Setting, calendar_of
 from workers.rules.holds import Expired, rejecting
 from workers.rules.inbound import OUTBOUND_KINDS, Dropped, Facts, MessageVerdict, judge
 from workers.rules.last_write_wins import WriteStamp
-from workers.rules.settings import EVER, WORKSPACE_DEFAULTS, holds_at_once
+from workers.rules.settings import WORKSPACE_DEFAULTS, holds_at_once
 from workers.rules.workflows import Run, RunKey, with_finish, with_step
 from workers.rules.workflows import judge as judge_run
 from workers.store import contacts, messages, sends, workflows, workspaces
@@ -86,7 +87,9 @@ OF_CHANNELS: Final[dict[str, st.SearchStrategy[Any]]] = {
 
 def _set(channel_id: str, values: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[Setting]:
     return st.sampled_from(sorted(values)).flatmap(
-        lambda name: st.builds(Setting, instants, st.uuids(), st.just(channel_id), st.just(name), values[name])
+        lambda name: st.builds(
+            Setting, instants, st.uuids(), st.just(channel_id), st.just(name), values[name], *[st.none()] * 3
+        )
     )
 
 

@@ -1,6 +1,5 @@
 """Statements that were first used on empty tables."""
 
-from datetime import datetime
 from typing import Final
 from uuid import uuid4
 
@@ -8,7 +7,7 @@ from asyncpg import Pool
 
 from tests.workers.records import batch, message
 from workers.messages import worker as inbound
-from workers.records import Fingerprint, Partition, PartitionStep
+from workers.records import Advance, Fingerprint, Partition, PartitionStep
 from workers.runtime.ledger import PostgresLedger
 from workers.runtime.ports import Effects
 from workers.store.connection import Connection
@@ -63,16 +62,16 @@ def step(n: int) -> PartitionStep:
     return PartitionStep(HERE, n or None, n + 1, Fingerprint(n, 0, 0))
 
 
-async def ingest(tx: Connection, now: datetime) -> Effects:
+async def ingest(tx: Connection, advance: Advance) -> Effects:
     """Some who wrote before, and some who never did."""
     known = await tx.fetchval("SELECT max(identity_id) FROM identities WHERE workspace_id = 'acme'") or 0
     said = [message(f"+4915112{max(known + n, 0):06}", provider_message_id=str(uuid4())) for n in range(-5, ADDED)]
-    await inbound.apply(tx, batch(*said, now=now))
+    await inbound.apply(tx, batch(*said, now=advance.now))
     await tx.execute("SELECT pg_stat_force_next_flush()")
     return Effects((), ())
 
 
-async def look_up_and_add(tx: Connection, _now: datetime) -> Effects:
+async def look_up_and_add(tx: Connection, _advance: Advance) -> Effects:
     ids = [uuid4() for _ in range(ADDED)]
     await tx.fetch("SELECT g.text FROM unnest($1::uuid[]) AS wanted (id) JOIN grown g USING (id)", ids)
     await tx.execute("INSERT INTO grown SELECT id, repeat('x', 500) FROM unnest($1::uuid[]) AS new (id)", ids)

@@ -15,6 +15,8 @@ from tests.workers.stepping import at_most, steps
 from workers.store import mac, messages
 from workers.store.pool import pool_of
 
+pytestmark = pytest.mark.usefixtures("_cycles_stay_open")
+
 PROOF = "SELECT first_counted_at FROM mac_contacts"
 ACTIVE = "SELECT active_contacts FROM mac_counts"
 STATUS = "SELECT conversation_status, display_name FROM contact_overview"

@@ -14,6 +14,8 @@ from workers.rules.cycles import calendar_of
 from workers.services.job_runner import Unfinished
 from workers.store import pending_work
 
+pytestmark = pytest.mark.usefixtures("_cycles_stay_open")
+
 OLD = datetime(2000, 1, 15, tzinfo=UTC)
 CYCLES = [(c.start, c.end) for c, _ in calendar_of(()).between(OLD, DAY)]
 ROWS = "SELECT count(*) FROM sluice_core.mac_cycles"

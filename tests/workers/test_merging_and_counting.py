@@ -12,6 +12,8 @@ from tests.workers.stepping import at_most, steps
 from tests.workers.test_recount_steps import NOW, any_setting, anything, finish, is_right
 from workers.messages import recounting
 
+pytestmark = pytest.mark.usefixtures("_cycles_stay_open")
+
 
 @pytest.fixture
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,8 @@ from workers.records import Record
 from workers.sends import worker
 from workers.store.connection import Connection
 
+pytestmark = pytest.mark.usefixtures("_cycles_stay_open")
+
 BOB: Final = "+4915100000000"
 PEOPLE: Final = {1: PHONE, 2: BOB}
 DAY: Final = 60 * 24

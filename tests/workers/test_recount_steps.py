@@ -19,6 +19,8 @@ from workers.rules.mac import is_counted
 from workers.services.job_runner import Unfinished
 from workers.store import pending_work, workspaces
 
+pytestmark = pytest.mark.usefixtures("_cycles_stay_open")
+
 MONTH = 31 * 24 * 60
 NOW = at(2 * MONTH)
 VALUES: dict[str, list[Any]] = {

@@ -11,7 +11,8 @@ from asyncpg import Pool
 from tests.workers.asking import ask, give, results, rows, said
 from tests.workers.ingesting import ingest
 from tests.workers.records import DAY, WORKSPACE, at, message, uuid_of
-from workers.rules.settings import CHANNEL_DEFAULTS, EVER, WORKSPACE_DEFAULTS
+from workers.rules.closing import EVER
+from workers.rules.settings import CHANNEL_DEFAULTS, WORKSPACE_DEFAULTS
 from workers.store import workspaces
 
 MONTH = 31 * 24 * 60

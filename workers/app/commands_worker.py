@@ -12,12 +12,14 @@ from typing import Any
 from schemas.commands import Command, InvalidCommand
 from schemas.decoding import decode_command
 from schemas.routing import key_begins
+from workers.billing import closing_by_command
 from workers.commands import audit
 from workers.commands.command_record import CommandRecord
 from workers.commands.refusals import (
     ANSWERING,
     AUDITED,
     BLOCKING,
+    CLOSING,
     CONFIGURING,
     CUSTOMERS,
     DELETING,
@@ -100,6 +102,7 @@ async def _carry_out(
         results |= await configuring.carry_out(tx, configured, tenants, now)
         tenants = await workspaces.lock(tx, tenants)
     results |= {a.key: Done() for a in _among(due, AUDITED)}
+    results |= await closing_by_command.carry_out(tx, _among(due, CLOSING), tenants, now)
     # Before the contacts: a command that does not fit makes none.
     fitted = await fitting.fit(tx, _among(due, WRITING), tenants)
     results |= fitted.results

@@ -5,10 +5,12 @@ from types import MappingProxyType
 from typing import Final
 
 from workers.app.commands_worker import SPEC as COMMANDS
+from workers.app.pending_work import COUNTING_WORK
 from workers.app.pending_work import JOBS as STEP_JOBS
 from workers.app.startup import BILLING
 from workers.app.supervisor import Plan
 from workers.billing.alerts import JOBS as ALERT_JOBS
+from workers.billing.closing import closing_jobs
 from workers.billing.cycles import JOBS as CYCLE_JOBS
 from workers.billing.mac_topic import COUNTS, COUNTS_REPAIR
 from workers.billing.nightly import JOBS as VERIFY_JOBS
@@ -28,7 +30,12 @@ WORKERS: Final[Mapping[str, Plan]] = MappingProxyType(
         "outbound": Plan(specs=(OUTBOUND,), publishes=False),
         "commands": Plan(specs=(COMMANDS,), publishes=False),
         "workflows": Plan(specs=(WORKFLOWS,), publishes=False),
-        BILLING: Plan(jobs=(*CYCLE_JOBS, *ALERT_JOBS), compacted=(COUNTS,), repaired=(COUNTS_REPAIR,)),
+        BILLING: Plan(
+            jobs=(*CYCLE_JOBS, *closing_jobs(COUNTING_WORK), *ALERT_JOBS),
+            compacted=(COUNTS,),
+            repaired=(COUNTS_REPAIR,),
+            closes=True,
+        ),
         "upkeep": Plan(
             jobs=(*SEND_JOBS, *SNOOZE_JOBS, *STEP_JOBS, *MESSAGE_JOBS, *LETTER_JOBS, *DELETION_JOBS, *VERIFY_JOBS),
             compacted=(CONTACTS,),
@@ -55,4 +62,5 @@ def plan_of(names: Iterable[str]) -> Plan:
         compacted=tuple(topic for plan in chosen for topic in plan.compacted),
         repaired=tuple(topic for plan in chosen for topic in plan.repaired),
         publishes=any(plan.publishes for plan in chosen),
+        closes=any(plan.closes for plan in chosen),
     )

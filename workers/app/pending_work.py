@@ -5,6 +5,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+from workers.billing import earlier_closing
 from workers.contacts import moving_holds
 from workers.messages import late_blocks, moving, recounting, releasing
 from workers.records import Event
@@ -23,11 +24,23 @@ STEPS_BY_KIND: Final[Mapping[str, WorkStep]] = MappingProxyType(
         releasing.RELEASE: releasing.run_step,
         recounting.RECOUNT: recounting.run_step,
         recounting.RECOUNT_OF_CONTACT: recounting.run_contact_step,
+        earlier_closing.FIND_LATE: earlier_closing.run_step,
         **hold_answer_steps.ANSWER_STEPS,
         **halting.HALT_STEPS,
     }
 )
 """The step function for each kind of work."""
+
+
+COUNTING_WORK: Final = (
+    late_blocks.REVISE,
+    moving.MOVE,
+    releasing.RELEASE,
+    recounting.RECOUNT,
+    recounting.RECOUNT_OF_CONTACT,
+    earlier_closing.FIND_LATE,
+)
+"""Kinds of work that changes counts."""
 
 
 class FairTurns:

@@ -31,6 +31,7 @@ from workers.runtime.signals import StopSignal, remembered
 from workers.runtime.telemetry import from_zero, serve_metrics
 from workers.runtime.worker_spec import WorkerSpec
 from workers.services.compaction_repair import CompactionRepair, RepairedTopic
+from workers.services.input_ends import InputEnds
 from workers.services.job_runner import Job, JobRunner
 from workers.services.leased import Service
 from workers.services.liveness import ServerLiveness
@@ -63,8 +64,8 @@ log = structlog.get_logger()
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What one process runs. `names` are those of the command line. `topics` must exist at start; `compacted` are
-    published together with the ordinary outbox, and `repaired` are read back. `accepted_bad`: these bad records do not
-    halt a worker.
+    published together with the ordinary outbox, and `repaired` are read back. `closes`: reads how far the input
+    reaches. `accepted_bad`: these bad records do not halt a worker.
     """
 
     specs: Sequence[WorkerSpec] = ()
@@ -72,6 +73,7 @@ class Plan:
     compacted: Sequence[CompactedTopic] = ()
     repaired: Sequence[RepairedTopic] = ()
     publishes: bool = True
+    closes: bool = False
     topics: Sequence[str] = tuple(TOPICS)
     accepted_bad: AcceptedBad = field(default_factory=dict)
     names: Sequence[str] = ()
@@ -81,7 +83,7 @@ class Plan:
         """The number of connections to the database: one for each lane, at least one shared by everything else, and one
         that only asks whether the server answers.
         """
-        shares = bool(self.jobs or self.repaired or self.publishes)
+        shares = bool(self.jobs or self.repaired or self.publishes or self.closes)
         return sum(spec.lanes for spec in self.specs) + shares + _LIVENESS_CONNECTIONS
 
 
@@ -208,6 +210,7 @@ def _parts(plan: Plan, wiring: Wiring) -> list[Make]:
     parts: list[Make] = [partial(Worker, spec, wiring) for spec in plan.specs]
     parts += [partial(JobRunner, job, pool, unreachable_after_s) for job in plan.jobs]
     parts += [partial(CompactionRepair, topic, pool, cluster, unreachable_after_s) for topic in plan.repaired]
+    parts += [partial(InputEnds, pool, cluster, unreachable_after_s)] if plan.closes else []
 
     def publisher() -> Service:
         output = KafkaOutput(cluster, PUBLISHER, unreachable_after_s=unreachable_after_s)

@@ -9,7 +9,7 @@ from schemas.outputs import ENCODER, MacCount
 from workers.records import Event
 from workers.services.compaction_repair import RepairedTopic
 from workers.services.publisher import CompactedTopic, Current
-from workers.store import alerts, mac
+from workers.store import alerts, mac_counts
 from workers.store.connection import Connection, transaction_time
 
 _TOPIC: Final = "billing.mac"
@@ -17,10 +17,10 @@ _TOPIC: Final = "billing.mac"
 
 async def load(tx: Connection, limit: int) -> list[Current]:
     """Cycles with unpublished changes. Several marks of one cycle are one event; a deleted cycle is a tombstone."""
-    marks: dict[tuple[str, datetime], list[mac.CycleMark]] = {}
-    for mark in await mac.unpublished(tx, limit):
+    marks: dict[tuple[str, datetime], list[mac_counts.CycleMark]] = {}
+    for mark in await mac_counts.unpublished(tx, limit):
         marks.setdefault((mark.workspace_id, mark.cycle_start), []).append(mark)
-    counts = await mac.counts(tx, marks)
+    counts = await mac_counts.counts(tx, marks)
     current: list[Current] = []
     now = await transaction_time(tx)
     for (workspace_id, start), of_cycle in marks.items():
@@ -41,7 +41,7 @@ async def load(tx: Connection, limit: int) -> list[Current]:
 async def clear(tx: Connection, published: Sequence[Current]) -> None:
     marks = [mark for current in published for mark in current.mark]  # type: ignore[attr-defined]
     await alerts.counts_changed(tx, {(mark.workspace_id, mark.cycle_start) for mark in marks})
-    await mac.clear_unpublished(tx, marks)
+    await mac_counts.clear_unpublished(tx, marks)
 
 
 def read(key: bytes) -> tuple[str, datetime] | None:
@@ -55,4 +55,4 @@ def read(key: bytes) -> tuple[str, datetime] | None:
 
 
 COUNTS: Final = CompactedTopic(_TOPIC, load, clear)
-COUNTS_REPAIR: Final = RepairedTopic(_TOPIC, read, mac.revisions, mac.mark_for_repair)
+COUNTS_REPAIR: Final = RepairedTopic(_TOPIC, read, mac_counts.revisions, mac_counts.mark_for_repair)

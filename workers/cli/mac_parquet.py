@@ -5,17 +5,15 @@ folder beside the output; a killed export goes on behind the last of them. At th
 group by row group.
 """
 
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 from uuid import UUID
 
 from workers.cli.mac_rows import COLUMNS, CycleName, adjustment_row, contact_row, other_export, writing
 from workers.errors import SettingsError
 
-Kind = Literal["contacts", "adjustments"]
 ROW_GROUP: Final = 100_000  # rows: about 20 MB in memory
 _MISSING: Final = (
     "parquet needs the package pyarrow, which is not installed: pip install 'sluice[parquet]'; "
@@ -38,7 +36,6 @@ class ParquetFile:
         kinds = (text, text, time, text, number, text, time, number, text, time)
         self._schema = arrow.schema(list(zip(COLUMNS, kinds, strict=True)))
         self._waiting: list[Any] = []
-        self._waiting_are: Kind = "contacts"
         self._groups = 0
 
     def begin(self) -> None:
@@ -52,46 +49,41 @@ class ParquetFile:
         Raises:
             NotPossible: the folder has something else in it.
         """
-        groups = self._paths("contacts")
-        try:
-            for path in groups:
-                self.contacts += self._parquet.read_metadata(path).num_rows
-            if groups:
-                self._groups = len(groups)
-                self.last = self._contact_of(groups[-1])
-        except (self._arrow.ArrowException, KeyError, ValueError):
-            raise other_export(self._folder) from None
         for path in [*self._folder.glob("adjustments-*"), *self._folder.glob("*.tmp")]:
             path.unlink()
+        groups = self._paths("contacts")
+        for path in groups:
+            self.contacts += self._parquet.read_metadata(path).num_rows
+        if groups:
+            self._groups = len(groups)
+            self.last = self._contact_of(groups[-1])
 
     def _contact_of(self, path: Path) -> UUID:
         table = self._parquet.read_table(path, columns=["kind", "workspace_id", "cycle_start", "contact_id"])
         [row] = table.slice(table.num_rows - 1).to_pylist()
-        named = (row["kind"], row["workspace_id"], row["cycle_start"])
-        if named != ("contact", self._name.workspace_id, self._name.cycle_start):
+        if (row["kind"], row["workspace_id"], row["cycle_start"]) != (
+            *("contact", self._name.workspace_id),
+            self._name.cycle_start,
+        ):
             raise other_export(self._folder)
         return UUID(row["contact_id"])
 
     def add_contacts(self, page: Sequence[Mapping[str, Any]]) -> None:
-        self._add(contact_row(self._name, row) for row in page)
+        self._add("contacts", (contact_row(self._name, row) for row in page))
         self.contacts += len(page)
         self.last = page[-1]["contact_id"]
 
     def add_adjustments(self, page: Sequence[Mapping[str, Any]]) -> None:
-        if self._waiting_are == "contacts":
-            self._store()
-            self._waiting_are = "adjustments"
-        self._add(adjustment_row(self._name, row) for row in page)
+        self._store("contacts")
+        self._add("adjustments", (adjustment_row(self._name, row) for row in page))
 
     def finish(self) -> None:
-        self._store()
+        self._store("adjustments" if self._paths("adjustments") else "contacts")
         with writing(self._output):
             whole = self._folder / "whole.tmp"
             with self._parquet.ParquetWriter(whole, self._schema, compression="zstd") as file:
                 for table in self._tables():
                     file.write_table(table)
-            with whole.open("rb") as file:
-                os.fsync(file.fileno())
             whole.replace(self._output)
             shutil.rmtree(self._folder)
 
@@ -99,20 +91,20 @@ class ParquetFile:
         for path in [*self._paths("contacts"), *self._paths("adjustments")]:
             yield self._parquet.read_table(path, schema=self._schema)
 
-    def _paths(self, kind: Kind) -> list[Path]:
+    def _paths(self, kind: str) -> list[Path]:
         return sorted(self._folder.glob(f"{kind}-*.parquet"))
 
-    def _add(self, rows: Iterable[tuple[Any, ...]]) -> None:
+    def _add(self, kind: str, rows: Iterable[tuple[Any, ...]]) -> None:
         columns = zip(*(map(_value, row) for row in rows), strict=True)
         arrays = [self._arrow.array(list(c), field.type) for c, field in zip(columns, self._schema, strict=True)]
         self._waiting.append(self._arrow.record_batch(arrays, schema=self._schema))
         if sum(batch.num_rows for batch in self._waiting) >= ROW_GROUP:
-            self._store()
+            self._store(kind)
 
-    def _store(self) -> None:
+    def _store(self, kind: str) -> None:
         if not self._waiting:
             return
-        path = self._folder / f"{self._waiting_are}-{self._groups:06}.parquet"
+        path = self._folder / f"{kind}-{self._groups:06}.parquet"
         temporary = path.with_suffix(".tmp")
         with writing(self._output):
             table = self._arrow.Table.from_batches(self._waiting)

@@ -36,7 +36,9 @@ class Report:
 
 
 async def status(settings: Settings) -> Report:
-    """Progress by partition, what waits, pending work, deletions under way, the last check of counts, dead letters."""
+    """Progress by partition, what waits, pending work, deletions under way, what holds cycles open, the last check of
+    counts, dead letters.
+    """
     async with reading(settings) as tx:
         backlog = await reports.backlog(tx)
         return Report(
@@ -45,6 +47,7 @@ async def status(settings: Settings) -> Report:
                 "waiting": [{"what": name.replace("_", " "), "count": count} for name, count in dict(backlog).items()],
                 "in steps": await reports.pending_work(tx, _WORKS_SHOWN),
                 "deletions": await reports.deletions(tx, None, _WORKS_SHOWN, finished=False),
+                "cycles held open": await reports.closing_delays(tx),
                 "counts verified": await reports.verification_round(tx),
                 "dead letters": await reports.dead_letters(tx),
             },

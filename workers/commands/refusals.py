@@ -48,6 +48,7 @@ OWNING: Final = (RemoveChannel, MergeContacts, UndoMerge)
 DELETING: Final = (DeleteContacts,)
 MOVING: Final = (*OWNING, *DELETING)
 """Commands after which an address, or a contact's id, leads to another contact."""
+CLOSING: Final = (CloseCycle,)
 AUDITED: Final = (ExportContacts,)
 """Commands that only leave a row in the audit log."""
 
@@ -58,6 +59,4 @@ def refusal(asked: CommandRecord[Any]) -> Refused | None:
         return Refused("invalid", asked.command.error)
     if (forbidden := forbids(asked.name, asked.command.actor)) is not None:
         return Refused("not_permitted", forbidden)
-    if isinstance(asked.command, CloseCycle):
-        return Refused("not_supported", "this version does not close cycles yet")
     return None

@@ -114,7 +114,9 @@ async def _change_histories(
     saved: set[ContactKey] = set()
     movers: dict[ContactKey, list[CommandRecord[Any]]] = {}
     new = await _of_families(tx, turn, roots)
-    rows = [BlockRow(*key, command, _note(a)) for key, given in new.items() for a, command in given]
+    rows = [
+        BlockRow(*key, command, _note(a), a.record.recorded_at) for key, given in new.items() for a, command in given
+    ]
     known = await blocks.around(tx, rows) if rows else {}
     await blocks.add(tx, rows)
     async for key, given in paced(new.items()):

@@ -16,15 +16,17 @@ from workers.contacts import moving_holds
 from workers.messages import recounting
 from workers.records import Output
 from workers.rules import merging as rules
+from workers.rules.closing import LateCause
 from workers.rules.contact import Contact, ContactKey
 from workers.rules.last_write_wins import LastWrite
 from workers.rules.merging import Side
 from workers.rules.results import Done, Refused, Result
 from workers.rules.workflows import ContactGone
-from workers.store import contacts, deletions, mac, merges, messages, ownership, profiles
+from workers.store import contacts, deletions, mac_of_merges, merges, messages, ownership, profiles
 from workers.store import tags as stored_tags
 from workers.store.connection import Connection
 from workers.store.contacts import Said
+from workers.store.mac_of_merges import Regrouping
 from workers.store.merges import MergeSnapshot, StoredMerge, TagChange
 from workers.store.workspaces import Workspace
 from workers.workflows import halting
@@ -40,7 +42,9 @@ _NAMES: Final[Mapping[str, Sequence[str]]] = {
 """What messages say of their sender, and the columns that have it."""
 
 
-async def merge(tx: Connection, asked: CommandRecord[MergeContacts], now: datetime) -> tuple[Result, list[Output]]:
+async def merge(
+    tx: Connection, asked: CommandRecord[MergeContacts], tenant: Workspace, now: datetime
+) -> tuple[Result, list[Output]]:
     """The result of the command, and the events of the loser's runs."""
     command = asked.command
     named = [(command.workspace_id, id_) for id_ in (command.survivor_id, command.loser_id)]
@@ -56,12 +60,17 @@ async def merge(tx: Connection, asked: CommandRecord[MergeContacts], now: dateti
         return rules.SAME, []
     if survivor.blocked or loser.blocked:
         return rules.BLOCKED, []
-    return await _merge(tx, asked, survivor, loser, now)
+    return await _merge(tx, asked, (survivor, loser), tenant, now)
 
 
 async def _merge(
-    tx: Connection, asked: CommandRecord[MergeContacts], survivor: Contact, loser: Contact, now: datetime
+    tx: Connection,
+    asked: CommandRecord[MergeContacts],
+    both: tuple[Contact, Contact],
+    tenant: Workspace,
+    now: datetime,
 ) -> tuple[Result, list[Output]]:
+    survivor, loser = both
     into, gone = survivor.key, loser.key
     sides = await merges.sides(tx, [into, gone])
     before, theirs = sides[into], sides[gone]
@@ -86,7 +95,7 @@ async def _merge(
     await stored_tags.save(tx, {(*into, tag): state for tag, state in gets.items()})
     identities = await merges.join(tx, into, gone, members)
     await moving_holds.give(tx, into, gone, asked.command.command_id)
-    await mac.unite(tx, into[0], into[1], gone[1], _shard(asked))
+    await mac_of_merges.unite(tx, _regrouping(asked, into, gone, "merge"), tenant.calendar)
     kept = MergeSnapshot(
         members=members,
         identities=identities,
@@ -96,7 +105,8 @@ async def _merge(
         tags=[TagChange(tag, known.get(tag), state) for tag, state in gets.items()],
     )
     actor = asked.command.actor.id
-    await merges.add(tx, asked.command.command_id, into, gone, actor, asked.stamp.at, kept)
+    times = asked.stamp.at, asked.record.recorded_at
+    await merges.add(tx, asked.command.command_id, into, gone, actor, *times, kept)
     await recounting.leave_moved(tx, [into], asked.command.command_id)
     await _tell(tx, into, gone)
     return Done({"merge_id": asked.command.command_id, "runs_halted": halted[gone]}), outputs
@@ -121,7 +131,7 @@ async def undo(tx: Connection, asked: CommandRecord[UndoMerge], tenant: Workspac
     late = rules.too_late(merge.merged_at, asked.stamp.at, tenant.policies.merge_undo_hours)
     if late is not None:
         return late
-    await _undo(tx, asked, merge, kept, (into, gone))
+    await _undo(tx, asked, merge, kept, (into, gone), tenant)
     return Done({"merge_id": merge_id})
 
 
@@ -131,6 +141,7 @@ async def _undo(
     merge: StoredMerge,
     kept: MergeSnapshot,
     both: tuple[ContactKey, ContactKey],
+    tenant: Workspace,
 ) -> None:
     into, gone = both
     await contacts.lock_for_update(tx, [(into[0], contact_id) for contact_id in kept.members])
@@ -148,12 +159,12 @@ async def _undo(
     )
     await _untag(tx, into, kept.tags)
     await contacts.rename(tx, {key: value for key, value in said.items() if key[1] == gone[1] and value is not None})
-    for active in await mac.separate(tx, into[0], into[1], gone[1], _shard(asked)):
+    for active in await mac_of_merges.separate(tx, _regrouping(asked, into, gone, "undo_merge"), tenant.calendar):
         key = active.workspace_id, active.contact_id
         await recounting.leave(tx, key, active.cycle.start, asked.command.command_id)
     opened = {into: kept.before.conversation.opened_at, gone: theirs.conversation.opened_at}
     await _open_again(tx, opened, asked)
-    await merges.undo(tx, into[0], merge.merge_id, asked.stamp.at)
+    await merges.undo(tx, into[0], merge.merge_id, asked.stamp.at, asked.record.recorded_at)
     await recounting.leave_moved(tx, both, asked.command.command_id)
     await _tell(tx, into, gone)
 
@@ -211,6 +222,12 @@ async def _tell(tx: Connection, survivor: ContactKey, loser: ContactKey) -> None
     await contacts.mark_unpublished(tx, [survivor, loser])
 
 
-def _shard(asked: CommandRecord[MergeContacts] | CommandRecord[UndoMerge]) -> str:
-    source = asked.record.source
-    return f"{source.topic}/{source.partition}"
+def _regrouping(
+    asked: CommandRecord[MergeContacts] | CommandRecord[UndoMerge],
+    into: ContactKey,
+    gone: ContactKey,
+    cause: LateCause,
+) -> Regrouping:
+    source, command_id = asked.record.source, asked.command.command_id
+    shard = f"{source.topic}/{source.partition}"
+    return Regrouping(*into, gone[1], command_id, cause, asked.stamp.at, asked.record.recorded_at, shard)

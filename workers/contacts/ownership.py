@@ -48,7 +48,7 @@ async def carry_out(
         tenant, events = tenants[a.command.workspace_id], list[Output]()
         match a.command:
             case MergeContacts():
-                results[a.key], events = await merging.merge(tx, a, now)
+                results[a.key], events = await merging.merge(tx, a, tenant, now)
             case UndoMerge():
                 results[a.key] = await merging.undo(tx, a, tenant)
             case RemoveChannel() if a.key in nobodys:

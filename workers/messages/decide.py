@@ -94,7 +94,10 @@ def decide(
             judged = Judged(arrival, sender, verdict, encode_body(message))
             _note_interaction(changes, judged)
         changes.judged.append(judged)
-        if verdict.counted and not counted_already(sender.counted_at, verdict.cycle, at):
+        late = workspace.calendar.is_late(verdict.cycle, arrival.record.recorded_at)
+        if verdict.counted and late:
+            changes.proofs.append(_proof(judged, late=True))
+        elif verdict.counted and not counted_already(sender.counted_at, verdict.cycle, at):
             _note_activity(changes, judged)
         if not isinstance(verdict, Dropped):
             _note_acceptance(changes, judged)
@@ -134,7 +137,7 @@ def _note_deleted(changes: MessageChanges, judged: Judged) -> None:
 
 def _note_activity(changes: MessageChanges, judged: Judged) -> None:
     key, saved = judged.contact_key, judged.sender.counted_at
-    changes.proofs.append(_proof(judged))
+    changes.proofs.append(_proof(judged, late=False))
     since = counted_since(changes.counted.get(key, saved), judged.verdict.cycle, judged.arrival.event_time)
     if since != saved:
         changes.counted[key] = since
@@ -212,10 +215,12 @@ def message_row(judged: Judged, workspace: Workspace, generation: int, now: date
         arrival.digest,
         body,
         erase_at,
+        None,
+        arrival.record.recorded_at,
     )
 
 
-def _proof(judged: Judged) -> Proof:
+def _proof(judged: Judged, *, late: bool) -> Proof:
     source = judged.arrival.record.source
     return Proof(
         judged.contact.workspace_id,
@@ -224,4 +229,5 @@ def _proof(judged: Judged) -> Proof:
         judged.arrival.event_time,
         judged.arrival.message_id,
         f"{source.topic}/{source.partition}",
+        late=late,
     )

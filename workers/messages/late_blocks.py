@@ -22,6 +22,7 @@ from workers.store.pending_work import Stepped, Work
 
 REVISE: Final = "revise messages"
 _TO: Final = "to"
+_RECORDED_AT: Final = "recorded_at"
 
 
 async def revise(
@@ -56,7 +57,8 @@ async def revise(
         left = {key: span for key, span in left.items() if key >= reached}
         rest = await messages.count_flips(tx, left)
         await pending_work.add(
-            tx, [_work(changes[k], span, flips[k] * (k == reached), rest[k]) for k, span in left.items()]
+            tx,
+            [_work(changes[k], origins[k], span, flips[k] * (k == reached), rest[k]) for k, span in left.items()],
         )
         flips += rest
     return +Counter({**flips, **counted}), outputs
@@ -73,7 +75,8 @@ async def run_step(tx: Connection, work: Work, now: datetime) -> Stepped:
     current = await contacts.read(tx, [key])
     since = datetime.fromisoformat(work.cursor) if work.cursor else FIRST_INSTANT
     until = datetime.fromisoformat(work.details[_TO]) if work.details.get(_TO) else None
-    causes = {key: ReevaluationCause(owners[key], str(work.command_id), pending_work.origin(now), current[key])}
+    origin = pending_work.origin(now, work.details.get(_RECORDED_AT))
+    causes = {key: ReevaluationCause(owners[key], str(work.command_id), origin, current[key])}
     stale, complete = await messages.stale(tx, {key: (since, until)}, pending_work.STEP)
     flips, outputs = await judge_again(tx, stale, causes, now)
     cursor = stale[-1].event_time.isoformat() if stale else work.cursor
@@ -87,14 +90,17 @@ async def _owners(tx: Connection, judges: Mapping[ContactKey, Contact]) -> dict[
     return {**judges, **{key: survivors[survivor] for key, survivor in merged.items()}}
 
 
-def _work(change: BlockChange, span: Span, done: int, left: int) -> Work:
+def _work(change: BlockChange, origin: Record[Any], span: Span, done: int, left: int) -> Work:
     since, until = span
     return Work(
         workspace_id=change.workspace_id,
         kind=REVISE,
         subject=str(change.contact_id),
         command_id=change.command_id,
-        details={_TO: until.isoformat() if until is not None else None},
+        details={
+            _TO: until.isoformat() if until is not None else None,
+            _RECORDED_AT: origin.recorded_at.isoformat(),
+        },
         cursor=since.isoformat(),
         done=done,
         total=done + left,

@@ -199,10 +199,11 @@ def _counted(given: _Given, cause: MoveCause) -> Mapping[Active, Change]:
         if not m.counted:
             continue
         cycle, _ = cause.tenant.calendar.at(m.event_time)
-        left = changes.setdefault(Active(m.owner[0], cycle, m.owner[1]), Change(shard, None, set()))
+        none = Change(shard, None, set(), "late_message", str(m.message_id))
+        left = changes.setdefault(Active(m.owner[0], cycle, m.owner[1]), none)
         left.ceased.add(m.message_id)
         evidence, active = Evidence(m.event_time, m.message_id), Active(taker.contact[0], cycle, taker.contact[1])
-        known = changes.get(active, Change(shard, None, set()))
+        known = changes.get(active, none._replace(ceased=set()))
         began = evidence if known.began is None else min(known.began, evidence)
         changes[active] = known._replace(began=began)
     return changes

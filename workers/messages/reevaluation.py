@@ -10,6 +10,7 @@ from uuid import UUID
 from workers.messages import recounting
 from workers.messages.events import RevisionReason, revision_event, said_of_sender
 from workers.records import Output, Record
+from workers.rules.closing import LateCause
 from workers.rules.contact import Contact, ContactKey
 from workers.rules.conversations import opened_last
 from workers.rules.cycles import FIRST_INSTANT
@@ -18,7 +19,7 @@ from workers.rules.mac import Evidence
 from workers.store import blocks, contacts, mac, messages, workspaces
 from workers.store.connection import Connection
 from workers.store.contacts import Said
-from workers.store.mac import Active, Change
+from workers.store.mac import Active, Change, LateFact
 from workers.store.messages import Revised, Stored
 from workers.store.workspaces import Workspace
 from workers.tasks import paced
@@ -53,6 +54,7 @@ async def judge_again(
     outputs: list[Output] = []
     revised: list[Revised] = []
     recounted: dict[Active, Change] = {}
+    late: list[LateFact] = []
     said: set[Said] = set()
     moments = (((message.workspace_id, message.home_id), message.event_time) for message in stored)
     people = await blocks.reaching(tx, {key: cause.judge for key, cause in causes.items()}, moments)
@@ -70,13 +72,17 @@ async def judge_again(
                 revision_event(message, cause.contact, reason, change.revision, cause.record, cause.command_id, now)
             )
         if verdict.counted != message.counted:
-            source = cause.record.source
-            shard = f"{source.topic}/{source.partition}"
-            _note(recounted, message, verdict, shard)
+            active, came = _counting_change(message, verdict, cause)
+            at = max(filter(None, (message.recorded_at, message.release_recorded_at, cause.record.recorded_at)))
+            if tenant.calendar.is_late(active.cycle, at):
+                late.append(LateFact(*active, came.cause, came.fact_id))
+            else:
+                _note(recounted, active, came)
     await messages.revise(tx, revised, now)
     renamed = await contacts.rename(tx, await messages.latest_of_sender(tx, dict.fromkeys(said, FIRST_INSTANT)))
     await contacts.mark_unpublished(tx, renamed)
     owners = {cause.contact.key: cause for cause in causes.values()}
+    await mac.leave_late(tx, late)
     for active in await mac.prove_again(tx, recounted):
         key = active.workspace_id, active.contact_id
         await recounting.leave(tx, key, active.cycle.start, UUID(owners[key].command_id))
@@ -107,20 +113,28 @@ def events_of(message: Stored) -> Facts:
     )
 
 
-def released(message: Stored) -> Stored:
-    """The message after a user released it."""
-    return replace(message, released=True)
+def released(message: Stored, recorded_at: datetime) -> Stored:
+    """The message after a user released it, by a command with that watermark."""
+    return replace(message, released=True, release_recorded_at=message.release_recorded_at or recorded_at)
 
 
-def _note(recounted: dict[Active, Change], message: Stored, verdict: MessageVerdict, shard: str) -> None:
-    active = Active(message.workspace_id, verdict.cycle, message.contact_id)
-    known = recounted.get(active, Change(shard, None, set()))
+def _counting_change(message: Stored, verdict: MessageVerdict, cause: ReevaluationCause) -> tuple[Active, Change]:
+    """What a message that begins or ceases to count changes."""
+    source = cause.record.source
+    why: LateCause = "late_block" if not verdict.counted else "released" if message.released else "late_unblock"
+    change = Change(f"{source.topic}/{source.partition}", None, set(), why, cause.command_id)
     if verdict.counted:
-        found = Evidence(message.event_time, message.message_id)
-        known = known._replace(began=found if known.began is None else min(known.began, found))
+        change = change._replace(began=Evidence(message.event_time, message.message_id))
     else:
-        known.ceased.add(message.message_id)
-    recounted[active] = known
+        change.ceased.add(message.message_id)
+    return Active(message.workspace_id, verdict.cycle, message.contact_id), change
+
+
+def _note(recounted: dict[Active, Change], active: Active, more: Change) -> None:
+    known = recounted.setdefault(active, more)
+    if known is not more:
+        began = [evidence for evidence in (known.began, more.began) if evidence is not None]
+        recounted[active] = known._replace(began=min(began, default=None), ceased=known.ceased | more.ceased)
 
 
 def _reason(verdict: MessageVerdict, message: Stored) -> RevisionReason:
@@ -144,4 +158,5 @@ def _revised(message: Stored, verdict: MessageVerdict, tenant: Workspace, now: d
         released=message.released,
         revision=message.revision + 1 if flipped else message.revision,
         erase_at=erase_at,
+        release_recorded_at=message.release_recorded_at,
     )

@@ -53,6 +53,7 @@ class _Rest(Struct, frozen=True, omit_defaults=True):
     since: datetime | None = None
     until: datetime | None = None
     message_ids: Sequence[UUID] = ()
+    recorded_at: str | None = None
 
 
 async def release_dropped(
@@ -74,7 +75,8 @@ async def release_dropped(
         found = [(position, message) for position, message in found if position not in rest]
         counts.update(wholly - counts)
     causes = await _by_judge(tx, by_contact, [message for _, message in found])
-    _, outputs = await reevaluation.judge_again(tx, [released(message) for _, message in found], causes, now)
+    given = [released(message, releases[n].origin.recorded_at) for n, message in found]
+    _, outputs = await reevaluation.judge_again(tx, given, causes, now)
     return {r.command_id: counts[n] for n, r in enumerate(releases)}, outputs
 
 
@@ -91,9 +93,11 @@ async def run_step(tx: Connection, work: Work, now: datetime) -> Stepped:
     since = datetime.fromisoformat(work.cursor) if work.cursor is not None else rest.since
     wanted = DroppedSelection(key, since, rest.until, frozenset(rest.message_ids))
     found, complete = await messages.releasable(tx, [wanted], pending_work.STEP, work.number)
-    by_contact = {key: ReevaluationCause(current[key], str(work.command_id), pending_work.origin(now))}
+    origin = pending_work.origin(now, rest.recorded_at)
+    by_contact = {key: ReevaluationCause(current[key], str(work.command_id), origin)}
     causes = await _by_judge(tx, by_contact, [message for _, message in found])
-    _, outputs = await reevaluation.judge_again(tx, [released(message) for _, message in found], causes, now)
+    given = [released(message, origin.recorded_at) for _, message in found]
+    _, outputs = await reevaluation.judge_again(tx, given, causes, now)
     cursor = found[-1][1].event_time.isoformat() if found and since is not None else None
     return Stepped(outputs, len(found), more=not complete, cursor=cursor)
 
@@ -114,6 +118,14 @@ def _work(release: Release, now: datetime, total: int) -> Work:
         kind=RELEASE,
         subject=str(contact_id),
         command_id=release.command_id,
-        details=msgspec.to_builtins(_Rest(now, release.from_, release.to, list(release.dropped.message_ids))),
+        details=msgspec.to_builtins(
+            _Rest(
+                now,
+                release.from_,
+                release.to,
+                list(release.dropped.message_ids),
+                release.origin.recorded_at.isoformat(),
+            )
+        ),
         total=total,
     )

@@ -11,10 +11,13 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from operator import itemgetter
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 from uuid import UUID
 
 from schemas.zones import zone
+from workers.rules.closing import GraceChange, closing_instant, in_force
+
+T = TypeVar("T")
 
 FIRST_INSTANT: Final = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -44,13 +47,21 @@ CycleTurns = Sequence[tuple[datetime, bool]]
 
 
 class Setting(NamedTuple):
-    """One value of a setting. `channel_id` is '' for settings of the workspace."""
+    """One value of a setting. `channel_id` is '' for settings of the workspace.
+
+    `recorded_at`: the watermark of its record. `not_before`: the end of the last cycle that was closed when the value
+    came; it holds for no earlier one. None: no cycle was closed. `cycles_from`: where the workspace's first cycle began
+    then; None: it had none.
+    """
 
     issued_at: datetime
     command_id: UUID
     channel_id: str
     name: str
     value: Any
+    recorded_at: datetime | None = None
+    not_before: datetime | None = None
+    cycles_from: datetime | None = None
 
 
 class Uncounted:
@@ -102,7 +113,9 @@ class Calendar:
         starts: Sequence[datetime],
         settings: Sequence[CycleSettings],
         turns: Mapping[str, CycleTurns] = MappingProxyType({}),
+        graces: Sequence[GraceChange] = (),
     ) -> None:
+        self._graces = graces
         self._starts = starts
         self._settings = settings
         self._turns = turns
@@ -123,6 +136,14 @@ class Calendar:
         self._last = Cycle(start, end), settings
         return self._last
 
+    def closes_at(self, cycle: Cycle) -> datetime:
+        """The instant from which on the cycle is closed."""
+        return closing_instant(cycle.end, self._graces)
+
+    def is_late(self, cycle: Cycle, recorded_at: datetime | None) -> bool:
+        """Whether a fact of that watermark is too late for the cycle's closed figure."""
+        return recorded_at is not None and recorded_at >= cycle.end and recorded_at >= self.closes_at(cycle)
+
     def starts_between(self, first: datetime, last: datetime) -> set[datetime]:
         """The starts of the cycles of `between`."""
         return {cycle.start for cycle, _ in self.between(first, last)}
@@ -136,19 +157,72 @@ class Calendar:
             yield current
 
 
-def calendar_of(settings: Iterable[Setting]) -> Calendar:
+def calendar_of(settings: Iterable[Setting], graces: Iterable[GraceChange] = ()) -> Calendar:
     """The calendar that follows from all settings that go by cycle, in any order of arrival."""
-    return _folded(settings)[0]
+    folded = _folded(list(settings))
+    return Calendar(folded.starts, folded.steps, folded.turns, in_force(graces))
 
 
 def holding(settings: Iterable[Setting]) -> list[tuple[datetime, Setting]]:
     """Each of these settings, which all go by cycle, with the time from which it holds; at one time the last one
     holds.
     """
-    return _folded(settings)[1]
+    return _folded(list(settings)).since
 
 
-def _folded(settings: Iterable[Setting]) -> tuple[Calendar, list[tuple[datetime, Setting]]]:
+class _Fold(NamedTuple):
+    """From when on cycles have which settings, from when on each channel counts, from when on each value holds."""
+
+    starts: list[datetime]
+    steps: list[CycleSettings]
+    turns: dict[str, list[tuple[datetime, bool]]]
+    since: list[tuple[datetime, Setting]]
+
+
+def _folded(settings: Sequence[Setting]) -> _Fold:
+    """What the settings come to. One that came when cycles were closed changes nothing before their end: there the
+    settings hold as they were without it.
+    """
+    ends = sorted({s.not_before for s in settings if s.not_before is not None})
+    known = _fold([s for s in settings if s.not_before is None])
+    for end in ends:
+        then = _fold([s for s in settings if s.not_before is None or s.not_before <= end])
+        steps = _joined(zip(known.starts, known.steps, strict=True), zip(then.starts, then.steps, strict=True), end)
+        known = _Fold(
+            [at for at, _ in steps],
+            [step for _, step in steps],
+            {channel: _joined(known.turns.get(channel, ()), turns, end) for channel, turns in then.turns.items()},
+            _joined_names(known.since, then.since, end),
+        )
+    return known
+
+
+def _joined(
+    before: Iterable[tuple[datetime, T]], after: Iterable[tuple[datetime, T]], at: datetime
+) -> list[tuple[datetime, T]]:
+    """Values by time, oldest first: `before` until `at`, and `after` from then on."""
+    kept = [(since, value) for since, value in before if since < at]
+    following = list(after)
+    current = [value for since, value in following if since <= at][-1:]
+    new = [(at, value) for value in current if not kept or kept[-1][1] != value]
+    return [*kept, *new, *((since, value) for since, value in following if since > at)]
+
+
+def _joined_names(
+    before: Iterable[tuple[datetime, Setting]], after: Iterable[tuple[datetime, Setting]], at: datetime
+) -> list[tuple[datetime, Setting]]:
+    by_name: dict[tuple[str, str], tuple[list[tuple[datetime, Setting]], list[tuple[datetime, Setting]]]] = {}
+    for n, values in enumerate((before, after)):
+        for since, setting in values:
+            by_name.setdefault((setting.channel_id, setting.name), ([], []))[n].append((since, setting))
+    found = [_joined(sorted(old, key=_since), sorted(new, key=_since), at) for old, new in by_name.values()]
+    return [value for values in found for value in values]
+
+
+_since: Final = itemgetter(0)
+
+
+def _fold(settings: Iterable[Setting]) -> _Fold:
     """Of each name the first value (by issued_at) holds from the beginning; a later one from the end of the cycle that
     contains its issued_at.
     """
@@ -170,7 +244,7 @@ def _folded(settings: Iterable[Setting]) -> tuple[Calendar, list[tuple[datetime,
         elif changed != steps[-1]:
             starts.append(effective)
             steps.append(changed)
-    return Calendar(starts, steps, turns), since
+    return _Fold(starts, steps, turns, since)
 
 
 def _natural_cycle(instant: datetime, where: tzinfo, anchor_day: int) -> Cycle:

@@ -6,7 +6,7 @@ Settings are a log that is folded by time of issue, so a value that arrives late
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
@@ -16,15 +16,14 @@ import msgspec
 from schemas.changes import WorkspaceSettings
 from schemas.fields import Region, Title
 from schemas.regions import REGIONS
+from workers.rules.closing import EVER, GraceChange
 from workers.rules.cycles import BY_CYCLE, CycleSettings, Setting, holding
 from workers.rules.workspace import Policies
 
 COUNT: Final = "count"
+GRACE: Final = "close_grace_hours"
 
 _QUARTER_S: Final = 15 * 60
-
-EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
-"""What holds from the beginning holds from this time on: nothing is older, not even by Kafka's timestamps."""
 
 CHANNEL_DEFAULTS: Final[dict[str, Any]] = {"name": None, "default_region": None, COUNT: True}
 
@@ -124,7 +123,9 @@ def enter(log: list[Setting], new: Setting) -> Entered:
     last = len(log) - 1
     if goes_by_cycle(new):
         beside = range(max(1, place - 1), min(last, place + 2))
-        gone = [n for n in beside if _quarter(log[n]) == _quarter(log[n + 1])]
+        gone = [n for n in beside if _quarter(log[n]) == _quarter(log[n + 1]) and _same_cycles(log[n], log[n + 1])]
+    elif new.name == GRACE:  # which cycles it holds for depends on all that came before
+        gone = []
     else:
         gone = list(range(last))
     return Entered(changed, [log.pop(n) for n in reversed(gone)])
@@ -132,6 +133,19 @@ def enter(log: list[Setting], new: Setting) -> Entered:
 
 def _order(setting: Setting) -> tuple[datetime, bytes]:
     return setting.issued_at, setting.command_id.bytes
+
+
+def _same_cycles(one: Setting, other: Setting) -> bool:
+    return one.not_before == other.not_before
+
+
+def graces(settings: Iterable[Setting]) -> list[GraceChange]:
+    """The values of `close_grace_hours`. One without a known record counts as older than all others."""
+    return [
+        GraceChange(s.recorded_at or EVER, s.issued_at, s.command_id, timedelta(hours=s.value), s.cycles_from)
+        for s in settings
+        if s.name == GRACE and not s.channel_id
+    ]
 
 
 def _quarter(setting: Setting) -> int:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from msgspec import structs
+
 from schemas.decoding import BadRecord
 from schemas.limits import MAX_VALUE_BYTES
 from workers.errors import PositionLost
@@ -28,6 +30,7 @@ from workers.rules.event_time import kafka_time_or
 from workers.runtime.worker_spec import Decode
 from workers.tasks import growing_slices
 
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TRACEPARENT_BYTES: Final = 256
 """W3C Trace Context has 55 bytes in its first version; later versions may have more. Other values are not copied."""
 
@@ -65,7 +68,7 @@ class Position:
 @dataclass(slots=True)
 class Part:
     """One partition's part of a poll. It advances to `end`, perhaps without a record. `records` and `dead` together are
-    all of `raw`.
+    all of `raw`. `polled_at` stands for Kafka timestamps out of range.
     """
 
     source: Partition
@@ -73,9 +76,29 @@ class Part:
     end: int
     records: list[Record[Any]] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
+    polled_at: datetime = EPOCH
 
     def step(self, first: int | None) -> PartitionStep:
-        return PartitionStep(self.source, first, self.end, fingerprint(self.raw[-1]) if self.raw else None)
+        if not self.raw:
+            return PartitionStep(self.source, first, self.end, None)
+        times = {raw.timestamp for raw in self.raw}
+        highest = max(kafka_time_or(timestamp, self.polled_at) for timestamp in times)
+        return PartitionStep(self.source, first, self.end, fingerprint(self.raw[-1]), highest)
+
+    def since_watermark(self, known: datetime | None) -> list[Record[Any]]:
+        """The records, each with the highest Kafka timestamp up to it: of this part, and `known` from before."""
+        bad = iter(sorted(self.dead, key=lambda letter: letter.raw.offset))
+        letter, reached, found = next(bad, None), known or EPOCH, []
+        for record in self.records:
+            while letter is not None and letter.raw.offset < record.offset:
+                reached = max(reached, kafka_time_or(letter.raw.timestamp, self.polled_at))
+                letter = next(bad, None)
+            if record.timestamp < reached:
+                record = structs.replace(record, watermark=reached)  # noqa: PLW2901 - the same record
+            else:
+                reached = record.timestamp
+            found.append(record)
+        return found
 
     def before(self, offset: int) -> "Part | None":
         """The part before `offset`; None if it has no record."""
@@ -135,7 +158,7 @@ async def decode(decoders: Mapping[str, Decode], slices: Mapping[Partition, Slic
     parts, now = [], datetime.now(UTC)
     for source in sorted(slices):
         given = slices[source]
-        part = Part(source, given.records, given.end)
+        part = Part(source, given.records, given.end, polled_at=now)
         decoder = decoders[source.topic]
         async for raws in growing_slices(given.records):
             _decode(part, _readable(part, raws, given.faults) if given.faults else raws, decoder, now)

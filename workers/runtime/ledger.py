@@ -7,7 +7,6 @@ backend.
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from typing import Final
 from uuid import uuid4
 
@@ -140,11 +139,11 @@ class PostgresLedger:
         work = TransactionWork(lambda: is_gone(connection))
         async with work.interruptible(), translated(connection), connection.transaction():
             # 3. fence and advance
-            now: datetime = await progress.advance(connection, self._owner, steps)
+            advance = await progress.advance(connection, self._owner, steps)
             await self._probe("fenced")
             async with work.at_most(TRANSACTION_S):
                 # 4. load, decide, save
-                effects = await body(connection, now)
+                effects = await body(connection, advance)
                 # 5. outbox
                 if effects.dead:
                     await dead_letters.record(connection, effects.dead)

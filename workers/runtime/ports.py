@@ -7,10 +7,10 @@ is the event loop's own (`asyncio.get_running_loop().time()`), which a simulatio
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from workers.records import (
+    Advance,
     DeadLetter,
     Event,
     Lease,
@@ -118,7 +118,7 @@ class OutputTopics(Protocol):
         ...
 
 
-Body = Callable[[Connection, datetime], Awaitable[Effects]]
+Body = Callable[[Connection, Advance], Awaitable[Effects]]
 
 
 class Ledger(Protocol):

@@ -56,6 +56,9 @@ JOBS: Final = Counter("sluice_job_rounds_total", "Rounds of timed jobs.", ["job"
 DIFFERENCES: Final = Gauge(
     "sluice_mac_differences", "Differences between the counts and the messages that the last verification found."
 )
+CLOSING_DELAY: Final = Gauge(
+    "sluice_closing_delay_seconds", "Age of the oldest billing cycle that is past its closing instant and still open."
+)
 VERIFIED: Final = Gauge(
     "sluice_mac_verified_timestamp_seconds", "When the counts of all workspaces were verified last (Unix time)."
 )

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any
 
 from workers.errors import ApplyFailed, RetryBatch, SluiceError
-from workers.records import Batch, DeadLetter, Output, Partition, Record, SetAside
+from workers.records import Advance, Batch, DeadLetter, Output, Partition, Record, SetAside
 from workers.runtime.bad_record_limit import AcceptedBad, first_halt, is_bad
 from workers.runtime.decoding import Part, Position
 from workers.runtime.outbox_rows import effects, shared_keys
@@ -91,8 +91,9 @@ class BatchAttempt:
     def described(self) -> str:
         return f"{self._spec.name} on {described(self.parts)}"
 
-    async def body(self, tx: Connection, now: datetime) -> Effects:
-        records = list(chain.from_iterable(part.records for part in self.parts))
+    async def body(self, tx: Connection, advance: Advance) -> Effects:
+        now, watermarks = advance
+        records = list(chain.from_iterable(part.since_watermark(watermarks.get(part.source)) for part in self.parts))
         refused: list[tuple[Record[Any], str]] = []
         if self._aside:
             refused = [(r, error) for r in records if (error := self._aside.get((r.source, r.offset))) is not None]

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from workers.rules.attempts import ACCEPTED, NOT_CLAIMED, best, out_of_time, pause_before_next, spread, standing
 from workers.rules.holds import RELEASED
 from workers.rules.send_states import ENDED, IDLE, SendEvent
-from workers.sends.acceptance import Acceptance
+from workers.sends.accepted_messages import Acceptance
 from workers.sends.events import SendCause
 from workers.sends.transitions import SendTransitions
 from workers.store import send_attempts

@@ -22,12 +22,15 @@ AttemptKey = tuple[SendKey, int | None]
 
 @dataclass(frozen=True, slots=True)
 class ReceiptArrival:
-    """A receipt. `record_at` is Kafka's time. `settled`: it is a person's word, not the provider's."""
+    """A receipt. `record_at` is Kafka's time, `recorded_at` the watermark. `settled`: it is a person's word, not the
+    provider's.
+    """
 
     receipt: DeliveryReceipt
     record_at: datetime
     cause: SendCause
     settled: Settlement | None = None
+    recorded_at: datetime | None = None
 
     @property
     def event(self) -> SendEvent:
@@ -58,7 +61,7 @@ class ReceiptArrival:
         if self.receipt.provider_message_id is None:
             return self
         unnamed = replace(self.receipt, provider_message_id=None)
-        return ReceiptArrival(unnamed, self.record_at, self.cause, self.settled)
+        return ReceiptArrival(unnamed, self.record_at, self.cause, self.settled, self.recorded_at)
 
 
 async def locate(

@@ -107,7 +107,10 @@ async def _again(
     """
     if not parked:
         return []
-    arrivals = [ReceiptArrival(_RECEIPT.decode(p.value), p.record_at, cause_of(origin)) for p, origin in parked]
+    arrivals = [
+        ReceiptArrival(_RECEIPT.decode(p.value), p.record_at, cause_of(origin), recorded_at=p.recorded_at)
+        for p, origin in parked
+    ]
     received = await receive(tx, arrivals, now)
     learned = {key: origin for key, origin in received.learned.items() if key not in asked}
     return received.outputs + await _unpark(tx, {}, learned, now)
@@ -121,7 +124,8 @@ def _waker(parked: Parked, keys: Mapping[SendKey, Origin], learned: Mapping[Prov
 
 
 def _arrival(record: Record[DeliveryReceipt]) -> ReceiptArrival:
-    return ReceiptArrival(record.value, record.timestamp, cause_of(origin_of_record(record)))
+    cause = cause_of(origin_of_record(record))
+    return ReceiptArrival(record.value, record.timestamp, cause, recorded_at=record.recorded_at)
 
 
 def _parked(record: Record[DeliveryReceipt], now: datetime) -> Parked:
@@ -140,6 +144,7 @@ def _parked(record: Record[DeliveryReceipt], now: datetime) -> Parked:
         headers=headers.pack(raw.headers),
         record_at=record.timestamp,
         parked_at=now,
+        recorded_at=record.recorded_at,
     )
 
 

@@ -11,7 +11,7 @@ from workers.errors import RetryBatch
 from workers.records import Output
 from workers.rules.attempts import ACCEPTED, later
 from workers.sends import acceptance, accounts, context, transitions
-from workers.sends.acceptance import Acceptance
+from workers.sends.accepted_messages import Acceptance
 from workers.sends.accounts import AttemptChange, SendAccount
 from workers.sends.arrivals import AttemptKey, ReceiptArrival, locate
 from workers.sends.context import Locked
@@ -229,7 +229,11 @@ def _accept(account: SendAccount, number: int, arrival: ReceiptArrival, ids: Pro
     if (stored_as, at) != (send.message_id, send.accepted_at):
         account.send = replace(send, message_id=stored_as, accepted_at=at)
         account.acceptance = acceptance.having(
-            send=account.send, shard="/".join(map(str, arrival.cause.origin.source)), accepted_at=at, echo=echo
+            send=account.send,
+            shard="/".join(map(str, arrival.cause.origin.source)),
+            accepted_at=at,
+            echo=echo,
+            recorded_at=arrival.recorded_at,
         )
 
 

@@ -74,7 +74,7 @@ def _receipts(a: Ask, send: Send, attempts: Mapping[int, AttemptStatus]) -> Iter
                 at=a.stamp.at,
                 error=error,
             )
-            yield ReceiptArrival(said, a.record.timestamp, cause, as_)
+            yield ReceiptArrival(said, a.record.timestamp, cause, as_, a.record.recorded_at)
 
 
 def _send(a: Ask) -> SendKey:

@@ -15,9 +15,9 @@ from workers.records import Event
 from workers.runtime.outbox_rows import events_in_order, shared_keys
 from workers.runtime.telemetry import JOBS
 from workers.services.leased import LEASE_S, LeasedService, transaction
-from workers.store import job_outbox, leases, unpublished
+from workers.store import closing, job_outbox, leases, unpublished
 from workers.store.connection import Connection
-from workers.store.failures import StoreFailure
+from workers.store.failures import StoreFailure, translated
 
 _SHORTEST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 20.0
@@ -73,6 +73,7 @@ class JobRunner(LeasedService):
             now = await leases.lock_lease(tx, self.name, self._holder)
             if now is None:
                 return False
+            await closing.hold_open(tx)
             result = await self._result(tx, now)
             more = isinstance(result, Unfinished)
             events = result.events if isinstance(result, Unfinished) else result
@@ -85,7 +86,8 @@ class JobRunner(LeasedService):
 
     async def _result(self, tx: Connection, now: datetime) -> Sequence[Event] | Unfinished:
         try:
-            return await self._job.run(tx, now)
+            async with translated(tx):
+                return await self._job.run(tx, now)
         except (StoreFailure, RetryBatch, SluiceError, asyncio.CancelledError):
             raise
         except BaseException as error:

@@ -26,12 +26,13 @@ _LAST_ID: Final = UUID(int=2**128 - 1)
 
 @dataclass(frozen=True, slots=True)
 class BlockRow:
-    """A command with its contact. `note` is the user's note."""
+    """A command with its contact. `note` is the user's note, `recorded_at` the watermark of the command's record."""
 
     workspace_id: str
     contact_id: UUID
     command: BlockCommand
     note: str | None = None
+    recorded_at: datetime | None = None
 
 
 async def around(tx: Connection, new: Iterable[BlockRow]) -> dict[ContactKey, list[BlockCommand]]:
@@ -51,8 +52,8 @@ async def around(tx: Connection, new: Iterable[BlockRow]) -> dict[ContactKey, li
 
 async def add(tx: Connection, rows: Iterable[BlockRow]) -> None:
     """Stores new commands, also those that change nothing now: they may once an older one arrives."""
-    if values := [(r.workspace_id, r.contact_id, *_columns(r.command), r.note) for r in rows]:
-        await tx.execute(_SQL["add"], *columns(values, 7))
+    if values := [(r.workspace_id, r.contact_id, *_columns(r.command), r.note, r.recorded_at) for r in rows]:
+        await tx.execute(_SQL["add"], *columns(values, 8))
 
 
 class Apart(NamedTuple):

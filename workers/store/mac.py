@@ -6,12 +6,13 @@ A shard belongs to one input partition, so no two workers write the same row. A 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from msgspec import Struct
 
-from workers.rules.cycles import FIRST_INSTANT, Cycle
+from workers.rules.closing import LateCause
+from workers.rules.cycles import Cycle
 from workers.rules.mac import Evidence, proof_now
 from workers.store.arrays import columns
 from workers.store.connection import Connection
@@ -21,7 +22,9 @@ _SQL = load("mac")
 
 
 class Proof(Struct, frozen=True, gc=False):
-    """A counted message. `shard` names the input partition that it came from."""
+    """A counted message. `shard` names the input partition that it came from. `late`: it is too late for the closed
+    figure of its cycle.
+    """
 
     workspace_id: str
     cycle: Cycle
@@ -29,6 +32,26 @@ class Proof(Struct, frozen=True, gc=False):
     at: datetime
     message_id: UUID
     shard: str
+    cause: LateCause = "late_message"
+    late: bool = False
+
+    @property
+    def late_fact(self) -> "LateFact":
+        """The fact that it is for a closed cycle."""
+        return LateFact(self.workspace_id, self.cycle, self.contact_id, self.cause, str(self.message_id))
+
+
+class LateFact(NamedTuple):
+    """Something that the closed figure of a cycle does not have, and that may change the count of a contact.
+
+    `fact_id`: a message's id, or a command's.
+    """
+
+    workspace_id: str
+    cycle: Cycle
+    contact_id: UUID
+    cause: LateCause
+    fact_id: str
 
 
 class Active(NamedTuple):
@@ -41,21 +64,14 @@ class Active(NamedTuple):
 
 class Change(NamedTuple):
     """A change of the counted messages of a contact in a cycle: the earliest one that began to count, and the ids of
-    those that ceased to. `shard` is where the change is counted.
+    those that ceased to. `shard` is where the change is counted; `cause` and `fact_id` say why, if the cycle is closed.
     """
 
     shard: str
     began: Evidence | None
     ceased: set[UUID]
-
-
-class CycleMark(NamedTuple):
-    """A shard of a count that changed, and its revision at that time."""
-
-    workspace_id: str
-    cycle_start: datetime
-    shard: str
-    revision: int
+    cause: LateCause
+    fact_id: str
 
 
 LOOK: Final = 200
@@ -68,17 +84,31 @@ _Key = tuple[str, datetime, UUID]
 
 
 async def add(tx: Connection, proofs: Iterable[Proof], cycles: Iterable[tuple[str, Cycle]] = ()) -> None:
-    """Counts messages. Of several for one contact and cycle it keeps the earliest; of equal times the smaller id.
+    """Counts messages. Of several for one contact and cycle it keeps the earliest; of equal times the smaller id. Late
+    ones, and those for cycles that are closed, are kept as late facts.
 
     Also inserts rows for `cycles`, even without activity.
     """
-    added = await _save_better(tx, proofs)
+    late: list[LateFact] = []
+    added = await _save_better(tx, proofs, late)
     await _count(tx, [(p.workspace_id, p.cycle, p.shard, 1) for p in added], cycles)
+    await leave_late(tx, late)
 
 
-async def _save_better(tx: Connection, proofs: Iterable[Proof]) -> list[Proof]:
+async def leave_late(tx: Connection, facts: Collection[LateFact]) -> None:
+    """Keeps late facts for the billing worker. Inserts rows of their cycles."""
+    if facts:
+        await add_cycles(tx, {(fact.workspace_id, fact.cycle) for fact in facts})
+        rows = [(f.workspace_id, f.cycle.start, f.contact_id, f.cause, f.fact_id) for f in facts]
+        await tx.execute(_SQL["leave_late"], *columns(rows, 5))
+
+
+async def _save_better(tx: Connection, proofs: Iterable[Proof], late: list[LateFact]) -> list[Proof]:
     earliest: dict[_Key, Proof] = {}
     for proof in proofs:
+        if proof.late:
+            late.append(proof.late_fact)
+            continue
         key = (proof.workspace_id, proof.cycle.start, proof.contact_id)
         known = earliest.setdefault(key, proof)
         if known is not proof and (proof.at, proof.message_id) < (known.at, known.message_id):
@@ -86,7 +116,19 @@ async def _save_better(tx: Connection, proofs: Iterable[Proof]) -> list[Proof]:
     if not earliest:
         return []
     rows = [(*key, proof.at, proof.message_id) for key, proof in earliest.items()]
-    return [earliest[tuple(key)] for key in await tx.fetch(_SQL["save_better_proofs"], *columns(rows, 5))]
+    added: list[Proof] = []
+    for workspace_id, start, contact_id, closed in await tx.fetch(_SQL["save_better_proofs"], *columns(rows, 5)):
+        proof = earliest[workspace_id, start, contact_id]
+        if closed:
+            late.append(proof.late_fact)
+        else:
+            added.append(proof)
+    return added
+
+
+async def _closed(tx: Connection, cycles: Collection[tuple[str, datetime]]) -> set[tuple[str, datetime]]:
+    """Those of these cycles that are closed."""
+    return {(row[0], row[1]) for row in await tx.fetch(_SQL["closed"], *columns(list(cycles), 2))} if cycles else set()
 
 
 async def prove_again(tx: Connection, changed: Mapping[Active, Change]) -> set[Active]:
@@ -95,14 +137,18 @@ async def prove_again(tx: Connection, changed: Mapping[Active, Change]) -> set[A
 
     The contacts must be locked for update: a transaction that judges a message could rely on a proof that is deleted.
     """
-    keys = list(changed)
-    if not keys:
+    if not changed:
         return set()
-    await forget_counted(tx, [(k.workspace_id, k.contact_id) for k in keys])
+    await forget_counted(tx, [(k.workspace_id, k.contact_id) for k in changed])
+    closed = await _closed(tx, {(k.workspace_id, k.cycle.start) for k in changed})
+    late = [k for k in changed if (k.workspace_id, k.cycle.start) in closed]
+    await leave_late(tx, [LateFact(*k, changed[k].cause, changed[k].fact_id) for k in late])
+    keys = [k for k in changed if (k.workspace_id, k.cycle.start) not in closed]
     before = await proofs(tx, [(k.workspace_id, k.cycle.start, k.contact_id) for k in keys])
     now: dict[Active, Evidence | None] = {}
     gone: dict[Active, Evidence] = {}
-    for key, change in changed.items():
+    for key in keys:
+        change = changed[key]
         stored = before.get((key.workspace_id, key.cycle.start, key.contact_id))
         seen = stored is not None and stored.message_id in change.ceased
         # No counted message is earlier than the stored proof. Without a stored proof no message counts.
@@ -111,14 +157,14 @@ async def prove_again(tx: Connection, changed: Mapping[Active, Change]) -> set[A
             gone[key] = stored
         elif proof != stored:
             now[key] = proof
-    following, undecided = await _following(tx, gone)
-    now |= following
+    others, undecided = await following(tx, gone)
+    now |= others
     saved = {(k.workspace_id, k.cycle, k.contact_id): (proof, changed[k].shard) for k, proof in now.items()}
-    await _replace(tx, saved, before)
+    await replace(tx, saved, before)
     return undecided
 
 
-async def _following(
+async def following(
     tx: Connection, gone: Mapping[Active, Evidence]
 ) -> tuple[dict[Active, Evidence | None], set[Active]]:
     """The next counted message after each lost proof, and the keys for which it is not among the first messages."""
@@ -133,32 +179,10 @@ async def _following(
     return found, undecided
 
 
-async def unite(tx: Connection, workspace_id: str, survivor: UUID, loser: UUID, shard: str) -> None:
-    """Counts two contacts as one in all open cycles. Both are locked for update."""
-    await forget_counted(tx, [(workspace_id, survivor), (workspace_id, loser)])
-    known = await open_proofs(tx, workspace_id, [survivor, loser])
-    now: dict[tuple[str, Cycle, UUID], tuple[Evidence | None, str]] = {}
-    for active, proof in known.items():
-        if active.contact_id == loser:
-            theirs = known.get(active._replace(contact_id=survivor), proof)
-            now[workspace_id, active.cycle, survivor] = min(proof, theirs), shard
-            now[workspace_id, active.cycle, loser] = None, shard
-    await _replace(tx, now, {(a.workspace_id, a.cycle.start, a.contact_id) for a in known})
-
-
-async def separate(tx: Connection, workspace_id: str, survivor: UUID, loser: UUID, shard: str) -> set[Active]:
-    """Counts two contacts apart again in all open cycles, by the messages that each has now. Returns those whose first
-    counted message is not among their first ones: a step has to find it.
-    """
-    await forget_counted(tx, [(workspace_id, survivor), (workspace_id, loser)])
-    known = await open_proofs(tx, workspace_id, [survivor, loser])
-    before_all = Evidence(FIRST_INSTANT, UUID(int=0))
-    keys = [active._replace(contact_id=contact) for active in known for contact in (survivor, loser)]
-    wanted = {key: before_all._replace(at=key.cycle.start) for key in keys}
-    found, undecided = await _following(tx, wanted)
-    now = {(workspace_id, key.cycle, key.contact_id): (proof, shard) for key, proof in found.items()}
-    await _replace(tx, now, {(a.workspace_id, a.cycle.start, a.contact_id) for a in known})
-    return undecided
+async def ended_cycles(tx: Connection, workspace_ids: Sequence[str], until: datetime) -> list[tuple[str, Cycle, bool]]:
+    """The cycles of these workspaces that had ended at a time, the last one first, and whether each is closed."""
+    rows = await tx.fetch(_SQL["ended_cycles"], workspace_ids, until)
+    return [(workspace_id, Cycle(start, end), status == "closed") for workspace_id, start, end, status in rows]
 
 
 async def open_proofs(tx: Connection, workspace_id: str, contacts: Sequence[UUID]) -> dict[Active, Evidence]:
@@ -184,13 +208,19 @@ async def replace_proofs(
 
     The contacts must be locked for update, or the workspace, as in `prove_again`.
     """
-    await _replace(tx, {key: (proof, RECOUNTED) for key, proof in now.items()}, before)
+    await replace(tx, {key: (proof, RECOUNTED) for key, proof in now.items()}, before)
 
 
-async def _replace(
+async def replace(
     tx: Connection, now: Mapping[tuple[str, Cycle, UUID], tuple[Evidence | None, str]], before: Collection[_Key]
 ) -> None:
-    keys = {(w, cycle.start, contact_id): (cycle, *proof) for (w, cycle, contact_id), proof in now.items()}
+    # A closed count never changes.
+    closed = await _closed(tx, {(w, cycle.start) for w, cycle, _ in now})
+    keys = {
+        (w, cycle.start, contact_id): (cycle, *proof)
+        for (w, cycle, contact_id), proof in now.items()
+        if (w, cycle.start) not in closed
+    }
     gone = [k for k, (_, proof, _) in keys.items() if proof is None and k in before]
     await tx.execute(_SQL["remove_proofs"], *columns(gone, 3))
     await tx.execute(_SQL["replace_proofs"], *columns([(*k, *p) for k, (_, p, _) in keys.items() if p is not None], 5))
@@ -227,34 +257,6 @@ async def without_current_cycle(tx: Connection, now: datetime, limit: int) -> li
 async def has_cycles_since(tx: Connection, workspace_id: str, since: datetime) -> bool:
     """Whether a contact was active, or a cycle began, since then."""
     return bool(await tx.fetchval(_SQL["has_cycles_since"], workspace_id, since))
-
-
-async def unpublished(tx: Connection, limit: int) -> list[CycleMark]:
-    """Counts with unpublished changes."""
-    return [CycleMark(*row) for row in await tx.fetch(_SQL["unpublished"], limit)]
-
-
-async def counts(
-    tx: Connection, cycles: Iterable[tuple[str, datetime]]
-) -> dict[tuple[str, datetime], Mapping[str, Any]]:
-    """The rows of the view `mac_counts`. Deleted cycles are left out."""
-    rows = await tx.fetch(_SQL["counts"], *columns(list(set(cycles)), 2))
-    return {(row["workspace_id"], row["cycle_start"]): row for row in rows}
-
-
-async def revisions(tx: Connection, cycles: Collection[tuple[str, datetime]]) -> dict[tuple[str, datetime], int]:
-    """Revisions of the cycles that exist."""
-    return {key: row["revision"] for key, row in (await counts(tx, cycles)).items()}
-
-
-async def mark_for_repair(tx: Connection, cycles: Collection[tuple[str, datetime]]) -> None:
-    """Marks cycles whose record on billing.mac is wrong, also if there is no such cycle."""
-    await tx.execute(_SQL["mark_for_repair"], *columns(list(cycles), 2))
-
-
-async def clear_unpublished(tx: Connection, marks: Sequence[CycleMark]) -> None:
-    """Deletes these marks, unless the count changed again meanwhile."""
-    await tx.execute(_SQL["clear_unpublished"], *columns(marks, 4))
 
 
 async def _count(

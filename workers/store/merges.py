@@ -126,11 +126,12 @@ async def add(
     loser: ContactKey,
     actor: str,
     at: datetime,
+    recorded_at: datetime,
     kept: MergeSnapshot,
 ) -> None:
-    """Stores a merge."""
+    """Stores a merge. `at` is its `issued_at`, `recorded_at` the watermark of its record."""
     snapshot = msgspec.json.encode(kept).decode()
-    await tx.execute(_SQL["add"], survivor[0], merge_id, survivor[1], loser[1], actor, at, snapshot)
+    await tx.execute(_SQL["add"], survivor[0], merge_id, survivor[1], loser[1], actor, at, recorded_at, snapshot)
 
 
 async def find(tx: Connection, workspace_id: str, merge_id: UUID) -> StoredMerge | None:
@@ -149,9 +150,9 @@ async def merged_since(tx: Connection, workspace_id: str, merge: StoredMerge) ->
     return bool(await tx.fetchval(_SQL["merged_since"], workspace_id, both, merge.number))
 
 
-async def undo(tx: Connection, workspace_id: str, merge_id: UUID, at: datetime) -> None:
+async def undo(tx: Connection, workspace_id: str, merge_id: UUID, at: datetime, recorded_at: datetime) -> None:
     """Notes that a merge is undone."""
-    await tx.execute(_SQL["undo"], workspace_id, merge_id, at)
+    await tx.execute(_SQL["undo"], workspace_id, merge_id, at, recorded_at)
 
 
 async def has_profile(tx: Connection, workspace_id: str, profile_id: str) -> bool:

@@ -40,6 +40,7 @@ class MessageRow(Struct, frozen=True, gc=False):
     """A new message. `drop_reason` None: accepted. `body` is JSON text, None if the content is not kept.
 
     `generation` is what `look_up` returned in the same transaction. The time of the decision is the transaction's.
+    `recorded_at` is the watermark of the record.
     """
 
     generation: int
@@ -58,6 +59,7 @@ class MessageRow(Struct, frozen=True, gc=False):
     body: str | None
     erase_at: datetime | None = None
     send_id: UUID | None = None
+    recorded_at: datetime | None = None
 
 
 class LookedUp(NamedTuple):
@@ -95,6 +97,8 @@ class Stored:
     counted: bool
     revision: int
     body: str | None
+    recorded_at: datetime | None = None
+    release_recorded_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,7 @@ class Revised:
     released: bool
     revision: int
     erase_at: datetime | None
+    release_recorded_at: datetime | None = None
 
 
 class DroppedSelection(NamedTuple):
@@ -234,7 +239,7 @@ async def revise(tx: Connection, revised: Sequence[Revised], now: datetime) -> N
     """Saves new verdicts. Erases content if `erase_at` is not later than `now`."""
     rows = [astuple(r) for r in revised]
     if rows:
-        await tx.execute(_SQL["revise"], *columns(rows, 10), now)
+        await tx.execute(_SQL["revise"], *columns(rows, 11), now)
 
 
 async def releasable(

@@ -59,9 +59,12 @@ WorkStep = Callable[[Connection, Work, datetime], Awaitable[Stepped]]
 """Takes the transaction, the work, and the transaction's time. May raise RetryBatch."""
 
 
-def origin(now: datetime) -> Record[None]:
-    """Stands for the source of a step's events, which no input partition caused."""
-    return Record(Partition("upkeep", 0), 0, now, None, None)
+def origin(now: datetime, recorded_at: str | None = None) -> Record[None]:
+    """Stands for the source of a step's events, which no input partition caused. `recorded_at`: of the command's
+    record, as text.
+    """
+    watermark = datetime.fromisoformat(recorded_at) if recorded_at is not None else None
+    return Record(Partition("upkeep", 0), 0, now, None, None, watermark=watermark)
 
 
 async def add(tx: Connection, works: Iterable[Work]) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from workers.records import Fingerprint, Lease, Partition, PartitionStep, Trial
+from workers.records import Advance, Fingerprint, Lease, Partition, PartitionStep, Trial
 from workers.store import group_binding
 from workers.store.connection import Connection
 from workers.store.failures import Fenced
@@ -96,8 +96,8 @@ async def forget_plans(connection: Connection) -> None:
     await connection.execute(_QUERIES["discard_plans"])
 
 
-async def advance(connection: Connection, owner: LeaseOwner, steps: Sequence[PartitionStep]) -> datetime:
-    """The compare-and-set at the begin of every transaction. Returns the transaction's time.
+async def advance(connection: Connection, owner: LeaseOwner, steps: Sequence[PartitionStep]) -> Advance:
+    """The compare-and-set at the begin of every transaction.
 
     Raises:
         Fenced: at least one partition is no longer ours, or was already committed.
@@ -112,14 +112,15 @@ async def advance(connection: Connection, owner: LeaseOwner, steps: Sequence[Par
         [step.first for step in ordered],
         [step.end for step in ordered],
         *([getattr(step.last, name, None) for step in ordered] for name in Fingerprint._fields),
+        [step.watermark for step in ordered],
     )
     if len(rows) < len(ordered):
         raise await _why(connection, owner, ordered)
     begun = {step.source for step in ordered if step.first is None}
     if begun:
         await group_binding.bind(connection, begun, owner.consumer_group)
-    now: datetime = rows[0][0]
-    return now
+    known = {Partition(r["topic"], r["partition"]): r["watermark"] for r in rows if r["watermark"] is not None}
+    return Advance(rows[0]["now"], known)
 
 
 async def _why(connection: Connection, owner: LeaseOwner, steps: Sequence[PartitionStep]) -> Fenced:

@@ -83,6 +83,11 @@ async def verification_round(tx: Connection) -> list[Row]:
     return list(await tx.fetch(_SQL["verification_round"]))
 
 
+async def closing_delays(tx: Connection) -> list[Row]:
+    """Input partitions that hold cycles open past their closing instant."""
+    return list(await tx.fetch(_SQL["closing_delays"]))
+
+
 async def merges(tx: Connection, workspace_id: str, limit: int) -> list[Row]:
     """Merges of contacts, the newest on top, undone ones as well."""
     return list(await tx.fetch(_SQL["merges"], workspace_id, limit))

@@ -63,6 +63,7 @@ class Parked(Struct, frozen=True, kw_only=True):
     headers: bytes | None
     record_at: datetime
     parked_at: datetime
+    recorded_at: datetime | None = None
 
 
 class EarlyReceiptPosition(NamedTuple):

@@ -122,6 +122,23 @@ class AddressOwner(NamedTuple):
     opted_out: bool
 
 
+class MovedSend(NamedTuple):
+    """A stored message of a send with its new values. `recorded_at`: the watermark of the receipt. `cycle_start`,
+    `cycle_end`: the cycle of the new event time.
+    """
+
+    workspace_id: str
+    message_id: UUID
+    send_id: UUID
+    kind: str
+    event_time: datetime
+    counted: bool
+    block_start: datetime | None
+    recorded_at: datetime | None
+    cycle_start: datetime
+    cycle_end: datetime
+
+
 class OnFile(NamedTuple):
     """Number and e-mail address in a contact's fields."""
 
@@ -227,14 +244,10 @@ async def link_identities(tx: Connection, links: Mapping[IdentityKey, tuple[str,
     await raise_revisions(tx, {(key.workspace_id, contact_id) for key, (_, contact_id) in links.items()})
 
 
-async def move_messages(
-    tx: Connection, moved: Iterable[tuple[str, UUID, UUID, str, datetime, bool, datetime | None]]
-) -> None:
-    """Moves messages of sends: workspace_id, message_id, send_id, kind, event time, counted, start of the covering
-    block. A message that was an echo becomes the send's.
-    """
-    if rows := sorted(moved, key=lambda r: r[:2]):
-        await tx.execute(_SQL["move_messages"], *columns(rows, 7))
+async def move_messages(tx: Connection, moved: Iterable[MovedSend]) -> None:
+    """Gives messages of sends their new values. A message that was an echo becomes the send's."""
+    if rows := sorted(moved, key=lambda r: (r.workspace_id, r.message_id)):
+        await tx.execute(_SQL["move_messages"], *columns(rows, len(MovedSend._fields)))
 
 
 async def grounds(tx: Connection, keys: Collection[ContactKey]) -> dict[ContactKey, tuple[Ground, ...]]:

@@ -13,8 +13,9 @@ import structlog
 
 from schemas import limits
 from workers.records import Record, SetAside
+from workers.rules.closing import EVER
 from workers.rules.cycles import Calendar, Setting, calendar_of
-from workers.rules.settings import EVER, Held, default_of, goes_by_cycle, held, held_at_once, readable
+from workers.rules.settings import Held, default_of, goes_by_cycle, graces, held, held_at_once, readable
 from workers.rules.workspace import Policies, policies_of, regions_of
 from workers.store.arrays import columns
 from workers.store.cache import Recent
@@ -136,10 +137,12 @@ async def add_settings(
     tx: Connection, new: Iterable[tuple[str, Setting]], superseded: Iterable[tuple[str, Setting]] = ()
 ) -> None:
     """Appends (workspace_id, setting) pairs to the log. Superseded values, old or new, are not read any more."""
-    rows = [(*_key(w, s), msgspec.json.encode(s.value).decode()) for w, s in new]
+    rows = [
+        (*_key(w, s), msgspec.json.encode(s.value).decode(), s.recorded_at, s.not_before, s.cycles_from) for w, s in new
+    ]
     if not rows:
         return
-    await tx.execute(_SQL["add_settings"], *columns(rows, 6))
+    await tx.execute(_SQL["add_settings"], *columns(rows, 9))
     if gone := [_key(w, s) for w, s in superseded]:
         await tx.execute(_SQL["supersede_settings"], *columns(gone, 5))
 
@@ -240,13 +243,13 @@ async def _contents(tx: Connection, versions: Mapping[str, UUID]) -> dict[str, _
 async def _read(tx: Connection, ids: Sequence[str]) -> dict[str, _Contents]:
     channels: dict[str, dict[str, str]] = defaultdict(dict)
     settings: dict[str, list[Setting]] = defaultdict(list)
-    for workspace_id, channel_id, name, issued_at, command_id, value in await tx.fetch(
+    for workspace_id, channel_id, name, issued_at, command_id, value, *closing in await tx.fetch(
         _SQL["channels_and_settings"], ids
     ):
         if issued_at is None:
             channels[workspace_id][channel_id] = name
         else:
-            setting = _setting(issued_at, command_id, channel_id, name, value)
+            setting = _setting(issued_at, command_id, channel_id, name, value, *closing)
             if setting is not None:
                 settings[workspace_id].append(setting)
             else:
@@ -255,7 +258,7 @@ async def _read(tx: Connection, ids: Sequence[str]) -> dict[str, _Contents]:
 
 
 def _understood(settings: Sequence[Setting], channels: Mapping[str, str]) -> _Contents:
-    calendar = calendar_of(s for s in settings if goes_by_cycle(s))
+    calendar = calendar_of((s for s in settings if goes_by_cycle(s)), graces(settings))
     return _Contents(tuple(settings), channels, policies_of(settings), regions_of(settings), calendar)
 
 
@@ -264,10 +267,13 @@ def _weight(contents: _Contents) -> int:
     return _BYTES_EACH * (1 + len(contents.channels) + len(contents.settings)) + texts
 
 
-def _setting(issued_at: datetime, command_id: UUID, channel_id: str, name: str, value: str) -> Setting | None:
+def _setting(
+    issued_at: datetime, command_id: UUID, channel_id: str, name: str, value: str, *closing: datetime | None
+) -> Setting | None:
     """None if this release cannot read the value: it counts as never set, and stops no worker."""
     try:
-        setting = Setting(issued_at, command_id, channel_id, name, msgspec.json.decode(value))
+        decoded = msgspec.json.decode(value)
+        setting = Setting(issued_at, command_id, channel_id, name, decoded, *closing)
     except msgspec.MsgspecError:
         return None
     return setting if readable(setting) else None

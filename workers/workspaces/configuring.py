@@ -10,16 +10,25 @@ from msgspec import UNSET
 
 from schemas import limits
 from schemas.settings_commands import ConfigureChannel, ConfigureWorkspace
+from workers.billing import earlier_closing
+from workers.billing.earlier_closing import EarlierClosing
 from workers.commands.command_record import CommandRecord
 from workers.messages.recounting import recount
-from workers.rules.cycles import CUTTING, FIRST_INSTANT, Calendar, Setting, calendar_of
+from workers.rules.cycles import CUTTING, FIRST_INSTANT, Calendar, Cycle, Setting, calendar_of
 from workers.rules.results import Done, Refused, Result
-from workers.rules.settings import CHANNEL_DEFAULTS, WORKSPACE_DEFAULTS, enter, goes_by_cycle
-from workers.store import alerts, workspaces
+from workers.rules.settings import CHANNEL_DEFAULTS, GRACE, WORKSPACE_DEFAULTS, enter, goes_by_cycle
+from workers.store import alerts, closing, mac, workspaces
 from workers.store.commands import CommandKey
 from workers.store.connection import Connection
 from workers.store.workspaces import SettingName, Workspace
 from workers.tasks import paced
+
+
+class EndedCycle(NamedTuple):
+    """A cycle that has ended. `closes_at`: the beginning of time if it is closed already."""
+
+    cycle: Cycle
+    closes_at: datetime
 
 
 class CycleReset(NamedTuple):
@@ -36,7 +45,8 @@ class SettingsBook:
     """The settings that matter, oldest first, and what the commands add to them.
 
     `at_once`: the time from which names that hold at once were set. `recount`: the time from which cycles have other
-    settings or begin at other times.
+    settings or begin at other times. `ended`: the cycles that have ended, the last one first. `graces`: workspaces
+    whose cycles may close at other times; `cycles_from`: where the first cycle of each begins.
     """
 
     log: dict[SettingName, list[Setting]]
@@ -46,6 +56,9 @@ class SettingsBook:
     at_once: dict[SettingName, datetime] = field(default_factory=dict)
     new_channels: list[tuple[str, str, str]] = field(default_factory=list)
     recount: dict[str, datetime] = field(default_factory=dict)
+    ended: Mapping[str, Sequence[EndedCycle]] = field(default_factory=dict)
+    graces: set[str] = field(default_factory=set)
+    cycles_from: Mapping[str, datetime] = field(default_factory=dict)
     cuts: list[CycleReset] = field(default_factory=list)
     calendars: dict[str, Calendar] = field(default_factory=dict)
 
@@ -56,6 +69,10 @@ class SettingsBook:
             if workspace_id in settings:
                 settings[workspace_id] += log
         return settings
+
+    def closed_until(self, workspace_id: str, recorded_at: datetime) -> datetime | None:
+        """The end of the last cycle that was closed at that time, by Kafka's clock: no setting changes it any more."""
+        return next((e.cycle.end for e in self.ended.get(workspace_id, ()) if e.closes_at <= recorded_at), None)
 
     def calendar(self, workspace_id: str) -> Calendar:
         """The settings that decide where cycles begin."""
@@ -74,6 +91,8 @@ async def carry_out(
 ) -> dict[CommandKey, Result]:
     """The results of the commands. All their `tenants` are locked for a change of settings."""
     book = _book(tenants)
+    book.ended = await _ended(tx, asked, tenants)
+    book.cycles_from = {w: t.calendar.at(t.first_message_at)[0].start for w, t in tenants.items() if t.first_message_at}
     results = {a.key: decide(book, a) async for a in paced(asked)}
     await workspaces.add_channels(tx, book.new_channels)
     await workspaces.add_settings(tx, book.new_settings, book.superseded)
@@ -81,6 +100,9 @@ async def carry_out(
     await workspaces.hold_at_once(tx, book.at_once)
     await alerts.limits_changed(tx, {w for w, _, name in book.at_once if name == "mac_limit"})
     givers = {a.command.workspace_id: a.command.command_id for a in asked}
+    if book.graces:
+        await closing.forget_instants(tx, book.graces)
+        await earlier_closing.leave(tx, await _closing_earlier(tx, book), givers)
     spans = await recount(tx, book.recount, givers, now) if book.recount else {}
     for key, since, before, after in book.cuts:
         first, last = spans.get(key[0], (now, now))
@@ -135,22 +157,54 @@ def _write(
     changed: dict[str, Any] = {}
     earliest: datetime | None = None
     for name, value in given.items():
-        setting = Setting(*asked.stamp, channel_id, name, value)
+        setting = Setting(*asked.stamp, channel_id, name, value, asked.record.recorded_at)
+        if goes_by_cycle(setting):
+            setting = setting._replace(not_before=book.closed_until(workspace_id, asked.record.recorded_at))
+        if name == GRACE:
+            setting = setting._replace(cycles_from=book.cycles_from.get(workspace_id))
         log = book.log[workspace_id, channel_id, name]
         entered = enter(log, setting)
         book.new_settings.append((workspace_id, setting))
         book.superseded += [(workspace_id, gone) for gone in entered.superseded]
         if entered.changed:
             changed[name] = value
+        if name == GRACE and entered.changed:
+            book.graces.add(workspace_id)
         if not goes_by_cycle(setting):
             key = workspace_id, channel_id, name
             book.at_once[key] = min(setting.issued_at, book.at_once.get(key, setting.issued_at))
         elif entered.changed:
             since = FIRST_INSTANT if log[0] is setting else calendar.at(setting.issued_at)[0].end
+            since = max(since, setting.not_before or since)
             earliest = since if earliest is None else min(earliest, since)
     if earliest is not None:
         book.recount[workspace_id] = min(earliest, book.recount.get(workspace_id, earliest))
     return changed, earliest
+
+
+async def _closing_earlier(tx: Connection, book: SettingsBook) -> dict[str, list[EarlierClosing]]:
+    """The open cycles whose instant is before the end of what may be applied by now, and was later."""
+    found: dict[str, list[EarlierClosing]] = {}
+    for workspace_id, tenant in (await workspaces.share(tx, {(w, "", "") for w in book.graces})).items():
+        earlier = [
+            EarlierClosing(*e.cycle, at)
+            for e in book.ended.get(workspace_id, ())
+            if (at := tenant.calendar.closes_at(e.cycle)) < e.closes_at
+        ]
+        if earlier:
+            found[workspace_id] = earlier
+    return found
+
+
+async def _ended(
+    tx: Connection, asked: Sequence[CommandRecord[Any]], tenants: Mapping[str, Workspace]
+) -> dict[str, list[EndedCycle]]:
+    latest = max((a.record.recorded_at for a in asked), default=FIRST_INSTANT)
+    found: dict[str, list[EndedCycle]] = defaultdict(list)
+    for workspace_id, cycle, closed in await mac.ended_cycles(tx, list(tenants), latest):
+        closes_at = FIRST_INSTANT if closed else tenants[workspace_id].calendar.closes_at(cycle)
+        found[workspace_id].append(EndedCycle(cycle, closes_at))
+    return found
 
 
 def _book(tenants: Mapping[str, Workspace]) -> SettingsBook:

@@ -46,10 +46,10 @@ CROSS JOIN LATERAL (VALUES
 WHERE near.command_id IS NOT NULL
 
 -- name: add
-INSERT INTO block_commands (workspace_id, contact_id, issued_at, unblocks, command_id, actor_id, note)
-SELECT workspace_id, contact_id, issued_at, unblocks, command_id, actor_id, note
-FROM unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::boolean[], $5::uuid[], $6::text[], $7::text[])
-    AS new (workspace_id, contact_id, issued_at, unblocks, command_id, actor_id, note)
+INSERT INTO block_commands (workspace_id, contact_id, issued_at, unblocks, command_id, actor_id, note, recorded_at)
+SELECT workspace_id, contact_id, issued_at, unblocks, command_id, actor_id, note, recorded_at
+FROM unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::boolean[], $5::uuid[], $6::text[], $7::text[], $8::timestamptz[])
+    AS new (workspace_id, contact_id, issued_at, unblocks, command_id, actor_id, note, recorded_at)
 ORDER BY workspace_id, contact_id, unblocks, issued_at, command_id
 ON CONFLICT DO NOTHING
 

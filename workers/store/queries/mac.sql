@@ -4,15 +4,21 @@ FROM unnest($1::text[], $2::timestamptz[], $3::uuid[]) AS wanted (workspace_id, 
 JOIN mac_contacts m USING (workspace_id, cycle_start, contact_id)
 
 -- name: save_better_proofs
--- Stores proofs that are earlier than the stored ones; returns those of contacts that had none. Others are left out before the
--- INSERT, which would lock the row even if its own WHERE excludes it.
-WITH saved AS (
-    INSERT INTO mac_contacts (workspace_id, cycle_start, contact_id, first_counted_at, first_message_id)
-    SELECT new.* FROM unnest($1::text[], $2::timestamptz[], $3::uuid[], $4::timestamptz[], $5::uuid[])
+-- Stores proofs that are earlier than the stored ones; returns those of contacts that had none, and those for closed cycles (`closed`),
+-- which it does not store. Others are left out before the INSERT, which would lock the row even if its own WHERE excludes it.
+WITH new AS (
+    SELECT new.*, EXISTS (
+        SELECT FROM mac_cycles c
+        WHERE c.workspace_id = new.workspace_id AND c.cycle_start = new.cycle_start AND c.status = 'closed'
+    ) AS closed
+    FROM unnest($1::text[], $2::timestamptz[], $3::uuid[], $4::timestamptz[], $5::uuid[])
         AS new (workspace_id, cycle_start, contact_id, first_counted_at, first_message_id)
+), saved AS (
+    INSERT INTO mac_contacts (workspace_id, cycle_start, contact_id, first_counted_at, first_message_id)
+    SELECT new.workspace_id, new.cycle_start, new.contact_id, new.first_counted_at, new.first_message_id FROM new
     LEFT JOIN mac_contacts known USING (workspace_id, cycle_start, contact_id)
-    WHERE known.contact_id IS NULL
-        OR (new.first_counted_at, new.first_message_id) < (known.first_counted_at, known.first_message_id)
+    WHERE NOT new.closed AND (known.contact_id IS NULL
+        OR (new.first_counted_at, new.first_message_id) < (known.first_counted_at, known.first_message_id))
     ORDER BY new.workspace_id, new.cycle_start, new.contact_id
     ON CONFLICT (workspace_id, cycle_start, contact_id) DO UPDATE
     SET first_counted_at = excluded.first_counted_at, first_message_id = excluded.first_message_id
@@ -20,7 +26,21 @@ WITH saved AS (
         < (mac_contacts.first_counted_at, mac_contacts.first_message_id)
     RETURNING workspace_id, cycle_start, contact_id, (xmax = 0) AS added
 )
-SELECT workspace_id, cycle_start, contact_id FROM saved WHERE added
+SELECT workspace_id, cycle_start, contact_id, false AS closed FROM saved WHERE added
+UNION ALL
+SELECT workspace_id, cycle_start, contact_id, true FROM new WHERE closed
+
+-- name: closed
+SELECT c.workspace_id, c.cycle_start
+FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::timestamptz[]) AS t (workspace_id, cycle_start)) AS wanted
+JOIN mac_cycles c USING (workspace_id, cycle_start) WHERE c.status = 'closed'
+
+-- name: leave_late
+INSERT INTO late_facts (workspace_id, cycle_start, contact_id, cause, fact_id)
+SELECT DISTINCT * FROM unnest($1::text[], $2::timestamptz[], $3::uuid[], $4::text[], $5::text[])
+    AS new (workspace_id, cycle_start, contact_id, cause, fact_id)
+ORDER BY workspace_id, cycle_start, contact_id, cause, fact_id
+ON CONFLICT (workspace_id, cycle_start, contact_id, cause, fact_id) DO UPDATE SET settled = false
 
 -- name: replace_proofs
 INSERT INTO mac_contacts (workspace_id, cycle_start, contact_id, first_counted_at, first_message_id)
@@ -118,6 +138,10 @@ CROSS JOIN LATERAL (
     WHERE m.workspace_id = c.workspace_id AND m.cycle_start = c.cycle_start AND m.contact_id = wanted.contact_id LIMIT 1
 ) AS m
 WHERE c.workspace_id = $1 AND c.status = 'open'
+
+-- name: ended_cycles
+SELECT workspace_id, cycle_start, cycle_end, status FROM mac_cycles
+WHERE workspace_id = ANY ($1::text[]) AND cycle_end <= $2 ORDER BY workspace_id, cycle_start DESC
 
 -- name: without_current_cycle
 -- Workspaces whose newest cycle has ended, with that end: a new billing month without a message yet.

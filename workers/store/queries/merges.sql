@@ -61,8 +61,8 @@ WHERE s.workspace_id = $1 AND s.send_id = held.send_id
 SELECT count(*) FROM sends s WHERE s.workspace_id = $1 AND s.contact_id = $2 AND s.status = 'held'
 
 -- name: add
-INSERT INTO merges (workspace_id, merge_id, survivor_id, loser_id, actor_id, merged_at, snapshot)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO merges (workspace_id, merge_id, survivor_id, loser_id, actor_id, merged_at, recorded_at, snapshot)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 
 -- name: find
 SELECT merge_id, number, survivor_id, loser_id, merged_at, undone_at, snapshot FROM merges WHERE workspace_id = $1 AND merge_id = $2
@@ -75,7 +75,7 @@ SELECT EXISTS (
 )
 
 -- name: undo
-UPDATE merges SET undone_at = $3 WHERE workspace_id = $1 AND merge_id = $2
+UPDATE merges SET undone_at = $3, undo_recorded_at = $4 WHERE workspace_id = $1 AND merge_id = $2
 
 -- name: has_profile
 SELECT EXISTS (SELECT FROM profiles WHERE workspace_id = $1 AND profile_id = $2 AND deleted_at IS NULL)

@@ -94,7 +94,7 @@ WITH wanted AS (
     JOIN generations g ON g.last_event >= wanted.since
     CROSS JOIN LATERAL (
             (SELECT m.generation, m.message_id, m.channel_id, m.channel, m.kind, m.event_time, m.drop_reason, m.block_start, m.released,
-                m.counted, m.revision, m.body::text AS body
+                m.counted, m.revision, m.body::text AS body, m.recorded_at, m.release_recorded_at
             FROM messages m
             WHERE m.generation = g.generation AND m.workspace_id = wanted.workspace_id AND m.identity_id = wanted.identity_id
                 AND m.event_time >= wanted.since AND m.event_time < wanted.until AND m.drop_reason IS NULL
@@ -106,7 +106,7 @@ WITH wanted AS (
             ORDER BY m.event_time LIMIT $5)
         UNION ALL
             (SELECT m.generation, m.message_id, m.channel_id, m.channel, m.kind, m.event_time, m.drop_reason, m.block_start, m.released,
-                m.counted, m.revision, m.body::text AS body
+                m.counted, m.revision, m.body::text AS body, m.recorded_at, m.release_recorded_at
             FROM messages m
             WHERE m.generation = g.generation AND m.workspace_id = wanted.workspace_id AND m.identity_id = wanted.identity_id
                 AND m.event_time >= wanted.since AND m.event_time < wanted.until AND m.drop_reason IS NOT NULL
@@ -183,13 +183,14 @@ GROUP BY wanted.workspace_id, wanted.contact_id
 -- name: revise
 WITH revised AS (
     UPDATE messages m SET drop_reason = new.drop_reason, mac_rule = new.mac_rule, block_start = new.block_start,
-        counted = new.counted, released = new.released, revision = new.revision,
-        decided_at = CASE WHEN new.revision = m.revision THEN m.decided_at ELSE $11 END,
+        counted = new.counted, released = new.released, revision = new.revision, release_recorded_at = new.release_recorded_at,
+        decided_at = CASE WHEN new.revision = m.revision THEN m.decided_at ELSE $12 END,
         erase_at = CASE WHEN new.revision = m.revision THEN m.erase_at ELSE new.erase_at END,
-        body = CASE WHEN new.erase_at <= $11 THEN NULL ELSE m.body END
+        body = CASE WHEN new.erase_at <= $12 THEN NULL ELSE m.body END
     FROM (SELECT * FROM unnest($1::int[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::boolean[],
-            $8::boolean[], $9::int[], $10::timestamptz[])
-        AS new (generation, workspace_id, message_id, drop_reason, mac_rule, block_start, counted, released, revision, erase_at)
+            $8::boolean[], $9::int[], $10::timestamptz[], $11::timestamptz[])
+        AS new (generation, workspace_id, message_id, drop_reason, mac_rule, block_start, counted, released, revision, erase_at,
+            release_recorded_at)
         ORDER BY workspace_id, message_id) AS new
     WHERE m.generation = new.generation AND m.workspace_id = new.workspace_id AND m.message_id = new.message_id
     RETURNING m.workspace_id, m.identity_id
@@ -224,7 +225,7 @@ WITH found AS (
     ORDER BY position, event_time, message_id LIMIT $11
 )
 SELECT position, found, generation, workspace_id, contact_id, home_id, address, message_id, channel_id, channel, kind, event_time, drop_reason,
-    block_start, released, counted, revision, body::text AS body
+    block_start, released, counted, revision, body::text AS body, recorded_at, release_recorded_at
 FROM first WHERE before < $12::bigint ORDER BY position, event_time, message_id
 
 -- name: count_releasable

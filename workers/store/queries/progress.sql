@@ -51,10 +51,10 @@ WHERE lease = $1
 -- name: advance
 WITH step AS (
     SELECT *
-    FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
-        AS s (topic, partition, first, next, last_offset, last_timestamp, last_crc)
+    FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::timestamptz[])
+        AS s (topic, partition, first, next, last_offset, last_timestamp, last_crc, watermark)
 ), mine AS MATERIALIZED (
-    SELECT p.topic, p.partition
+    SELECT p.topic, p.partition, p.watermark
     FROM progress AS p
     JOIN step AS s USING (topic, partition)
     WHERE p.lease = $1 AND p.next_offset IS NOT DISTINCT FROM s.first
@@ -67,11 +67,12 @@ UPDATE progress AS p SET
     last_offset = nullif(coalesce(s.last_offset, p.last_offset, p.next_offset - 1), s.next - 1),
     last_timestamp = coalesce(s.last_timestamp, p.last_timestamp),
     last_crc = coalesce(s.last_crc, p.last_crc),
+    watermark = greatest(s.watermark, p.watermark),
     updated_at = now()
 FROM step AS s JOIN mine USING (topic, partition)
 WHERE p.topic = s.topic AND p.partition = s.partition
   AND p.lease = $1 AND p.next_offset IS NOT DISTINCT FROM s.first
-RETURNING now()
+RETURNING now() AS now, p.topic, p.partition, mine.watermark
 
 -- name: compare
 SELECT topic, partition, next_offset, lease IS NOT DISTINCT FROM $1 AS mine

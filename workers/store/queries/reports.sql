@@ -42,6 +42,9 @@ FROM sluice.backlog
 -- name: pending_work
 SELECT workspace_id, kind, subject, done, total, asked_at FROM sluice.pending_work ORDER BY asked_at LIMIT $1
 
+-- name: closing_delays
+SELECT topic, partition, applied_until, cycles, since FROM sluice.closing_delays ORDER BY since, topic, partition
+
 -- name: verification_round
 SELECT began_at, ended_at, workspaces_that_differ, differences FROM sluice.verification_round
 

@@ -19,9 +19,9 @@ ON CONFLICT (workspace_id, send_id, attempt) DO UPDATE SET status = excluded.sta
 
 -- name: park
 INSERT INTO parked_receipts (workspace_id, topic, partition, "offset", send_id, channel_id, provider_message_id, attempt,
-    key, value, headers, record_at, parked_at)
+    key, value, headers, record_at, parked_at, recorded_at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::uuid[], $6::text[], $7::text[], $8::int[],
-    $9::bytea[], $10::bytea[], $11::bytea[], $12::timestamptz[], $13::timestamptz[]) AS p (workspace_id, topic, partition, "offset")
+    $9::bytea[], $10::bytea[], $11::bytea[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[]) AS p (workspace_id, topic, partition, "offset")
 ORDER BY workspace_id, topic, partition, "offset"
 ON CONFLICT DO NOTHING
 

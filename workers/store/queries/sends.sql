@@ -121,10 +121,17 @@ ON CONFLICT DO NOTHING
 -- Gives a send's message, which may have been an echo, its values. That is rare, so this searches every generation.
 WITH moved AS (
     UPDATE messages m SET event_time = new.event_time, counted = new.counted, block_start = new.block_start,
-        send_id = new.send_id, kind = new.kind
+        send_id = new.send_id, kind = new.kind,
+        -- The first record that shows the message in its cycle.
+        recorded_at = CASE
+            WHEN m.event_time >= new.cycle_start AND m.event_time < new.cycle_end THEN least(m.recorded_at, new.recorded_at)
+            ELSE new.recorded_at
+        END
     FROM (SELECT new.*, g.generation
-        FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::boolean[], $7::timestamptz[])
-            AS new (workspace_id, message_id, send_id, kind, event_time, counted, block_start) CROSS JOIN generations g
+        FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::boolean[], $7::timestamptz[],
+            $8::timestamptz[], $9::timestamptz[], $10::timestamptz[])
+            AS new (workspace_id, message_id, send_id, kind, event_time, counted, block_start, recorded_at, cycle_start, cycle_end)
+        CROSS JOIN generations g
         ORDER BY workspace_id, message_id) AS new
     WHERE m.generation = new.generation AND m.workspace_id = new.workspace_id AND m.message_id = new.message_id
         AND (m.send_id = new.send_id OR m.kind = 'echo')

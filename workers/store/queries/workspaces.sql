@@ -51,19 +51,21 @@ SELECT workspace_id, channel_id FROM fitting WHERE NOT fits
 
 -- name: channels_and_settings
 -- One round trip instead of two: a row without a time is a channel, any other one is a setting.
-SELECT workspace_id, channel_id, channel AS name, NULL::timestamptz AS issued_at, NULL::uuid AS command_id, NULL::json AS value
+SELECT workspace_id, channel_id, channel AS name, NULL::timestamptz AS issued_at, NULL::uuid AS command_id, NULL::json AS value,
+    NULL::timestamptz AS recorded_at, NULL::timestamptz AS not_before, NULL::timestamptz AS cycles_from
 FROM channels WHERE workspace_id = ANY($1::text[])
 UNION ALL
-SELECT workspace_id, channel_id, name, issued_at, command_id, value
+SELECT workspace_id, channel_id, name, issued_at, command_id, value, recorded_at, not_before, cycles_from
 FROM settings_log WHERE workspace_id = ANY($1::text[]) AND NOT superseded
 ORDER BY workspace_id, issued_at, command_id, channel_id, name
 
 -- name: add_settings
 WITH added AS (
-    INSERT INTO settings_log (workspace_id, channel_id, name, issued_at, command_id, value)
-    SELECT workspace_id, channel_id, name, issued_at, command_id, value::json
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::uuid[], $6::text[])
-        AS new (workspace_id, channel_id, name, issued_at, command_id, value)
+    INSERT INTO settings_log (workspace_id, channel_id, name, issued_at, command_id, value, recorded_at, not_before, cycles_from)
+    SELECT workspace_id, channel_id, name, issued_at, command_id, value::json, recorded_at, not_before, cycles_from
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::uuid[], $6::text[], $7::timestamptz[], $8::timestamptz[],
+        $9::timestamptz[])
+        AS new (workspace_id, channel_id, name, issued_at, command_id, value, recorded_at, not_before, cycles_from)
     ORDER BY workspace_id, channel_id, name, issued_at, command_id
     ON CONFLICT DO NOTHING
     RETURNING workspace_id

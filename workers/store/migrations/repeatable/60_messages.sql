@@ -48,7 +48,7 @@ END $$;
 -- does, of several the first: a released message keeps its content, and appears when the step runs.
 CREATE VIEW sluice_core.releasable AS
 SELECT m.generation, m.workspace_id, i.contact_id, coalesce(i.home_id, i.contact_id) AS home_id, i.address, m.message_id, m.identity_id, m.channel_id, m.channel, m.kind,
-    m.event_time, m.drop_reason, m.block_start, m.released, m.counted, m.revision, m.body, m.erase_at,
+    m.event_time, m.drop_reason, m.block_start, m.released, m.counted, m.revision, m.body, m.erase_at, m.recorded_at, m.release_recorded_at,
     (
         SELECT min(w.number) FROM sluice_core.pending_work w
         WHERE w.workspace_id = i.workspace_id AND w.kind = 'release messages' AND w.subject IN (i.contact_id::text, i.home_id::text)

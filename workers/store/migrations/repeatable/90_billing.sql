@@ -14,6 +14,22 @@ LEFT JOIN LATERAL (
     WHERE a.workspace_id = c.workspace_id AND a.cycle_start = c.cycle_start
 ) AS a ON true;
 
+-- How far each input partition is applied for closing: past the highest Kafka timestamp of what is applied, and past what lies five
+-- minutes before its end was read, once everything before that end is applied.
+CREATE VIEW sluice_core.input_positions AS
+SELECT e.topic, e.partition, coalesce(p.next_offset, 0) AS next_offset, e.end_offset, e.read_at, greatest(
+    p.watermark, CASE WHEN coalesce(p.next_offset, 0) >= e.end_offset THEN e.read_at - interval '5 minutes' END
+) AS passed
+FROM sluice_core.input_ends e LEFT JOIN sluice_core.progress p USING (topic, partition);
+
+-- Input partitions that hold cycles open past their closing instant: up to when they are applied, how many cycles, and since when.
+CREATE VIEW sluice.closing_delays AS
+SELECT i.topic, i.partition, i.passed AS applied_until, count(*) AS cycles, min(c.closes_at) AS since
+FROM sluice_core.input_positions i
+JOIN sluice_core.mac_cycles c ON c.status = 'open' AND c.closes_at < now() - interval '6 minutes'
+    AND (i.passed IS NULL OR i.passed < c.closes_at)
+GROUP BY i.topic, i.partition, i.passed;
+
 CREATE VIEW sluice.mac_contacts AS
 SELECT workspace_id, cycle_start, contact_id, first_message_id, first_counted_at FROM sluice_core.mac_contacts;
 

@@ -1,0 +1,161 @@
+"""Closing cycles: what holds one open, that a closed count stays, what late facts become."""
+
+from datetime import timedelta
+from typing import Any
+
+from asyncpg import Pool
+
+from tests.workers.asking import ask, by_phone, contact_of, give, results, rows
+from tests.workers.closing_cycles import applied_past, close
+from tests.workers.ingesting import ingest
+from tests.workers.records import DAY, WORKSPACE, at, message
+from tests.workers.stepping import steps
+
+END = 22 * 1440.0
+CLOSES = END + 72 * 60
+ANA, BEN = "+4915112000001", "+4915112000002"
+FIGURES = (
+    "SELECT status, active_contacts, adjustments FROM sluice.mac_counts WHERE workspace_id = $1 ORDER BY cycle_start"
+)
+ADJUSTED = "SELECT amount, cause FROM sluice.mac_adjustments ORDER BY adjustment_id"
+PROOFS = "SELECT contact_id, first_message_id FROM sluice.mac_contacts ORDER BY contact_id"
+
+
+async def everything_applied(pool: Pool, minutes: float = CLOSES) -> None:
+    await applied_past(pool, at(minutes))
+
+
+async def test_a_cycle_closes_once_every_partition_is_past_its_instant(pool: Pool) -> None:
+    await ingest(pool, message(ANA), message(BEN))
+    await close(pool)
+    assert await rows(pool, FIGURES, WORKSPACE) == [("open", 2, 0)]  # nobody knows the partitions yet
+    await everything_applied(pool, CLOSES - 1)
+    await close(pool)
+    assert await rows(pool, FIGURES, WORKSPACE) == [("open", 2, 0)]
+
+    await everything_applied(pool)
+    await pool.execute("UPDATE input_ends SET end_offset = 8 WHERE topic = 'messages.receipts'")
+    await close(pool)
+    assert await rows(pool, FIGURES, WORKSPACE) == [("open", 2, 0)]  # it stands before its end
+
+    await pool.execute(
+        "INSERT INTO progress (topic, partition, consumer_group, generation, next_offset, watermark) "
+        "VALUES ('messages.receipts', 0, 'sluice-outbound', 1, 5, $1)",
+        at(CLOSES),
+    )
+    await close(pool)
+    assert await rows(pool, FIGURES, WORKSPACE) == [("closed", 2, 0)]
+    assert await rows(pool, "SELECT closed_contacts, closed_at IS NOT NULL FROM mac_cycles") == [(2, True)]
+
+
+async def test_late_facts_never_change_a_count_and_are_adjustments_once(pool: Pool) -> None:
+    await ingest(pool, message(ANA))
+    await give(pool, ask("configure_workspace", minutes=-20, set={"mac_block_effect": "immediate"}))
+    await give(pool, ask("block_contact", minutes=-10, identity=by_phone(ANA), timestamp=at(CLOSES)))
+    await ingest(pool, message(BEN, minutes=END - 10, late_minutes=72 * 60 + 10))
+    assert await rows(pool, FIGURES, WORKSPACE) == [("open", 1, 0)]
+    before = await rows(pool, PROOFS)
+
+    await everything_applied(pool)
+    await close(pool)
+    await close(pool)
+
+    assert await rows(pool, PROOFS) == before
+    assert await rows(pool, FIGURES, WORKSPACE) == [("closed", 1, 0)]
+    assert sorted(await rows(pool, ADJUSTED)) == [(-1, "late_block"), (1, "late_message")]
+    assert await rows(pool, "SELECT count(*) FROM late_facts") == [(0,)]
+
+    await give(pool, ask("unblock_contact", minutes=-5, identity=by_phone(ANA), timestamp=at(CLOSES + 1)))
+    await close(pool)
+    assert (await rows(pool, ADJUSTED))[-1] == (1, "late_unblock")
+    assert await rows(pool, FIGURES, WORKSPACE) == [("closed", 1, 1)]
+
+
+async def test_a_merge_that_was_issued_after_the_instant_changes_nothing(pool: Pool) -> None:
+    await ingest(pool, message(ANA), message(BEN))
+    ids: dict[str, Any] = {
+        "survivor_id": str(await contact_of(pool, ANA)),
+        "loser_id": str(await contact_of(pool, BEN)),
+    }
+    await everything_applied(pool)
+    await close(pool)
+    await give(pool, ask("merge_contacts", minutes=CLOSES, **ids))
+    await close(pool)
+    assert await rows(pool, FIGURES, WORKSPACE) == [("closed", 2, 0)]
+    assert len(await rows(pool, PROOFS)) == 2
+
+
+async def test_a_merge_of_before_that_comes_after_is_an_adjustment(pool: Pool) -> None:
+    await ingest(pool, message(ANA), message(BEN))
+    ids: dict[str, Any] = {
+        "survivor_id": str(await contact_of(pool, ANA)),
+        "loser_id": str(await contact_of(pool, BEN)),
+    }
+    await everything_applied(pool)
+    await close(pool)
+    await give(pool, ask("merge_contacts", minutes=CLOSES - 1, timestamp=at(CLOSES), **ids))
+    await close(pool)
+    assert await rows(pool, FIGURES, WORKSPACE) == [("closed", 2, -1)]
+    assert await rows(pool, ADJUSTED) == [(-1, "merge")]
+
+
+async def test_an_owner_closes_a_cycle_that_a_partition_holds_open(pool: Pool) -> None:
+    await ingest(pool, message(ANA))
+    start = "2026-03-01T00:00:00Z"
+
+    async def answers(minutes: float, cycle: str = start, role: str = "owner") -> object:
+        asked = ask("close_cycle", minutes=minutes, cycle_start=cycle, reason="a broker is lost", role=role)
+        return (await results(pool, asked, now=at(minutes)))[0]
+
+    assert await answers(CLOSES, role="manager") == "not_permitted"
+    assert await answers(CLOSES, cycle="2026-03-02T00:00:00Z") == "not_found"
+    assert await answers(CLOSES - 1) == "invalid"
+    assert await answers(CLOSES) == {"cycle_start": start}
+    await close(pool)
+    assert await rows(pool, FIGURES, WORKSPACE) == [("closed", 1, 0)]
+    assert await rows(pool, "SELECT close_reason FROM mac_cycles") == [("a broker is lost",)]
+    assert await answers(CLOSES + 1) == {}
+
+    await ingest(pool, message(BEN))  # on time, and too late: the partition moves again
+    await close(pool)
+    assert await rows(pool, FIGURES, WORKSPACE) == [("closed", 1, 1)]
+
+
+async def test_no_setting_changes_a_closed_cycle(pool: Pool) -> None:
+    await ingest(pool, message(ANA), message(ANA, minutes=END + 10))
+    await everything_applied(pool)
+    await close(pool)
+    changed = await results(
+        pool, ask("configure_workspace", minutes=CLOSES, set={"anchor_day": 15}), now=at(CLOSES + 1)
+    )
+    cycles = await rows(pool, "SELECT cycle_start, cycle_end, status FROM sluice.mac_counts ORDER BY cycle_start")
+    april, middle = at(END), at(END + 14 * 1440)
+    assert cycles == [(DAY.replace(day=1), april, "closed"), (april, middle, "open")]
+    assert changed == [{"anchor_day": 15}]
+
+
+async def test_a_shorter_grace_makes_facts_late_that_were_on_time(pool: Pool) -> None:
+    await ingest(pool, message(ANA))
+    await ingest(pool, message(BEN, minutes=END - 10, late_minutes=300))
+    await give(pool, ask("block_contact", minutes=-10, identity=by_phone(ANA), timestamp=at(END + 200)))
+    await give(pool, ask("configure_workspace", minutes=END + 600, set={"close_grace_hours": 2}))
+    await everything_applied(pool)
+    await close(pool)
+    assert await rows(pool, FIGURES, WORKSPACE) == [("open", 2, 0)]  # not before the late ones are known
+    await steps(pool, 10)
+    await close(pool)
+    assert await rows(pool, FIGURES, WORKSPACE) == [("closed", 1, 1)]
+    assert await rows(pool, ADJUSTED) == [
+        (1, "late_message")
+    ]  # the block drops Ana's message, which counts all the same
+
+
+async def test_a_longer_grace_holds_an_ended_cycle_open(pool: Pool) -> None:
+    await ingest(pool, message(ANA))
+    await give(pool, ask("configure_workspace", minutes=END + 60, set={"close_grace_hours": 100}))
+    await everything_applied(pool)
+    await close(pool)
+    assert await rows(pool, FIGURES, WORKSPACE) == [("open", 1, 0)]
+    await applied_past(pool, at(END) + timedelta(hours=100))
+    await close(pool)
+    assert await rows(pool, FIGURES, WORKSPACE) == [("closed", 1, 0)]

@@ -1,0 +1,109 @@
+"""Closes cycles, and adjusts those that are closed (contract 5.6).
+
+An open cycle counts what is applied. A late fact never changes its count; it is kept apart. Before a cycle closes, each
+contact with a late fact is counted again by the facts on time, because facts on time may have been judged together with
+late ones. Then the cycle is closed in one short transaction. From then on the differences to what all facts give become
+adjustments.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from workers.billing.on_time import count_on_time
+from workers.records import Event
+from workers.rules.closing import LateCause, corrections, groups, joinings
+from workers.runtime.telemetry import CLOSING_DELAY
+from workers.services.job_runner import Job, Unfinished
+from workers.store import closing, contacts, mac, workspaces
+from workers.store.closing import Adjustment, StoredLateFact
+from workers.store.connection import Connection
+
+_INSTANTS_AT_ONCE: Final = 1_000
+_CYCLES_AT_ONCE: Final = 500
+_CONTACTS_AT_ONCE: Final = 500
+_LAST_CONTACTS: Final = 50
+"""Contacts that are settled while messages wait."""
+_FACTS_AT_ONCE: Final = 1_000
+_NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
+_LOWERING: Final[Collection[LateCause]] = ("late_block", "merge")
+
+
+async def close_due(tx: Connection, counting: Collection[str]) -> Sequence[Event] | Unfinished:
+    """Does one step towards closing: computes closing instants, settles contacts, or closes cycles.
+
+    `counting`: kinds of pending work that changes counts. The cycles of a workspace close after it.
+    """
+    if new := await closing.without_instant(tx, _INSTANTS_AT_ONCE):
+        tenants = await workspaces.share(tx, {(workspace_id, "", "") for workspace_id, _ in new})
+        instants = {(w, cycle.start): tenants[w].calendar.closes_at(cycle) for w, cycle in new}
+        await closing.save_instants(tx, instants)
+        return Unfinished()
+    CLOSING_DELAY.set(await closing.delay_s(tx))
+    cycles = await closing.due(tx, await closing.passed(tx) or _NEVER, counting, _CYCLES_AT_ONCE)
+    if not cycles:
+        return ()
+    tenants = await workspaces.share(tx, {(c.workspace_id, "", "") for c in cycles})
+    for cycle in cycles:
+        found = await closing.unsettled(tx, cycle, _CONTACTS_AT_ONCE)
+        if len(found) > _LAST_CONTACTS:
+            await count_on_time(tx, tenants[cycle.workspace_id], cycle, found)
+            return Unfinished()
+    await closing.exclude_others(tx)
+    for cycle in cycles:
+        late = await closing.unsettled(tx, cycle, _LAST_CONTACTS)
+        since = await closing.regrouped_since(tx, cycle.workspace_id, cycle.closes_at)
+        if late or since:
+            await count_on_time(tx, tenants[cycle.workspace_id], cycle, {*late, *since})
+    await closing.close(tx, cycles)
+    return Unfinished()
+
+
+async def adjust_closed(tx: Connection, _now: datetime) -> Sequence[Event] | Unfinished:
+    """Turns the next late facts of a closed cycle into adjustments."""
+    late = await closing.late_of_closed(tx, _FACTS_AT_ONCE)
+    if late is None:
+        return ()
+    workspace_id, cycle, facts = late
+    tenant = (await workspaces.share(tx, {(workspace_id, "", "")}))[workspace_id]
+    closes_at = tenant.calendar.closes_at(cycle)
+    named = {fact.contact_id for fact in facts}
+    await contacts.lock_present(tx, [(workspace_id, contact_id) for contact_id in named])
+    merges = await closing.merges_among(tx, workspace_id, named)
+    members = groups(named, joinings(merges, closes_at, on_time=False))
+    everybody = {contact_id for group in members.values() for contact_id in group}
+    active = await closing.active_by_all_facts(tx, workspace_id, cycle, everybody)
+    counted = {key[2] for key in await mac.proofs(tx, [(workspace_id, cycle.start, id_) for id_ in everybody])}
+    so_far = await closing.adjusted(tx, workspace_id, cycle, everybody)
+    adjustments: list[Adjustment] = []
+    for stays, group in members.items():
+        wanted = corrections(group, stays, counted, so_far, active=not active.isdisjoint(group))
+        adjustments += _explained(wanted, facts, merged=everybody)
+    await closing.adjust(tx, workspace_id, cycle, adjustments)
+    await mac.forget_counted(tx, [(workspace_id, contact_id) for contact_id in everybody])
+    await closing.forget_late(tx, late)
+    return Unfinished()
+
+
+def _explained(
+    amounts: Mapping[UUID, int], facts: Sequence[StoredLateFact], merged: Collection[UUID]
+) -> Iterable[Adjustment]:
+    """The adjustments, each with the fact that caused it: the last one of the contact, or of those it was merged with,
+    that may have that sign.
+    """
+    for contact_id, amount in sorted(amounts.items()):
+        own = [fact for fact in facts if fact.contact_id == contact_id]
+        candidates = own or [fact for fact in facts if fact.contact_id in merged]
+        fitting = [fact for fact in candidates if (fact.cause in _LOWERING) == (amount < 0)] or candidates
+        cause = max(fitting, key=lambda fact: (fact.at, fact.cause, fact.fact_id))
+        yield Adjustment(contact_id, amount, cause.cause, cause.fact_id)
+
+
+def closing_jobs(counting: Collection[str]) -> tuple[Job, ...]:
+    """The jobs that close and adjust. `counting`: see `close_due`."""
+
+    async def close(tx: Connection, _now: datetime) -> Sequence[Event] | Unfinished:
+        return await close_due(tx, counting)
+
+    return Job("close cycles", 1, close), Job("adjust closed cycles", 1, adjust_closed)
