@@ -62,6 +62,7 @@ CONFIGURED: Final = {
 }  # fmt: skip
 OPERATING: Final = {
     *("migrations", "partitions", "backlog", "dead_letter_list", "pending_work", "verifications", "verification_round"),
+    "closing_delays",
 }
 """What the command line reads besides what others were promised."""
 

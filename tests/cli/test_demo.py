@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from tests.cli.commands import Sluice
+from workers.dev import month_end
 from workers.dev.demo import reconciled
 from workers.dev.figures import Figures, checks
 from workers.dev.recording import DAY
@@ -22,7 +23,7 @@ APRIL = datetime(2026, 4, 10, 3, tzinfo=UTC)
 
 RIGHT = Figures(
     inbound={
-        "accepted": DAY.inbound["unique_messages"] - 300 - DAY.inbound["echoes_of_sends"],
+        "accepted": DAY.inbound["unique_messages"] + month_end.MESSAGES - 300 - DAY.inbound["echoes_of_sends"],
         "dropped": 200,
         "echoes": 100,
         "conflicts": DAY.inbound["conflicts"],
@@ -32,7 +33,7 @@ RIGHT = Figures(
     contacts={
         "present": 3_000,
         **dict.fromkeys(("blocked", "snoozed", "edited", "tagged", "removed"), 12),
-        "merged": DAY.phenomena["contacts merged"] - DAY.phenomena["merge undone"],
+        "merged": DAY.phenomena["contacts merged"] + month_end.MERGES - DAY.phenomena["merge undone"],
         "undone": DAY.phenomena["merge undone"],
         "deleted": DAY.phenomena["contact deleted"],
         "erased": DAY.phenomena["contact deleted"],
@@ -49,10 +50,11 @@ RIGHT = Figures(
         "hold_reasons": [{"reasons": "company_protected + status_protected", "sends": 21}],
         "runs": [{"state": "halted", "reason": "blocked_contact_step", "runs": 3}],
         "commands": [
-            {"outcome": "done", "reason": None, "commands": DAY.commands["unique"] - 770},
+            {"outcome": "done", "reason": None, "commands": DAY.commands["unique"] + month_end.COMMANDS - 770},
             {"outcome": "refused", "reason": "not_permitted", "commands": 770},
         ],
         "dead_letters": [{"source_topic": topic, "letters": letters} for topic, letters in DAY.garbage.items()],
+        "adjusted": [{"cause": cause, "amount": amount} for _, cause, amount in month_end.ADJUSTED],
     },
     mac=[
         {
@@ -83,6 +85,7 @@ WRONG = {
     "commands": _table("commands", [{"outcome": "done", "reason": None, "commands": DAY.commands["unique"] + 1}]),
     "dead letters": _table("dead_letters", []),
     "MAC": replace(RIGHT, recounted={("nobody-configured-me", MARCH): (1_234_566, 2_345_678)}),
+    "adjustments": _table("adjusted", [{"cause": "late_message", "amount": 2}]),
     "MAC of nobody": replace(RIGHT, recounted={}),
 }
 
@@ -115,7 +118,10 @@ def test_the_scoreboard_fits_80_characters_and_cuts_nothing_off() -> None:
 
     assert max(map(len, lines)) <= 80
     assert "…" not in out.getvalue()
-    assert any("10 Mar 03:00 – 10 Apr 03:00" in line and "1,234,567" in line and "2,345,678" in line for line in lines)
+    assert any(
+        "10 Mar 03:00 – 10 Apr 03:00" in line and "1,234,500" in line and "+67" in line and "2,345,678" in line
+        for line in lines
+    )
     assert any(line.endswith("refused: contact_must_initiate     24") for line in lines)
 
 

@@ -159,3 +159,18 @@ async def test_a_longer_grace_holds_an_ended_cycle_open(pool: Pool) -> None:
     await applied_past(pool, at(END) + timedelta(hours=100))
     await close(pool)
     assert await rows(pool, FIGURES, WORKSPACE) == [("closed", 1, 0)]
+
+
+async def test_an_undo_on_time_that_is_applied_after_closing_is_an_adjustment(pool: Pool) -> None:
+    await ingest(pool, message(ANA), message(BEN))
+    ids: dict[str, Any] = {
+        "survivor_id": str(await contact_of(pool, ANA)),
+        "loser_id": str(await contact_of(pool, BEN)),
+    }
+    [merged] = await results(pool, ask("merge_contacts", minutes=10, **ids))
+    await everything_applied(pool)
+    await close(pool)
+    await give(pool, ask("undo_merge", minutes=20, merge_id=merged["merge_id"]))
+    await close(pool)
+    assert await rows(pool, FIGURES, WORKSPACE) == [("closed", 1, 1)]
+    assert await rows(pool, ADJUSTED) == [(1, "undo_merge")]

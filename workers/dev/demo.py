@@ -18,6 +18,7 @@ from workers.app.settings import Settings
 from workers.dev import figures, servers
 from workers.dev.feed import Feed
 from workers.dev.figures import Check
+from workers.dev.month_end import MonthEnd
 from workers.dev.recording import DAY, open_day
 from workers.dev.scoreboard import scoreboard
 from workers.errors import ExitCode
@@ -81,8 +82,14 @@ async def _play(settings: Settings, pool: Pool, ready: asyncio.Event, console: C
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=DAY.records)
         async with Feed(settings.kafka().bootstrap, pool) as feed:
-            await feed.play(open_day(), lambda applied: progress.update(task, completed=applied))
-    return time.perf_counter() - started
+            month_end = MonthEnd(pool)
+            before = month_end.keep_open()
+            await feed.add(before, month_end.adjusted)
+            await feed.play(open_day(), lambda applied: progress.update(task, completed=applied - len(before)))
+            seconds = time.perf_counter() - started
+            await feed.add(month_end.shorten(), month_end.closed)
+            await feed.add(await month_end.late(), month_end.adjusted)
+    return seconds
 
 
 def _unfinished(console: Console, ended: ExitCode) -> ExitCode:

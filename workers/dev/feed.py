@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -57,6 +57,15 @@ class Feed:
         await self._send(portion, progress)
         await self._until(self._background_done, progress)
 
+    async def add(self, records: Sequence[Recorded], done: Callable[[], Awaitable[bool]]) -> None:
+        """Sends some more records, and waits until they are applied and `done` says so."""
+
+        async def applied(positions: Positions) -> bool:
+            return await self._background_done(positions) and await done()
+
+        await self._send(list(records), _quietly)
+        await self._until(applied, _quietly)
+
     async def _until(self, done: Callable[[Positions], Awaitable[bool]], progress: Callable[[int], None]) -> None:
         """Waits until enough is applied; only the database shows that."""
         while True:
@@ -109,6 +118,10 @@ class Feed:
             backlog = await reports.backlog(connection)
             deletions = await connection.fetchval(_SQL["deletions_at_work"])
         return not backlog["pending_work"] and not backlog["unpublished_events"] and not deletions
+
+
+def _quietly(_applied: int) -> None:
+    """Shows no progress."""
 
 
 def _with_ids(record: Recorded, ids: Mapping[NamedAddress, str]) -> bytes | None:

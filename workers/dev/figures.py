@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from workers.dev import month_end
 from workers.dev.recording import Summary
 from workers.rules.blocks import Interval
 from workers.rules.inbound import Facts, judge
@@ -51,7 +52,7 @@ async def read(tx: Connection) -> Figures:
     """All figures, in one transaction."""
     # All tables were just filled: without statistics the recount's join would take longer than the day.
     await tx.execute(_SQL["analyze"])
-    names = ("dropped", "sends", "hold_reasons", "runs", "commands", "dead_letters")
+    names = ("dropped", "sends", "hold_reasons", "runs", "commands", "dead_letters", "adjusted")
     return Figures(
         inbound=await tx.fetchrow(_SQL["inbound"]),
         holds=await tx.fetchrow(_SQL["holds"]),
@@ -96,10 +97,14 @@ def checks(figures: Figures, day: Summary) -> list[Check]:
     found = [
         Check(
             "inbound: in = accepted + dropped + echoes + duplicates + conflicts + dead",
-            day.topics["messages.inbound"],
+            day.topics["messages.inbound"] + month_end.MESSAGES,
             known,
         ),
-        Check("inbound: stored messages are the recording's unique ones", day.inbound["unique_messages"], stored),
+        Check(
+            "inbound: stored messages are the recording's unique ones, and the late one",
+            day.inbound["unique_messages"] + month_end.MESSAGES,
+            stored,
+        ),
         Check("inbound: conflicts are the recording's", day.inbound["conflicts"], inbound["conflicts"]),
         Check("sends: every request has one status", day.sends["unique"], sends),
         Check(
@@ -107,10 +112,10 @@ def checks(figures: Figures, day: Summary) -> list[Check]:
             holds["ever"],
             sum(holds[ending] for ending in endings),
         ),
-        Check("commands: every command has one result", day.commands["unique"], answered),
+        Check("commands: every command has one result", day.commands["unique"] + month_end.COMMANDS, answered),
         Check(
             "contacts: merges are the recording's",
-            day.phenomena["contacts merged"],
+            day.phenomena["contacts merged"] + month_end.MERGES,
             figures.contacts["merged"] + figures.contacts["undone"],
         ),
         Check("contacts: undone merges are the recording's", day.phenomena["merge undone"], figures.contacts["undone"]),
@@ -131,4 +136,12 @@ def checks(figures: Figures, day: Summary) -> list[Check]:
         )
         for row in figures.mac
     ]
-    return found
+    return found + _adjusted(figures)
+
+
+def _adjusted(figures: Figures) -> list[Check]:
+    adjusted = {row["cause"]: row["amount"] for row in figures.tables["adjusted"]}
+    return [
+        Check(f"adjustments: one for the {what}", amount, adjusted.get(cause, 0))
+        for what, cause, amount in month_end.ADJUSTED
+    ]

@@ -20,7 +20,8 @@ _COUNT: Final = 6
 Line = tuple[str, int]
 
 _COLUMNS: Final = {
-    "active": "contacts with a message that counts in the cycle: the figure to bill",
+    "active": "contacts with a message that counts in the cycle: the figure to bill once the cycle is closed",
+    "adjusted": "what facts changed that came after the cycle was closed",
     "with blocked": "the number without any block",
 }
 _RULES: Final = {
@@ -150,17 +151,23 @@ def _column(sections: Iterable[Section], width: int) -> Table:
 
 
 def _mac(figures: Figures) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column("monthly active contacts", no_wrap=True, width=23)
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("active contacts", no_wrap=True, width=20)
     table.add_column("cycle (UTC)", no_wrap=True)
-    for name in ("active", "with blocked"):
+    for name in ("active", "adjusted", "with blocked"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in figures.mac:
         everybody = figures.recounted.get((row["workspace_id"], row["cycle_start"]), (0, 0))[1]
         if everybody:
-            active = row["active_contacts"] + row["adjustments"]
+            adjusted = f"{row['adjustments']:+,}" if row["adjustments"] else ""
             cycle = f"{_moment(row['cycle_start'])} – {_moment(row['cycle_end'])}"
-            table.add_row(f"  {row['workspace_id']}", cycle, f"{active:,}", f"{everybody:,}")
+            table.add_row(
+                row["workspace_id"],
+                cycle,
+                f"{row['active_contacts']:,}",
+                adjusted,
+                f"{everybody:,}",
+            )
     return table
 
 

@@ -180,7 +180,9 @@ async def following(
 
 
 async def ended_cycles(tx: Connection, workspace_ids: Sequence[str], until: datetime) -> list[tuple[str, Cycle, bool]]:
-    """The cycles of these workspaces that had ended at a time, the last one first, and whether each is closed."""
+    """The cycles of these workspaces that had ended at a time or are closed, the last one first, and whether each is
+    closed.
+    """
     rows = await tx.fetch(_SQL["ended_cycles"], workspace_ids, until)
     return [(workspace_id, Cycle(start, end), status == "closed") for workspace_id, start, end, status in rows]
 

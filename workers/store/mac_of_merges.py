@@ -31,9 +31,11 @@ async def _proofs_of(tx: Connection, regrouping: Regrouping, calendar: Calendar)
     """
     workspace_id, both = regrouping.workspace_id, [regrouping.survivor, regrouping.loser]
     await mac.forget_counted(tx, [(workspace_id, contact_id) for contact_id in both])
-    ended = [cycle for _, cycle, _ in await mac.ended_cycles(tx, [workspace_id], regrouping.recorded_at)]
-    changed = [cycle for cycle in ended if calendar.closes_at(cycle) > regrouping.at]
-    late = {cycle for cycle in changed if calendar.is_late(cycle, regrouping.recorded_at)}
+    late = {
+        cycle
+        for _, cycle, closed in await mac.ended_cycles(tx, [workspace_id], regrouping.recorded_at)
+        if calendar.closes_at(cycle) > regrouping.at and (closed or calendar.is_late(cycle, regrouping.recorded_at))
+    }
     fact = regrouping.cause, str(regrouping.command_id)
     await mac.leave_late(tx, [LateFact(workspace_id, cycle, id_, *fact) for cycle in late for id_ in both])
     found = await mac.open_proofs(tx, workspace_id, both)

@@ -71,3 +71,22 @@ SELECT workspace_id FROM workspaces ORDER BY workspace_id
 
 -- name: analyze
 ANALYZE messages, identities, contacts
+
+-- name: adjusted
+SELECT cause, sum(amount)::int AS amount FROM sluice.mac_adjustments a
+WHERE cycle_start = (SELECT min(cycle_start) FROM sluice.mac_adjustments) GROUP BY cause
+
+-- name: is_closed
+SELECT coalesce(bool_and(status = 'closed'), false) FROM sluice.mac_counts WHERE workspace_id = $1 AND cycle_end <= $2
+
+-- name: adjusting
+SELECT EXISTS (SELECT FROM late_facts JOIN mac_cycles USING (workspace_id, cycle_start) WHERE status = 'closed')
+
+-- name: untouched
+-- Three contacts that the first closed cycle counts, and whom nobody blocked, merged or deleted.
+SELECT m.cycle_start, m.contact_id FROM mac_contacts m
+JOIN contacts c USING (workspace_id, contact_id)
+WHERE m.workspace_id = $1 AND c.blocks = '{}' AND c.merged_into IS NULL
+    AND m.cycle_start = (SELECT min(cycle_start) FROM mac_cycles WHERE workspace_id = $1 AND status = 'closed' AND closed_contacts > 9)
+    AND NOT EXISTS (SELECT FROM merges g WHERE g.workspace_id = m.workspace_id AND g.survivor_id = m.contact_id)
+ORDER BY m.contact_id LIMIT 3

@@ -141,7 +141,7 @@ WHERE c.workspace_id = $1 AND c.status = 'open'
 
 -- name: ended_cycles
 SELECT workspace_id, cycle_start, cycle_end, status FROM mac_cycles
-WHERE workspace_id = ANY ($1::text[]) AND cycle_end <= $2 ORDER BY workspace_id, cycle_start DESC
+WHERE workspace_id = ANY ($1::text[]) AND (cycle_end <= $2 OR status = 'closed') ORDER BY workspace_id, cycle_start DESC
 
 -- name: without_current_cycle
 -- Workspaces whose newest cycle has ended, with that end: a new billing month without a message yet.
