@@ -11,7 +11,8 @@ COLUMNS: Final = {
     "mac_contacts": "workspace_id cycle_start contact_id first_message_id first_counted_at",
     "mac_days": "workspace_id cycle_start day active_contacts",
     "mac_accounts": "account workspace_id cycle_start cycle_end active_contacts adjustments status",
-    "mac_adjustments": "adjustment_id workspace_id cycle_start contact_id amount cause at",
+    "mac_bounds": "workspace_id cycle_start at_least at_most as_of",
+    "mac_adjustments": "adjustment_id workspace_id cycle_start contact_id amount cause at fact_id",
     "mac_proofs": "workspace_id contact_id message_id event_time kind source channel_id counted",
     "settings_in_effect": "workspace_id channel_id name value holds_from",
     "conversation_messages": (
@@ -88,8 +89,8 @@ JSON: Final = {
     ("settings_in_effect", "value"),
 }
 BILLING: Final = {
-    "mac_counts", "mac_days", "mac_accounts", "mac_contacts", "mac_adjustments", "mac_proofs", "drop_ledger",
-    "settings_in_effect",
+    "mac_counts", "mac_days", "mac_accounts", "mac_bounds", "mac_contacts", "mac_adjustments", "mac_proofs",
+    "drop_ledger", "settings_in_effect",
 }  # fmt: skip
 SENDING: Final = {"held_sends", "sends", "send_groups", "send_attempts", "send_confirmations"}
 MOMENTS: Final = {"cycle_start", "cycle_end", "event_time", "expires_at", "first_seen"}
@@ -122,7 +123,7 @@ async def test_columns_are_of_the_promised_kind(pool: Pool) -> None:
                 assert type_ == LISTS[view, column]
             elif (view, column) in JSON:
                 assert type_ in ("json", "jsonb"), (view, column)
-            elif column in MOMENTS or column.endswith("_at") or column in ("at", "holds_from"):
+            elif column in MOMENTS or column.endswith("_at") or column in ("at", "as_of", "holds_from"):
                 assert type_ == "timestamptz", (view, column)
             elif column in IDS:
                 assert type_ == "uuid", (view, column)

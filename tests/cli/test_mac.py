@@ -100,6 +100,7 @@ async def test_what_is_empty_says_why(sluice: Sluice, pool: Pool) -> None:
     assert ended[:2] == (ExitCode.CLEAN, "not counted: none of its messages lies in this cycle\n")
     document = json.loads((await explained(sluice, "acme", contact_id, "--json")).out)
     assert (document["active"], document["verdict"], document["messages"]) == (False, ended.out.strip(), [])
+    assert document["adjustments"] == []
 
 
 async def test_a_contact_of_the_count_is_explained_by_its_proof(sluice: Sluice, pool: Pool) -> None:
@@ -120,10 +121,27 @@ async def test_a_contact_of_the_count_is_explained_by_its_proof(sluice: Sluice, 
         "active": True,
         "verdict": "counted, by the message of 2026-03-10T00:00:00Z",
         "counted_as": str(contact_id),
+        "adjustments": [],
     }
     ended = await explained(sluice, "acme", contact_id)
     assert ended.out.startswith(f"{document['verdict']}\n\nmessages")
     assert "proof" in ended.out
+    assert "adjustments" not in ended.out
+
+    await pool.execute("UPDATE mac_cycles SET status = 'closed', closed_at = cycle_end, closes_at = cycle_end")
+    await pool.execute(
+        """
+        INSERT INTO mac_adjustments (workspace_id, cycle_start, contact_id, amount, cause, fact_id)
+        SELECT 'acme', '2026-03-01T00:00:00Z', $1, -1, 'late_block', 'c-1'
+        """,
+        contact_id,
+    )
+    document = json.loads((await explained(sluice, "acme", contact_id, "--json")).out)
+    assert document["active"] is False
+    assert document["verdict"].endswith("; adjusted since: -1 (late_block)")
+    [row] = document["adjustments"]
+    assert (row["amount"], row["cause"], row["fact_id"]) == (-1, "late_block", "c-1")
+    assert "\nadjustments" in (await explained(sluice, "acme", contact_id)).out
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ NOT_ASKED: Final = {
     *("migrations", "partitions", "partition_progress", "backlog", "dead_letters", "pending_work", "claim_send"),
     *("dead_letter", "command_results", "message_conflicts", "mac_adjustments", "mac_proofs", "mac_accounts"),
     "closing_delays",
+    "mac_bounds",
     *("verifications", "verification_round", "verify_workspace", "verify_starts", "verify_figures", "verify_quarters"),
     *("verify_contacts", "verify_until"),
 }

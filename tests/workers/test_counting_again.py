@@ -263,7 +263,7 @@ async def test_merged_and_deleted_contacts_are_explained_as_whom_they_count(pool
         "INSERT INTO mac_contacts SELECT workspace_id, cycle_start, $1, first_message_id, $2 FROM mac_contacts LIMIT 1"
     )
     await pool.execute(own, bob, at(6))
-    kept = f"; it was merged into {ana} and keeps its count in this closed cycle"
+    kept = f"; it was merged into {ana} after this cycle had closed"
     assert await verdict(pool, bob) == (True, f"counted, by the message of 2026-03-10T00:06:00Z{kept}", bob)
     await pool.execute("DELETE FROM mac_contacts WHERE contact_id = $1", bob)
     await pool.execute("UPDATE mac_cycles SET status = 'open', closed_at = NULL")

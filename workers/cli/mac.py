@@ -45,7 +45,8 @@ async def mac(settings: Settings, wanted: CountFilter) -> Report:
 
 
 async def explained(settings: Settings, workspace: str, cycle: datetime, contact: UUID, limit: int) -> dict[str, Any]:
-    """Whether a contact counts in a cycle, in a sentence and as data, and its messages there, each with its effect.
+    """Whether a contact counts in a cycle, in a sentence and as data; its messages there, each with its effect, and
+    what was adjusted after the cycle had closed.
 
     Raises:
         NotFound: there is no such workspace or cycle, or the contact is unknown.
@@ -55,19 +56,21 @@ async def explained(settings: Settings, workspace: str, cycle: datetime, contact
         if not rows:
             await require_cycle(tx, workspace, cycle)
             raise NotFound(f"workspace {workspace!r} has no contact {contact}")
+        adjusted = await reports.adjustments_of_contact(tx, workspace, cycle, rows[0]["counted_as"], limit)
     about = {name: rows[0][name] for name in _ABOUT_CONTACT}
     messages = [{n: v for n, v in row.items() if n not in about} for row in rows if row["message_id"] is not None]
-    return {"workspace_id": workspace, "cycle_start": cycle, "contact_id": contact, **about, "messages": messages}
+    of = {"workspace_id": workspace, "cycle_start": cycle, "contact_id": contact}
+    return {**of, **about, "messages": messages, "adjustments": list(map(dict, adjusted))}
 
 
 def show_explained(console: "Callable[[], Console]", document: Mapping[str, Any], *, wide: bool) -> None:
-    """Prints the sentence, and the messages below it."""
+    """Prints the sentence, and below it the messages and the adjustments."""
     screen = console()
     screen.print(document["verdict"])
-    if document["messages"]:
+    tables = {name: document[name] for name in ("messages", "adjustments") if document[name]}
+    if tables:
         screen.print()
-        report = Report({"messages": document["messages"]}, details=("channel", "kind", "counted"))
-        show(lambda: screen, report, as_json=False, wide=wide)
+        show(lambda: screen, Report(tables, details=("channel", "kind", "counted")), as_json=False, wide=wide)
 
 
 async def require_cycle(tx: Connection, workspace: str | None, cycle: datetime | None) -> None:

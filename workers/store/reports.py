@@ -42,6 +42,13 @@ async def explain_mac(
     return list(await tx.fetch(_SQL["explain_mac"], workspace_id, cycle_start, contact_id, limit))
 
 
+async def adjustments_of_contact(
+    tx: Connection, workspace_id: str, cycle_start: datetime, contact_id: UUID, limit: int
+) -> list[Row]:
+    """What a contact's count in a closed cycle was adjusted by, oldest first."""
+    return list(await tx.fetch(_SQL["adjustments_of_contact"], workspace_id, cycle_start, contact_id, limit))
+
+
 async def has_workspace(tx: Connection, workspace_id: str) -> bool:
     return bool(await tx.fetchval(_SQL["has_workspace"], workspace_id))
 

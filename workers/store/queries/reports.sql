@@ -19,6 +19,10 @@ WHERE workspace_id = ANY($1::text[]) AND channel_id IS NULL AND name = 'time_zon
 SELECT message_id, channel, kind, event_time, counted, rule, explanation, active, verdict, counted_as
 FROM sluice.explain_mac($1, $2, $3) LIMIT $4
 
+-- name: adjustments_of_contact
+SELECT adjustment_id, amount, cause, fact_id, at FROM sluice.mac_adjustments
+WHERE workspace_id = $1 AND cycle_start = $2 AND contact_id = $3 ORDER BY adjustment_id LIMIT $4
+
 -- name: has_workspace
 SELECT EXISTS (SELECT FROM sluice.settings_in_effect WHERE workspace_id = $1)
 

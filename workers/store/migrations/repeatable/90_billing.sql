@@ -34,7 +34,7 @@ CREATE VIEW sluice.mac_contacts AS
 SELECT workspace_id, cycle_start, contact_id, first_message_id, first_counted_at FROM sluice_core.mac_contacts;
 
 CREATE VIEW sluice.mac_adjustments AS
-SELECT adjustment_id, workspace_id, cycle_start, contact_id, amount, cause, at FROM sluice_core.mac_adjustments;
+SELECT adjustment_id, workspace_id, cycle_start, contact_id, amount, cause, at, fact_id FROM sluice_core.mac_adjustments;
 
 -- A time zone if this server knows it, else UTC.
 CREATE FUNCTION sluice_core.known_zone(zone text) RETURNS text LANGUAGE plpgsql STABLE AS $$
