@@ -32,7 +32,8 @@ NOT_ASKED: Final = {
     *("dead_letter", "command_results", "message_conflicts", "mac_adjustments", "mac_proofs", "mac_accounts"),
     "closing_delays",
     "mac_bounds",
-    *("verifications", "verification_round", "verify_workspace", "verify_starts", "verify_figures", "verify_quarters"),
+    *("verifications", "verification_round", "verify_workspace", "verify_cycles", "verify_figures", "verify_quarters"),
+    *("verify_merges", "verify_homes"),
     *("verify_contacts", "verify_until"),
 }
 

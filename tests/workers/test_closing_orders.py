@@ -16,6 +16,7 @@ from tests.workers.closing_cycles import applied_past, close
 from tests.workers.ingesting import ingest, rows
 from tests.workers.records import at, message, uuid_of
 from tests.workers.stepping import steps
+from tests.workers.verified import verified
 from workers.records import Record
 
 END = 22 * 1440.0
@@ -182,6 +183,7 @@ async def test_a_closed_cycle_is_the_same_in_every_order(
         await close(pool)
         await pool.execute("DELETE FROM input_ends")
         await apply(pool, ordered[closing:], numbers, workspace)
+        assert [d for d in await verified(pool, at(CLOSES), workspace=workspace) if d.what != "cycle"] == []
         await applied_past(pool, at(CLOSES) + timedelta(minutes=1))
         await close(pool)
         found = {start: (closed, total) for start, closed, _, total in await rows(pool, FIGURES, workspace)}
@@ -190,3 +192,4 @@ async def test_a_closed_cycle_is_the_same_in_every_order(
         else:
             assert expected["all"].get(march, 0) == 0
         assert await rows(pool, NETS, workspace) == []
+        assert [d for d in await verified(pool, at(CLOSES), workspace=workspace) if d.what != "cycle"] == []

@@ -1,44 +1,26 @@
 """Counting again finds whatever was changed by hand, and nothing where nothing was."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from asyncpg import Pool
 
 from tests.workers.asking import ask, by_phone, give
+from tests.workers.closing_cycles import applied_past, close
 from tests.workers.erasing import erase
 from tests.workers.ingesting import ingest, rows
-from tests.workers.records import WORKSPACE, at, message
+from tests.workers.records import at, message
 from tests.workers.sending import receipt, request, send
-from workers.billing import cycles, verifying
-from workers.rules.verifying import Difference
+from tests.workers.verified import differences, verified
+from workers.billing import cycles
 from workers.store.connection import Connection
 
 DAY_MINUTES: Final = 24 * 60
 MONTH: Final = 31 * DAY_MINUTES
 NOW: Final = at(3 * MONTH)
-MARCH, APRIL, MAY = (datetime(2026, month, 1, tzinfo=UTC) for month in (3, 4, 5))
 ANA, BOB, EVE, TOM, ZOE, MAX, IDA = (f"+491511234561{n}" for n in range(7))
-
-
-async def differences(tx: Connection, cycle: datetime | None = None, at_once: int = 1_000) -> list[Difference]:
-    """All differences, as billing finds them."""
-    await tx.execute("SET LOCAL ROLE sluice_billing")
-    scope = await verifying.scope(tx, WORKSPACE, cycle, NOW)
-    found = [d for start in scope.starts for d in await verifying.verify_cycle(tx, scope, start, 100)]
-    first = verifying.FIRST_CONTACT
-    while first is not None:
-        more, first = await verifying.verify_contacts(tx, scope, first, at_once, 100)  # type: ignore[assignment]
-        found += more
-    await tx.execute("RESET ROLE")
-    return found
-
-
-async def of(pool: Pool, **options: Any) -> list[Difference]:
-    async with pool.acquire() as tx, tx.transaction():
-        return await differences(tx, **options)
 
 
 @asynccontextmanager
@@ -92,16 +74,16 @@ async def lived(pool: Pool) -> None:
 
 
 TAMPERED: Final = """
--- a row goes: contact count
+-- a row goes: contact, count
 DELETE FROM mac_contacts
 WHERE ctid = (SELECT min(ctid) FROM mac_contacts)
--- a row comes: contact count
+-- a row comes: contact, count
 INSERT INTO mac_contacts SELECT workspace_id, cycle_start, gen_random_uuid(), first_message_id, first_counted_at
 FROM mac_contacts LIMIT 1
 -- a row names another contact: contact
 UPDATE mac_contacts SET contact_id = gen_random_uuid()
 WHERE ctid = (SELECT min(ctid) FROM mac_contacts)
--- a row goes to another cycle: contact count cycle
+-- a row goes to another cycle: contact, count, cycle
 UPDATE mac_contacts SET cycle_start = '2026-07-01'
 WHERE ctid = (SELECT min(ctid) FROM mac_contacts)
 -- a proof is another message: contact
@@ -178,22 +160,129 @@ WHERE message_id = (SELECT first_message_id FROM mac_contacts LIMIT 1)
 """Changes by hand, each after a line that tells what is different then."""
 
 
-async def test_whatever_is_changed_by_hand_is_found(pool: Pool) -> None:
-    await lived(pool)
-    assert await of(pool) == []
-    assert await of(pool, at_once=1) == []
-    for tampered in TAMPERED.split("-- ")[1:]:
-        head, statement = tampered.split("\n", 1)
+async def each_is_found(pool: Pool, changes: str) -> None:
+    for change in changes.split("-- ")[1:]:
+        head, statement = change.split("\n", 1)
         title, expected = head.split(": ")
         async with undone(pool) as tx:
             assert await tx.execute(statement) in {"UPDATE 1", "DELETE 1", "INSERT 0 1"}, title
-            assert {d.what for d in await differences(tx)} == set(expected.split()), title
+            assert {d.what for d in await differences(tx, NOW)} == set(expected.split(", ")), title
+
+
+async def test_whatever_is_changed_by_hand_is_found(pool: Pool) -> None:
+    await lived(pool)
+    assert await verified(pool, NOW) == []
+    assert await verified(pool, NOW, at_once=1) == []
+    await each_is_found(pool, TAMPERED)
+
+
+CLOSED: Final = """
+-- a row goes: closed count, contact, count
+DELETE FROM mac_contacts WHERE contact_id = '@ANA@' AND cycle_start = '2026-03-01'
+-- a row and its count go: closed count, contact
+WITH gone AS (DELETE FROM mac_contacts WHERE contact_id = '@ANA@' AND cycle_start = '2026-03-01')
+UPDATE mac_shards SET active_contacts = active_contacts - 1
+WHERE ctid = (SELECT ctid FROM mac_shards WHERE cycle_start = '2026-03-01' AND active_contacts > 0 LIMIT 1)
+-- a row comes: closed count, contact, count
+INSERT INTO mac_contacts
+SELECT workspace_id, cycle_start, gen_random_uuid(), first_message_id, first_counted_at
+FROM mac_contacts WHERE cycle_start = '2026-03-01' LIMIT 1
+-- a row of a merged one goes: closed count, contact, count
+DELETE FROM mac_contacts WHERE contact_id = '@TOM@' AND cycle_start = '2026-03-01'
+-- a proof is no message: contact
+UPDATE mac_contacts SET first_message_id = gen_random_uuid() WHERE contact_id = '@ANA@' AND cycle_start = '2026-03-01'
+-- a proof is of another time: contact
+UPDATE mac_contacts SET first_counted_at = first_counted_at + interval '1 us'
+WHERE contact_id = '@ANA@' AND cycle_start = '2026-03-01'
+-- a proof's message goes: contact
+DELETE FROM messages WHERE message_id = (
+    SELECT first_message_id FROM mac_contacts WHERE contact_id = '@ANA@' AND cycle_start = '2026-03-01'
+)
+-- an adjustment goes: contact
+DELETE FROM mac_adjustments WHERE contact_id = '@BOB@'
+-- an adjustment of a merged one goes: contact
+DELETE FROM mac_adjustments WHERE contact_id = '@TOM@'
+-- an adjustment comes: contact
+INSERT INTO mac_adjustments (workspace_id, cycle_start, contact_id, amount, cause, fact_id)
+VALUES ('acme', '2026-03-01', '@ANA@', -1, 'late_block', 'mine')
+-- an adjustment of nobody comes: contact
+INSERT INTO mac_adjustments (workspace_id, cycle_start, contact_id, amount, cause, fact_id)
+VALUES ('acme', '2026-03-01', gen_random_uuid(), 1, 'late_message', 'mine')
+-- an adjustment is another contact's: contact
+UPDATE mac_adjustments SET contact_id = '@ANA@' WHERE contact_id = '@BOB@'
+-- an adjustment is another cycle's: adjustments, contact
+UPDATE mac_adjustments SET cycle_start = '2026-04-01' WHERE contact_id = '@BOB@'
+-- an adjustment is greater: contact
+UPDATE mac_adjustments SET amount = amount * 2 WHERE contact_id = '@BOB@'
+-- the closed figure is another: closed count
+UPDATE mac_cycles SET closed_contacts = closed_contacts + 1 WHERE cycle_start = '2026-03-01'
+-- the closed figure goes: cycle
+UPDATE mac_cycles SET closed_contacts = NULL WHERE cycle_start = '2026-03-01'
+-- the time of closing goes: cycle
+UPDATE mac_cycles SET closed_at = NULL WHERE cycle_start = '2026-03-01'
+-- it is open again: adjustments, contact, cycle
+UPDATE mac_cycles SET status = 'open' WHERE cycle_start = '2026-03-01'
+-- the row of the cycle goes: adjustments, contact, cycle
+DELETE FROM mac_cycles WHERE cycle_start = '2026-03-01'
+-- a message counts: message
+UPDATE messages SET counted = true WHERE message_id = (
+    SELECT m.message_id FROM messages m JOIN identities i USING (identity_id)
+    WHERE i.contact_id = '@BOB@' AND NOT m.counted AND event_time < '2026-04-01' LIMIT 1
+)
+"""
+
+
+async def closed(pool: Pool) -> dict[str, str]:
+    """A closed month with late facts of every sign: a block, a message, a merge; the ids of its people."""
+    end = 22 * DAY_MINUTES
+    late = at(end + 100 * 60)
+    await ingest(pool, *(message(who, minutes=n) for n, who in enumerate((ANA, BOB, EVE, TOM, MAX))))
+    await give(pool, ask("configure_workspace", minutes=1, set={"mac_block_effect": "immediate"}))
+    await ingest(pool, message(ZOE, minutes=end + 9))
+    ids = dict(await rows(pool, "SELECT lookup, contact_id FROM identities"))
+    await applied_past(pool, at(end + 80 * 60))
+    await close(pool)
+    merge = ask("merge_contacts", minutes=2, timestamp=late, survivor_id=str(ids[EVE]), loser_id=str(ids[TOM]))
+    await give(pool, ask("block_contact", minutes=-9, timestamp=late, identity=by_phone(BOB)), merge, now=late)
+    await ingest(pool, message(IDA, minutes=end - 5, late_minutes=100 * 60), now=late)
+    await close(pool)
+    return {name: str(ids[who]) for name, who in (("ANA", ANA), ("BOB", BOB), ("EVE", EVE), ("TOM", TOM))}
+
+
+async def test_what_is_still_counted_again_is_no_difference(pool: Pool) -> None:
+    await ingest(pool, message(ANA), message(BOB), message(EVE))
+    ids = dict(await rows(pool, "SELECT lookup, contact_id FROM identities"))
+    await give(pool, ask("merge_contacts", survivor_id=str(ids[BOB]), loser_id=str(ids[EVE])))
+    await close(pool)  # when cycles close is known
+    await pool.execute("DELETE FROM mac_contacts")
+    left = "INSERT INTO pending_work (workspace_id, kind, subject, command_id, details, total)"
+    for who in (ANA, BOB):
+        await pool.execute(
+            f"{left} VALUES ('acme', 'count a contact again', $1, gen_random_uuid(), '{{}}', 1)", str(ids[who])
+        )
+    assert {d.what for d in await verified(pool, NOW)} == {"count"}
+    await pool.execute("DELETE FROM pending_work WHERE subject = $1", str(ids[BOB]))
+    assert [d.contact_id for d in await verified(pool, NOW) if d.what == "contact"] == [ids[BOB]]
 
 
 async def test_what_a_division_of_months_leaves_is_no_difference(pool: Pool) -> None:
     await ingest(pool, message(ANA))
     await give(pool, ask("configure_workspace", set={"anchor_day": 5}))
-    assert await of(pool) == []
+    assert await verified(pool, NOW) == []
     async with pool.acquire() as tx, tx.transaction():
         await cycles.sum_quarters(tx, NOW)
-    assert await of(pool) == []
+    assert await verified(pool, NOW) == []
+
+
+async def test_what_is_changed_by_hand_in_a_closed_cycle_is_found(pool: Pool) -> None:
+    ids = await closed(pool)
+    figures = "SELECT status, active_contacts, adjustments FROM sluice.mac_counts ORDER BY cycle_start LIMIT 1"
+    assert await rows(pool, figures) == [("closed", 5, -1)]
+    assert await verified(pool, NOW) == []
+    statements = re.sub("@([A-Z]+)@", lambda name: ids[name[1]], CLOSED)
+    await each_is_found(pool, statements)
+    # What deletion leaves of them proves the same.
+    gone = [ids["ANA"], ids["BOB"], ids["EVE"]]
+    await give(pool, ask("delete_contacts", module="contacts", contact_ids=gone, expected_count=3), now=NOW)
+    await erase(pool)
+    assert await verified(pool, NOW) == []

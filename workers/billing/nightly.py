@@ -26,6 +26,7 @@ _AT_NIGHT: Final = timedelta(hours=1)  # after midnight, UTC
 _STEP_S: Final = 0.5
 """About how long a step takes; a single large cycle or contact may take longer."""
 _CONTACTS_AT_ONCE: Final = 2_000
+_MERGED_AT_ONCE: Final = 500
 _MOST: Final = 1_000
 """Maximum number of differences of one part."""
 _EXAMPLES: Final = 20
@@ -36,13 +37,15 @@ log = structlog.get_logger()
 class Place(Struct, frozen=True, kw_only=True):
     """How far a round is: in this workspace, or, if there is no `cycle`, before the next one.
 
-    `cycle`: the last one whose figures are compared. `contact`: the first one that is not compared with its messages;
-    None: figures come first. `found` differences, of which `examples` are some.
+    First come figures: `cycle` is the last one whose are compared. Then contacts: `contact` is the first one that is
+    not compared with its messages. Then those that were merged: `families` are compared. `found` differences, of which
+    `examples` are some.
     """
 
     workspace_id: str = ""
     cycle: datetime | None = None
     contact: UUID | None = None
+    families: int | None = None
     under_way: bool = False
     found: int = 0
     examples: list[Difference] = []
@@ -91,15 +94,18 @@ async def _next_part(tx: Connection, place: Place, now: datetime) -> Place | Non
         scope = await verifying.scope(tx, workspace_id, None, now)
     except NotFound:
         return Place(workspace_id=workspace_id)
-    if place.contact is None:
+    if place.contact is None and place.families is None:
         left = [start for start in scope.starts if place.cycle is None or start > place.cycle]
         if left:
             found = await verifying.verify_cycle(tx, scope, left[0], _MOST)
             return _with(place, found, cycle=left[0])
-    first = place.contact or verifying.FIRST_CONTACT
-    found, going_on = await verifying.verify_contacts(tx, scope, first, _CONTACTS_AT_ONCE, _MOST)
-    place = _with(place, found, contact=going_on)
-    if going_on is not None:
+    if place.families is None:
+        first = place.contact or verifying.FIRST_CONTACT
+        found, going_on = await verifying.verify_contacts(tx, scope, first, _CONTACTS_AT_ONCE, _MOST)
+        return _with(place, found, contact=going_on or place.contact, families=0 if going_on is None else None)
+    found, done = await verifying.verify_families(tx, scope, place.families, _MERGED_AT_ONCE)
+    place = _with(place, found, families=done)
+    if done is not None:
         return place
     if place.found:
         log.warning(

@@ -16,6 +16,7 @@ from workers.store import verifying as stored
 from workers.store.connection import Connection, transaction_time
 
 _CONTACTS_AT_ONCE: Final = 1_000_000
+_MERGED_AT_ONCE: Final = 10_000
 _WORKSPACES_AT_ONCE: Final = 1_000
 
 
@@ -75,6 +76,10 @@ async def _verify(
         first: UUID | None = verifying.FIRST_CONTACT
         while first is not None:
             more, first = await verifying.verify_contacts(connection, scope, first, _CONTACTS_AT_ONCE, most)
+            found += more
+        done: int | None = 0
+        while done is not None:
+            more, done = await verifying.verify_families(connection, scope, done, _MERGED_AT_ONCE)
             found += more
     row = {
         "workspace_id": workspace_id,

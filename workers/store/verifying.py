@@ -7,7 +7,9 @@ from uuid import UUID
 
 import msgspec
 
-from workers.rules.verifying import Difference, Figures
+from workers.rules.closing import StoredJoining
+from workers.rules.mac import Evidence
+from workers.rules.verifying import Difference, Figures, HomeInCycle
 from workers.store.connection import Connection
 from workers.store.queries import load
 
@@ -17,13 +19,14 @@ _SQL: Final = load("verifying")
 class VerifiedWorkspace(NamedTuple):
     """`has_cycles`: every cycle since the first message has a row, but for those that began just now. `counted_again`:
     pending work counts it again, so rows and messages may differ; `contacts_again`: the number of contacts of whom that
-    is true.
+    is true; `late_facts`: the number of those that are not adjusted yet.
     """
 
     first_message_at: datetime | None
     has_cycles: bool
     counted_again: bool
     contacts_again: int
+    late_facts: int
 
 
 async def workspace(tx: Connection, workspace_id: str) -> VerifiedWorkspace | None:
@@ -45,7 +48,7 @@ async def dividing_settings(tx: Connection, workspace_id: str) -> list[tuple[dat
 
 async def starts(tx: Connection, workspace_id: str) -> list[datetime]:
     """The starts of all cycles that any of the tables that count has rows of."""
-    return [start for (start,) in await tx.fetch(_SQL["starts"], workspace_id)]
+    return [row[0] for row in await tx.fetch(_SQL["cycles"], workspace_id)]
 
 
 async def figures(tx: Connection, workspace_id: str, start: datetime) -> Figures:
@@ -81,6 +84,38 @@ async def contacts(
         Difference(workspace_id, start if start.tzinfo else None, what, who, stands, should)
         for start, who, what, stands, should in rows
     ]
+
+
+async def merges(tx: Connection, workspace_id: str) -> list[StoredJoining]:
+    """All merges of a workspace, in the order in which they were applied."""
+    return [StoredJoining(*row) for row in await tx.fetch(_SQL["merges"], workspace_id)]
+
+
+async def homes(
+    tx: Connection, workspace_id: str, starts: Sequence[datetime], contacts: Sequence[UUID]
+) -> list[HomeInCycle]:
+    """What each of these contacts comes to for itself, by cycle; see `contacts` for `starts`. `contacts`: with all that
+    they were ever merged with.
+    """
+    rows = await tx.fetch(_SQL["homes"], workspace_id, starts, contacts)
+    return [
+        HomeInCycle(
+            cycle_start=row["cycle_start"] if row["cycle_start"].tzinfo else None,
+            status=row["status"],
+            closes_at=row["closes_at"],
+            contact_id=row["contact_id"],
+            earliest=_evidence(row["at"], row["message_id"]),
+            home_lost=row["home_lost"],
+            proof=_evidence(row["first_counted_at"], row["first_message_id"]),
+            adjusted=row["adjusted"],
+            not_final=row["not_final"],
+        )
+        for row in rows
+    ]
+
+
+def _evidence(at: datetime | None, message_id: UUID | None) -> Evidence | None:
+    return None if at is None or message_id is None else Evidence(at, message_id)
 
 
 class Round(NamedTuple):

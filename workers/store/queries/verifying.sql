@@ -1,7 +1,7 @@
 -- Verifies counts. Every one of these can be asked by sluice_billing.
 
 -- name: workspace
-SELECT first_message_at, has_cycles, counted_again, contacts_again FROM sluice.verify_workspace($1)
+SELECT first_message_at, has_cycles, counted_again, contacts_again, late_facts FROM sluice.verify_workspace($1)
 
 -- name: workspaces_from
 SELECT DISTINCT workspace_id FROM sluice.settings_in_effect WHERE workspace_id > $1 ORDER BY workspace_id LIMIT $2
@@ -10,11 +10,11 @@ SELECT DISTINCT workspace_id FROM sluice.settings_in_effect WHERE workspace_id >
 SELECT holds_from, name, value FROM sluice.settings_in_effect
 WHERE workspace_id = $1 AND channel_id IS NULL AND name IN ('time_zone', 'anchor_day')
 
--- name: starts
-SELECT start FROM sluice.verify_starts($1) AS start
+-- name: cycles
+SELECT cycle_start, status, closes_at FROM sluice.verify_cycles($1)
 
 -- name: figures
-SELECT cycle_end, status, closed_at, contacts, shards, adjustments FROM sluice.verify_figures($1, $2)
+SELECT cycle_end, status, closed_at, closed_contacts, contacts, shards, adjustments FROM sluice.verify_figures($1, $2)
 
 -- name: quarters
 SELECT quarter, stands, should FROM sluice.verify_quarters($1, $2, $3)
@@ -24,6 +24,13 @@ SELECT sluice.verify_until($1, $2, $3, $4)
 
 -- name: contacts
 SELECT cycle_start, contact_id, what, stands, should FROM sluice.verify_contacts($1, $2, $3, $4, $5)
+
+-- name: merges
+SELECT survivor_id, loser_id, merged_at, recorded_at, undone_at, undo_recorded_at FROM sluice.verify_merges($1)
+
+-- name: homes
+SELECT cycle_start, status, closes_at, contact_id, at, message_id, home_lost, first_counted_at, first_message_id, adjusted, not_final
+FROM sluice.verify_homes($1, $2, $3)
 
 -- name: lock_round
 SELECT began_at, ended_at, place FROM verification_round FOR UPDATE

@@ -3,11 +3,11 @@
 CREATE VIEW sluice.deletions AS
 SELECT workspace_id, deletion_id, requested_at, contacts, done, finished_at FROM sluice_core.deletions;
 
--- Whose messages an identity has, also after the contact was deleted.
+-- Whose messages an identity has, also after the contact was deleted. `home_id`: whose it was before merges; null: unknown.
 CREATE VIEW sluice_core.owned_identities AS
-SELECT workspace_id, identity_id, contact_id FROM sluice_core.identities
+SELECT workspace_id, identity_id, contact_id, coalesce(home_id, contact_id) AS home_id FROM sluice_core.identities
 UNION ALL
-SELECT workspace_id, identity_id, contact_id FROM sluice_core.deleted_identities;
+SELECT workspace_id, identity_id, contact_id, NULL FROM sluice_core.deleted_identities;
 
 -- Erases the content of messages of deleted contacts, `most` at most, and returns of how many. Each identity keeps its
 -- place in the index of messages, so that no step reads what an earlier one erased. The rows stay: they prove counts.
