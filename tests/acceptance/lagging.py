@@ -17,6 +17,7 @@ from tests.facts import Fact
 from tests.reference import World, world
 from tests.support.databases import Databases
 from tests.workers.stepping import at_most, steps
+from tests.workers.verified import verified
 from workers.app import commands_worker as commands
 from workers.messages import worker as inbound
 from workers.records import Batch
@@ -94,6 +95,8 @@ def assert_ends_the_same(shop: Shop, case: tuple[History, list[Delivery]]) -> No
         assert asdict(shown) == asdict(expected)
         again = shop.run(counted_again(shop.pool, workspace_id))
         assert again == {start: active for start, (_, active) in expected.counts.items()}
+        differences = shop.run(verified(shop.pool, NOW, workspace=workspace_id))
+        assert differences == [], differences
         assert_readers_of_the_topics_know(expected, facts)
 
 
