@@ -28,12 +28,16 @@ RETURNS text[] LANGUAGE sql STABLE PARALLEL SAFE
 
 -- How verifying names a row of mac_contacts and a mark of a message.
 CREATE FUNCTION sluice_core.named_proof(message_id uuid, at timestamptz) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN CASE WHEN message_id IS NULL THEN 'no row' ELSE format('%s of %s', message_id, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) END;
+    RETURN CASE
+        WHEN message_id IS NULL THEN 'no row'
+        ELSE format('%s of %s', message_id, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+    END;
 CREATE FUNCTION sluice_core.counts_or_not(counts boolean) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN counts THEN 'counts' ELSE 'does not count' END;
 
 -- Messages of contacts from `first` to `last`, and whether each counts in its cycle. `starts`: where cycles begin, one after the other,
--- and where the last of them ends; `number` is a cycle's place in it. `may_move`: its time may become an earlier one. `effects`, `broadcasts` and `reactions` have a setting for each.
+-- and where the last of them ends; `number` is a cycle's place in it. `effects`, `broadcasts` and `reactions` have a setting for each.
+-- `may_move`: the message's time may become an earlier one.
 CREATE FUNCTION sluice_core.judged_again(
     of_workspace text, first uuid, last uuid, starts timestamptz[], effects text[], broadcasts boolean[], reactions boolean[]
 ) RETURNS TABLE (
