@@ -37,10 +37,10 @@ SELECT 'acme', '2026-04-01Z', md5(n::text)::uuid, md5('n' || n)::uuid, '2026-04-
 INSERT INTO mac_shards (workspace_id, cycle_start, shard, active_contacts)
 VALUES ('acme', '2026-03-01Z', 'messages.inbound/0', 20), ('acme', '2026-03-01Z', 'messages.inbound/1', 5),
     ('acme', '2026-04-01Z', 'messages.inbound/1', 2);
-INSERT INTO mac_adjustments (workspace_id, cycle_start, contact_id, amount, cause, at)
-VALUES ('acme', '2026-03-01Z', md5('30')::uuid, 1, 'late_message', '2026-04-05Z'),
-    ('acme', '2026-03-01Z', md5('1')::uuid, -1, 'late_block', '2026-04-06Z'),
-    ('acme', '2026-03-01Z', md5('2')::uuid, -1, 'merge', '2026-04-06Z');
+INSERT INTO mac_adjustments (workspace_id, cycle_start, contact_id, amount, cause, fact_id, at)
+VALUES ('acme', '2026-03-01Z', md5('30')::uuid, 1, 'late_message', 'm', '2026-04-05Z'),
+    ('acme', '2026-03-01Z', md5('1')::uuid, -1, 'late_block', 'b', '2026-04-06Z'),
+    ('acme', '2026-03-01Z', md5('2')::uuid, -1, 'merge', 'c', '2026-04-06Z');
 UPDATE mac_cycles SET status = 'closed', closed_at = '2026-04-04Z' WHERE cycle_start = '2026-03-01Z';
 """
 
@@ -100,6 +100,7 @@ def test_every_contact_and_adjustment_is_a_row_and_they_add_up(form: str, sluice
     assert ids == sorted(set(ids))
     assert all(row["first_message_id"] and row["first_counted_at"] and row["cause"] is None for row in contacts)
     assert [(int(row["amount"]), row["cause"]) for row in adjustments] == ADJUSTMENTS
+    assert [row["fact_id"] for row in adjustments] == ["m", "b", "c"]
     if form != "parquet":
         assert {row["cycle_start"] for row in found} == {"2026-03-01T00:00:00Z"}
         assert "2026-03-01T00:00:01.500000Z" in {row["first_counted_at"] for row in contacts}

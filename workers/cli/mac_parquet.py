@@ -33,7 +33,7 @@ class ParquetFile:
         self._arrow, self._parquet = _library()
         arrow = self._arrow
         time, text, number = arrow.timestamp("us", tz="UTC"), arrow.string(), arrow.int64()
-        kinds = (text, text, time, text, number, text, time, number, text, time)
+        kinds = (text, text, time, text, number, text, time, number, text, text, time)
         self._schema = arrow.schema(list(zip(COLUMNS, kinds, strict=True)))
         self._waiting: list[Any] = []
         self._groups = 0

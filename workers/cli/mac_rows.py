@@ -22,9 +22,9 @@ from workers.errors import NotPossible, SettingsError
 
 COLUMNS: Final = (
     *("kind", "workspace_id", "cycle_start", "contact_id", "amount"),
-    *("first_message_id", "first_counted_at", "adjustment_id", "cause", "at"),
+    *("first_message_id", "first_counted_at", "adjustment_id", "cause", "fact_id", "at"),
 )
-"""`kind` is `contact`, with the two columns behind `amount`, or `adjustment`, with the last three. The sum of `amount`
+"""`kind` is `contact`, with the two columns behind `amount`, or `adjustment`, with the last four. The sum of `amount`
 is what is billed.
 """
 TextFormat = Literal["csv", "jsonl"]
@@ -62,13 +62,13 @@ class Rows(Protocol):
 def contact_row(name: CycleName, row: Mapping[str, Any]) -> tuple[Any, ...]:
     """The columns of a contact."""
     own = (row["contact_id"], 1, row["first_message_id"], row["first_counted_at"])
-    return ("contact", name.workspace_id, name.cycle_start, *own, None, None, None)
+    return ("contact", name.workspace_id, name.cycle_start, *own, None, None, None, None)
 
 
 def adjustment_row(name: CycleName, row: Mapping[str, Any]) -> tuple[Any, ...]:
     """The columns of an adjustment."""
-    own = (row["contact_id"], row["amount"], None, None, row["adjustment_id"], row["cause"], row["at"])
-    return ("adjustment", name.workspace_id, name.cycle_start, *own)
+    own = (row["contact_id"], row["amount"], None, None, row["adjustment_id"], row["cause"])
+    return ("adjustment", name.workspace_id, name.cycle_start, *own, row["fact_id"], row["at"])
 
 
 @contextmanager

@@ -7,7 +7,7 @@ SELECT contact_id, first_message_id, first_counted_at FROM sluice.mac_contacts
 WHERE workspace_id = $1 AND cycle_start = $2 AND contact_id >= $3 ORDER BY contact_id LIMIT $4
 
 -- name: adjustments_after
-SELECT adjustment_id, contact_id, amount, cause, at FROM sluice.mac_adjustments
+SELECT adjustment_id, contact_id, amount, cause, fact_id, at FROM sluice.mac_adjustments
 WHERE workspace_id = $1 AND cycle_start = $2 AND adjustment_id > $3 ORDER BY adjustment_id LIMIT $4
 
 -- name: adjustment_batches
