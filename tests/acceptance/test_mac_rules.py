@@ -281,3 +281,14 @@ async def test_rule_5_4_counting_again_from_the_messages_gives_the_same_number(w
             *(row[name] for name in ("workspace_id", "cycle_start", "contact_id")),
         )
         assert explained[0]["message_id"] == row["first_message_id"]
+
+
+async def test_section_10_the_bounds_meet_once_everything_is_applied(workspace: Workspace) -> None:
+    await workspace.play(workspace.message(at=now()))
+
+    async def read() -> bool:
+        return (await workspace.row("mac_bounds"))["as_of"] is not None
+
+    await workspace.stage.until(read, "nobody has read the ends of the input")
+    row = await workspace.row("mac_bounds")
+    assert (row["at_least"], row["at_most"]) == (1, 1)
