@@ -15,6 +15,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.reading import billing
 from benchmarks.reading.data import Filled, filled
 from benchmarks.reading.questions import QUESTIONS, Question, large, now_of, small
 
@@ -56,6 +57,9 @@ def main() -> int:
     chosen = [q for q in QUESTIONS if any(name in q.name for name in names)]
     with filled(arguments.folder, arguments.scale, console.print) as data:
         answers = asyncio.run(_measured(console, data, chosen))
+        if not arguments.only or "billing" in arguments.only:
+            for what, ms in asyncio.run(billing.measured(data)):
+                console.print(f"{what:<44} {ms:>10,.1f} ms")
     console.print(_table(data, answers))
     arguments.folder.joinpath(f"reading-{arguments.scale:g}.json").write_bytes(msgspec.json.encode(answers))
     return 0
@@ -66,7 +70,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--scale", type=float, default=0.1, help="1: a million contacts, ten million messages (default 0.1)"
     )
-    parser.add_argument("--only", nargs="+", metavar="PART", help="only questions with one of these in their name")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="PART",
+        help="only questions with one of these in their name; `billing`: what billing does",
+    )
     parser.add_argument("--folder", type=Path, default=_FOLDER, help="where the data is kept from run to run")
     return parser
 
