@@ -174,3 +174,17 @@ async def test_an_undo_on_time_that_is_applied_after_closing_is_an_adjustment(po
     await close(pool)
     assert await rows(pool, FIGURES, WORKSPACE) == [("closed", 1, 1)]
     assert await rows(pool, ADJUSTED) == [(1, "undo_merge")]
+
+
+async def test_a_closed_cycle_keeps_whom_it_counted_when_the_survivor_of_a_later_merge_is_deleted(pool: Pool) -> None:
+    await ingest(pool, message(ANA, minutes=END + 5))
+    await ingest(pool, message(BEN))
+    ana, ben = str(await contact_of(pool, ANA)), str(await contact_of(pool, BEN))
+    await everything_applied(pool)
+    await close(pool)
+    await give(pool, ask("merge_contacts", minutes=CLOSES + 1, survivor_id=ana, loser_id=ben))
+    await give(pool, ask("delete_contacts", minutes=CLOSES + 10, contact_ids=[ana], expected_count=1))
+    # A late message that is older than the deletion, of an address that was Ana's.
+    await ingest(pool, message(ANA, minutes=END - 5, late_minutes=CLOSES - END + 30))
+    await close(pool)
+    assert (await rows(pool, FIGURES, WORKSPACE))[0] == ("closed", 1, 1)

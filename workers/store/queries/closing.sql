@@ -106,7 +106,9 @@ FROM (
     UNION ALL
     SELECT i.identity_id FROM identities i WHERE i.workspace_id = $1 AND i.home_id = $2
     UNION ALL
-    SELECT i.identity_id FROM deleted_identities i WHERE i.workspace_id = $1 AND i.contact_id = $2
+    SELECT i.identity_id FROM deleted_identities i WHERE i.workspace_id = $1 AND i.contact_id = $2 AND i.home_id IS NULL
+    UNION ALL
+    SELECT i.identity_id FROM deleted_identities i WHERE i.workspace_id = $1 AND i.home_id = $2
 ) AS i
 JOIN generations g ON g.last_event >= $3
 CROSS JOIN LATERAL (
@@ -168,7 +170,10 @@ WHERE EXISTS (
         UNION ALL
         SELECT i.identity_id FROM identities i WHERE i.workspace_id = $1 AND i.home_id = wanted.contact_id
         UNION ALL
-        SELECT i.identity_id FROM deleted_identities i WHERE i.workspace_id = $1 AND i.contact_id = wanted.contact_id
+        SELECT i.identity_id FROM deleted_identities i
+        WHERE i.workspace_id = $1 AND i.contact_id = wanted.contact_id AND i.home_id IS NULL
+        UNION ALL
+        SELECT i.identity_id FROM deleted_identities i WHERE i.workspace_id = $1 AND i.home_id = wanted.contact_id
     ) AS i
     JOIN generations g ON g.last_event >= $3
     CROSS JOIN LATERAL (

@@ -89,8 +89,9 @@ WITH gone AS (
     WHERE i.workspace_id = d.workspace_id AND i.contact_id = d.contact_id
     RETURNING i.*
 ), kept AS (
-    INSERT INTO deleted_identities (workspace_id, identity_id, contact_id, channel, scope, lookup, address, began_at, ended_at)
-    SELECT workspace_id, identity_id, contact_id, channel, scope, lookup, address, began_at, ended_at FROM gone
+    INSERT INTO deleted_identities (workspace_id, identity_id, contact_id, channel, scope, lookup, address, began_at, ended_at, home_id)
+    SELECT workspace_id, identity_id, contact_id, channel, scope, lookup, address, began_at, ended_at, coalesce(home_id, contact_id)
+    FROM gone
     ORDER BY workspace_id, identity_id
 )
 SELECT gone.workspace_id, gone.channel, gone.scope, gone.lookup, gone.identity_id, gone.contact_id, gone.began_at, gone.ended_at,

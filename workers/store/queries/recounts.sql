@@ -25,7 +25,7 @@ CROSS JOIN LATERAL (
             AND (c.contact_id <> $6 OR (m.event_time, m.message_id) > ($7, $8))
         ORDER BY m.event_time, m.message_id LIMIT $9)
         UNION ALL
-        (SELECT m.generation, m.message_id, m.kind, m.channel_id, m.event_time, true, m.block_start, m.counted, m.mac_rule
+        (SELECT m.generation, m.message_id, m.kind, m.channel_id, m.event_time, m.drop_reason = 'contact_blocked', m.block_start, m.counted, m.mac_rule
         FROM messages m
         WHERE m.generation = g.generation AND m.workspace_id = i.workspace_id AND m.identity_id = i.identity_id
             AND m.drop_reason IS NOT NULL AND m.event_time >= CASE WHEN c.contact_id = $6 THEN greatest($5::timestamptz, $7::timestamptz) ELSE $5 END

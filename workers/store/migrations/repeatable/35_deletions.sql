@@ -7,7 +7,7 @@ SELECT workspace_id, deletion_id, requested_at, contacts, done, finished_at FROM
 CREATE VIEW sluice_core.owned_identities AS
 SELECT workspace_id, identity_id, contact_id, coalesce(home_id, contact_id) AS home_id FROM sluice_core.identities
 UNION ALL
-SELECT workspace_id, identity_id, contact_id, NULL FROM sluice_core.deleted_identities;
+SELECT workspace_id, identity_id, contact_id, home_id FROM sluice_core.deleted_identities;
 
 -- Erases the content of messages of deleted contacts, `most` at most, and returns of how many. Each identity keeps its
 -- place in the index of messages, so that no step reads what an earlier one erased. The rows stay: they prove counts.
