@@ -22,6 +22,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -99,13 +100,18 @@ class Stage:
         await self._consumer.seek_to_beginning()
 
     async def publish(
-        self, topic: str, *records: tuple[bytes | None, bytes | None], headers: Headers = ()
+        self,
+        topic: str,
+        *records: tuple[bytes | None, bytes | None],
+        headers: Headers = (),
+        recorded_at: datetime | None = None,
     ) -> list[Sent]:
-        """Writes (key, value) records in order, without waiting for workers."""
+        """Writes (key, value) records in order, without waiting for workers. `recorded_at`: their Kafka timestamp."""
         name = self.broker.topic_prefix + topic
+        timestamp = None if recorded_at is None else int(recorded_at.timestamp() * 1000)
         waiting = [
             # aiokafka refuses a record without key and value
-            await self.producer.send(name, v, k if (k, v) != (None, None) else b"", headers=list(headers))
+            await self.producer.send(name, v, k if (k, v) != (None, None) else b"", None, timestamp, list(headers))
             for k, v in records
         ]
         sent = [Sent(done.partition, done.offset) for done in await asyncio.gather(*waiting)]
@@ -191,15 +197,16 @@ class Workspace(Maker):
         """Keeps all cycles open: facts of days long past are on time."""
         await self.play(self.command("configure_workspace", set={"close_grace_hours": 80_000}, at=at(-1_000_000)))
 
-    async def play(self, *facts: Json, headers: Headers = ()) -> None:
+    async def play(self, *facts: Json, headers: Headers = (), recorded_at: datetime | None = None) -> None:
         """Publishes facts one by one, each applied before the next."""
         for fact in facts:
-            await self.play_together(fact, headers=headers)
+            await self.play_together(fact, headers=headers, recorded_at=recorded_at)
 
-    async def play_together(self, *facts: Json, headers: Headers = ()) -> None:
+    async def play_together(self, *facts: Json, headers: Headers = (), recorded_at: datetime | None = None) -> None:
         """Publishes facts at once and waits until they are applied; only those of one key keep their order."""
         for fact in facts:
-            await self.stage.publish(topic_of(fact), (key_of(fact), msgspec.json.encode(fact)), headers=headers)
+            record = key_of(fact), msgspec.json.encode(fact)
+            await self.stage.publish(topic_of(fact), record, headers=headers, recorded_at=recorded_at)
         await self.stage.applied()
 
     async def rows(self, view: str, **equal: Any) -> list[Json]:

@@ -17,7 +17,7 @@ from workers.services.leased import LEASE_S, LeasedService, transaction
 from workers.store import closing, leases
 from workers.store.connection import transaction_time
 
-_EVERY_S: Final = 10.0
+_EVERY_S: Final = 5.0
 _WAITING_S: Final = 2.0
 """The same while a cycle is past its closing instant."""
 
