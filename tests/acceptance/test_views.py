@@ -63,7 +63,7 @@ CONFIGURED: Final = {
 }  # fmt: skip
 OPERATING: Final = {
     *("migrations", "partitions", "backlog", "dead_letter_list", "pending_work", "verifications", "verification_round"),
-    "closing_delays",
+    *("closing_delays", "counting_again"),
 }
 """What the command line reads besides what others were promised."""
 
@@ -168,7 +168,7 @@ async def test_the_promised_functions_are_there(pool: Pool) -> None:
 
 async def test_billing_reads_billing_and_nothing_else(pool: Pool) -> None:
     for role, expected in (
-        ("sluice_billing", BILLING | {"migrations", "verifications", "verification_round"}),
+        ("sluice_billing", BILLING | {"migrations", "verifications", "verification_round", "counting_again"}),
         ("sluice_sender", SENDING),
         ("sluice_reader", (COLUMNS.keys() | CONFIGURED | OPERATING)),
     ):

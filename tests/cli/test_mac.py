@@ -180,3 +180,14 @@ def test_no_command_guesses_a_moment(text: str) -> None:
 def test_what_a_table_prints_can_be_given_back() -> None:
     at = datetime(2026, 3, 1, 9, tzinfo=timezone(timedelta(hours=1)))
     assert moment(text_of(at.astimezone(UTC)), "--cycle") == at
+
+
+async def test_counts_that_are_being_counted_again_are_marked(sluice: Sluice, pool: Pool) -> None:
+    assert "counting" not in (await mac(sluice)).out
+    await pool.execute(
+        "INSERT INTO pending_work (workspace_id, kind, subject, command_id, details, total) "
+        "VALUES ('tokyo', 'count again', '', gen_random_uuid(), '{}', 1)"
+    )
+    marked = {row["workspace_id"]: row["counting_again"] for row in json.loads((await mac(sluice, "--json")).out)}
+    assert marked == {"acme": False, "tokyo": True}
+    assert "counting" in (await mac(sluice)).out

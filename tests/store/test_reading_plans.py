@@ -30,7 +30,7 @@ NOT_ASKED: Final = {
     *("channels", "companies", "profile_statuses", "tags", "field_definitions", "settings_in_effect"),
     *("migrations", "partitions", "partition_progress", "backlog", "dead_letters", "pending_work", "claim_send"),
     *("dead_letter", "command_results", "message_conflicts", "mac_adjustments", "mac_proofs", "mac_accounts"),
-    "closing_delays",
+    *("closing_delays", "counting_again"),
     "mac_bounds",
     *("verifications", "verification_round", "verify_workspace", "verify_cycles", "verify_figures", "verify_quarters"),
     *("verify_merges", "verify_homes"),

@@ -39,7 +39,10 @@ async def mac(settings: Settings, wanted: CountFilter) -> Report:
     async with reading(settings) as tx:
         rows = await reports.mac(tx, wanted.workspace, wanted.cycle, wanted.since, wanted.limit)
         if rows:
-            return Report({"mac": rows}, details=("cycle_end", "closed_at", "revision"), limit=wanted.limit)
+            # Shown to people only while it says something.
+            final = not any(row["counting_again"] for row in rows)
+            details = ("cycle_end", "closed_at", "revision", *(["counting_again"] if final else []))
+            return Report({"mac": rows}, details=details, limit=wanted.limit)
         await require_cycle(tx, wanted.workspace, wanted.cycle)
         return Report({"mac": rows}, hint=_why_none(wanted))
 

@@ -1,5 +1,6 @@
 -- name: mac
-SELECT workspace_id, cycle_start, cycle_end, active_contacts, adjustments, status, closed_at, revision
+SELECT workspace_id, cycle_start, cycle_end, active_contacts, adjustments, status, closed_at, revision,
+    workspace_id IN (SELECT workspace_id FROM sluice.counting_again) AS counting_again
 FROM sluice.mac_counts
 WHERE ($1::text IS NULL OR workspace_id = $1) AND ($2::timestamptz IS NULL OR cycle_start = $2)
     AND ($3::timestamptz IS NULL OR cycle_end > $3)

@@ -35,6 +35,13 @@ SELECT
 CREATE VIEW sluice.pending_work AS
 SELECT workspace_id, kind, subject, command_id, done, total, asked_at FROM sluice_core.pending_work;
 
+-- Workspaces whose counts are not final: pending work changes them. `done` of `total`, over all of it.
+CREATE VIEW sluice.counting_again AS
+SELECT workspace_id, sum(done)::bigint AS done, sum(total)::bigint AS total, min(asked_at) AS since FROM sluice_core.pending_work
+WHERE kind IN ('count again', 'count a contact again', 'revise messages', 'release messages', 'move messages', 'find late facts')
+GROUP BY workspace_id;
+GRANT SELECT ON sluice.counting_again TO sluice_billing;
+
 CREATE VIEW sluice.audit_log AS
 SELECT workspace_id, applied_at AS at, actor_id AS actor, command, target, outcome, reason, detail
 FROM sluice_core.commands;
