@@ -13,7 +13,7 @@ from tests.workers.stepping import steps
 
 END = 22 * 1440.0
 CLOSES = END + 72 * 60
-ANA, BEN = "+4915112000001", "+4915112000002"
+ANA, BEN, CAT = "+4915112000001", "+4915112000002", "+4915112000003"
 FIGURES = (
     "SELECT status, active_contacts, adjustments FROM sluice.mac_counts WHERE workspace_id = $1 ORDER BY cycle_start"
 )
@@ -97,6 +97,24 @@ async def test_a_merge_of_before_that_comes_after_is_an_adjustment(pool: Pool) -
     await close(pool)
     assert await rows(pool, FIGURES, WORKSPACE) == [("closed", 2, -1)]
     assert await rows(pool, ADJUSTED) == [(-1, "merge")]
+
+
+async def test_a_late_message_of_one_who_was_merged_after_the_instant_is_their_own_adjustment(pool: Pool) -> None:
+    await ingest(pool, message(ANA), message(BEN, minutes=END + 10), message(CAT, minutes=END + 10))
+    ana, ben = await contact_of(pool, ANA), await contact_of(pool, BEN)
+    await everything_applied(pool)
+    await close(pool)
+    await give(pool, ask("merge_contacts", minutes=CLOSES, survivor_id=str(ana), loser_id=str(ben)))
+    late = [message(who, minutes=END - 10, late_minutes=72 * 60 + 10) for who in (BEN, CAT)]
+    await ingest(pool, *late)
+    await close(pool)
+    assert await rows(pool, FIGURES, WORKSPACE) == [("closed", 1, 2), ("open", 2, 0)]
+    adjusted = await rows(
+        pool,
+        "SELECT a.contact_id, i.address FROM mac_adjustments a JOIN messages m ON m.message_id::text = a.fact_id "
+        "JOIN identities i USING (identity_id)",
+    )
+    assert dict(adjusted) == {ben: BEN, await contact_of(pool, CAT): CAT}  # each by their own message
 
 
 async def test_an_owner_closes_a_cycle_that_a_partition_holds_open(pool: Pool) -> None:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from workers.billing.on_time import count_on_time
 from workers.records import Event
-from workers.rules.closing import LateCause, corrections, groups, joinings
+from workers.rules.closing import Joining, LateCause, corrections, groups, joinings
 from workers.runtime.telemetry import CLOSING_DELAY
 from workers.services.job_runner import Job, Unfinished
 from workers.store import closing, contacts, mac, workspaces
@@ -71,15 +71,18 @@ async def adjust_closed(tx: Connection, _now: datetime) -> Sequence[Event] | Unf
     named = {fact.contact_id for fact in facts}
     await contacts.lock_present(tx, [(workspace_id, contact_id) for contact_id in named])
     merges = await closing.merges_among(tx, workspace_id, named)
-    members = groups(named, joinings(merges, closes_at, on_time=False))
-    everybody = {contact_id for group in members.values() for contact_id in group}
+    # Also those who do not count as one in this cycle: a message of one was left for the one that it was merged with.
+    met = groups(named, [Joining(m.survivor_id, m.loser_id) for m in merges])
+    families = {contact_id: family for family in met.values() for contact_id in family}
+    everybody = families.keys()
+    members = groups(everybody, joinings(merges, closes_at, on_time=False))
     active = await closing.active_by_all_facts(tx, workspace_id, cycle, everybody)
     counted = {key[2] for key in await mac.proofs(tx, [(workspace_id, cycle.start, id_) for id_ in everybody])}
     so_far = await closing.adjusted(tx, workspace_id, cycle, everybody)
     adjustments: list[Adjustment] = []
     for stays, group in members.items():
         wanted = corrections(group, stays, counted, so_far, active=not active.isdisjoint(group))
-        adjustments += _explained(wanted, facts, merged=everybody)
+        adjustments += _explained(wanted, facts, merged=families[stays])
     await closing.adjust(tx, workspace_id, cycle, adjustments)
     await mac.forget_counted(tx, [(workspace_id, contact_id) for contact_id in everybody])
     await closing.forget_late(tx, late)
@@ -89,8 +92,8 @@ async def adjust_closed(tx: Connection, _now: datetime) -> Sequence[Event] | Unf
 def _explained(
     amounts: Mapping[UUID, int], facts: Sequence[StoredLateFact], merged: Collection[UUID]
 ) -> Iterable[Adjustment]:
-    """The adjustments, each with the fact that caused it: the last one of the contact, or of those it was merged with,
-    that may have that sign.
+    """The adjustments, each with the fact that caused it: the last one of the contact, or of those it was ever merged
+    with, that may have that sign.
     """
     for contact_id, amount in sorted(amounts.items()):
         own = [fact for fact in facts if fact.contact_id == contact_id]
