@@ -5,7 +5,7 @@ the same, but a number ends its process at once, without a word, and another kee
 with commas between them), told by the same SLUICE_… variables, and brings a fault upon itself where FAULT_AT says so:
 see `Fault`. FAULT_HURRY: jobs and compaction repair run so often, in seconds. FAULT_PATIENCE: so long the database
 bears transactions that stand still (`300s`). FAULT_DEADLINE: the seconds in which a publication must be acknowledged.
-FAULT_CLOCK: a clock that jumps, see tests/faults/clocks.py.
+FAULT_CLOCK: a clock that jumps, see tests/faults/clocks.py. FAULT_STEPS: closing takes short steps.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from tests.faults.clocks import bend
+from tests.faults.short_steps import shorten
 from workers.errors import ExitCode
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -267,6 +268,7 @@ def main(plan: str) -> ExitCode:
     _failed_with(os.environ.get("FAULT_PATIENCE"))
     _hasten(os.environ.get("FAULT_DEADLINE"))
     bend(os.environ.get("FAULT_CLOCK"))
+    shorten(os.environ.get("FAULT_STEPS"))
     fault = Fault.told()
     probe: Probe = no_probe
     if fault is not None:
