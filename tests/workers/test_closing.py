@@ -85,6 +85,20 @@ async def test_a_merge_that_was_issued_after_the_instant_changes_nothing(pool: P
     assert len(await rows(pool, PROOFS)) == 2
 
 
+async def test_a_late_message_of_a_contact_that_was_merged_after_the_instant_is_an_adjustment(pool: Pool) -> None:
+    await ingest(pool, message(ANA), message(BEN, minutes=END + 5))
+    ids: dict[str, Any] = {
+        "survivor_id": str(await contact_of(pool, ANA)),
+        "loser_id": str(await contact_of(pool, BEN)),
+    }
+    await everything_applied(pool)
+    await close(pool)
+    await give(pool, ask("merge_contacts", minutes=CLOSES + 1, **ids))
+    await ingest(pool, message(BEN, minutes=END - 10, late_minutes=72 * 60 + 20))
+    await close(pool)
+    assert (await rows(pool, FIGURES, WORKSPACE))[0] == ("closed", 1, 1)
+
+
 async def test_a_merge_of_before_that_comes_after_is_an_adjustment(pool: Pool) -> None:
     await ingest(pool, message(ANA), message(BEN))
     ids: dict[str, Any] = {

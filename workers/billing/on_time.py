@@ -25,7 +25,8 @@ async def count_on_time(tx: Connection, tenant: Workspace, cycle: OpenCycle, con
     """
     workspace_id = tenant.workspace_id
     merges = await closing.merges_among(tx, workspace_id, contacts)
-    members = groups(contacts, joinings(merges, cycle.closes_at, on_time=True))
+    met = set(contacts).union(*((m.survivor_id, m.loser_id) for m in merges))
+    members = groups(met, joinings(merges, cycle.closes_at, on_time=True))
     everybody = [contact_id for group in members.values() for contact_id in group]
     blocked = await closing.blocks_on_time(tx, workspace_id, everybody, cycle.closes_at)
     intervals = {contact_id: history(commands) for contact_id, commands in blocked.items()}
