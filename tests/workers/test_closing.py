@@ -131,6 +131,21 @@ async def test_a_late_message_of_one_who_was_merged_after_the_instant_is_their_o
     assert dict(adjusted) == {ben: BEN, await contact_of(pool, CAT): CAT}  # each by their own message
 
 
+async def test_a_message_on_time_that_comes_after_a_late_block_or_unblock_counts_as_without_it(pool: Pool) -> None:
+    await give(pool, ask("configure_workspace", minutes=-20, set={"mac_block_effect": "immediate"}))
+    await ingest(pool, *(message(who, minutes=-20_000) for who in (ANA, BEN)), message(CAT, minutes=END + 5))
+    april = END + 30 * 1440
+    await give(pool, ask("block_contact", minutes=END - 10, identity=by_phone(ANA)))
+    for what, who in (("unblock", ANA), ("block", BEN)):
+        late = at(april + 72 * 60)
+        await give(pool, ask(f"{what}_contact", minutes=END + 10, identity=by_phone(who), timestamp=late))
+    await ingest(pool, *(message(who, minutes=END + 20) for who in (ANA, BEN)))
+    await everything_applied(pool, april + 72 * 60)
+    await close(pool)
+    assert (await rows(pool, FIGURES, WORKSPACE))[-1] == ("closed", 2, 0)
+    assert sorted(await rows(pool, ADJUSTED)) == [(-1, "late_block"), (1, "late_unblock")]
+
+
 async def test_an_owner_closes_a_cycle_that_a_partition_holds_open(pool: Pool) -> None:
     await ingest(pool, message(ANA))
     start = "2026-03-01T00:00:00Z"
