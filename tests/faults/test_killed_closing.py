@@ -150,14 +150,22 @@ async def test_billing_killed_again_and_again_while_cycles_close(
     dice = random.Random(20_250_401)  # noqa: S311 - nothing secret
     scenes = [Scene(Maker(name), facts_of(dice, ALONE, PAIRS), name == "beta") for name in ("alpha", "beta", "gamma")]
     await with_own_times(everything)
-    [worker] = await everything.fork_ready("inbound,commands,upkeep")
-    for begin, end in zip((FIRST, *PARTS), PARTS, strict=False):
+    [worker] = await everything.fork_ready("commands,upkeep")
+    [inbound] = await everything.fork_ready("inbound")
+    for begin, end in zip((FIRST, *PARTS), (*PARTS, LATE[0] + 3 * HOUR), strict=True):
         await give(everything, scenes, begin, end)
-        await everything.broker.caught_up(everything.pool, *traffic.INPUTS)
+        await everything.broker.caught_up(everything.pool, "contacts.commands")
+        if inbound.code is None:
+            await everything.broker.caught_up(everything.pool, "messages.inbound")
+        if end == PARTS[2]:
+            # What is on time from here on is judged together with commands that are late.
+            assert await inbound.stop() == 0
+    inbound = await everything.fork("inbound")
 
-    begin = PARTS[-1]
+    begin = LATE[0]
     for day, point in zip(LATE, POINTS, strict=True):
-        await give(everything, scenes, begin, begin := day + 3 * HOUR)
+        await give(everything, scenes, begin + 3 * HOUR, day + 3 * HOUR)
+        begin = day
         others = Fault("sql ", dice.randrange(60, 250))
         assert (await asyncio.gather(dies(everything, Fault(point)), dies(everything, others)))[0], point
         await everything.broker.caught_up(everything.pool, *traffic.INPUTS)
@@ -171,7 +179,7 @@ async def test_billing_killed_again_and_again_while_cycles_close(
         for start, both in figures(facts, at_once=at_once).items()
     }
     await assert_right(everything, tmp_path, database)
-    assert await everything.stop(worker, *two) == [0, 0, 0]
+    assert await everything.stop(worker, inbound, *two) == [0, 0, 0, 0]
 
 
 async def test_billing_killed_while_it_closes_cycles_by_command_in_the_midst_of_their_messages(
