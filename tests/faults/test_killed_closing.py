@@ -26,10 +26,10 @@ from workers.errors import ExitCode
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
-ALONE: Final = [f"+49151120000{n:02}" for n in range(60)]
-CROWD: Final = [f"+4915115000{n:03}" for n in range(300)]
+ALONE: Final = [f"+49151120000{n:02}" for n in range(45)]
+CROWD: Final = [f"+4915115000{n:03}" for n in range(200)]
 TENANTS: Final = 10
-PAIRS: Final = [(f"+49151130000{n:02}", f"+49151140000{n:02}") for n in range(20)]
+PAIRS: Final = [(f"+49151130000{n:02}", f"+49151140000{n:02}") for n in range(15)]
 TIMES: Final = {"message.timestamp.type": "CreateTime", "retention.ms": "-1"}
 """The facts have the times of months ago."""
 
