@@ -85,18 +85,18 @@ async def test_a_merge_that_was_issued_after_the_instant_changes_nothing(pool: P
     assert len(await rows(pool, PROOFS)) == 2
 
 
-async def test_a_late_message_of_a_contact_that_was_merged_after_the_instant_is_an_adjustment(pool: Pool) -> None:
-    await ingest(pool, message(ANA), message(BEN, minutes=END + 5))
-    ids: dict[str, Any] = {
-        "survivor_id": str(await contact_of(pool, ANA)),
-        "loser_id": str(await contact_of(pool, BEN)),
-    }
+async def test_late_blocks_change_no_closed_count_when_they_are_applied_before_the_messages(pool: Pool) -> None:
+    await give(pool, ask("configure_workspace", minutes=-20, set={"mac_block_effect": "immediate"}))
+    await ingest(pool, message(ANA, minutes=END - 50 * 1440), message(BEN, minutes=END - 50 * 1440))
+    await give(pool, ask("block_contact", minutes=-10, identity=by_phone(ANA), timestamp=at(CLOSES)))
+    await give(pool, ask("block_contact", minutes=-10, identity=by_phone(BEN)))
+    await give(pool, ask("unblock_contact", minutes=0, identity=by_phone(BEN), timestamp=at(CLOSES)))
+    await ingest(pool, message(ANA, minutes=5), message(BEN, minutes=6))
     await everything_applied(pool)
     await close(pool)
-    await give(pool, ask("merge_contacts", minutes=CLOSES + 1, **ids))
-    await ingest(pool, message(BEN, minutes=END - 10, late_minutes=72 * 60 + 20))
-    await close(pool)
-    assert (await rows(pool, FIGURES, WORKSPACE))[0] == ("closed", 1, 1)
+    assert (await rows(pool, FIGURES, WORKSPACE))[-1] == ("closed", 1, 0)
+    assert sorted(await rows(pool, ADJUSTED)) == [(-1, "late_block"), (1, "late_unblock")]
+    assert await rows(pool, PROOFS) != []
 
 
 async def test_a_merge_of_before_that_comes_after_is_an_adjustment(pool: Pool) -> None:

@@ -17,14 +17,14 @@ from workers.rules.closing import Joining, LateCause, corrections, groups, joini
 from workers.runtime.telemetry import CLOSING_DELAY
 from workers.services.job_runner import Job, Unfinished
 from workers.store import closing, contacts, mac, workspaces
-from workers.store.closing import Adjustment, StoredLateFact
+from workers.store.closing import Adjustment, OpenCycle, StoredLateFact
 from workers.store.connection import Connection
 
 _INSTANTS_AT_ONCE: Final = 1_000
 _CYCLES_AT_ONCE: Final = 500
 _CONTACTS_AT_ONCE: Final = 500
 _LAST_CONTACTS: Final = 50
-"""Contacts that are settled while messages wait."""
+"""Contacts of all cycles that are settled while messages wait."""
 _FACTS_AT_ONCE: Final = 1_000
 _NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 _LOWERING: Final[Collection[LateCause]] = ("late_block", "merge")
@@ -44,20 +44,22 @@ async def close_due(tx: Connection, counting: Collection[str]) -> Sequence[Event
     cycles = await closing.due(tx, await closing.passed(tx) or _NEVER, counting, _CYCLES_AT_ONCE)
     if not cycles:
         return ()
-    tenants = await workspaces.share(tx, {(c.workspace_id, "", "") for c in cycles})
-    for cycle in cycles:
-        found = await closing.unsettled(tx, cycle, _CONTACTS_AT_ONCE)
-        if len(found) > _LAST_CONTACTS:
-            await count_on_time(tx, tenants[cycle.workspace_id], cycle, found)
-            return Unfinished()
+    await closing.find_beside(tx, cycles)
+    found = await closing.unsettled(tx, cycles, _CONTACTS_AT_ONCE)
+    if sum(map(len, found.values())) > _LAST_CONTACTS:
+        await _settle(tx, found)
+        return Unfinished()
     await closing.exclude_others(tx)
-    for cycle in cycles:
-        late = await closing.unsettled(tx, cycle, _LAST_CONTACTS)
-        since = await closing.regrouped_since(tx, cycle.workspace_id, cycle.closes_at)
-        if late or since:
-            await count_on_time(tx, tenants[cycle.workspace_id], cycle, {*late, *since})
+    await _settle(tx, await closing.unsettled(tx, cycles, _LAST_CONTACTS))
     await closing.close(tx, cycles)
     return Unfinished()
+
+
+async def _settle(tx: Connection, found: Mapping[OpenCycle, Sequence[UUID]]) -> None:
+    if found:
+        tenants = await workspaces.share(tx, {(c.workspace_id, "", "") for c in found})
+        for cycle, late in found.items():
+            await count_on_time(tx, tenants[cycle.workspace_id], cycle, late)
 
 
 async def adjust_closed(tx: Connection, _now: datetime) -> Sequence[Event] | Unfinished:

@@ -148,15 +148,22 @@ async def save_ends(tx: Connection, ends: Mapping[Partition, int], read_at: date
     await tx.execute(_SQL["save_ends"], *columns(rows, 3), read_at)
 
 
-async def unsettled(tx: Connection, cycle: OpenCycle, limit: int) -> list[UUID]:
-    """Contacts with late facts that are not settled."""
-    rows = await tx.fetch(_SQL["unsettled"], cycle.workspace_id, cycle.cycle.start, limit)
-    return [contact_id for (contact_id,) in rows]
+async def find_beside(tx: Connection, cycles: Sequence[OpenCycle]) -> None:
+    """Keeps the late blocks and merges that may have changed what facts on time gave that were applied after them.
+
+    Every fact on time must be applied.
+    """
+    rows = [(c.workspace_id, c.cycle.start, c.closes_at) for c in cycles]
+    await tx.execute(_SQL["find_beside"], *columns(rows, 3))
 
 
-async def regrouped_since(tx: Connection, workspace_id: str, at: datetime) -> set[UUID]:
-    """Contacts that were merged, or parted, by a command issued then or later."""
-    return {contact_id for (contact_id,) in await tx.fetch(_SQL["regrouped_since"], workspace_id, at)}
+async def unsettled(tx: Connection, cycles: Sequence[OpenCycle], limit: int) -> dict[OpenCycle, list[UUID]]:
+    """Contacts with late facts that are not settled, at most so many of all cycles together."""
+    rows = [(c.workspace_id, c.cycle.start) for c in cycles]
+    found: dict[OpenCycle, list[UUID]] = {}
+    for position, contact_id in await tx.fetch(_SQL["unsettled"], *columns(rows, 2), limit):
+        found.setdefault(cycles[position - 1], []).append(contact_id)
+    return found
 
 
 async def settle(tx: Connection, cycle: OpenCycle, contacts: Collection[UUID]) -> None:

@@ -60,14 +60,51 @@ SELECT topic, partition, end_offset, $4 FROM unnest($1::text[], $2::int[], $3::b
 ORDER BY topic, partition
 ON CONFLICT (topic, partition) DO UPDATE SET end_offset = excluded.end_offset, read_at = excluded.read_at
 
--- name: unsettled
-SELECT contact_id FROM late_facts
-WHERE workspace_id = $1 AND cycle_start = $2 AND NOT settled GROUP BY contact_id ORDER BY contact_id LIMIT $3
+-- name: find_beside
+-- Keeps what late facts did to facts on time that were applied after them: nobody noticed, because the message was new. A late block
+-- judges a message of the cycle; a merge that is late, or was issued later, gives it to the survivor. A merge that was issued later
+-- changes nothing itself, so it comes before all others. Each cycle looks at the commands after its instant.
+WITH due AS MATERIALIZED (
+    SELECT due.workspace_id, due.cycle_start, c.cycle_end, due.closes_at
+    FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) AS due (workspace_id, cycle_start, closes_at)
+    JOIN mac_cycles c USING (workspace_id, cycle_start)
+), found AS (
+    SELECT due.workspace_id, due.cycle_start, b.contact_id, b.cause, b.fact_id, now() AS at
+    FROM due CROSS JOIN LATERAL (
+        SELECT b.contact_id, CASE WHEN b.unblocks THEN 'late_unblock' ELSE 'late_block' END AS cause, b.command_id::text AS fact_id
+        FROM block_commands b
+        WHERE b.workspace_id = due.workspace_id AND b.recorded_at >= due.closes_at AND b.issued_at < due.cycle_end
+        OFFSET 0
+    ) AS b
+    UNION ALL
+    SELECT due.workspace_id, due.cycle_start, m.contact_id, m.cause, m.fact_id, 'epoch'::timestamptz
+    FROM due CROSS JOIN LATERAL (
+        SELECT CASE WHEN coalesce(m.undone_at, m.undo_recorded_at) IS NULL THEN 'merge' ELSE 'undo_merge' END AS cause,
+            m.merge_id::text AS fact_id, unnest(ARRAY[m.survivor_id, m.loser_id]) AS contact_id
+        FROM merges m
+        WHERE m.workspace_id = due.workspace_id
+            AND greatest(m.merged_at, m.recorded_at, m.undone_at, m.undo_recorded_at) >= due.closes_at
+            AND EXISTS (
+                SELECT FROM mac_contacts p WHERE p.workspace_id = due.workspace_id AND p.cycle_start = due.cycle_start
+                    AND p.contact_id IN (m.survivor_id, m.loser_id)
+            )
+        OFFSET 0
+    ) AS m
+)
+INSERT INTO late_facts (workspace_id, cycle_start, contact_id, cause, fact_id, at)
+SELECT DISTINCT ON (workspace_id, cycle_start, contact_id, cause, fact_id) * FROM found
+ORDER BY workspace_id, cycle_start, contact_id, cause, fact_id
+ON CONFLICT (workspace_id, cycle_start, contact_id, cause, fact_id) DO NOTHING
 
--- name: regrouped_since
--- Contacts that were merged or parted after a cycle had closed: their messages of the cycle may be counted for the other one.
-SELECT unnest(ARRAY[survivor_id, loser_id]) AS contact_id FROM merges
-WHERE workspace_id = $1 AND (merged_at >= $2 OR undone_at >= $2)
+-- name: unsettled
+SELECT due.position, l.contact_id
+FROM unnest($1::text[], $2::timestamptz[]) WITH ORDINALITY AS due (workspace_id, cycle_start, position)
+CROSS JOIN LATERAL (
+    SELECT l.contact_id FROM late_facts l
+    WHERE l.workspace_id = due.workspace_id AND l.cycle_start = due.cycle_start AND NOT l.settled
+    GROUP BY l.contact_id ORDER BY l.contact_id LIMIT $3
+) AS l
+ORDER BY due.position, l.contact_id LIMIT $3
 
 -- name: settle
 UPDATE late_facts SET settled = true WHERE workspace_id = $1 AND cycle_start = $2 AND contact_id = ANY ($3::uuid[]) AND NOT settled
