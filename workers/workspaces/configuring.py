@@ -91,7 +91,8 @@ async def carry_out(
 ) -> dict[CommandKey, Result]:
     """The results of the commands. All their `tenants` are locked for a change of settings."""
     book = _book(tenants)
-    book.ended = await _ended(tx, asked, tenants)
+    latest = max([now, *(a.record.recorded_at for a in asked)])  # other partitions may be applied further
+    book.ended = await _ended(tx, tenants, latest)
     book.cycles_from = {w: t.calendar.at(t.first_message_at)[0].start for w, t in tenants.items() if t.first_message_at}
     results = {a.key: decide(book, a) async for a in paced(asked)}
     await workspaces.add_channels(tx, book.new_channels)
@@ -102,8 +103,9 @@ async def carry_out(
     givers = {a.command.workspace_id: a.command.command_id for a in asked}
     if book.graces:
         await closing.forget_instants(tx, book.graces)
-        await earlier_closing.leave(tx, await _closing_earlier(tx, book), givers)
     spans = await recount(tx, book.recount, givers, now) if book.recount else {}
+    if others := book.graces | {key[0] for key, *_ in book.cuts}:
+        await earlier_closing.leave(tx, await _closing_earlier(tx, book, others, latest), givers)
     for key, since, before, after in book.cuts:
         first, last = spans.get(key[0], (now, now))
         if key[0] in spans and since <= last:
@@ -182,24 +184,22 @@ def _write(
     return changed, earliest
 
 
-async def _closing_earlier(tx: Connection, book: SettingsBook) -> dict[str, list[EarlierClosing]]:
-    """The open cycles whose instant is before the end of what may be applied by now, and was later."""
+async def _closing_earlier(
+    tx: Connection, book: SettingsBook, workspace_ids: set[str], latest: datetime
+) -> dict[str, list[EarlierClosing]]:
+    """The open cycles whose instant is past, and was later, or which are new: months that are divided again."""
+    tenants = await workspaces.share(tx, {(w, "", "") for w in workspace_ids})
+    before = {(w, e.cycle): e.closes_at for w in workspace_ids for e in book.ended.get(w, ())}
     found: dict[str, list[EarlierClosing]] = {}
-    for workspace_id, tenant in (await workspaces.share(tx, {(w, "", "") for w in book.graces})).items():
-        earlier = [
-            EarlierClosing(*e.cycle, at)
-            for e in book.ended.get(workspace_id, ())
-            if (at := tenant.calendar.closes_at(e.cycle)) < e.closes_at
-        ]
-        if earlier:
-            found[workspace_id] = earlier
+    for workspace_id, cycle, closed in await mac.ended_cycles(tx, list(tenants), latest):
+        calendar = tenants[workspace_id].calendar
+        known, at = before.get((workspace_id, cycle)), calendar.closes_at(cycle)
+        if not closed and at <= latest and (known is None or at < known) and calendar.at(cycle.start)[0] == cycle:
+            found.setdefault(workspace_id, []).append(EarlierClosing(*cycle, at))
     return found
 
 
-async def _ended(
-    tx: Connection, asked: Sequence[CommandRecord[Any]], tenants: Mapping[str, Workspace]
-) -> dict[str, list[EndedCycle]]:
-    latest = max((a.record.recorded_at for a in asked), default=FIRST_INSTANT)
+async def _ended(tx: Connection, tenants: Mapping[str, Workspace], latest: datetime) -> dict[str, list[EndedCycle]]:
     found: dict[str, list[EndedCycle]] = defaultdict(list)
     for workspace_id, cycle, closed in await mac.ended_cycles(tx, list(tenants), latest):
         closes_at = FIRST_INSTANT if closed else tenants[workspace_id].calendar.closes_at(cycle)

@@ -276,5 +276,6 @@ SELECT DISTINCT $1::text, $3::timestamptz, late.contact_id, late.cause, late.fac
     FROM unnest($2::uuid[]) AS wanted (contact_id)
     JOIN merges m ON m.workspace_id = $1 AND m.loser_id = wanted.contact_id AND greatest(m.recorded_at, m.undo_recorded_at) >= $5
 ) AS late
+WHERE EXISTS (SELECT FROM mac_cycles WHERE workspace_id = $1 AND cycle_start = $3) -- months may be divided again meanwhile
 ORDER BY late.contact_id, late.cause, late.fact_id
 ON CONFLICT (workspace_id, cycle_start, contact_id, cause, fact_id) DO UPDATE SET settled = false

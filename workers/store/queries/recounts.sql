@@ -49,7 +49,7 @@ SELECT cycle_start, cycle_end FROM mac_cycles WHERE workspace_id = $1 AND cycle_
 
 -- name: move_ends
 WITH moved AS (
-    UPDATE mac_cycles c SET cycle_end = new.cycle_end, revision = c.revision + 1
+    UPDATE mac_cycles c SET cycle_end = new.cycle_end, closes_at = NULL, revision = c.revision + 1
     FROM unnest($2::timestamptz[], $3::timestamptz[]) AS new (cycle_start, cycle_end)
     WHERE c.workspace_id = $1 AND c.cycle_start = new.cycle_start
     RETURNING c.workspace_id, c.cycle_start, c.revision
@@ -70,6 +70,8 @@ WITH empty AS MATERIALIZED (
     WHERE c.workspace_id = $1 AND c.cycle_start = ANY($2::timestamptz[]) AND active.contact_id IS NULL
 ), shards_gone AS (
     DELETE FROM mac_shards s USING empty e WHERE s.workspace_id = e.workspace_id AND s.cycle_start = e.cycle_start
+), facts_gone AS (
+    DELETE FROM late_facts l USING empty e WHERE l.workspace_id = e.workspace_id AND l.cycle_start = e.cycle_start
 ), cycles_gone AS (
     DELETE FROM mac_cycles c USING empty e WHERE c.workspace_id = e.workspace_id AND c.cycle_start = e.cycle_start
 )
