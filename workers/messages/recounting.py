@@ -21,6 +21,7 @@ from workers.rules.cycles import FIRST_INSTANT, Cycle
 from workers.rules.mac import Evidence, is_counted, proof_now
 from workers.store import contacts, deletions, mac, pending_work, recounts, workspaces
 from workers.store.connection import Connection
+from workers.store.mac import LateFact
 from workers.store.pending_work import Stepped, Work
 from workers.store.recounts import RecountedMessage, RecountPosition
 from workers.store.workspaces import Workspace
@@ -30,6 +31,7 @@ RECOUNT_OF_CONTACT: Final = "count a contact again"
 
 _PAGE: Final = 500  # contacts read at once
 _CYCLES_AT_ONCE: Final = 2_000
+_INSTANT: Final = timedelta(microseconds=1)
 _LONGEST: Final = timedelta(days=32)  # of a cycle
 _NO_ID: Final = UUID(int=0)
 _START: Final = RecountPosition(_NO_ID, FIRST_INSTANT, _NO_ID)
@@ -207,8 +209,10 @@ async def _cut(tx: Connection, tenant: Workspace, since: datetime, now: datetime
 
 async def _remove_old_cycles(tx: Connection, tenant: Workspace, since: datetime) -> None:
     known = await recounts.cycles_since(tx, tenant.workspace_id, since)
-    old = [c.start for c in known if tenant.calendar.at(c.start)[0].start != c.start]
-    await recounts.remove_cycles(tx, tenant.workspace_id, old)
+    old = [c for c in known if tenant.calendar.at(c.start)[0].start != c.start]
+    places = [(c.start, new) for c in old for new in tenant.calendar.starts_between(c.start, c.end - _INSTANT)]
+    await recounts.move_late_facts(tx, tenant.workspace_id, places)
+    await recounts.remove_cycles(tx, tenant.workspace_id, [c.start for c in old])
 
 
 async def _count(
@@ -252,6 +256,7 @@ async def _save(
     starts = [cycle.start for cycle in known]
     changed: list[tuple[int, UUID, bool, str | None]] = []
     earliest: dict[tuple[datetime, UUID], Evidence] = {}
+    late: list[LateFact] = []
     touched = dict(doubtful)
     for m in page.messages:
         cycle, settings = calendar.at(m.event_time)
@@ -267,7 +272,9 @@ async def _save(
         if (counted, rule) != (m.counted, m.mac_rule):
             changed.append((m.generation, m.message_id, counted, rule))
         touched.update(((old.start, m.contact_id), old) for old in _about(known, starts, m.event_time))
-        if counted:
+        if counted and calendar.is_late(cycle, m.recorded_at):
+            late.append(LateFact(workspace_id, cycle, m.contact_id, "late_message", str(m.message_id)))
+        elif counted:
             touched[cycle.start, m.contact_id] = cycle
             earliest.setdefault((cycle.start, m.contact_id), Evidence(m.event_time, m.message_id))
     await recounts.save(tx, workspace_id, changed)
@@ -281,6 +288,8 @@ async def _save(
         if proof != before:
             now[workspace_id, cycle, contact_id] = proof
     await mac.replace_proofs(tx, now, stored.keys())
+    await mac.leave_late(tx, late)
+    await recounts.unsettle(tx, workspace_id, touched.keys())
 
 
 def _about(cycles: Sequence[Cycle], starts: Sequence[datetime], at: datetime) -> Sequence[Cycle]:

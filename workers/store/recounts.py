@@ -24,7 +24,9 @@ class RecountPosition(NamedTuple):
 
 
 class RecountedMessage(Struct, frozen=True, gc=False):
-    """The fields of a stored message that decide whether it counts, and whether it does."""
+    """The fields of a stored message that decide whether it counts, and whether it does. `recorded_at` decides whether
+    it is late for its cycle.
+    """
 
     contact_id: UUID
     generation: int
@@ -36,6 +38,7 @@ class RecountedMessage(Struct, frozen=True, gc=False):
     block_start: datetime | None
     counted: bool
     mac_rule: str | None
+    recorded_at: datetime | None
 
     @property
     def place(self) -> RecountPosition:
@@ -76,6 +79,18 @@ async def move_ends(tx: Connection, workspace_id: str, ends: Mapping[datetime, d
     """Saves new ends of cycles, by their start."""
     if ends:
         await tx.execute(_SQL["move_ends"], workspace_id, list(ends), list(ends.values()))
+
+
+async def unsettle(tx: Connection, workspace_id: str, changed: Collection[tuple[datetime, UUID]]) -> None:
+    """Has contacts, in the cycles that start then, counted again before those close, if facts about them are late."""
+    if changed:
+        await tx.execute(_SQL["unsettle"], workspace_id, *columns(list(changed), 2))
+
+
+async def move_late_facts(tx: Connection, workspace_id: str, places: Collection[tuple[datetime, datetime]]) -> None:
+    """Gives the late facts of old cycles to new ones, by where each starts."""
+    if places:
+        await tx.execute(_SQL["move_late_facts"], workspace_id, *columns(list(places), 2))
 
 
 async def remove_cycles(tx: Connection, workspace_id: str, starts: Collection[datetime]) -> None:

@@ -18,14 +18,16 @@ CROSS JOIN LATERAL (
     SELECT own.* FROM owned_identities i
     CROSS JOIN generations g
     CROSS JOIN LATERAL (
-        (SELECT m.generation, m.message_id, m.kind, m.channel_id, m.event_time, false AS dropped, m.block_start, m.counted, m.mac_rule
+        (SELECT m.generation, m.message_id, m.kind, m.channel_id, m.event_time, false AS dropped, m.block_start, m.counted, m.mac_rule,
+            greatest(m.recorded_at, m.release_recorded_at) AS recorded_at
         FROM messages m
         WHERE m.generation = g.generation AND m.workspace_id = i.workspace_id AND m.identity_id = i.identity_id
             AND m.drop_reason IS NULL AND m.event_time >= CASE WHEN c.contact_id = $6 THEN greatest($5::timestamptz, $7::timestamptz) ELSE $5 END
             AND (c.contact_id <> $6 OR (m.event_time, m.message_id) > ($7, $8))
         ORDER BY m.event_time, m.message_id LIMIT $9)
         UNION ALL
-        (SELECT m.generation, m.message_id, m.kind, m.channel_id, m.event_time, m.drop_reason = 'contact_blocked', m.block_start, m.counted, m.mac_rule
+        (SELECT m.generation, m.message_id, m.kind, m.channel_id, m.event_time, m.drop_reason = 'contact_blocked', m.block_start, m.counted, m.mac_rule,
+            greatest(m.recorded_at, m.release_recorded_at)
         FROM messages m
         WHERE m.generation = g.generation AND m.workspace_id = i.workspace_id AND m.identity_id = i.identity_id
             AND m.drop_reason IS NOT NULL AND m.event_time >= CASE WHEN c.contact_id = $6 THEN greatest($5::timestamptz, $7::timestamptz) ELSE $5 END
@@ -57,6 +59,25 @@ WITH moved AS (
 INSERT INTO unpublished_cycles (workspace_id, cycle_start, shard, revision)
 SELECT workspace_id, cycle_start, '', revision FROM moved ORDER BY cycle_start
 ON CONFLICT (workspace_id, cycle_start, shard) DO UPDATE SET revision = excluded.revision
+
+-- name: unsettle
+-- Has contacts with late facts counted again before their cycles close.
+UPDATE late_facts l SET settled = false
+FROM (SELECT DISTINCT * FROM unnest($2::timestamptz[], $3::uuid[]) AS t (cycle_start, contact_id) ORDER BY 1, 2) AS changed
+WHERE l.workspace_id = $1 AND l.cycle_start = changed.cycle_start AND l.contact_id = changed.contact_id AND l.settled
+
+-- name: move_late_facts
+-- Gives the late facts of cycles that are divided again to those that take their place.
+WITH places AS (
+    SELECT * FROM unnest($2::timestamptz[], $3::timestamptz[]) AS t (old_start, new_start)
+), moved AS (
+    DELETE FROM late_facts l WHERE l.workspace_id = $1 AND l.cycle_start IN (SELECT old_start FROM places) RETURNING l.*
+)
+INSERT INTO late_facts (workspace_id, cycle_start, contact_id, cause, fact_id, at)
+SELECT moved.workspace_id, places.new_start, moved.contact_id, moved.cause, moved.fact_id, min(moved.at)
+FROM moved JOIN places ON places.old_start = moved.cycle_start
+GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+ON CONFLICT (workspace_id, cycle_start, contact_id, cause, fact_id) DO UPDATE SET settled = false
 
 -- name: remove_cycles
 -- Deletes the cycles among these, which no longer exist, that have no active contact. In order: PostgreSQL would
