@@ -10,6 +10,8 @@ from tests.workers.closing_cycles import applied_past, close
 from tests.workers.ingesting import ingest
 from tests.workers.records import DAY, WORKSPACE, at, message
 from tests.workers.stepping import steps
+from workers.records import Partition
+from workers.store import progress
 
 END = 22 * 1440.0
 CLOSES = END + 72 * 60
@@ -46,6 +48,26 @@ async def test_a_cycle_closes_once_every_partition_is_past_its_instant(pool: Poo
     await close(pool)
     assert await rows(pool, FIGURES, WORKSPACE) == [("closed", 2, 0)]
     assert await rows(pool, "SELECT closed_contacts, closed_at IS NOT NULL FROM mac_cycles") == [(2, True)]
+
+
+async def test_a_partition_whose_topic_was_created_again_or_that_was_rewound_is_past_nothing(pool: Pool) -> None:
+    source = Partition("messages.receipts", 0)
+    await ingest(pool, message(ANA))
+    await everything_applied(pool)
+    await pool.execute("UPDATE input_ends SET end_offset = 8 WHERE topic = $1", source.topic)
+    await pool.execute(
+        "INSERT INTO progress (topic, partition, consumer_group, generation, next_offset, updated_at) "
+        "VALUES ('messages.receipts', 0, 'sluice-outbound', 1, 9, $1)",
+        at(0),
+    )
+    await close(pool)
+    assert await rows(pool, FIGURES, WORKSPACE) == [("open", 1, 0)]
+
+    await pool.execute("UPDATE progress SET watermark = $1", at(CLOSES))
+    async with pool.acquire() as tx, tx.transaction():
+        await progress.move(tx, [progress.Move(source, 9, 3)], "sluice")
+    await close(pool)
+    assert await rows(pool, FIGURES, WORKSPACE) == [("open", 1, 0)]
 
 
 async def test_late_facts_never_change_a_count_and_are_adjustments_once(pool: Pool) -> None:

@@ -112,6 +112,8 @@ UPDATE progress AS p SET
     consumer_group = CASE WHEN p.next_offset IS NULL THEN $5 || substring(p.consumer_group FROM '-[^-]*$')
                           ELSE p.consumer_group END,
     next_offset = s.next,
+    -- What is applied again decides anew how far the partition is applied.
+    watermark = CASE WHEN s.next >= p.next_offset THEN p.watermark END,
     last_offset = NULL,
     last_timestamp = NULL,
     last_crc = NULL,

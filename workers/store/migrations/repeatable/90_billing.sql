@@ -18,7 +18,11 @@ LEFT JOIN LATERAL (
 -- minutes before its end was read, once everything before that end is applied.
 CREATE VIEW sluice_core.input_positions AS
 SELECT e.topic, e.partition, coalesce(p.next_offset, 0) AS next_offset, e.end_offset, e.read_at, greatest(
-    p.watermark, CASE WHEN coalesce(p.next_offset, 0) >= e.end_offset THEN e.read_at - interval '5 minutes' END
+    p.watermark, CASE
+        WHEN coalesce(p.next_offset, 0) = e.end_offset THEN e.read_at - interval '5 minutes'
+        -- It was applied past the end that was read. Otherwise its topic was created again, and nothing of it is applied.
+        WHEN p.next_offset > e.end_offset AND p.updated_at >= e.read_at THEN e.read_at - interval '5 minutes'
+    END
 ) AS passed
 FROM sluice_core.input_ends e LEFT JOIN sluice_core.progress p USING (topic, partition);
 
