@@ -31,7 +31,6 @@ RECOUNT_OF_CONTACT: Final = "count a contact again"
 
 _PAGE: Final = 500  # contacts read at once
 _CYCLES_AT_ONCE: Final = 2_000
-_INSTANT: Final = timedelta(microseconds=1)
 _LONGEST: Final = timedelta(days=32)  # of a cycle
 _NO_ID: Final = UUID(int=0)
 _START: Final = RecountPosition(_NO_ID, FIRST_INSTANT, _NO_ID)
@@ -209,10 +208,8 @@ async def _cut(tx: Connection, tenant: Workspace, since: datetime, now: datetime
 
 async def _remove_old_cycles(tx: Connection, tenant: Workspace, since: datetime) -> None:
     known = await recounts.cycles_since(tx, tenant.workspace_id, since)
-    old = [c for c in known if tenant.calendar.at(c.start)[0].start != c.start]
-    places = [(c.start, new) for c in old for new in tenant.calendar.starts_between(c.start, c.end - _INSTANT)]
-    await recounts.move_late_facts(tx, tenant.workspace_id, places)
-    await recounts.remove_cycles(tx, tenant.workspace_id, [c.start for c in old])
+    old = [c.start for c in known if tenant.calendar.at(c.start)[0].start != c.start]
+    await recounts.remove_cycles(tx, tenant.workspace_id, old)
 
 
 async def _count(

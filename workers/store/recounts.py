@@ -87,12 +87,6 @@ async def unsettle(tx: Connection, workspace_id: str, changed: Collection[tuple[
         await tx.execute(_SQL["unsettle"], workspace_id, *columns(list(changed), 2))
 
 
-async def move_late_facts(tx: Connection, workspace_id: str, places: Collection[tuple[datetime, datetime]]) -> None:
-    """Gives the late facts of old cycles to new ones, by where each starts."""
-    if places:
-        await tx.execute(_SQL["move_late_facts"], workspace_id, *columns(list(places), 2))
-
-
 async def remove_cycles(tx: Connection, workspace_id: str, starts: Collection[datetime]) -> None:
     """Deletes the cycles among these that have no active contact."""
     if starts:

@@ -66,19 +66,6 @@ UPDATE late_facts l SET settled = false
 FROM (SELECT DISTINCT * FROM unnest($2::timestamptz[], $3::uuid[]) AS t (cycle_start, contact_id) ORDER BY 1, 2) AS changed
 WHERE l.workspace_id = $1 AND l.cycle_start = changed.cycle_start AND l.contact_id = changed.contact_id AND l.settled
 
--- name: move_late_facts
--- Gives the late facts of cycles that are divided again to those that take their place.
-WITH places AS (
-    SELECT * FROM unnest($2::timestamptz[], $3::timestamptz[]) AS t (old_start, new_start)
-), moved AS (
-    DELETE FROM late_facts l WHERE l.workspace_id = $1 AND l.cycle_start IN (SELECT old_start FROM places) RETURNING l.*
-)
-INSERT INTO late_facts (workspace_id, cycle_start, contact_id, cause, fact_id, at)
-SELECT moved.workspace_id, places.new_start, moved.contact_id, moved.cause, moved.fact_id, min(moved.at)
-FROM moved JOIN places ON places.old_start = moved.cycle_start
-GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
-ON CONFLICT (workspace_id, cycle_start, contact_id, cause, fact_id) DO UPDATE SET settled = false
-
 -- name: remove_cycles
 -- Deletes the cycles among these, which no longer exist, that have no active contact. In order: PostgreSQL would
 -- otherwise read all active contacts of the workspace, for a join or for the first that comes.
