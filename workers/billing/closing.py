@@ -44,8 +44,10 @@ async def close_due(tx: Connection, counting: Collection[str]) -> Sequence[Event
     cycles = await closing.due(tx, await closing.passed(tx) or _NEVER, counting, _CYCLES_AT_ONCE)
     if not cycles:
         return ()
-    await closing.find_beside(tx, cycles)
     found = await closing.unsettled(tx, cycles, _CONTACTS_AT_ONCE)
+    if sum(map(len, found.values())) <= _LAST_CONTACTS:
+        await closing.find_beside(tx, cycles)
+        found = await closing.unsettled(tx, cycles, _CONTACTS_AT_ONCE)
     if sum(map(len, found.values())) > _LAST_CONTACTS:
         await _settle(tx, found)
         return Unfinished()
