@@ -127,7 +127,10 @@ async def test_rule_5_6_a_month_closes_and_late_facts_adjust_it(month: Workspace
     assert UUID(facts["late_block"]["fact_id"]) == UUID(block["command_id"])
 
 
-async def test_rule_5_6_only_an_owner_closes_and_only_what_is_past(month: Workspace) -> None:
+async def test_rule_5_6_only_an_owner_closes_and_only_what_is_past(past: Stage) -> None:
+    month = Workspace(past, "owners")
+    await month.play(month.message(at=END - HOUR, address=PHONES[6]), recorded_at=CLOSES + HOUR)
+    await closed(month)
     await month.play(month.message(at=END + HOUR, address=PHONES[6]), recorded_at=CLOSES + 2 * HOUR)
     [this_month] = [row for row in await month.rows("mac_counts") if row["cycle_end"] > datetime.now(UTC)]
     asked = month.command("close_cycle", cycle_start=this_month["cycle_start"], reason="too early")
