@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
 
 from tests.rules.usage_schemas import LAGO, OPENMETER, STRIPE
-from workers.rules.usage_events import Batch, ClosedCycle, Meter, Refusal, Service, shaped, usage
+from workers.rules.usage_events import AdjustmentBatch, ClosedCycle, Meter, Refusal, Service, shaped, usage
 
 TAKES: Final = {
     "stripe": Draft202012Validator(STRIPE),
@@ -21,7 +21,7 @@ START: Final = datetime(2026, 2, 28, 23, tzinfo=UTC)
 END: Final = datetime(2026, 3, 31, 22, tzinfo=UTC)
 CLOSED: Final = END + timedelta(hours=72)
 MARCH: Final = ClosedCycle("acme", START, END, CLOSED, 17)
-LATER: Final = Batch(4, CLOSED + timedelta(days=1, microseconds=5), -2)
+LATER: Final = AdjustmentBatch(4, CLOSED + timedelta(days=1, microseconds=5), -2)
 SERVICES: Final[tuple[Service, ...]] = get_args(Service)
 
 
@@ -46,7 +46,7 @@ def id_of(service: Service, event: Mapping[str, Any]) -> str:
 
 batches = st.lists(
     st.builds(
-        Batch,
+        AdjustmentBatch,
         first_id=st.integers(1, 2**62),
         at=st.datetimes(datetime(2026, 4, 4), datetime(2026, 5, 1), timezones=st.just(UTC)),  # noqa: DTZ001
         amount=st.integers(-(10**7), 10**7).filter(bool),
@@ -63,7 +63,7 @@ batches = st.lists(
     st.text(min_size=1, max_size=100),
 )
 def test_a_service_takes_every_event_and_they_add_up(
-    service: Service, workspace: str, figure: int, adjusted: list[Batch], name: str
+    service: Service, workspace: str, figure: int, adjusted: list[AdjustmentBatch], name: str
 ) -> None:
     cycle = ClosedCycle(workspace, START, END, CLOSED, figure)
     now = datetime(2026, 5, 2, tzinfo=UTC)
@@ -81,7 +81,7 @@ def test_a_service_takes_every_event_and_they_add_up(
 def test_an_event_has_the_same_id_whatever_came_later(service: Service) -> None:
     meter = Meter(service, "m", "acme")
 
-    def ids(cycle: ClosedCycle, *adjusted: Batch) -> list[str]:
+    def ids(cycle: ClosedCycle, *adjusted: AdjustmentBatch) -> list[str]:
         events = [
             shaped(cycle, one, meter, LATER.at + timedelta(days=2)) for one in usage(cycle, adjusted, "cycle", None)
         ]
@@ -89,7 +89,7 @@ def test_an_event_has_the_same_id_whatever_came_later(service: Service) -> None:
 
     [first, second] = ids(MARCH, LATER)
     assert ids(MARCH) == [first]
-    [*others, third] = ids(MARCH, LATER, Batch(9, LATER.at + timedelta(days=1), LATER.amount))
+    [*others, third] = ids(MARCH, LATER, AdjustmentBatch(9, LATER.at + timedelta(days=1), LATER.amount))
     assert others == [first, second]
     assert third not in others
     cycles = (

@@ -14,7 +14,7 @@ from workers.records import Event
 from workers.rules.alerts import thresholds_to_tell
 from workers.services.job_runner import Job, Unfinished
 from workers.store import alerts
-from workers.store.alerts import LimitedCount, Told
+from workers.store.alerts import LimitedCount, ToldThreshold
 from workers.store.connection import Connection
 
 _TOPIC: Final = "billing.alerts"
@@ -28,7 +28,7 @@ async def tell(tx: Connection, now: datetime) -> Sequence[Event] | Unfinished:
         return []
     counts = await alerts.limited_counts(tx, checks)
     reached = [(c, t) for c in counts for t in thresholds_to_tell(c.active_contacts, c.limit, c.told)]
-    await alerts.note_told(tx, [Told(c.workspace_id, c.cycle_start, t) for c, t in reached], now)
+    await alerts.note_told(tx, [ToldThreshold(c.workspace_id, c.cycle_start, t) for c, t in reached], now)
     events = [_event(count, threshold, now) for count, threshold in reached]
     return Unfinished(events) if len(checks) == _AT_ONCE else events
 

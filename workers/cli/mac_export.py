@@ -20,7 +20,7 @@ from workers.cli.mac_rows import CycleName, Rows, TextFile, TextRows, lock, writ
 from workers.cli.progress_line import Progress
 from workers.errors import NotPossible, SettingsError
 from workers.rules import usage_events
-from workers.rules.usage_events import Batch, ClosedCycle, Meter, Refusal
+from workers.rules.usage_events import AdjustmentBatch, ClosedCycle, Meter, Refusal
 from workers.store import billing_reports
 from workers.store.connection import Connection, transaction_time
 
@@ -204,7 +204,7 @@ async def events(settings: Settings, wanted: EventsWanted) -> dict[str, Any]:
                 f"this cycle is {row['status']}: its figure may change until it closes, and a usage event is for good"
             )
         of = (wanted.cycle.workspace_id, wanted.cycle.cycle_start)
-        batches = [Batch(**one) for one in await billing_reports.adjustment_batches(tx, *of)]
+        batches = [AdjustmentBatch(**one) for one in await billing_reports.adjustment_batches(tx, *of)]
         now = await transaction_time(tx)
     cycle = ClosedCycle(*of, row["cycle_end"], row["closed_at"], row["active_contacts"])
     all_ = usage_events.usage(cycle, batches, wanted.dated, wanted.since)

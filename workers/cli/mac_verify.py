@@ -20,14 +20,14 @@ _MERGED_AT_ONCE: Final = 10_000
 _WORKSPACES_AT_ONCE: Final = 1_000
 
 
-class Outcome(NamedTuple):
+class Verified(NamedTuple):
     """A report, and whether nothing differs."""
 
     report: Report
     right: bool
 
 
-async def verify(settings: Settings, workspace: str | None, cycle: datetime | None, most: int) -> Outcome:
+async def verify(settings: Settings, workspace: str | None, cycle: datetime | None, most: int) -> Verified:
     """Verifies a workspace or all, one after the other, each as of one moment. At most about `most` differences are
     named.
 
@@ -50,7 +50,7 @@ async def verify(settings: Settings, workspace: str | None, cycle: datetime | No
         raise NotFound(f"no workspace has a cycle that begins at {time_text(cycle)}")
     tables = {"verified": verified, "differences": [d._asdict() for d in found]}
     right = not any(row["differences"] for row in verified)
-    return Outcome(Report(tables, hint="There is no workspace yet."), right)
+    return Verified(Report(tables, hint="There is no workspace yet."), right)
 
 
 async def _named(connection: Connection, workspace: str | None) -> AsyncIterator[str]:

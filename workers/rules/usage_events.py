@@ -33,7 +33,7 @@ class ClosedCycle:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class AdjustmentBatch:
     """Adjustments of a cycle that became known at once. `first_id`: the smallest of their adjustment_ids."""
 
     first_id: int
@@ -68,7 +68,9 @@ class Refusal:
     reason: str
 
 
-def usage(cycle: ClosedCycle, batches: Iterable[Batch], dated: Dated, since: datetime | None) -> Iterator[Usage]:
+def usage(
+    cycle: ClosedCycle, batches: Iterable[AdjustmentBatch], dated: Dated, since: datetime | None
+) -> Iterator[Usage]:
     """The events of what became known from `since` on.
 
     `dated`: the figure's event lies in the last second of the cycle, or at the time of closing, for a service whose

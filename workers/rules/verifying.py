@@ -34,7 +34,7 @@ class Difference(NamedTuple):
     should_be: str
 
 
-class Figures(NamedTuple):
+class CycleFigures(NamedTuple):
     """What is stored of a cycle. `status` None: mac_cycles has no row. `contacts` and `adjustments` are numbers of
     rows, `shards` is the sum of the shards, `closed_contacts` the figure that was closed.
     """
@@ -76,7 +76,9 @@ def expected_cycles(
     return [cycle for cycle, _ in calendar.between(first, max([now, *known]))]
 
 
-def cycle_differences(workspace_id: str, start: datetime, stored: Figures, expected: Cycle | None) -> list[Difference]:
+def cycle_differences(
+    workspace_id: str, start: datetime, stored: CycleFigures, expected: Cycle | None
+) -> list[Difference]:
     """The differences of a cycle's own figures. `expected` None: no cycle begins then."""
 
     def difference(what: str, stands: object, should_be: object) -> Difference:

@@ -21,7 +21,7 @@ class LimitedCount(NamedTuple):
     told: Sequence[int]
 
 
-class Told(NamedTuple):
+class ToldThreshold(NamedTuple):
     """A threshold that is told now."""
 
     workspace_id: str
@@ -51,7 +51,7 @@ async def limited_counts(tx: Connection, cycles: Iterable[tuple[str, datetime]])
     return [LimitedCount(*row) for row in rows]
 
 
-async def note_told(tx: Connection, told: Sequence[Told], now: datetime) -> None:
+async def note_told(tx: Connection, told: Sequence[ToldThreshold], now: datetime) -> None:
     """Notes what is told now, for the first time."""
     if told:
         await tx.execute(_SQL["note_told"], *columns(told, 3), now)

@@ -9,7 +9,7 @@ import msgspec
 
 from workers.rules.closing import StoredJoining
 from workers.rules.mac import Evidence
-from workers.rules.verifying import Difference, Figures, HomeInCycle
+from workers.rules.verifying import CycleFigures, Difference, HomeInCycle
 from workers.store.connection import Connection
 from workers.store.queries import load
 
@@ -51,9 +51,9 @@ async def starts(tx: Connection, workspace_id: str) -> list[datetime]:
     return [row[0] for row in await tx.fetch(_SQL["cycles"], workspace_id)]
 
 
-async def figures(tx: Connection, workspace_id: str, start: datetime) -> Figures:
+async def figures(tx: Connection, workspace_id: str, start: datetime) -> CycleFigures:
     """What is stored of a cycle, as of one moment."""
-    return Figures(*await tx.fetchrow(_SQL["figures"], workspace_id, start))
+    return CycleFigures(*await tx.fetchrow(_SQL["figures"], workspace_id, start))
 
 
 async def quarters(tx: Connection, workspace_id: str, start: datetime, most: int) -> list[Difference]:
