@@ -6,8 +6,7 @@ from typing import Any
 from asyncpg import Pool
 
 from schemas.topics import INPUTS
-from workers.app.pending_work import COUNTING_WORK
-from workers.billing.closing import closing_jobs
+from workers.billing.closing import JOBS
 from workers.services.job_runner import Unfinished
 from workers.store.connection import transaction_time
 
@@ -30,7 +29,7 @@ async def applied_past(pool: Pool, instant: datetime) -> None:
 
 async def close(pool: Pool) -> None:
     """Runs both jobs until there is nothing left to do."""
-    for job in closing_jobs(COUNTING_WORK):
+    for job in JOBS:
         more: Any = Unfinished()
         while isinstance(more, Unfinished):
             async with pool.acquire() as tx, tx.transaction():

@@ -10,6 +10,10 @@ from tests.workers.closing_cycles import applied_past, close
 from tests.workers.ingesting import ingest
 from tests.workers.records import DAY, WORKSPACE, at, message
 from tests.workers.stepping import steps
+from workers.app.pending_work import STEPS_BY_KIND
+from workers.billing.earlier_closing import FIND_LATE
+from workers.messages import late_blocks, moving, releasing
+from workers.messages.recounting import RECOUNT, RECOUNT_OF_CONTACT
 from workers.records import Partition
 from workers.store import progress
 
@@ -257,3 +261,13 @@ async def test_a_closed_cycle_keeps_whom_it_counted_when_the_survivor_of_a_later
     await ingest(pool, message(ANA, minutes=END - 5, late_minutes=CLOSES - END + 30))
     await close(pool)
     assert (await rows(pool, FIGURES, WORKSPACE))[0] == ("closed", 1, 1)
+
+
+async def test_a_cycle_closes_after_the_work_that_changes_counts(pool: Pool) -> None:
+    await pool.executemany(
+        "INSERT INTO pending_work (workspace_id, kind, subject, command_id, details, total) "
+        "VALUES ($1, $1, '', gen_random_uuid(), '{}', 1)",
+        [(kind,) for kind in STEPS_BY_KIND],
+    )
+    changing = {late_blocks.REVISE, moving.MOVE, releasing.RELEASE, FIND_LATE, RECOUNT, RECOUNT_OF_CONTACT}
+    assert {kind for (kind,) in await rows(pool, "SELECT workspace_id FROM sluice.counting_again")} == changing

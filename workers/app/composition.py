@@ -5,12 +5,11 @@ from types import MappingProxyType
 from typing import Final
 
 from workers.app.commands_worker import SPEC as COMMANDS
-from workers.app.pending_work import COUNTING_WORK
 from workers.app.pending_work import JOBS as STEP_JOBS
 from workers.app.startup import BILLING
 from workers.app.supervisor import Plan
 from workers.billing.alerts import JOBS as ALERT_JOBS
-from workers.billing.closing import closing_jobs
+from workers.billing.closing import JOBS as CLOSING_JOBS
 from workers.billing.cycles import JOBS as CYCLE_JOBS
 from workers.billing.mac_topic import COUNTS, COUNTS_REPAIR
 from workers.billing.nightly import JOBS as VERIFY_JOBS
@@ -31,7 +30,7 @@ WORKERS: Final[Mapping[str, Plan]] = MappingProxyType(
         "commands": Plan(specs=(COMMANDS,), publishes=False),
         "workflows": Plan(specs=(WORKFLOWS,), publishes=False),
         BILLING: Plan(
-            jobs=(*CYCLE_JOBS, *closing_jobs(COUNTING_WORK), *ALERT_JOBS),
+            jobs=(*CYCLE_JOBS, *CLOSING_JOBS, *ALERT_JOBS),
             compacted=(COUNTS,),
             repaired=(COUNTS_REPAIR,),
             closes=True,

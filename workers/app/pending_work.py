@@ -32,17 +32,6 @@ STEPS_BY_KIND: Final[Mapping[str, WorkStep]] = MappingProxyType(
 """The step function for each kind of work."""
 
 
-COUNTING_WORK: Final = (
-    late_blocks.REVISE,
-    moving.MOVE,
-    releasing.RELEASE,
-    recounting.RECOUNT,
-    recounting.RECOUNT_OF_CONTACT,
-    earlier_closing.FIND_LATE,
-)
-"""Kinds of work that changes counts."""
-
-
 class FairTurns:
     """A job that chooses a workspace and then runs a step of it, each in a transaction of its own.
 

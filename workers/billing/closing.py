@@ -30,18 +30,15 @@ _NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 _LOWERING: Final[Collection[LateCause]] = ("late_block", "merge")
 
 
-async def close_due(tx: Connection, counting: Collection[str]) -> Sequence[Event] | Unfinished:
-    """Does one step towards closing: computes closing instants, settles contacts, or closes cycles.
-
-    `counting`: kinds of pending work that changes counts. The cycles of a workspace close after it.
-    """
+async def close_due(tx: Connection, _now: datetime) -> Sequence[Event] | Unfinished:
+    """Does one step towards closing: computes closing instants, settles contacts, or closes cycles."""
     if new := await closing.without_instant(tx, _INSTANTS_AT_ONCE):
         tenants = await workspaces.share(tx, {(workspace_id, "", "") for workspace_id, _ in new})
         instants = {(w, cycle.start): tenants[w].calendar.closes_at(cycle) for w, cycle in new}
         await closing.save_instants(tx, instants)
         return Unfinished()
     CLOSING_DELAY.set(await closing.delay_s(tx))
-    cycles = await closing.due(tx, await closing.passed(tx) or _NEVER, counting, _CYCLES_AT_ONCE)
+    cycles = await closing.due(tx, await closing.passed(tx) or _NEVER, _CYCLES_AT_ONCE)
     if not cycles:
         return ()
     found = await closing.unsettled(tx, cycles, _CONTACTS_AT_ONCE)
@@ -107,10 +104,4 @@ def _explained(
         yield Adjustment(contact_id, amount, cause.cause, cause.fact_id)
 
 
-def closing_jobs(counting: Collection[str]) -> tuple[Job, ...]:
-    """The jobs that close and adjust. `counting`: see `close_due`."""
-
-    async def close(tx: Connection, _now: datetime) -> Sequence[Event] | Unfinished:
-        return await close_due(tx, counting)
-
-    return Job("close cycles", 1, close), Job("adjust closed cycles", 1, adjust_closed)
+JOBS: Final = (Job("close cycles", 1, close_due), Job("adjust closed cycles", 1, adjust_closed))

@@ -34,11 +34,10 @@ from workers.rules.blocks import (
 from workers.rules.contact import ContactKey
 from workers.rules.results import Done, Refused, Result, nobody
 from workers.sends.cancelling import cancel_blocked
-from workers.store import blocks, contacts, mac
+from workers.store import blocks, contacts
 from workers.store.blocks import BlockRow
 from workers.store.commands import CommandKey
 from workers.store.connection import Connection
-from workers.store.mac import LateFact
 from workers.store.workspaces import Workspace
 from workers.tasks import paced
 from workers.workflows.context import People
@@ -141,35 +140,8 @@ async def _change_histories(
         followed, events = await _follow_up(tx, latest, changes, people, now)
         results |= followed
         outputs += events
-    await mac.leave_late(tx, await _late_facts(tx, new, tenants))
     await contacts.mark_unpublished(tx, {key for key in saved if people[key].merged_into is None})
     return results, outputs
-
-
-async def _late_facts(
-    tx: Connection,
-    new: Mapping[ContactKey, Sequence[tuple[CommandRecord[Any], BlockCommand]]],
-    tenants: Mapping[str, Workspace],
-) -> list[LateFact]:
-    """Commands that are late for open cycles. Messages on time that come after them are judged together with them, so
-    it does not matter whether there is a message now.
-    """
-    late = [
-        (key, tenants[key[0]].calendar, command, a.record.recorded_at)
-        for key, given in new.items()
-        for a, command in given
-        if tenants[key[0]].calendar.at(command.issued_at)[0].end <= a.record.recorded_at
-    ]
-    if not late:
-        return []
-    named = sorted({key[0] for key, *_ in late})
-    ended = await mac.ended_cycles(tx, named, max(recorded_at for *_, recorded_at in late))
-    return [
-        LateFact(w, cycle, contact_id, "late_unblock" if command.unblocks else "late_block", str(command.command_id))
-        for (w, contact_id), calendar, command, recorded_at in late
-        for workspace_id, cycle, closed in ended
-        if workspace_id == w and not closed and cycle.end > command.issued_at and calendar.is_late(cycle, recorded_at)
-    ]
 
 
 async def _of_families(

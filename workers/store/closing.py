@@ -123,11 +123,11 @@ async def is_waiting(tx: Connection) -> bool:
     return bool(await tx.fetchval(_SQL["is_waiting"]))
 
 
-async def due(tx: Connection, passed: datetime, unless: Collection[str], limit: int) -> list[OpenCycle]:
+async def due(tx: Connection, passed: datetime, limit: int) -> list[OpenCycle]:
     """Open cycles whose instant is not later than `passed`, or that a command closes. Leaves out those of workspaces
-    with pending work of the kinds `unless`.
+    whose counts pending work still changes.
     """
-    rows = await tx.fetch(_SQL["due"], passed, list(unless), limit)
+    rows = await tx.fetch(_SQL["due"], passed, limit)
     return [OpenCycle(w, Cycle(start, end), closes_at) for w, start, end, closes_at in rows]
 
 

@@ -34,14 +34,14 @@ SELECT EXISTS (SELECT FROM mac_cycles WHERE status = 'open' AND closes_at <= gre
 -- Open cycles whose instant is not after $1, and those that a command closes, without those whose counts are still being computed.
 SELECT workspace_id, cycle_start, cycle_end, closes_at FROM (
     (SELECT c.* FROM mac_cycles c WHERE c.status = 'open' AND c.closes_at <= $1
-        AND NOT EXISTS (SELECT FROM pending_work w WHERE w.workspace_id = c.workspace_id AND w.kind = ANY ($2::text[]))
-    ORDER BY c.closes_at LIMIT $3)
+        AND NOT EXISTS (SELECT FROM sluice.counting_again w WHERE w.workspace_id = c.workspace_id)
+    ORDER BY c.closes_at LIMIT $2)
     UNION
     (SELECT c.* FROM mac_cycles c WHERE c.status = 'open' AND c.closed_by IS NOT NULL AND c.closes_at IS NOT NULL
-        AND NOT EXISTS (SELECT FROM pending_work w WHERE w.workspace_id = c.workspace_id AND w.kind = ANY ($2::text[]))
-    LIMIT $3)
+        AND NOT EXISTS (SELECT FROM sluice.counting_again w WHERE w.workspace_id = c.workspace_id)
+    LIMIT $2)
 ) AS due
-ORDER BY closes_at, workspace_id LIMIT $3
+ORDER BY closes_at, workspace_id LIMIT $2
 
 -- name: passed
 SELECT CASE WHEN count(*) = count(passed) THEN min(passed) END FROM input_positions
@@ -138,15 +138,7 @@ LEFT JOIN block_commands b ON b.workspace_id = c.workspace_id AND b.contact_id =
 -- Messages of a cycle that are on time, of addresses that were of contact $2 first, after a position, oldest first. `released`: on time.
 SELECT m.event_time, m.message_id, m.kind, m.channel_id, m.drop_reason, m.counted,
     m.released AND coalesce(m.release_recorded_at < $5, true) AS released, m.body IS NULL AS erased
-FROM (
-    SELECT i.identity_id FROM identities i WHERE i.workspace_id = $1 AND i.contact_id = $2 AND i.home_id IS NULL
-    UNION ALL
-    SELECT i.identity_id FROM identities i WHERE i.workspace_id = $1 AND i.home_id = $2
-    UNION ALL
-    SELECT i.identity_id FROM deleted_identities i WHERE i.workspace_id = $1 AND i.contact_id = $2 AND i.home_id IS NULL
-    UNION ALL
-    SELECT i.identity_id FROM deleted_identities i WHERE i.workspace_id = $1 AND i.home_id = $2
-) AS i
+FROM home_identities i
 JOIN generations g ON g.last_event >= $3
 CROSS JOIN LATERAL (
     SELECT m.* FROM messages m
@@ -157,7 +149,7 @@ CROSS JOIN LATERAL (
     WHERE m.generation = g.generation AND m.identity_id = i.identity_id AND m.workspace_id = $1 AND m.drop_reason IS NOT NULL
         AND m.event_time >= $3 AND m.event_time < $4
 ) AS m
-WHERE coalesce(m.recorded_at < $5, true) AND (m.event_time, m.message_id) > ($6, $7)
+WHERE i.workspace_id = $1 AND i.home_id = $2 AND coalesce(m.recorded_at < $5, true) AND (m.event_time, m.message_id) > ($6, $7)
 ORDER BY m.event_time, m.message_id LIMIT $8
 
 -- name: close
@@ -203,14 +195,7 @@ FROM due CROSS JOIN LATERAL (
 SELECT wanted.contact_id FROM unnest($2::uuid[]) AS wanted (contact_id)
 WHERE EXISTS (
     SELECT FROM (
-        SELECT i.identity_id FROM identities i WHERE i.workspace_id = $1 AND i.contact_id = wanted.contact_id AND i.home_id IS NULL
-        UNION ALL
-        SELECT i.identity_id FROM identities i WHERE i.workspace_id = $1 AND i.home_id = wanted.contact_id
-        UNION ALL
-        SELECT i.identity_id FROM deleted_identities i
-        WHERE i.workspace_id = $1 AND i.contact_id = wanted.contact_id AND i.home_id IS NULL
-        UNION ALL
-        SELECT i.identity_id FROM deleted_identities i WHERE i.workspace_id = $1 AND i.home_id = wanted.contact_id
+        SELECT i.identity_id FROM home_identities i WHERE i.workspace_id = $1 AND i.home_id = wanted.contact_id OFFSET 0
     ) AS i
     JOIN generations g ON g.last_event >= $3
     CROSS JOIN LATERAL (

@@ -9,6 +9,16 @@ SELECT workspace_id, identity_id, contact_id, coalesce(home_id, contact_id) AS h
 UNION ALL
 SELECT workspace_id, identity_id, contact_id, home_id FROM sluice_core.deleted_identities;
 
+-- The identities that were a contact's before merges. In arms, each of which has an index.
+CREATE VIEW sluice_core.home_identities AS
+SELECT workspace_id, contact_id AS home_id, identity_id FROM sluice_core.identities WHERE home_id IS NULL
+UNION ALL
+SELECT workspace_id, home_id, identity_id FROM sluice_core.identities WHERE home_id IS NOT NULL
+UNION ALL
+SELECT workspace_id, contact_id, identity_id FROM sluice_core.deleted_identities WHERE home_id IS NULL
+UNION ALL
+SELECT workspace_id, home_id, identity_id FROM sluice_core.deleted_identities WHERE home_id IS NOT NULL;
+
 -- Erases the content of messages of deleted contacts, `most` at most, and returns of how many. Each identity keeps its
 -- place in the index of messages, so that no step reads what an earlier one erased. The rows stay: they prove counts.
 CREATE FUNCTION sluice_core.erase_messages(of_workspace text, of_contacts uuid[], most integer) RETURNS integer
