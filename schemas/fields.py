@@ -53,6 +53,11 @@ FieldValue = Text | int | float | bool | list[Text] | None
 """The values of a custom field; null clears it."""
 
 
+def utc_text(moment: datetime) -> str:
+    """RFC 3339 of a time in UTC, as outputs have it."""
+    return moment.isoformat().replace("+00:00", "Z")
+
+
 def in_utc(moment: datetime) -> datetime:
     """The same instant in UTC. Raises ValueError outside 2000..9998."""
     if moment.tzinfo is not UTC:

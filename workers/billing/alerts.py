@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from schemas.fields import utc_text
 from schemas.ids import fact_id
 from schemas.outputs import ENCODER, BillingAlert
 from workers.records import Event
@@ -34,7 +35,7 @@ async def tell(tx: Connection, now: datetime) -> Sequence[Event] | Unfinished:
 
 
 def _event(count: LimitedCount, threshold: int, now: datetime) -> Event:
-    start = count.cycle_start.isoformat().replace("+00:00", "Z")
+    start = utc_text(count.cycle_start)
     alert = BillingAlert(
         workspace_id=count.workspace_id,
         cycle_start=count.cycle_start,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from schemas.fields import utc_text
 from schemas.settings_commands import CloseCycle
 from workers.commands.command_record import CommandRecord
 from workers.rules.results import Done, Refused, Result
@@ -28,7 +29,8 @@ async def _close(tx: Connection, asked: CommandRecord[CloseCycle], tenant: Works
         return Done()
     closes_at = tenant.calendar.closes_at(found.cycle)
     if closes_at > max(now, asked.record.recorded_at):
-        at = closes_at.isoformat().replace("+00:00", "Z")
-        return Refused("invalid", f"`cycle_start`: this cycle is not over yet; it closes by itself from {at} on")
+        return Refused(
+            "invalid", f"`cycle_start`: this cycle is not over yet; it closes by itself from {utc_text(closes_at)} on"
+        )
     await closing.ask(tx, command.workspace_id, command.cycle_start, command.command_id, command.reason)
     return Done({"cycle_start": command.cycle_start})

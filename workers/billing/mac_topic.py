@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from schemas.fields import utc_text
 from schemas.ids import fact_id
 from schemas.outputs import ENCODER, MacCount
 from workers.records import Event
@@ -25,7 +26,7 @@ async def load(tx: Connection, limit: int) -> list[Current]:
     now = await transaction_time(tx)
     for (workspace_id, start), of_cycle in marks.items():
         row = counts.get((workspace_id, start))
-        key = f"{workspace_id}:{start.isoformat().replace('+00:00', 'Z')}"
+        key = f"{workspace_id}:{utc_text(start)}"
         event = Event(
             topic=_TOPIC,
             key=key.encode(),

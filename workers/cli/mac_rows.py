@@ -18,6 +18,7 @@ from uuid import UUID
 
 import msgspec
 
+from schemas.fields import utc_text
 from workers.errors import NotPossible, SettingsError
 
 COLUMNS: Final = (
@@ -208,4 +209,4 @@ def _csv(rows: Iterable[Sequence[Any]]) -> bytes:
 
 
 def _cells(row: tuple[Any, ...]) -> list[Any]:
-    return [value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value for value in row]
+    return [utc_text(value) if isinstance(value, datetime) else value for value in row]

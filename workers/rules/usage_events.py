@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
+from schemas.fields import utc_text
 from schemas.ids import fact_id
 
 Service = Literal["stripe", "lago", "openmeter"]
@@ -97,9 +98,9 @@ def _not_for_stripe(one: Usage, meter: Meter, now: datetime) -> str | None:
     if len(meter.name) > _STRIPE_NAME:
         return f"Stripe takes names of meters of at most {_STRIPE_NAME} characters, and this one has {len(meter.name)}"
     if one.at < now - _STRIPE_PAST:
-        return f"Stripe takes events of the past 35 days, and this one is dated {_time(one.at)}"
+        return f"Stripe takes events of the past 35 days, and this one is dated {utc_text(one.at)}"
     if one.at > now + _STRIPE_FUTURE:
-        return f"Stripe takes no event of more than 5 minutes ahead, and this one is dated {_time(one.at)}"
+        return f"Stripe takes no event of more than 5 minutes ahead, and this one is dated {utc_text(one.at)}"
     return None
 
 
@@ -121,7 +122,7 @@ def _lago(cycle: ClosedCycle, one: Usage, meter: Meter) -> Mapping[str, Any]:
             "external_subscription_id": meter.customer,
             "code": meter.name,
             "timestamp": int(one.at.timestamp()),
-            "properties": {VALUE: one.value, "cycle_start": _time(cycle.cycle_start)},
+            "properties": {VALUE: one.value, "cycle_start": utc_text(cycle.cycle_start)},
         }
     }
 
@@ -134,9 +135,9 @@ def _openmeter(cycle: ClosedCycle, one: Usage, meter: Meter) -> Mapping[str, Any
         "id": one.event_id,
         "source": f"/sluice/{cycle.workspace_id}",
         "subject": meter.customer,
-        "time": _time(one.at),
+        "time": utc_text(one.at),
         "datacontenttype": "application/json",
-        "data": {VALUE: one.value, "cycle_start": _time(cycle.cycle_start)},
+        "data": {VALUE: one.value, "cycle_start": utc_text(cycle.cycle_start)},
     }
 
 
@@ -145,7 +146,3 @@ _SHAPES: Final[Mapping[Service, Callable[[ClosedCycle, Usage, Meter], Mapping[st
     "lago": _lago,
     "openmeter": _openmeter,
 }
-
-
-def _time(at: datetime) -> str:
-    return at.isoformat().replace("+00:00", "Z")
