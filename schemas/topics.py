@@ -24,7 +24,7 @@ class TopicSpec:
     """One topic. Retention is in milliseconds, None if compaction keeps the last record of every key."""
 
     name: str
-    direction: Literal["in", "out"]
+    direction: Literal["in", "out", "connectors"]
     key: str
     about: str
     values: tuple[type[Any], ...]
@@ -176,6 +176,22 @@ OUTPUTS: Final = (
 )
 
 TOPICS: Final[dict[str, TopicSpec]] = {topic.name: topic for topic in (*INPUTS, *OUTPUTS)}
+"""What workers read and write."""
+
+UNMAPPED: Final = TopicSpec(
+    name="webhooks.unmapped",
+    direction="connectors",
+    key="workspace_id:channel_id",
+    about="Verified webhooks that a receiver could not understand, byte for byte; above 5 MiB a reference.",
+    values=(),
+    cleanup_policy="delete",
+    retention_ms=CONTENT_RETENTION_MS,
+    max_message_bytes=6 * 1024 * _KIB,
+)
+"""Written and read by receivers alone."""
+
+EVERY_TOPIC: Final[dict[str, TopicSpec]] = TOPICS | {UNMAPPED.name: UNMAPPED}
+"""What `sluice topics` creates."""
 
 SHARED_KEYS: Final = frozenset({"messages.revised", "sends.status", "workflows.control"})
 """Topics with keys for which several input partitions and jobs have events. Each partition's events are published in

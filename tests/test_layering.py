@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.layering import MOST_LINES, MOST_LINES_OF_A_FUNCTION, RULES, Rule, breaches, parsed
+from tests.support.layering import connectors_use_what_outsiders_may_use as connectors
 from tests.support.layering import errors_are_named as errors
 from tests.support.layering import files_and_functions_are_short as short
 from tests.support.layering import imports_only_what_is_pure as pure
@@ -17,7 +18,9 @@ from tests.support.layering import waits_for_nothing as waits
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(
-    p for f in ("schemas", "workers", "tests", "benchmarks", "examples", "tools") for p in (ROOT / f).rglob("*.py")
+    p
+    for f in ("connectors", "schemas", "workers", "tests", "benchmarks", "examples", "tools")
+    for p in (ROOT / f).rglob("*.py")
 )
 
 BAD: list[tuple[Rule, str, str]] = [
@@ -38,6 +41,10 @@ BAD: list[tuple[Rule, str, str]] = [
     (clock, "workers/rules/x.py", "from datetime import datetime, UTC\nx = datetime.now(UTC)"),
     (clock, "workers/rules/x.py", "from uuid import uuid4\nx = uuid4()"),
     (schemas, "schemas/x.py", "from workers.rules import blocks"),
+    (pure, "connectors/providers/x.py", "import httpx"),
+    (waits, "connectors/providers/x.py", "async def f(): ..."),
+    (connectors, "connectors/sender/x.py", "from workers.store import sends"),
+    (connectors, "connectors/receiver/x.py", "from workers.kafka.connection import Kafka"),
     (kafka, "workers/messages/x.py", "from aiokafka import AIOKafkaConsumer"),
     (kafka, "workers/store/x.py", "import aiokafka.errors"),
     (layers, "workers/store/x.py", "from workers.runtime.ports import Effects"),
@@ -70,6 +77,11 @@ GOOD: list[tuple[Rule, str, str]] = [
     (pure, "schemas/__main__.py", "from pathlib import Path"),
     (pure, "schemas/zones.py", "from zoneinfo import ZoneInfo"),
     (waits, "workers/messages/x.py", "async def f(): ..."),
+    (
+        connectors,
+        "connectors/x.py",
+        "from workers.app.settings import Settings\nfrom workers.process.logs import visible",
+    ),
     (kafka, "workers/kafka/x.py", "import aiokafka"),
     (
         layers,

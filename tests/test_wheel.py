@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 IMPORT_ALL = """
-import importlib, pkgutil, schemas, workers
-for package in schemas, workers:
+import connectors, importlib, pkgutil, schemas, workers
+for package in connectors, schemas, workers:
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
 print(workers.__file__)

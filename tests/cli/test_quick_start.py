@@ -13,7 +13,7 @@ HEAVY = ("aiokafka", "phonenumbers", "prometheus_client", "schemas.commands", "w
 )
 def test_a_command_that_reads_loads_no_client_no_metrics_and_no_schemas(module: str) -> None:
     program = (
-        f"import sys, workers.cli.main, workers.cli.{module}, workers.runtime.logs\n"
+        f"import sys, workers.cli.main, workers.cli.{module}, workers.process.logs\n"
         f"print(*(name for name in {HEAVY} if name in sys.modules))"
     )
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)  # noqa: S603

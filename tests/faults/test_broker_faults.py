@@ -13,7 +13,7 @@ from tests.faults.world import World
 from tests.support.databases import until
 from tests.support.kafka import KafkaServer
 from workers.errors import ExitCode
-from workers.tasks import ended
+from workers.process.tasks import ended
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 

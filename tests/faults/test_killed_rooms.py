@@ -21,7 +21,7 @@ from tests.support.brokers import PATIENCE_S, Broker
 from tests.support.databases import Databases
 from tests.support.kafka import KafkaServer
 from workers.app.composition import WORKERS
-from workers.tasks import ended
+from workers.process.tasks import ended
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 

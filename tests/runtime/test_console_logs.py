@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.hostile import EVERYTHING, inert, texts
-from workers.runtime.logs import configure_logging
+from workers.process.logs import configure_logging
 from workers.terminal_text import visible
 
 _STYLES = re.compile(r"\x1b\[\d*m")  # what the renderer itself writes: colours, bright, reset

@@ -12,10 +12,10 @@ from schemas.decoding import BadRecord
 from schemas.limits import MAX_VALUE_BYTES
 from tests.runtime.ledgerbook import TOPIC, decode
 from workers.errors import PositionLost
+from workers.process.tasks import SLICE
 from workers.records import Partition, Record, Slice
 from workers.runtime import decoding
 from workers.runtime.decoding import Part, Position, continued, fingerprint
-from workers.tasks import SLICE
 
 HERE = Partition(TOPIC, 0)
 

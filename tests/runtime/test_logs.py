@@ -19,7 +19,7 @@ from workers.app import supervisor
 from workers.app.settings import load_settings
 from workers.app.supervisor import Plan
 from workers.errors import ExitCode
-from workers.runtime.logs import configure_logging
+from workers.process.logs import configure_logging
 
 
 @pytest.fixture

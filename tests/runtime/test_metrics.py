@@ -18,6 +18,7 @@ from tests.runtime.ledgerbook import OUTPUT, TOPIC, book, spec_of
 from tests.support.brokers import Broker
 from tests.support.workers import running
 from workers.app.composition import ALL, plan_of
+from workers.process import loop_watch
 from workers.runtime import telemetry
 
 OPERATIONS: Final = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
@@ -39,7 +40,7 @@ def documented() -> dict[str, set[str]]:
 
 
 def test_the_manual_names_every_metric_with_its_labels() -> None:
-    metrics = [value for value in vars(telemetry).values() if hasattr(value, "_labelnames")]
+    metrics = [value for value in (vars(telemetry) | vars(loop_watch)).values() if hasattr(value, "_labelnames")]
     known = {sample_name(one.describe()[0]): set(one._labelnames) for one in metrics}  # noqa: SLF001
     assert documented() == known
 

@@ -19,7 +19,7 @@ from tests.support.brokers import Broker
 from tests.support.gaps import measured
 from tests.support.processes import at_work
 from workers.app.composition import WORKERS
-from workers.tasks import SLICE, TURN_S, ended, paced
+from workers.process.tasks import SLICE, TURN_S, ended, paced
 
 MANY: Final = 500
 KEYS: Final = 48

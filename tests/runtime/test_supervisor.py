@@ -24,8 +24,8 @@ from workers.app.composition import ALL, plan_of
 from workers.app.settings import Settings, load_settings
 from workers.app.supervisor import Plan
 from workers.errors import ExitCode
+from workers.process.signals import remembered
 from workers.records import Batch, Event, Output, Partition
-from workers.runtime.signals import remembered
 from workers.services.job_runner import Job, Unfinished
 from workers.services.publisher import CompactedTopic, Current
 from workers.store.connection import Connection

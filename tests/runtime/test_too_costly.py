@@ -16,6 +16,7 @@ from tests.support.databases import until
 from tests.support.probes import Crash, CrashAt
 from tests.support.workers import running
 from workers.errors import ApplyFailed, ExitCode
+from workers.process.tasks import ended
 from workers.records import Batch, Output
 from workers.runtime.ledger import TRANSACTION_S
 from workers.runtime.ports import Probe
@@ -23,7 +24,6 @@ from workers.runtime.retry_policy import MOST_COSTLY_IN_A_ROW
 from workers.runtime.worker_spec import Apply
 from workers.store import pool as pools
 from workers.store.connection import Connection
-from workers.tasks import ended
 
 COSTLY: Final = 5_000
 RAISES: Final = "RAISE EXCEPTION USING ERRCODE = '{}'"

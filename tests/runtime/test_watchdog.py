@@ -20,9 +20,8 @@ from workers.app import supervisor
 from workers.app.worker import Wiring, Worker
 from workers.errors import ExitCode
 from workers.kafka.connection import PollLimits
-from workers.runtime import loop_watch
+from workers.process import loop_watch
 from workers.runtime.ports import Probe, no_probe
-from workers.runtime.telemetry import LOOP_BLOCKED
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 STALLED_AFTER_S = 4.0  # joining the group must fit in
@@ -132,7 +131,7 @@ async def test_a_loop_that_does_nothing_but_wait_is_not_blocked() -> None:
 
 def blocked_s() -> float:
     """What the metric of the loop's blocking comes to."""
-    [metric] = LOOP_BLOCKED.collect()
+    [metric] = loop_watch.LOOP_BLOCKED.collect()
     return sum(sample.value for sample in metric.samples if sample.name.endswith("_sum"))
 
 
@@ -141,9 +140,9 @@ IN_ONE_CALL: Final = "hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)"
 WAITS_FOR_EVER: Final = "await asyncio.Event().wait()"
 SCRIPT: Final = """
 import asyncio, hashlib, sys
-from workers.runtime import loop_watch
-from workers.runtime.forced_exit import ends_within
-from workers.runtime.signals import remembered
+from workers.process import loop_watch
+from workers.process.forced_exit import ends_within
+from workers.process.signals import remembered
 
 async def at_work():
     async with loop_watch.watched(give_up_after_s={give_up_after_s}):

@@ -12,9 +12,9 @@ from tests.simulation.oracle import Oracle
 from tests.simulation.ports import SimInput, SimLedger, SimOutput
 from tests.simulation.world import Process, World
 from workers.errors import ExitCode
+from workers.process.tasks import ended
 from workers.runtime.lanes import Lanes
 from workers.runtime.loop import Loop
-from workers.tasks import ended
 
 SOUND: Final = "the simulation itself is sound"
 

@@ -8,10 +8,10 @@ from uuid import UUID
 
 import pytest
 
+from workers.process.tasks import ended
 from workers.records import Event, OutboxKey, OutboxRow, Partition
 from workers.runtime.ports import no_probe
 from workers.runtime.publishing import Outlet
-from workers.tasks import ended
 
 SOURCE = Partition("messages.inbound", 0)
 KEY = OutboxKey(SOURCE, 7)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from workers.tasks import ended
+from workers.process.tasks import ended
 
 _TICK_S: Final = 0.002
 _LOOK_S: Final = 0.005

@@ -51,7 +51,7 @@ LAYERS: Final = (
     "schemas",
     "workers.terminal_text",
     "workers.errors",
-    "workers.tasks",
+    "workers.process",
     "workers.rules",
     "workers.records",
     "workers.store",
@@ -68,10 +68,17 @@ LAYERS: Final = (
     "workers.workspaces",
     "workers.dead_letters",
     "workers.app",
+    "connectors",
     "workers.dev",
     "workers.cli",
 )
 """From the lowest up. Each may import what stands before it."""
+CONNECTORS_USE: Final = frozenset(
+    {"connectors", "schemas", "workers.app.settings", "workers.errors", "workers.process"}
+)
+"""What outsiders may use, and what every process needs: connectors are the example for those who write their own."""
+PURE_CONNECTORS: Final = ("connectors/providers",)
+ALSO_IN_PROVIDERS: Final = frozenset({"connectors", "email", "html", "idna", "msgspec", "schemas", "urllib.parse"})
 KNOW_AIOKAFKA: Final = ("workers/kafka", "workers/services/compaction_repair.py", "workers/dev")
 SUPERVISOR: Final = PurePosixPath("workers/app/supervisor.py")
 
@@ -117,6 +124,8 @@ def imports_only_what_is_pure(file: File) -> Iterator[str]:
         )
     elif file.within("workers/rules"):
         allowed = PURE_STDLIB | ALSO_IN_RULES
+    elif file.within(*PURE_CONNECTORS):
+        allowed = PURE_STDLIB | ALSO_IN_PROVIDERS
     else:
         return
     for module in _imports(file):
@@ -125,7 +134,7 @@ def imports_only_what_is_pure(file: File) -> Iterator[str]:
 
 
 def waits_for_nothing(file: File) -> Iterator[str]:
-    if not file.within("schemas", "workers/rules"):
+    if not file.within("schemas", "workers/rules", *PURE_CONNECTORS):
         return
     for node in ast.walk(file.tree):
         if isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith):
@@ -133,7 +142,7 @@ def waits_for_nothing(file: File) -> Iterator[str]:
 
 
 def reads_no_clock(file: File) -> Iterator[str]:
-    if not file.within("schemas", "workers/rules"):
+    if not file.within("schemas", "workers/rules", *PURE_CONNECTORS):
         return
     for node in ast.walk(file.tree):
         if isinstance(node, ast.Call):
@@ -147,6 +156,13 @@ def schemas_know_no_workers(file: File) -> Iterator[str]:
     if file.within("schemas"):
         for module in _imports(file):
             if _among(module, {"workers", "tests"}):
+                yield f"imports {module}"
+
+
+def connectors_use_what_outsiders_may_use(file: File) -> Iterator[str]:
+    if file.within("connectors"):
+        for module in _imports(file):
+            if _among(module, {"workers", "tests"}) and not _among(module, CONNECTORS_USE):
                 yield f"imports {module}"
 
 
@@ -174,7 +190,7 @@ def _layer(module: str) -> int | None:
 
 
 def sql_lives_in_files_of_queries(file: File) -> Iterator[str]:
-    if not file.within("workers", "schemas"):
+    if not file.within("connectors", "workers", "schemas"):
         return
     for line, text in _texts(file.tree):
         if _SQL.search(text):
@@ -183,7 +199,7 @@ def sql_lives_in_files_of_queries(file: File) -> Iterator[str]:
 
 def errors_are_named(file: File) -> Iterator[str]:
     """`except BaseException` is for cleaning up: it ends in a raise."""
-    if not file.within("workers", "schemas") or file.path == SUPERVISOR:
+    if not file.within("connectors", "workers", "schemas") or file.path == SUPERVISOR:
         return
     for node in ast.walk(file.tree):
         if isinstance(node, ast.ExceptHandler):
@@ -211,6 +227,7 @@ RULES: Final[tuple[Rule, ...]] = (
     waits_for_nothing,
     reads_no_clock,
     schemas_know_no_workers,
+    connectors_use_what_outsiders_may_use,
     only_the_kafka_layer_knows_aiokafka,
     layers_import_only_what_is_below,
     sql_lives_in_files_of_queries,

@@ -33,6 +33,7 @@ from workers.commands.refusals import (
 )
 from workers.commands.targets import Targets, resolve
 from workers.contacts import blocking, conversations, deleting, details, fitting, ownership, profiles
+from workers.process.tasks import paced
 from workers.records import Batch, Output
 from workers.rules.results import Done, Result
 from workers.runtime.worker_spec import WorkerSpec
@@ -41,7 +42,6 @@ from workers.store import commands, workspaces
 from workers.store.commands import Answered, CommandKey, CommandRow
 from workers.store.connection import Connection
 from workers.store.workspaces import Workspace
-from workers.tasks import paced
 from workers.workspaces import configuring
 
 

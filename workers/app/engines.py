@@ -8,9 +8,10 @@ from workers.app.settings import PREFIX, Settings
 from workers.engines.control import Engine
 from workers.engines.feeding import EngineFeed
 from workers.errors import ExitCode, SettingsError
-from workers.runtime.logs import configure_logging
-from workers.runtime.signals import StopSignal, remembered
-from workers.runtime.telemetry import OUTCOMES, TOLD, serve_metrics
+from workers.process.logs import configure_logging
+from workers.process.metrics_server import Health, serve_health
+from workers.process.signals import StopSignal, remembered
+from workers.runtime.telemetry import OUTCOMES, TOLD
 
 log = structlog.get_logger()
 
@@ -28,23 +29,23 @@ def run(settings: Settings, engine: Engine, name: str) -> ExitCode:
     configure_logging(settings.log_format, settings.log_level)
     for outcome in OUTCOMES:
         TOLD.labels(outcome)  # from zero, so that an alert fires the first time
-    if settings.metrics_port is not None:
-        serve_metrics(settings.metrics_host, settings.metrics_port)
+    health = serve_health(settings.metrics_host, settings.metrics_port)
     with remembered() as asked:
-        asyncio.run(_until_asked(feed, asked))
+        asyncio.run(_until_asked(feed, asked, health))
     return ExitCode.CLEAN
 
 
-async def _until_asked(feed: EngineFeed, asked: StopSignal) -> None:
-    saying = asyncio.create_task(_say_when_caught_up(feed))
+async def _until_asked(feed: EngineFeed, asked: StopSignal, health: Health) -> None:
+    saying = asyncio.create_task(_say_when_caught_up(feed, health))
     try:
         await feed.run(asked.event())
     finally:
         saying.cancel()
 
 
-async def _say_when_caught_up(feed: EngineFeed) -> None:
+async def _say_when_caught_up(feed: EngineFeed, health: Health) -> None:
     await feed.caught_up.wait()
+    health.set(ready=True)
     log.info("The engine was told everything up to now.", action="ready")
 
 

@@ -114,6 +114,9 @@ class Settings(BaseSettings):
         default=None, description="libpq URL of DBOS's system database, where `sluice engine dbos` cancels workflows"
     )
 
+    channels_file: Path | None = Field(
+        default=None, description="TOML file of the channels that receivers and senders serve"
+    )
     accounts_file: Path | None = Field(default=None, description="TOML file of billing accounts and their workspaces")
     metrics_port: int | None = Field(
         default=None, ge=1, le=65_535, description="serves Prometheus metrics on this port; default: not at all"

@@ -22,13 +22,15 @@ from workers.errors import ApplyFailed, ExitCode, SettingsError, SluiceError
 from workers.kafka.brokers import Brokers
 from workers.kafka.failures import AWAY
 from workers.kafka.producer import KafkaOutput
+from workers.process.forced_exit import ENDS_WITHIN_S, ends_within
+from workers.process.logs import configure_logging
+from workers.process.loop_watch import watched
+from workers.process.metrics_server import serve_health
+from workers.process.signals import StopSignal, remembered
+from workers.process.tasks import abandoned, ended
 from workers.runtime.bad_record_limit import AcceptedBad
-from workers.runtime.forced_exit import ENDS_WITHIN_S, ends_within
-from workers.runtime.logs import configure_logging
-from workers.runtime.loop_watch import watched
 from workers.runtime.ports import Probe, no_probe
-from workers.runtime.signals import StopSignal, remembered
-from workers.runtime.telemetry import from_zero, serve_metrics
+from workers.runtime.telemetry import from_zero
 from workers.runtime.worker_spec import WorkerSpec
 from workers.services.compaction_repair import CompactionRepair, RepairedTopic
 from workers.services.input_ends import InputEnds
@@ -38,7 +40,6 @@ from workers.services.liveness import ServerLiveness
 from workers.services.publisher import PUBLISHER, CompactedTopic, Publisher
 from workers.store.failures import ConnectionLost
 from workers.store.pool import Server
-from workers.tasks import abandoned, ended
 
 T = TypeVar("T")
 STOP_S: Final = 24.0
@@ -141,14 +142,13 @@ async def _run(
     settings: Settings, plan: Plan, stopping: asyncio.Event, ready: Callable[[], None], probe: Probe
 ) -> ExitCode:
     try:
+        health = serve_health(settings.metrics_host, settings.metrics_port)
         async with AsyncExitStack() as stack:
             starting = asyncio.create_task(stack.enter_async_context(_services(settings, plan, probe)), name="start")
             services = await _unless_stopped(starting, stopping)
             if services is None:
                 return ExitCode.CLEAN
-            if settings.metrics_port is not None:
-                serve_metrics(settings.metrics_host, settings.metrics_port)
-            return await supervise(*services, stopping, ready)
+            return await supervise(*services, stopping, health.before(ready))
     except Exception as error:  # noqa: BLE001 - the one place that must survive everything, to say how it ended
         return _log_end("start", error)
 

@@ -15,6 +15,7 @@ from workers.errors import ExitCode, Stalled
 from workers.kafka.connection import Kafka, PollLimits
 from workers.kafka.consumer import KafkaInput
 from workers.kafka.producer import KafkaOutput
+from workers.process.tasks import ended
 from workers.runtime.bad_record_limit import AcceptedBad
 from workers.runtime.lanes import Lane, Lanes
 from workers.runtime.ledger import PostgresLedger
@@ -22,7 +23,6 @@ from workers.runtime.loop import Loop
 from workers.runtime.poll_size import PollSize
 from workers.runtime.ports import Probe, no_probe
 from workers.runtime.worker_spec import WorkerSpec
-from workers.tasks import ended
 
 STALLED_AFTER_S: Final = 180.0
 

@@ -108,7 +108,7 @@ def show(console: "Callable[[], Console]", report: Report, *, as_json: bool, wid
 
 def describe_topics(console: "Callable[[], Console]", *, as_json: bool, wide: bool) -> None:
     """The registry of topics, without asking Kafka."""
-    from schemas.topics import TOPICS
+    from schemas.topics import EVERY_TOPIC
 
     rows = [
         {
@@ -118,7 +118,7 @@ def describe_topics(console: "Callable[[], Console]", *, as_json: bool, wide: bo
             "about": spec.about,
             "settings": ", ".join(f"{name}={value}" for name, value in spec.config().items()),
         }
-        for spec in TOPICS.values()
+        for spec in EVERY_TOPIC.values()
     ]
     show(console, Report({"topics": rows}, details=("key", "settings")), as_json=as_json, wide=wide)
 

@@ -138,7 +138,7 @@ def say_if_all(rows: int, limit: int) -> None:
 
 def run_to_end(work: Coroutine[Any, Any, T]) -> T:
     """Runs a coroutine to its end."""
-    from workers.runtime.logs import configure_logging
+    from workers.process.logs import configure_logging
 
     configure_logging("auto", "warning")
     return asyncio.run(work)

@@ -9,6 +9,7 @@ from schemas import actors
 from schemas.actors import TargetCommand
 from schemas.contact_commands import BlockContact, CreateContact, RemoveChannel, UnblockContact
 from workers.commands.command_record import CommandRecord
+from workers.process.tasks import paced
 from workers.rules.contact import Contact, ContactKey
 from workers.rules.identities import ResolvedIdentity, identify, is_national
 from workers.rules.results import Refused
@@ -17,7 +18,6 @@ from workers.store.commands import CommandKey
 from workers.store.connection import Connection
 from workers.store.contacts import IdentityKey, Owned
 from workers.store.workspaces import Workspace
-from workers.tasks import paced
 
 _WHICH_COUNTRY: Final = Refused(
     "invalid",

@@ -20,6 +20,7 @@ from workers.contacts.ownership import follow_blocks
 from workers.messages.late_blocks import revise
 from workers.messages.moving import MoveCause
 from workers.messages.releasing import Release, release_dropped
+from workers.process.tasks import paced
 from workers.records import Output
 from workers.rules.blocks import (
     BlockChange,
@@ -39,7 +40,6 @@ from workers.store.blocks import BlockRow
 from workers.store.commands import CommandKey
 from workers.store.connection import Connection
 from workers.store.workspaces import Workspace
-from workers.tasks import paced
 from workers.workflows.context import People
 from workers.workflows.halting import rejudge
 

@@ -10,6 +10,7 @@ from schemas.contact_commands import CloseConversation, Comment, OpenConversatio
 from workers.commands.command_record import CommandRecord
 from workers.commands.targets import Targets
 from workers.messages import recounting
+from workers.process.tasks import paced
 from workers.records import Event
 from workers.rules import conversations as rules
 from workers.rules.contact import ContactKey
@@ -20,7 +21,6 @@ from workers.store import blocks, contacts, conversations, messages
 from workers.store.commands import CommandKey
 from workers.store.connection import Connection
 from workers.store.conversations import Remark
-from workers.tasks import paced
 
 _ENDED_AT_ONCE: Final = 2_000
 _NO_TEXT: Final = Refused("invalid", "`text`: expected a text with visible characters")

@@ -9,6 +9,7 @@ from schemas.contact_commands import AddTag, CreateContact, RemoveTag
 from workers.commands.command_record import CommandRecord
 from workers.commands.targets import Targets
 from workers.contacts.fitting import Fitted, Writing
+from workers.process.tasks import paced
 from workers.rules import details, tags
 from workers.rules.contact import ContactKey
 from workers.rules.details import Details
@@ -20,7 +21,6 @@ from workers.store import tags as stored_tags
 from workers.store.commands import CommandKey
 from workers.store.connection import Connection
 from workers.store.tags import TagKey
-from workers.tasks import paced
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from workers.contacts.deleting import DeletionCause, cut_off, move_later
+from workers.process.tasks import paced
 from workers.records import Event, Output
 from workers.rules.contact import ContactKey
 from workers.rules.deletions import addresses_named, workspaces_named
@@ -18,7 +19,6 @@ from workers.store import address_hashes, contact_index, deletions, naming_recor
 from workers.store.connection import Connection
 from workers.store.deletions import Deletion
 from workers.store.naming_records import ReceiptPlace
-from workers.tasks import paced
 
 CONTACTS_AT_ONCE: Final = 500
 """Maximum number of contacts whose history one step erases."""

@@ -17,6 +17,7 @@ from schemas.fields import FieldValue
 from schemas.profile_commands import CreateProfile, UpdateProfile
 from schemas.settings_commands import DefineField
 from workers.commands.command_record import CommandRecord
+from workers.process.tasks import paced
 from workers.rules import custom_fields, details, tags
 from workers.rules.custom_fields import FieldDefinition, FieldKey, define
 from workers.rules.results import Refused, Result
@@ -26,7 +27,6 @@ from workers.store.commands import CommandKey
 from workers.store.connection import Connection
 from workers.store.tags import TagName
 from workers.store.workspaces import Workspace
-from workers.tasks import paced
 
 Definitions = Mapping[FieldKey, FieldDefinition]
 

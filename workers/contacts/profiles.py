@@ -22,6 +22,7 @@ from schemas.profile_commands import (
 )
 from workers.commands.command_record import CommandRecord
 from workers.commands.targets import Targets
+from workers.process.tasks import paced
 from workers.rules.contact import ContactKey
 from workers.rules.notes import made_note_id
 from workers.rules.profile_book import name_key
@@ -30,7 +31,6 @@ from workers.rules.results import Result
 from workers.store.commands import CommandKey
 from workers.store.connection import Connection
 from workers.store.profiles import ProfileBookKeys, load_book, members, save_book
-from workers.tasks import paced
 
 
 async def contacts_to_detach(tx: Connection, asked: Sequence[CommandRecord[Any]]) -> set[ContactKey]:

@@ -22,8 +22,8 @@ from workers.dev.month_end import MonthEnd
 from workers.dev.recording import DAY, open_day
 from workers.dev.scoreboard import scoreboard
 from workers.errors import ExitCode
-from workers.runtime.logs import configure_logging
-from workers.runtime.signals import StopSignal, remembered
+from workers.process.logs import configure_logging
+from workers.process.signals import StopSignal, remembered
 from workers.store.pool import pool_of
 
 _READY_S: Final = 60.0

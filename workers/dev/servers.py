@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 
-from schemas.topics import TOPICS
+from schemas.topics import EVERY_TOPIC
 from workers.app.settings import Settings, load_settings
 from workers.dev.broker import embedded_broker, guarded_broker
 from workers.dev.postgres import embedded_postgres, guarded_postgres
@@ -72,7 +72,7 @@ def open_servers(
         bootstrap = f"{LOOPBACK}:{port_of(kafka)}"
         own = {"database_url": database_url, "kafka_bootstrap": bootstrap, "hash_key": _kept_key(data_dir / "hash.key")}
         settings = load_settings(**{**_PLAIN, **own, **overrides})
-        with guarded_broker(kafka, {settings.kafka().topic(name) for name in TOPICS}):
+        with guarded_broker(kafka, {settings.kafka().topic(name) for name in EVERY_TOPIC}):
             yield settings
 
 
@@ -104,7 +104,7 @@ async def _touch_topics(cluster: Kafka) -> None:
     producer = AIOKafkaProducer(**cluster.clients("dev"))
     await producer.start()
     try:
-        for name in TOPICS:
+        for name in EVERY_TOPIC:
             await producer.partitions_for(cluster.topic(name))
     finally:
         await producer.stop()

@@ -14,9 +14,9 @@ from workers.app.settings import Settings, load_settings
 from workers.dev import servers
 from workers.dev.envfile import env_file
 from workers.errors import ExitCode, SettingsError
-from workers.runtime.logs import configure_logging
-from workers.runtime.signals import StopSignal, remembered
-from workers.tasks import unless_stopped
+from workers.process.logs import configure_logging
+from workers.process.signals import StopSignal, remembered
+from workers.process.tasks import unless_stopped
 
 # The embedded broker answers a fetch only after the whole wait, so this is the delay of a record.
 _FETCH_WAIT_MS: Final = 50

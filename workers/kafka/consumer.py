@@ -28,11 +28,11 @@ from workers.kafka.membership import Membership, started_member
 from workers.kafka.polling import Places, Polled, poll
 from workers.kafka.topic_ids import TopicIds
 from workers.kafka.topic_recreation import TopicRecreation
+from workers.process.tasks import ended
 from workers.records import Partition
 from workers.runtime.failure_deadline import FailureDeadline
 from workers.runtime.poll_size import PollSize
 from workers.runtime.ports import Assigned, Idle, InputEvent, Records, Revoked, Stopping
-from workers.tasks import ended
 
 HAND_OVER_S: Final = 40.0
 _BOUND_S: Final = 10.0

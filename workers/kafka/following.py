@@ -17,7 +17,7 @@ from workers.errors import SetupError
 from workers.kafka.connection import Kafka, PollLimits
 from workers.kafka.failures import AWAY, answers_explained, refusals_explained
 from workers.kafka.operator_queries import administering
-from workers.tasks import ended, unless_stopped
+from workers.process.tasks import ended, unless_stopped
 
 _POLL_MS: Final = 250
 _LEAVE_S: Final = 10.0

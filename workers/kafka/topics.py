@@ -1,5 +1,6 @@
 """Creates the topics of `schemas/topics.py`, and checks those that exist."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -8,13 +9,15 @@ from aiokafka import errors as kafka
 from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from schemas.topics import DEFAULT_PARTITIONS, INPUTS, TOPICS, TopicSpec
+from schemas.topics import DEFAULT_PARTITIONS, EVERY_TOPIC, INPUTS, TopicSpec
 from workers.errors import SetupError
 from workers.kafka.connection import Kafka
 from workers.kafka.failures import answers_explained, refusals_explained
 from workers.kafka.operator_queries import administering
 
 _TIMESTAMP_TYPE: Final = "message.timestamp.type"
+_LISTED_WITHIN_S: Final = 30.0
+_LOOK_AGAIN_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +29,24 @@ class TopicReport:
 
 
 async def ensure(cluster: Kafka, partitions: int | None = None, replication: int | None = None) -> TopicReport:
-    """Creates missing topics. Compares the settings of the others, and their numbers of partitions and replicas if
-    these are given.
+    """Creates missing topics, and waits until the cluster tells of them. Compares the settings of the others, and their
+    numbers of partitions and replicas if these are given.
 
     Raises:
-        Unreachable: Kafka does not answer.
+        Unreachable: Kafka does not answer, or does not tell of its new topics within half a minute.
         SetupError: Kafka refuses to create a topic, or does not return the settings of its topics.
     """
     with answers_explained(cluster):
         async with administering(cluster, "topics") as admin:
             existing = {cluster.name(n) for n in await admin.list_topics() if n.startswith(cluster.topic_prefix)}
-            missing = [spec for name, spec in TOPICS.items() if name not in existing]
+            missing = [spec for name, spec in EVERY_TOPIC.items() if name not in existing]
             await _create(admin, cluster, missing, partitions or DEFAULT_PARTITIONS, replication or 1)
-            known = [spec for name, spec in TOPICS.items() if name in existing]
+            await _until_listed(admin, {cluster.topic(spec.name) for spec in missing})
+            known = [spec for name, spec in EVERY_TOPIC.items() if name in existing]
             wrong = await _differences(admin, cluster, known)
             for name, differs in (await _count_differences(admin, cluster, known, partitions, replication)).items():
                 wrong[name] = wrong.get(name, {}) | differs
-    return TopicReport([spec.name for spec in missing], {name: wrong[name] for name in TOPICS if name in wrong})
+    return TopicReport([spec.name for spec in missing], {name: wrong[name] for name in EVERY_TOPIC if name in wrong})
 
 
 async def _create(admin: Any, cluster: Kafka, missing: list[TopicSpec], partitions: int, replication: int) -> None:
@@ -57,6 +61,13 @@ async def _create(admin: Any, cluster: Kafka, missing: list[TopicSpec], partitio
         refusal = kafka.for_code(code)
         if refusal not in (kafka.NoError, kafka.TopicAlreadyExistsError):
             raise SetupError(f"Kafka refuses to create {topic}: {rest[0] if rest and rest[0] else refusal.__name__}")
+
+
+async def _until_listed(admin: Any, created: set[str]) -> None:
+    """The controller answers before the brokers know: who starts at once would not find the topics."""
+    async with asyncio.timeout(_LISTED_WITHIN_S):
+        while not created.issubset(await admin.list_topics()):  # noqa: ASYNC110 - nothing tells us but asking
+            await asyncio.sleep(_LOOK_AGAIN_S)
 
 
 async def configurations(admin: Any, topics: Sequence[str]) -> dict[str, Mapping[str, str]]:

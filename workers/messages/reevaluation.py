@@ -9,6 +9,7 @@ from uuid import UUID
 
 from workers.messages import recounting
 from workers.messages.events import RevisionReason, revision_event, said_of_sender
+from workers.process.tasks import paced
 from workers.records import Output, Record
 from workers.rules.closing import LateCause
 from workers.rules.contact import Contact, ContactKey
@@ -22,7 +23,6 @@ from workers.store.contacts import Said
 from workers.store.mac import Active, Change, LateFact
 from workers.store.messages import Revised, Stored
 from workers.store.workspaces import Workspace
-from workers.tasks import paced
 
 
 @dataclass(frozen=True, slots=True)

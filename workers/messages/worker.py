@@ -18,6 +18,7 @@ from workers.messages.arrivals import Arrival, arrivals_of, without_repeats
 from workers.messages.decide import Judged, MessageChanges, decide, interactions, message_row, new_contact_rows
 from workers.messages.events import verdict_event, verdict_ids
 from workers.messages.opting import opt_deleted
+from workers.process.tasks import both, growing_slices
 from workers.records import Batch, Output
 from workers.rules.contact import Contact, ContactKey
 from workers.rules.ownership import has_at
@@ -27,7 +28,6 @@ from workers.store.address_hashes import KeptAddress
 from workers.store.connection import Connection
 from workers.store.contacts import IdentityKey, Owned, contact_key
 from workers.store.senders import FormerSender, Interaction, NewContact, SenderKey, SenderState, deleted_sender
-from workers.tasks import both, growing_slices
 
 log = structlog.get_logger()
 

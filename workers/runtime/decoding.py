@@ -14,6 +14,7 @@ from msgspec import structs
 from schemas.decoding import BadRecord
 from schemas.limits import MAX_VALUE_BYTES
 from workers.errors import PositionLost
+from workers.process.tasks import growing_slices
 from workers.records import (
     DeadLetter,
     EnvelopeFault,
@@ -28,7 +29,6 @@ from workers.records import (
 )
 from workers.rules.event_time import kafka_time_or
 from workers.runtime.worker_spec import Decode
-from workers.tasks import growing_slices
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TRACEPARENT_BYTES: Final = 256

@@ -20,9 +20,9 @@ from typing import Final, NamedTuple, Protocol, assert_never
 import structlog
 
 from workers.errors import ExitCode
+from workers.process.tasks import ended
 from workers.records import Partition, Slice
 from workers.runtime.ports import Assigned, Idle, InputEvent, InputTopics, Records, Revoked, Stopping
-from workers.tasks import ended
 
 MOST_WAITING: Final = 2
 

@@ -23,6 +23,7 @@ from typing import Final, TypeVar, assert_never
 import structlog
 
 from workers.errors import ExitCode, Unreachable
+from workers.process.tasks import ended, unless_failed
 from workers.records import Partition
 from workers.runtime.applying import Applied, Applier
 from workers.runtime.bad_record_limit import NOTHING_ACCEPTED, AcceptedBad, halt_message, is_bad, remember
@@ -48,7 +49,6 @@ from workers.runtime.takeover import TakeOver
 from workers.runtime.telemetry import LAG
 from workers.runtime.worker_spec import WorkerSpec
 from workers.store.failures import ConnectionLost, Exhausted
-from workers.tasks import ended, unless_failed
 
 log = structlog.get_logger()
 T = TypeVar("T")

@@ -1,12 +1,11 @@
-"""Metrics: this file has the names of all. None shows the address of a person."""
+"""Metrics of the workers: this file has the names of all. None shows the address of a person."""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram
 
 from schemas.topics import TOPICS
-from workers.errors import SettingsError
 
 RECORDS: Final = Counter("sluice_records_applied_total", "Records applied.", ["worker", "topic"])
 DEAD: Final = Counter("sluice_dead_letters_total", "Records that became dead letters.", ["worker", "topic"])
@@ -39,11 +38,6 @@ REPAIRED: Final = Counter(
     "sluice_compaction_repairs_total",
     "Keys whose last record on a compacted topic was older than their row.",
     ["topic"],
-)
-LOOP_BLOCKED: Final = Histogram(
-    "sluice_loop_blocked_seconds",
-    "How much too late the event loop came back, where that was 50 ms or more.",
-    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 SERVICE_RUNNING: Final = Gauge(
     "sluice_service_running", "1 while a part of the process is at work, else 0.", ["service"]
@@ -98,17 +92,3 @@ def from_zero(
         JOBS.labels(job)
     for topic in compacted:
         REPAIRED.labels(topic)
-
-
-def serve_metrics(host: str, port: int) -> None:
-    """Serves the metrics over HTTP, in a thread, until the process ends.
-
-    Raises:
-        SettingsError: the address is not available.
-    """
-    try:
-        start_http_server(port, addr=host)
-    except OSError as error:
-        raise SettingsError(
-            f"SLUICE_METRICS_HOST and _PORT: {host}:{port} is not available: {error.strerror or error}"
-        ) from error

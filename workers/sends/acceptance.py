@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from workers.billing.cycles import beginnings
 from workers.errors import RetryBatch
 from workers.messages import recounting
+from workers.process.tasks import paced
 from workers.rules.contact import Contact, ContactKey
 from workers.rules.cycles import Cycle
 from workers.rules.inbound import Facts, judge
@@ -27,7 +28,6 @@ from workers.store.connection import Connection
 from workers.store.contacts import IdentityKey
 from workers.store.sends import AddressOwner, Send, SendKey
 from workers.store.workspaces import Workspace
-from workers.tasks import paced
 
 
 async def accept(

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from schemas.sends import SendRequest
 from workers.errors import RetryBatch
+from workers.process.tasks import paced
 from workers.rules.channels import Aim, Nowhere, SendTarget, obstacle
 from workers.rules.contact import Contact, ContactKey
 from workers.rules.protection import Ground
@@ -20,7 +21,6 @@ from workers.store.address_hashes import KeptAddress
 from workers.store.connection import Connection
 from workers.store.contacts import IdentityKey
 from workers.store.sends import AddressOwner, Send, SendKey
-from workers.tasks import paced
 
 
 class SendSubject(Struct, frozen=True, gc=False):

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 from uuid import UUID
 
+from workers.process.tasks import slices
 from workers.records import Output
 from workers.rules.holds import Declined, Expired, HoldState, Open, Unchanged, confirming, rejecting
 from workers.rules.protection import with_confirmed
@@ -28,7 +29,6 @@ from workers.store.connection import Connection
 from workers.store.holds import Counted, GroupKey, Terms
 from workers.store.pending_work import Stepped, Work, WorkStep
 from workers.store.sends import Send, SendKey
-from workers.tasks import slices
 
 CHUNK: Final = 250
 """Sends in memory at a time."""

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from schemas.receipts import ReceiptError
 from workers.errors import RetryBatch
+from workers.process.tasks import paced
 from workers.records import Output
 from workers.rules.attempts import ACCEPTED, later
 from workers.sends import acceptance, accounts, context, transitions
@@ -23,7 +24,6 @@ from workers.store.connection import Connection
 from workers.store.contacts import IdentityKey
 from workers.store.send_attempts import Attempt, ProviderKey
 from workers.store.sends import Addressed, SendKey
-from workers.tasks import paced
 
 
 @dataclass(slots=True)

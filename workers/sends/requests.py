@@ -11,6 +11,7 @@ from msgspec import Raw
 
 from schemas.outputs import ENCODER
 from schemas.sends import InvalidSend, SendRequest
+from workers.process.tasks import paced
 from workers.records import Output, Record
 from workers.rules.channels import Aim, Known, Nowhere, SendTarget, aim_at_address, aim_at_contact
 from workers.rules.contact import ContactKey
@@ -30,7 +31,6 @@ from workers.store.connection import Connection
 from workers.store.contacts import IdentityKey, key_of
 from workers.store.sends import AddressOwner, OnFile, Send, SendKey, as_bytea
 from workers.store.workspaces import Workspace
-from workers.tasks import paced
 
 Request = Record[SendRequest | InvalidSend]
 

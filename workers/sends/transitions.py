@@ -9,6 +9,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from workers.process.tasks import both, slices
 from workers.records import Output
 from workers.rules.send_states import SendEvent, State, require, state_of
 from workers.rules.sends import Dispatch, Hold, Refuse, SendVerdict
@@ -31,7 +32,6 @@ from workers.store.confirmations import ConfirmationRow
 from workers.store.connection import Connection
 from workers.store.send_attempts import Attempt
 from workers.store.sends import Send, SendKey
-from workers.tasks import both, slices
 
 
 @dataclass(slots=True)

@@ -12,12 +12,12 @@ import structlog
 from asyncpg import Pool
 
 from workers.errors import ExitCode
+from workers.process.tasks import ended
 from workers.runtime.failure_deadline import FailureDeadline
 from workers.store import leases
 from workers.store.connection import Connection
 from workers.store.failures import Conflict, ConnectionLost, StoreFailure, translated
 from workers.store.leases import Holder
-from workers.tasks import ended
 
 # How long a killed or paused process blocks others. A holder that needs longer renews.
 LEASE_S: Final = 15.0

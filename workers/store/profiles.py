@@ -10,6 +10,7 @@ import msgspec
 
 from schemas.fields import FieldValue
 from workers.errors import RetryBatch
+from workers.process.tasks import paced
 from workers.rules.contact import ContactKey
 from workers.rules.last_write_wins import Flag, LastWrite, WriteStamp
 from workers.rules.profile_book import Company, Key, NoteKey, Profile, ProfileBook, name_key
@@ -20,7 +21,6 @@ from workers.store.connection import Connection
 from workers.store.contacts import mark_unpublished
 from workers.store.queries import load
 from workers.store.write_stamps import columns_of, stamp_of
-from workers.tasks import paced
 
 _SQL = load("profiles")
 _AT_A_TIME = 5_000  # rows of one statement

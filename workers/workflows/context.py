@@ -9,13 +9,13 @@ from datetime import datetime
 from types import MappingProxyType
 from uuid import UUID
 
+from workers.process.tasks import slices
 from workers.rules.blocks import Interval
 from workers.rules.contact import Contact, ContactKey
 from workers.rules.workflow_families import Changes, Families, RunEvent
 from workers.rules.workflows import Run, RunKey
 from workers.store import blocks, contacts, workflows
 from workers.store.connection import Connection
-from workers.tasks import slices
 
 People = dict[ContactKey, Contact]
 

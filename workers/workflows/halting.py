@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 import msgspec
 from msgspec import Struct, structs
 
+from workers.process.tasks import slices
 from workers.records import Output, Record
 from workers.rules.blocks import BlockChange, first_change, last_change
 from workers.rules.contact import ContactKey
@@ -23,7 +24,6 @@ from workers.store import pending_work, workflows
 from workers.store.connection import Connection
 from workers.store.pending_work import Stepped, Work, WorkStep
 from workers.store.workflows import After, RunPlace, Span
-from workers.tasks import slices
 from workers.workflows.context import People, lock_families
 from workers.workflows.ending_children import Spread, halts
 from workers.workflows.events import save_and_tell

@@ -9,6 +9,7 @@ from schemas.decoding import decode_workflow_event
 from schemas.routing import key_begins
 from schemas.workflow_events import RunFinished, RunStarted, StepRequested, WorkflowEvent
 from workers.errors import RetryBatch
+from workers.process.tasks import paced
 from workers.records import Batch, Output, Record
 from workers.rules.contact import ContactKey
 from workers.rules.event_time import trusted
@@ -21,7 +22,6 @@ from workers.store.connection import Connection
 from workers.store.contacts import IdentityKey, Owned
 from workers.store.workflows import After
 from workers.store.workspaces import Workspace
-from workers.tasks import paced
 from workers.workflows.context import People, RunRequest, lock_contacts, lock_families
 from workers.workflows.ending_children import Spread
 from workers.workflows.events import save_and_tell

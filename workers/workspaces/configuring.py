@@ -14,6 +14,7 @@ from workers.billing import earlier_closing
 from workers.billing.earlier_closing import EarlierClosing
 from workers.commands.command_record import CommandRecord
 from workers.messages.recounting import recount
+from workers.process.tasks import paced
 from workers.rules.cycles import CUTTING, FIRST_INSTANT, Calendar, Cycle, Setting, calendar_of
 from workers.rules.results import Done, Refused, Result
 from workers.rules.settings import CHANNEL_DEFAULTS, GRACE, WORKSPACE_DEFAULTS, enter, goes_by_cycle
@@ -21,7 +22,6 @@ from workers.store import alerts, closing, mac, workspaces
 from workers.store.commands import CommandKey
 from workers.store.connection import Connection
 from workers.store.workspaces import SettingName, Workspace
-from workers.tasks import paced
 
 
 class EndedCycle(NamedTuple):

@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
+from prometheus_client import Histogram
 
-from workers.runtime.forced_exit import end_process, where
-from workers.runtime.telemetry import LOOP_BLOCKED
-from workers.tasks import ended
+from workers.process.forced_exit import end_process, where
+from workers.process.tasks import ended
 
 TICK_S: Final = 0.05
 WARN_AFTER_S: Final = 1.0
@@ -22,6 +22,12 @@ GIVE_UP_AFTER_S: Final = 180.0
 the event loop, so it cannot act while the loop is blocked.
 """
 _LOOK_EVERY_S: Final = 0.25
+
+LOOP_BLOCKED: Final = Histogram(
+    "sluice_loop_blocked_seconds",
+    "How much too late the event loop came back, where that was 50 ms or more.",
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
 
 log = structlog.get_logger()
 

@@ -1,0 +1,68 @@
+"""Makes calls of providers and reads their answers: what several of them do alike."""
+
+import json
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import msgspec
+
+from connectors.provider import Answer, Call, Unsendable
+from schemas.inbound import Attachment, Content
+
+_BY_ID: Final = "provider:"
+_LONGEST_WAIT_S: Final = 86_400.0
+
+
+def json_call(url: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Call:
+    """A POST of JSON."""
+    return Call("POST", url, {"content-type": "application/json"} | dict(headers or {}), msgspec.json.encode(body))
+
+
+def form_call(url: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Call:
+    """A POST of a form."""
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    return Call("POST", url, kind | dict(headers or {}), urlencode(fields).encode())
+
+
+def json_of(answer: Answer) -> dict[str, Any]:
+    """The JSON object of an answer; empty if it has none."""
+    try:
+        value = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def retry_after(answer: Answer) -> float | None:
+    """Seconds that the header `Retry-After` asks for, as a number, or as a date after that of the answer; None if there
+    is none.
+    """
+    given = answer.headers.get("retry-after", "").strip()
+    if given.isdecimal() and given.isascii() and len(given) < 10:
+        return min(float(given), _LONGEST_WAIT_S)
+    try:
+        until, now = parsedate_to_datetime(given), parsedate_to_datetime(answer.headers.get("date", ""))
+        return min(max(0.0, (until - now).total_seconds()), _LONGEST_WAIT_S)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def one_attachment(content: Content, provider: str) -> Attachment | Unsendable | None:
+    """The only attachment of a message; a provider that carries one would make several messages of several."""
+    if not content.attachments:
+        return None
+    if len(content.attachments) > 1:
+        return Unsendable("unsupported_content", f"{provider} carries one attachment in a message")
+    return content.attachments[0]
+
+
+def attachment_id(file: Attachment) -> str:
+    """The URL of a file, or the provider's own id of it."""
+    return file.url.removeprefix(_BY_ID)
+
+
+def is_id(file: Attachment) -> bool:
+    """Whether a file is named by an id of the provider."""
+    return file.url.startswith(_BY_ID)

@@ -1,0 +1,8 @@
+"""The providers: one module each, which holds all that Sluice knows of it."""
+
+from typing import Final
+
+from connectors.provider import Provider
+from connectors.providers import telegram
+
+PROVIDERS: Final[dict[str, Provider]] = {provider.name: provider for provider in (telegram.PROVIDER,)}

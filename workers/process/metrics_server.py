@@ -1,0 +1,104 @@
+"""Metrics and health of a process over HTTP, from a thread: `/metrics`, `/live`, `/ready`."""
+
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from workers.errors import SettingsError
+
+_PLAIN: Final = "text/plain; charset=utf-8"
+_READ_S: Final = 10.0
+"""Seconds that a client may take for its request."""
+
+
+class Health:
+    """Whether a process is ready: it does its work, and its servers answer. It is live as long as it answers."""
+
+    def __init__(self) -> None:
+        self._ready = threading.Event()
+
+    @property
+    def is_ready(self) -> bool:
+        """What `/ready` says."""
+        return self._ready.is_set()
+
+    def set(self, *, ready: bool) -> None:
+        """Changes what `/ready` says."""
+        if ready:
+            self._ready.set()
+        else:
+            self._ready.clear()
+
+    def before(self, call: Callable[[], None]) -> Callable[[], None]:
+        """A function that says that the process is ready, then does the call."""
+
+        def both() -> None:
+            self.set(ready=True)
+            call()
+
+        return both
+
+
+def serve_health(host: str, port: int | None) -> Health:
+    """Serves metrics and health, not ready yet, until the process ends; without a port nothing is served.
+
+    Raises:
+        SettingsError: the address is not available.
+    """
+    health = Health()
+    if port is None:
+        return health
+    try:
+        server = _Server((host, port), _Handler)
+    except OSError as error:
+        raise SettingsError(
+            f"SLUICE_METRICS_HOST and _PORT: {host}:{port} is not available: {error.strerror or error}"
+        ) from error
+    server.health = health
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    return health
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    health: Health
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Says nothing: a client that went away concerns nobody."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    timeout = _READ_S
+
+    def do_GET(self) -> None:
+        match self.path.partition("?")[0]:
+            case "/metrics":
+                self._answer(200, generate_latest(), CONTENT_TYPE_LATEST)
+            case "/live":
+                self._answer(200, b"live\n")
+            case "/ready":
+                ready = self.server.health.is_ready
+                self._answer(200 if ready else 503, b"ready\n" if ready else b"not ready\n")
+            case _:
+                self._answer(404, b"Expected /metrics, /live or /ready.\n")
+
+    do_HEAD = do_GET  # noqa: N815 - the name that the base class looks for
+
+    def _answer(self, status: int, body: bytes, content_type: str = _PLAIN) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def version_string(self) -> str:
+        return "sluice"
+
+    def log_message(self, *_arguments: object) -> None:
+        """Says nothing: scrapes are no news."""
