@@ -1,7 +1,7 @@
 """Makes calls of providers and reads their answers: what several of them do alike."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -20,10 +20,10 @@ def json_call(url: str, body: Mapping[str, Any], headers: Mapping[str, str] | No
     return Call("POST", url, {"content-type": "application/json"} | dict(headers or {}), msgspec.json.encode(body))
 
 
-def form_call(url: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Call:
-    """A POST of a form."""
+def form_call(url: str, fields: Mapping[str, str | Sequence[str]], headers: Mapping[str, str] | None = None) -> Call:
+    """A POST of a form. A list is several values of one field."""
     kind = {"content-type": "application/x-www-form-urlencoded"}
-    return Call("POST", url, kind | dict(headers or {}), urlencode(fields).encode())
+    return Call("POST", url, kind | dict(headers or {}), urlencode(fields, doseq=True).encode())
 
 
 def json_of(answer: Answer) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
-from connectors.provider import Channel, Provider, Secret
+from connectors.provider import Channel, Provider, Secret, Url
 from connectors.providers import PROVIDERS
 from schemas.fields import ChannelId, Name, Region, WorkspaceId
 from workers.app.settings import Settings
@@ -33,7 +33,7 @@ class _Common(Struct, frozen=True, kw_only=True):
     workspace_id: WorkspaceId
     channel_id: ChannelId
     provider: str
-    base_url: str | None = None
+    base_url: Url | None = None
     rate_per_second: Annotated[float, Meta(gt=0, le=100_000)] | None = None
     timeout_s: Annotated[float, Meta(gt=0, le=120)] = 15.0
     name: Name | None = None
@@ -130,22 +130,20 @@ def _channel(entry: Mapping[str, Any], named: str, read_secret: ReadSecret) -> C
     if provider is None:
         raise SettingsError(f"{named}: `provider` must be one of {', '.join(sorted(PROVIDERS))}")
     own = {k: v for k, v in entry.items() if k not in _COMMON}
-    unknown = sorted(set(own) - set(provider.keys.__struct_fields__))
+    names = provider.keys.__struct_encode_fields__
+    unknown = sorted(set(own) - set(names))
     if unknown:
-        known = ", ".join(f"`{name}`" for name in provider.keys.__struct_fields__)
+        known = ", ".join(f"`{name}`" for name in names)
         raise SettingsError(f"{named}: unknown key `{unknown[0]}`; {provider.name} has {known}")
     keys = _converted(own, provider.keys, named, read_secret)
     if keys.kind not in provider.kinds:
         raise SettingsError(f"{named}: `channel` must be one of {', '.join(provider.kinds)}")
-    base_url = common.base_url or provider.base_url
-    if common.base_url is not None and not is_safe(common.base_url):
-        raise SettingsError(f"{named}: `base_url` must be https://host, or http:// of this machine, without user name")
     return Channel(
         workspace_id=common.workspace_id,
         channel_id=common.channel_id,
         kind=keys.kind,
         keys=keys,
-        base_url=base_url.rstrip("/"),
+        base_url=(common.base_url or provider.base_url).rstrip("/"),
         provider=provider,
         rate_per_second=common.rate_per_second,
         timeout_s=common.timeout_s,
@@ -167,6 +165,8 @@ def is_safe(url: str) -> bool:
 
 def _converted(entry: Mapping[str, Any], kind: Any, named: str, read_secret: ReadSecret) -> Any:
     def resolve(type_: type, value: object) -> object:
+        if type_ is Url:
+            return _url(value)
         if type_ is not Secret or not isinstance(value, str):
             raise ValueError("must be env:NAME or file:PATH")
         return Secret(read_secret(value))
@@ -175,6 +175,12 @@ def _converted(entry: Mapping[str, Any], kind: Any, named: str, read_secret: Rea
         return msgspec.convert(entry, kind, dec_hook=resolve)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{named}: {_worded(str(error))}") from None
+
+
+def _url(value: object) -> Url:
+    if not isinstance(value, str) or not is_safe(value):
+        raise ValueError("must be https://host, or http:// of this machine, without user name")
+    return Url(value)
 
 
 def _worded(error: str) -> str:

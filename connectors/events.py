@@ -1,6 +1,7 @@
 """Makes messages and receipts from what providers say. Text is made fit to travel; nothing is fetched."""
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -15,6 +16,7 @@ from schemas.inbound import Attachment, Content, InboundMessage, Sender, Templat
 from schemas.receipts import DeliveryReceipt, ReceiptError, ReceiptStatus
 
 _LONGEST_TEXT: Final = limits.MAX_VALUE_BYTES
+_REFERENCE: Final = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([1-9][0-9]{0,8})")
 
 
 def text_of(value: object) -> str | None:
@@ -182,11 +184,8 @@ def send_of(reference: object) -> tuple[UUID, int] | None:
     """The send_id and attempt that `reference_of` gave to a provider; None if it is something else."""
     if not isinstance(reference, str):
         return None
-    send_id, _, attempt = reference.partition(":")
-    try:
-        return UUID(send_id), int(attempt)
-    except ValueError:
-        return None
+    written = _REFERENCE.fullmatch(reference)
+    return (UUID(written[1]), int(written[2])) if written else None
 
 
 def reference_of(send_id: UUID, attempt: int) -> str:

@@ -35,6 +35,12 @@ class Secret:
         return "Secret(…)"
 
 
+class Url(str):
+    """An address of the channels file that secrets and messages may travel to: by TLS, or on this machine."""
+
+    __slots__ = ()
+
+
 class Keys(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of a channel that only its provider has. `default_kind` is its kind, unless `kind` says another one."""
 
@@ -163,6 +169,7 @@ class Provider:
     - `understand(channel, webhook, found, now)`: adds to `found` what a verified webhook says.
     - `request(channel, send)`: the call that makes an attempt.
     - `outcome(channel, answer)`: what an answer means.
+    - `sign(channel, call, now)`: the call with its signature, where this holds the time. Each repeat is signed anew.
     - `challenge(channel, webhook)`: the body that answers a GET by which the provider verifies the webhook's address;
       None if its token is wrong.
     - `account`: the provider's id for a channel, where one webhook may be about several accounts of one app.
@@ -179,6 +186,7 @@ class Provider:
     request: Callable[[Channel, SendDispatch], Call | Mail | Unsendable]
     outcome: Callable[[Channel, Answer], Outcome]
     challenge: Callable[[Channel, Webhook], bytes | None] | None = None
+    sign: Callable[[Channel, Call, datetime], Call] | None = None
     account: Callable[[Channel], str] | None = None
     repeats: bool = False
     acknowledges: tuple[str, bytes] = ("text/plain", b"")
