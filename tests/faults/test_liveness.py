@@ -24,7 +24,7 @@ from workers.app import supervisor
 from workers.app.composition import ALL, plan_of
 from workers.app.settings import Settings
 from workers.errors import ExitCode, SetupError, Unreachable
-from workers.services.liveness import LivenessProbe
+from workers.process.liveness import LivenessProbe
 
 BOUND_S: Final = 3.0
 LATE_S: Final = 6.0

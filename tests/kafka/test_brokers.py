@@ -17,7 +17,7 @@ from workers.errors import SetupError
 from workers.kafka.brokers import Brokers, reached
 from workers.kafka.connection import Kafka, security
 from workers.kafka.failures import AWAY
-from workers.services.liveness import LivenessProbe
+from workers.process.liveness import LivenessProbe
 
 TLS: Final = Path(__file__).resolve().parents[1] / "support" / "tls"
 CERTIFICATE: Final = str(TLS / "certificate.pem")

@@ -56,7 +56,7 @@ class Raw(NamedTuple):
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.runtime.retry_policy._LONGEST_PAUSE_S", 0.0)
-    monkeypatch.setattr("workers.runtime.failure_deadline._PAUSE_S", 0.01)
+    monkeypatch.setattr("workers.runtime.exhaustion_deadline._PAUSE_S", 0.01)
 
 
 @pytest.fixture

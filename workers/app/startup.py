@@ -13,9 +13,9 @@ from workers.kafka.connection import Kafka
 from workers.kafka.failures import AWAY
 from workers.kafka.operator_queries import bounds
 from workers.kafka.topics import topics_at_start
+from workers.process.liveness import LivenessProbe
 from workers.rules.address_hashes import HashKeys
 from workers.runtime.bad_record_limit import OPTION, AcceptedBad
-from workers.services.liveness import LivenessProbe
 from workers.store import accounts as stored_accounts
 from workers.store import address_hashes, migrate
 from workers.store import group_binding as bindings

@@ -23,6 +23,7 @@ from workers.kafka.brokers import Brokers
 from workers.kafka.failures import AWAY
 from workers.kafka.producer import KafkaOutput
 from workers.process.forced_exit import ENDS_WITHIN_S, ends_within
+from workers.process.liveness import ServerLiveness
 from workers.process.logs import configure_logging
 from workers.process.loop_watch import watched
 from workers.process.metrics_server import serve_health
@@ -36,7 +37,6 @@ from workers.services.compaction_repair import CompactionRepair, RepairedTopic
 from workers.services.input_ends import InputEnds
 from workers.services.job_runner import Job, JobRunner
 from workers.services.leased import Service
-from workers.services.liveness import ServerLiveness
 from workers.services.publisher import PUBLISHER, CompactedTopic, Publisher
 from workers.store.failures import ConnectionLost
 from workers.store.pool import Server

@@ -14,10 +14,10 @@ from workers.kafka.brokers import Brokers, reached
 from workers.kafka.connection import Kafka, PollLimits
 from workers.kafka.failures import AWAY
 from workers.kafka.following import Followed, Following
+from workers.process.failure_deadline import FailureDeadline
+from workers.process.liveness import LivenessProbe, ServerLiveness
 from workers.process.tasks import unless_failed, unless_stopped
-from workers.runtime.failure_deadline import FailureDeadline
 from workers.runtime.telemetry import TOLD
-from workers.services.liveness import LivenessProbe, ServerLiveness
 
 _ID: Final = re.compile(rb"[!-~]{1,255}")
 """What every engine can take as an id, also in a header."""

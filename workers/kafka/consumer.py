@@ -28,9 +28,9 @@ from workers.kafka.membership import Membership, started_member
 from workers.kafka.polling import Places, Polled, poll
 from workers.kafka.topic_ids import TopicIds
 from workers.kafka.topic_recreation import TopicRecreation
+from workers.process.failure_deadline import FailureDeadline
 from workers.process.tasks import ended
 from workers.records import Partition
-from workers.runtime.failure_deadline import FailureDeadline
 from workers.runtime.poll_size import PollSize
 from workers.runtime.ports import Assigned, Idle, InputEvent, Records, Revoked, Stopping
 

@@ -12,7 +12,7 @@ from aiokafka import errors as kafka
 from aiokafka.protocol.fetch import FetchRequest
 
 from workers.kafka.topic_id_requests import NO_TOPIC_ID, FetchByIdRequest, FetchRequestV13, TopicIdsRequest
-from workers.runtime.failure_deadline import FailureDeadline
+from workers.process.failure_deadline import FailureDeadline
 
 UNKNOWN_TOPIC_ID: Final = 100
 INCONSISTENT_TOPIC_ID: Final = 103

@@ -14,9 +14,9 @@ import structlog
 from asyncpg import Pool
 from asyncpg.exceptions import InterfaceError
 
+from workers.process.failure_deadline import FailureDeadline
 from workers.records import Lease, OutboxKey, OutboxRow, Partition, PartitionStep, TopicKey, Trial, UnpublishedEvent
 from workers.runtime.bad_record_limit import WINDOW, is_bad
-from workers.runtime.failure_deadline import FailureDeadline
 from workers.runtime.ports import Body, Effects, Probe, no_probe
 from workers.store import batch_outbox, dead_letters, progress, unpublished
 from workers.store.connection import Connection, is_gone

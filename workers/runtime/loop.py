@@ -28,7 +28,7 @@ from workers.records import Partition
 from workers.runtime.applying import Applied, Applier
 from workers.runtime.bad_record_limit import NOTHING_ACCEPTED, AcceptedBad, halt_message, is_bad, remember
 from workers.runtime.decoding import Part, Position, continued, decode
-from workers.runtime.failure_deadline import ExhaustionDeadline
+from workers.runtime.exhaustion_deadline import ExhaustionDeadline
 from workers.runtime.handover import HandOver
 from workers.runtime.poll_size import PollSize
 from workers.runtime.ports import (

@@ -7,7 +7,7 @@ import structlog
 
 from workers.errors import ApplyFailed, RetryBatch
 from workers.records import TOO_COSTLY
-from workers.runtime.failure_deadline import ExhaustionDeadline
+from workers.runtime.exhaustion_deadline import ExhaustionDeadline
 from workers.runtime.ports import Ledger
 from workers.runtime.telemetry import RETRIES
 from workers.runtime.transaction_attempt import BatchAttempt

@@ -12,8 +12,8 @@ import structlog
 from asyncpg import Pool
 
 from workers.errors import ExitCode
+from workers.process.failure_deadline import FailureDeadline
 from workers.process.tasks import ended
-from workers.runtime.failure_deadline import FailureDeadline
 from workers.store import leases
 from workers.store.connection import Connection
 from workers.store.failures import Conflict, ConnectionLost, StoreFailure, translated

@@ -5,17 +5,11 @@ from collections.abc import Awaitable, Callable
 from math import inf
 from typing import Final, TypeVar
 
-import structlog
-
 from workers.errors import SetupError, Unreachable
-from workers.store.failures import Exhausted, TooMuch
 
 T = TypeVar("T")
-_PAUSE_S: Final = 1.0
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 1.0
-
-log = structlog.get_logger()
 
 
 class FailureDeadline:
@@ -77,20 +71,3 @@ class FailureDeadline:
             else:
                 self.answered()
                 return result
-
-
-class ExhaustionDeadline:
-    """Waits while the database is full."""
-
-    def __init__(self, bound_s: float) -> None:
-        self._deadline = FailureDeadline(bound_s, "PostgreSQL has lacked space, memory, connections or time")
-
-    async def wait(self, full: Exhausted | TooMuch) -> None:
-        """Waits a moment before the next attempt.
-
-        Raises:
-            Unreachable: the database has been full for the bound.
-        """
-        self._deadline.failed_with(full)
-        log.warning(f"PostgreSQL lacks space, memory or connections; trying again: {full}", action="database_exhausted")
-        await asyncio.sleep(_PAUSE_S)

@@ -11,8 +11,8 @@ from typing import Final, Protocol, TypeVar
 import structlog
 
 from workers.errors import ExitCode, SetupError
+from workers.process.failure_deadline import FailureDeadline
 from workers.process.tasks import ended
-from workers.runtime.failure_deadline import FailureDeadline
 
 T = TypeVar("T")
 _LONGEST_QUESTION_S: Final = 10.0
