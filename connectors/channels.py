@@ -216,3 +216,21 @@ def chosen(channels: Sequence[Channel], names: Sequence[str]) -> list[Channel]:
 def providers_of(channels: Sequence[Channel]) -> list[Provider]:
     """The providers of these channels, each once."""
     return list({channel.provider.name: channel.provider for channel in channels}.values())
+
+
+def listed(channels: Sequence[Channel]) -> list[dict[str, str | float | None]]:
+    """What can be shown of channels: no secret is among it."""
+    return [
+        {
+            "workspace_id": channel.workspace_id,
+            "channel_id": channel.channel_id,
+            "provider": channel.provider.name,
+            "channel": channel.kind,
+            "name": channel.name,
+            "webhook": channel.webhook,
+            "base_url": channel.base_url,
+            "rate_per_second": channel.rate_per_second,
+            "timeout_s": channel.timeout_s,
+        }
+        for channel in channels
+    ]

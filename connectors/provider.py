@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Final, Literal, NamedTuple
+from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -71,6 +72,11 @@ class Channel:
     def place(self) -> str:
         """`workspace_id/channel_id`, as the command line names a channel."""
         return f"{self.workspace_id}/{self.channel_id}"
+
+    @property
+    def webhook(self) -> str:
+        """The path of its webhook at the receiver."""
+        return f"/webhooks/{quote(self.workspace_id, safe='')}/{quote(self.channel_id, safe='')}"
 
 
 class Webhook(NamedTuple):

@@ -14,6 +14,7 @@ import typer
 from typer.main import get_command
 
 from workers.cli import (
+    connector_commands,
     customer_commands,
     dead_letter_commands,
     engine_commands,
@@ -62,6 +63,8 @@ app.add_typer(engine_commands.app, name="engine")
 app.add_typer(customer_commands.profiles, name="profiles")
 app.add_typer(customer_commands.contacts, name="contacts")
 app.add_typer(import_commands.app, name="import")
+app.add_typer(connector_commands.channels, name="channels")
+app.command("receive")(connector_commands.receive)
 app.command("merges")(customer_commands.merges)
 
 

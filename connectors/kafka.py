@@ -1,0 +1,111 @@
+"""Kafka for connectors: a producer whose acknowledgements are awaited, and a check of the topics."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from typing import Any, Final, NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka import errors as kafka
+
+from schemas.building import Record
+from workers.app.settings import Settings
+from workers.errors import SetupError
+
+AWAY: Final = (kafka.KafkaError, OSError, EOFError)
+"""No broker answers, or one answers that it cannot now: try again."""
+_FORBIDDEN: Final = (kafka.TopicAuthorizationFailedError, kafka.ClusterAuthorizationFailedError)
+_REQUEST_MS: Final = 10_000
+_BATCH_BYTES: Final = 256 * 1024
+_LARGEST_REQUEST: Final = 8 * 1024 * 1024
+Headers = Sequence[tuple[str, bytes]]
+
+
+class Produced(NamedTuple):
+    """A record with headers."""
+
+    record: Record
+    headers: Headers = ()
+
+
+class Production:
+    """Produces records and awaits their acknowledgements by all replicas in sync.
+
+    Without idempotence: what a connector produces may come twice, for its id makes the repeat harmless. In return a
+    producer that missed an answer never has to be replaced, and gives up a batch after ten seconds: while Kafka is
+    away, memory stays bounded. aiokafka has one request in flight for a partition, so records stay in order.
+    """
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self._cluster = settings.kafka()
+        self._name = name
+        self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+
+    def topic(self, name: str) -> str:
+        """A topic's name on the cluster."""
+        return self._cluster.topic(name)
+
+    async def ask(self) -> None:
+        """Returns once a broker has answered. Connects, if that was not possible before. Raises an error of `AWAY`."""
+        producer = await self._started()
+        if producer._sender.sender_task.done():  # noqa: SLF001 - aiokafka logs that it ended, and says nothing more
+            raise kafka.KafkaError("the producer does not send any more")
+        await producer.client.fetch_all_metadata()
+
+    def close(self) -> None:
+        """Does nothing: `stop` ends the connections."""
+
+    async def check_topics(self, names: Collection[str]) -> None:
+        """Refuses to start without the topics (names without prefix).
+
+        Raises:
+            SetupError: topics are missing, or Kafka refuses.
+            AWAY: no broker answers.
+        """
+        producer = await self._started()
+        known = (await producer.client.fetch_all_metadata()).topics()
+        missing = sorted({self.topic(name) for name in names} - set(known))
+        if missing:
+            raise SetupError(f"Kafka lacks topics ({', '.join(missing)}): run `sluice topics`")
+
+    async def produce(self, records: Sequence[Produced]) -> None:
+        """Produces the records, those of one key in their order, and returns once all are acknowledged.
+
+        Raises:
+            SetupError: Kafka refuses a right.
+            AWAY: not all were acknowledged. Some may be.
+        """
+        producer = await self._started()
+        try:
+            futures = [
+                await producer.send(self.topic(one.record.topic), one.record.value, one.record.key, headers=one.headers)
+                for one in records
+            ]
+            for future in asyncio.as_completed(futures):
+                await future
+        except _FORBIDDEN as error:
+            raise SetupError(f"Kafka refuses writes: {error!r}") from error
+
+    async def stop(self) -> None:
+        """Closes the connections. Waits for what is not acknowledged yet, at most as long as a request may take."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.stop()
+
+    async def _started(self) -> Any:
+        async with self._starting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    acks="all",
+                    max_batch_size=_BATCH_BYTES,
+                    max_request_size=_LARGEST_REQUEST,
+                    request_timeout_ms=_REQUEST_MS,
+                    **self._cluster.clients(self._name),
+                )
+                try:
+                    await producer.start()
+                except BaseException:
+                    await producer.stop()
+                    raise
+                self._producer = producer
+            return self._producer

@@ -1,0 +1,58 @@
+"""Receiver, sender and simulator as processes of their own: logs, metrics, health, signals, exit codes."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import structlog
+import uvloop
+
+from connectors.provider import Channel
+from connectors.receiver import process as receiver
+from workers.app.settings import Settings
+from workers.errors import ExitCode, SluiceError
+from workers.process.forced_exit import ENDS_WITHIN_S, ends_within
+from workers.process.logs import configure_logging
+from workers.process.loop_watch import watched
+from workers.process.metrics_server import Health, serve_health
+from workers.process.signals import StopSignal, remembered
+
+Work = Callable[[asyncio.Event, Callable[[], None]], Coroutine[Any, Any, None]]
+"""Runs until the event is set, and calls the function once it does its work."""
+
+log = structlog.get_logger()
+
+
+def receiving(settings: Settings, channels: Sequence[Channel], host: str, port: int) -> ExitCode:
+    """A receiver, until a signal asks to stop.
+
+    Raises:
+        SettingsError: the address is not available.
+    """
+    sock = receiver.listening(host, port)
+    return _process(settings, lambda stop, ready: receiver.serve(settings, channels, sock, stop, ready))
+
+
+def _process(settings: Settings, work: Work) -> ExitCode:
+    configure_logging(settings.log_format, settings.log_level)
+    health = serve_health(settings.metrics_host, settings.metrics_port)
+    with (
+        remembered() as asked,
+        ends_within(ENDS_WITHIN_S),
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        return runner.run(_until_asked(work, asked, health))
+
+
+async def _until_asked(work: Work, asked: StopSignal, health: Health) -> ExitCode:
+    stop = asked.event()
+    try:
+        async with watched():
+            await work(stop, lambda: health.set(ready=True))
+    except SluiceError as error:
+        log.error(str(error), action=type(error).__name__.lower())
+        return error.exit_code
+    finally:
+        health.set(ready=False)
+    log.info("Stopped.", action="ended")
+    return ExitCode.CLEAN

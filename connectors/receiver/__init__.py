@@ -1,0 +1,1 @@
+"""Receives webhooks and mails, and produces what they say."""

@@ -1,0 +1,45 @@
+"""Webhooks that were verified and not understood: they are kept byte for byte on a topic, and can be mapped again."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+
+from connectors.kafka import Headers, Produced
+from connectors.provider import Channel, Webhook
+from schemas.building import Record
+from schemas.fields import utc_text
+from schemas.topics import UNMAPPED
+
+LARGEST: Final = 5 * 1024 * 1024
+_KEPT: Final = ("content-type", "x-envelope-from", "x-envelope-to")
+"""Headers of a webhook that say how to read its body."""
+_LONGEST_ERROR: Final = 1_000
+
+
+def unmapped(channel: Channel, webhook: Webhook, errors: Sequence[str], now: datetime) -> Produced:
+    """The record of a webhook that came at `now`."""
+    body = webhook.body
+    if len(body) > LARGEST:
+        body = msgspec.json.encode({"size": len(body), "sha256": sha256(body).hexdigest()})
+    headers = [
+        ("provider", channel.provider.name.encode()),
+        ("error", "; ".join(errors)[:_LONGEST_ERROR].encode()),
+        ("received_at", utc_text(now).encode()),
+        ("query", webhook.query.encode()),
+        *((name, webhook.headers[name].encode()) for name in _KEPT if name in webhook.headers),
+    ]
+    return Produced(Record(UNMAPPED.name, channel_key(channel), body), headers)
+
+
+def channel_key(channel: Channel) -> bytes:
+    """The key of the records of a channel."""
+    return f"{channel.workspace_id}:{channel.channel_id}".encode()
+
+
+def webhook_of(value: bytes, headers: Headers) -> Webhook:
+    """The inverse of `unmapped`, for a body that was kept."""
+    told: dict[str, Any] = {name: content.decode("utf-8", "replace") for name, content in headers}
+    return Webhook("POST", told.get("query", ""), {name: told[name] for name in _KEPT if name in told}, value)
