@@ -143,7 +143,7 @@ def message(
         received_at=now,
         kind=kind,  # type: ignore[arg-type]
         content=said,
-        extra=extra_of({} if extra is None else extra),
+        extra=extra_of({} if extra is None else _sendable(extra)),
     )
 
 
@@ -219,6 +219,14 @@ def _lenient(body: bytes) -> object:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
+
+
+def _sendable(value: Any) -> Any:
+    if isinstance(value, str):
+        return sendable(value)
+    if isinstance(value, dict):
+        return {sendable(name): _sendable(item) for name, item in value.items()}
+    return [_sendable(item) for item in value] if isinstance(value, list) else value
 
 
 def _short(value: object, longest: int) -> str | None:
