@@ -17,7 +17,15 @@ _LONGEST_WAIT_S: Final = 86_400.0
 
 def json_call(url: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Call:
     """A POST of JSON."""
-    return Call("POST", url, {"content-type": "application/json"} | dict(headers or {}), msgspec.json.encode(body))
+    return Call("POST", url, {"content-type": "application/json"} | dict(headers or {}), json_bytes(body))
+
+
+def json_bytes(value: object) -> bytes:
+    """The JSON of a value. A parameter of a template may hold half a surrogate pair, which is escaped."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(value)).encode()
 
 
 def form_call(url: str, fields: Mapping[str, str | Sequence[str]], headers: Mapping[str, str] | None = None) -> Call:
@@ -56,6 +64,15 @@ def one_attachment(content: Content, provider: str) -> Attachment | Unsendable |
     if len(content.attachments) > 1:
         return Unsendable("unsupported_content", f"{provider} carries one attachment in a message")
     return content.attachments[0]
+
+
+def text_or_file(content: Content, provider: str) -> Attachment | Unsendable | None:
+    """The file of a message that is no template; None if it is text alone."""
+    if content.template is not None:
+        return Unsendable("unsupported_content", f"{provider} has no templates")
+    if not content.text and not content.attachments:
+        return Unsendable("unsupported_content", "there is neither text nor file")
+    return one_attachment(content, provider)
 
 
 def attachment_id(file: Attachment) -> str:

@@ -3,6 +3,13 @@
 from typing import Final
 
 from connectors.provider import Provider
-from connectors.providers import telegram
+from connectors.providers import custom, line, telegram, twilio, viber
 
-PROVIDERS: Final[dict[str, Provider]] = {provider.name: provider for provider in (telegram.PROVIDER,)}
+_ALL: Final = (
+    telegram.PROVIDER,
+    twilio.PROVIDER,
+    line.PROVIDER,
+    viber.PROVIDER,
+    custom.PROVIDER,
+)
+PROVIDERS: Final[dict[str, Provider]] = {provider.name: provider for provider in _ALL}

@@ -5,7 +5,7 @@ import re
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
-from connectors.calls import attachment_id, json_call, json_of, one_attachment
+from connectors.calls import attachment_id, json_call, json_of, text_or_file
 from connectors.events import Person, attachment, content, id_of, json_object, message, reaction_id, seconds, text_of
 from connectors.provider import (
     Answer,
@@ -192,15 +192,11 @@ def _id(chat: dict[str, Any], message_id: object) -> str:
 
 def request(channel: Channel, send: SendDispatch) -> Call | Unsendable:
     """`sendMessage`, or the method of the kind of file."""
-    if send.content.template is not None:
-        return Unsendable("unsupported_content", "Telegram has no templates")
-    file = one_attachment(send.content, "Telegram")
+    file = text_or_file(send.content, "Telegram")
     if isinstance(file, Unsendable):
         return file
     body: dict[str, Any] = {"chat_id": send.address}
     if file is None:
-        if not send.content.text:
-            return Unsendable("unsupported_content", "there is neither text nor file")
         method, body["text"] = "sendMessage", send.content.text
     else:
         method = _METHODS.get(file.kind, "sendDocument")
