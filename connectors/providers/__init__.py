@@ -3,13 +3,17 @@
 from typing import Final
 
 from connectors.provider import Provider
-from connectors.providers import custom, line, telegram, twilio, viber
+from connectors.providers import custom, line, mailgun, smtp, telegram, twilio, viber
 
-_ALL: Final = (
-    telegram.PROVIDER,
-    twilio.PROVIDER,
-    line.PROVIDER,
-    viber.PROVIDER,
-    custom.PROVIDER,
-)
-PROVIDERS: Final[dict[str, Provider]] = {provider.name: provider for provider in _ALL}
+PROVIDERS: Final[dict[str, Provider]] = {
+    provider.name: provider
+    for provider in (
+        telegram.PROVIDER,
+        twilio.PROVIDER,
+        line.PROVIDER,
+        viber.PROVIDER,
+        mailgun.PROVIDER,
+        smtp.PROVIDER,
+        custom.PROVIDER,
+    )
+}

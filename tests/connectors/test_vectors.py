@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
@@ -32,6 +33,8 @@ def webhook_of(case: Mapping[str, Any]) -> Webhook:
 def body_of(case: Mapping[str, Any]) -> bytes:
     if "body_text" in case:
         return str(case["body_text"]).encode("utf-8", "surrogatepass")
+    if "form" in case:
+        return urlencode(case["form"], doseq=True).encode()
     body = case.get("body", "")
     return body.encode() if isinstance(body, str) else json.dumps(body, ensure_ascii=False).encode()
 
