@@ -5,15 +5,13 @@ from typing import Final
 from connectors.provider import Provider
 from connectors.providers import custom, line, mailgun, smtp, telegram, twilio, viber
 
-PROVIDERS: Final[dict[str, Provider]] = {
-    provider.name: provider
-    for provider in (
-        telegram.PROVIDER,
-        twilio.PROVIDER,
-        line.PROVIDER,
-        viber.PROVIDER,
-        mailgun.PROVIDER,
-        smtp.PROVIDER,
-        custom.PROVIDER,
-    )
-}
+_ALL: Final = (
+    telegram.PROVIDER,
+    twilio.PROVIDER,
+    line.PROVIDER,
+    viber.PROVIDER,
+    mailgun.PROVIDER,
+    smtp.PROVIDER,
+    custom.PROVIDER,
+)
+PROVIDERS: Final[dict[str, Provider]] = {provider.name: provider for provider in _ALL}

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from connectors.provider import Answer, Call, Channel, Webhook
+from connectors.provider import Answer, Call, Channel, Mail, Webhook
 from connectors.providers import PROVIDERS
 from connectors.simulator.played import ApiRequest, Played, Report, Said, Taken, played
 from connectors.understanding import Understanding
@@ -15,7 +15,13 @@ from tests.connectors.test_vectors import SEND_ID, dispatch
 from tests.connectors.vectors import channel_of
 
 NOW: Final = datetime(2026, 12, 1, 10, tzinfo=UTC)
-PEOPLE: Final = {"telegram": "1111111", "twilio": "+15558675310", "custom": "ada-1"}
+PEOPLE: Final = {
+    "telegram": "1111111",
+    "twilio": "+15558675310",
+    "mailgun": "ada@byron.example",
+    "smtp": "ada@byron.example",
+    "custom": "ada-1",
+}
 """An address of each provider, where another one would be refused."""
 FAULTS: Final[dict[str, dict[str, object]]] = {
     "throttled": {"status": "throttled"},
@@ -37,6 +43,9 @@ def sent_to(name: str, channel: Channel, **replaced: Any) -> ApiRequest:
     """The request that an attempt of `Hello` makes, as the simulator sees it."""
     told = {"address": person_of(name), "content": {"type": "text", "text": "Hello"}}
     call = channel.provider.request(channel, dispatch(name, told))
+    if isinstance(call, Mail):
+        envelope = {"x-envelope-from": call.sender, "x-envelope-to": call.recipient}
+        return ApiRequest("MAIL", "/", "", envelope, call.message)
     assert isinstance(call, Call)
     call = channel.provider.sign(channel, call, NOW) if channel.provider.sign else call
     assert call.url.startswith(channel.base_url)
@@ -62,7 +71,7 @@ def understood(channel: Channel, webhook: Webhook) -> list[dict[str, Any]]:
     return [json.loads(record.value) for record in found.records]
 
 
-@by_http
+@every_name
 def test_a_send_is_taken_and_its_answer_means_sent(name: str) -> None:
     channel, _, taken = taken_by(name)
     outcome = channel.provider.outcome(channel, taken.answer)
@@ -95,7 +104,7 @@ def test_what_a_person_says_is_understood(name: str) -> None:
     assert record["kind"] == "message"
 
 
-@by_http
+@every_name
 @pytest.mark.parametrize("what", ["delivered", "read", "failed"])
 def test_a_report_names_the_message(name: str, what: Report) -> None:
     channel, play, taken = taken_by(name)
