@@ -16,6 +16,7 @@ from schemas.inbound import Attachment, Content, InboundMessage, Sender, Templat
 from schemas.receipts import DeliveryReceipt, ReceiptError, ReceiptStatus
 
 _LONGEST_TEXT: Final = limits.MAX_VALUE_BYTES
+_LONGEST_REASON: Final = 2_000
 _REFERENCE: Final = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([1-9][0-9]{0,8})")
 
 
@@ -171,12 +172,13 @@ def receipt(
     )
 
 
-def failure(code: object, message: object, *, permanent: bool) -> ReceiptError:
-    """Why a message failed, in the provider's words."""
+def failure(code: object, message: object, *, permanent: bool, retry_after_s: float | None = None) -> ReceiptError:
+    """Why a message failed, in the provider's words, which are cut where they are long."""
     return ReceiptError(
-        code=_short(str(code), limits.NAME) if code is not None else None,
-        message=_short(str(message), 4_000) if message is not None else None,
+        code=sendable(str(code))[: limits.NAME] if code is not None else None,
+        message=sendable(str(message)[:_LONGEST_REASON]) if message is not None else None,
         permanent=permanent,
+        retry_after_s=retry_after_s,
     )
 
 

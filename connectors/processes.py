@@ -7,8 +7,11 @@ from typing import Any
 import structlog
 import uvloop
 
+from connectors.http_server import listening
 from connectors.provider import Channel
 from connectors.receiver import process as receiver
+from connectors.sender import process as sender
+from connectors.simulator import process as simulator
 from workers.app.settings import Settings
 from workers.errors import ExitCode, SluiceError
 from workers.process.forced_exit import ENDS_WITHIN_S, ends_within
@@ -29,8 +32,23 @@ def receiving(settings: Settings, channels: Sequence[Channel], host: str, port: 
     Raises:
         SettingsError: the address is not available.
     """
-    sock = receiver.listening(host, port)
+    sock = listening(host, port)
     return _process(settings, lambda stop, ready: receiver.serve(settings, channels, sock, stop, ready))
+
+
+def sending(settings: Settings, channels: Sequence[Channel], group: str) -> ExitCode:
+    """A sender in a consumer group, until a signal asks to stop."""
+    return _process(settings, lambda stop, ready: sender.send(settings, channels, group, stop, ready))
+
+
+def simulating(settings: Settings, channels: Sequence[Channel], host: str, port: int, receiver_url: str) -> ExitCode:
+    """The simulator, until a signal asks to stop.
+
+    Raises:
+        SettingsError: the address is not available.
+    """
+    sock = listening(host, port)
+    return _process(settings, lambda stop, ready: simulator.simulate(channels, sock, receiver_url, stop, ready))
 
 
 def _process(settings: Settings, work: Work) -> ExitCode:

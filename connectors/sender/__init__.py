@@ -1,1 +1,1 @@
-"""Calls providers for the attempts of `sends.dispatch`, and reports what became of them."""
+"""Reads `sends.dispatch`, claims each attempt, calls the provider, and produces the receipt."""

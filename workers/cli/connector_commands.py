@@ -1,10 +1,14 @@
 """`sluice receive`, `send`, `simulate` and `channels`: the connectors."""
 
+import re
 from typing import Annotated, Final
 
 import typer
 
 from workers.cli.terminal import AsJson, settings
+from workers.errors import SettingsError
+
+_GROUP: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 channels: Final = typer.Typer(
     no_args_is_help=True,
@@ -35,6 +39,55 @@ def receive(
     raise typer.Exit(receiving(configured, channels_of(configured), host, port))
 
 
+def send(
+    channel: Annotated[
+        list[str] | None,
+        typer.Option("--channel", metavar="WORKSPACE/CHANNEL", help="Serve only this channel. May be repeated."),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option("--group", metavar="NAME", help="Ends the name of the consumer group. --channel requires it."),
+    ] = None,
+) -> None:
+    """Send what sends.dispatch says, for the channels of the file, until SIGTERM.
+
+    Each attempt is claimed right before the call of the provider, and its receipt is acknowledged before the offset is
+    committed: a send leaves at most once. More processes share the work; all members of one group must serve the same
+    channels. Exit codes: 0 clean stop; 1 fault, also when a server is unreachable for a minute; 2 settings, rights,
+    missing migration or topics, or another member serves other channels.
+    """
+    from connectors.channels import channels_of, chosen
+    from connectors.processes import sending
+
+    if channel and group is None:
+        raise SettingsError("--channel requires --group: another group of senders serves the other channels")
+    if group is not None and not _GROUP.fullmatch(group):
+        raise SettingsError("--group must be 1 to 64 letters, digits, `.`, `_` or `-`")
+    configured = settings()
+    name = f"{configured.group_prefix}-send" + (f"-{group}" if group else "")
+    raise typer.Exit(sending(configured, chosen(channels_of(configured), channel or ()), name))
+
+
+def simulate(
+    receiver: Annotated[
+        str, typer.Option("--receiver", metavar="URL", help="Where `sluice receive` listens.")
+    ] = "http://127.0.0.1:8081",
+    host: Host = "127.0.0.1",
+    port: Port = 8082,
+) -> None:
+    """Play the providers of the channels file, until SIGTERM.
+
+    The page at / shows the phones of people. The API of a channel is at /api/{workspace_id}/{channel_id}: its base_url
+    in the channels file must point there. POST /say/{workspace_id}/{channel_id} {"from", "text"} makes a person write;
+    POST /faults/{workspace_id}/{channel_id} {"fault", "times"} makes the next calls go wrong. For tests and trials.
+    """
+    from connectors.channels import channels_of
+    from connectors.processes import simulating
+
+    configured = settings()
+    raise typer.Exit(simulating(configured, channels_of(configured), host, port, receiver))
+
+
 @channels.command("check")
 def check(as_json: AsJson = False) -> None:
     """Read the channels file, and list every channel with the path of its webhook.
@@ -48,6 +101,6 @@ def check(as_json: AsJson = False) -> None:
 
     rows = listed(channels_of(settings()))
     if as_json:
-        as_document({"channels": rows})
+        as_document(rows)
         return
     tables.show(console(), "channels", rows, ())

@@ -63,8 +63,6 @@ app.add_typer(engine_commands.app, name="engine")
 app.add_typer(customer_commands.profiles, name="profiles")
 app.add_typer(customer_commands.contacts, name="contacts")
 app.add_typer(import_commands.app, name="import")
-app.add_typer(connector_commands.channels, name="channels")
-app.command("receive")(connector_commands.receive)
 app.command("merges")(customer_commands.merges)
 
 
@@ -265,3 +263,9 @@ def deletions(workspace: OfWorkspace = None, limit: Limit = 100, wide: Wide = Fa
     from workers.cli import reports
 
     show(reports.deletions(settings(), workspace, limit), as_json=as_json, wide=wide)
+
+
+app.command("receive")(connector_commands.receive)
+app.command("send")(connector_commands.send)
+app.command("simulate")(connector_commands.simulate)
+app.add_typer(connector_commands.channels, name="channels")

@@ -1,0 +1,165 @@
+"""Makes an attempt: claim, call, receipt, in this order. Whatever crashes in between, nothing is sent twice."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Final, Protocol, TypeVar
+
+import structlog
+from prometheus_client import Counter, Histogram
+
+from connectors import kafka
+from connectors.kafka import Produced, Production
+from connectors.provider import Answer, Call, Channel, Mail, Outcome, Unsendable, not_taken, refused, unclear
+from connectors.sender import database
+from connectors.sender.database import Database
+from connectors.sender.outcomes import Again, Tries, after, receipt_of
+from connectors.sender.transport import Broken, NotConnected
+from schemas.building import receipt_record
+from schemas.outputs import SendDispatch
+from workers.errors import SetupError
+from workers.process.failure_deadline import FailureDeadline
+
+T = TypeVar("T")
+_EARLIER_LIFE_S: Final = 90.0
+"""Beyond `timeout_s`: how long another sender that claimed an attempt may take for its receipt."""
+_CLAIM_AGAIN_S: Final = 0.1
+
+CALLS: Final = Counter("sluice_provider_calls_total", "Calls of providers by outcome.", ["provider", "outcome"])
+DENIED: Final = Counter("sluice_claims_denied_total", "Attempts that may not be made.", ["reason"])
+CALL_SECONDS: Final = Histogram(
+    "sluice_provider_call_seconds",
+    "Duration of a call of a provider.",
+    ["provider"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30),
+)
+
+log = structlog.get_logger()
+
+
+class Transport(Protocol):
+    """The way to a provider."""
+
+    async def deliver(self, channel: Channel, call: Call | Mail) -> Answer:
+        """The provider's answer.
+
+        Raises:
+            NotConnected: nothing left.
+            Broken: the provider may have taken the message.
+        """
+        ...
+
+
+class NotClaimed(Exception):  # noqa: N818 - an answer
+    """The attempt may not be made. `earlier`: an earlier life of a sender, or another one, has claimed it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.earlier = reason == "already_claimed"
+
+
+class Attempts:
+    """Makes attempts. Every failure of a server is waited out for a bound, then ends the process."""
+
+    def __init__(
+        self,
+        claims: Database,
+        production: Production,
+        transport: Transport,
+        unreachable_after_s: float,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._claims = claims
+        self._production = production
+        self._transport = transport
+        self._bound_s = unreachable_after_s
+        self._clock = clock
+
+    async def make(self, channel: Channel, send: SendDispatch) -> None:
+        """Makes an attempt, and returns once its receipt is acknowledged.
+
+        Raises:
+            NotClaimed: nothing was sent, and there is no receipt.
+            Unreachable, SetupError: a server did not answer within the bound, or refuses.
+        """
+        await self._claim(send)
+        await self._report(channel, send, await self._call(channel, send))
+
+    async def settle(self, channel: Channel, send: SendDispatch) -> None:
+        """Waits for the receipt of who claimed an attempt before; without one the attempt is `ambiguous`.
+
+        Raises:
+            Unreachable, SetupError: a server did not answer within the bound, or refuses.
+        """
+        while True:
+            state = await self._ask(lambda: self._claims.attempt(send))
+            if state is None or state.status != "dispatched":
+                return
+            left_s = channel.timeout_s + _EARLIER_LIFE_S - state.claimed_s_ago
+            if left_s <= 0:
+                break
+            await asyncio.sleep(left_s)
+        log.warning(
+            "An attempt was claimed, and nobody reported what became of it: it is ambiguous.",
+            action="ambiguous",
+            channel=channel.place,
+            send_id=str(send.send_id),
+            attempt=send.attempt,
+        )
+        outcome = unclear("no_receipt", "a sender claimed the attempt and did not report what became of it")
+        await self._report(channel, send, outcome)
+
+    async def _claim(self, send: SendDispatch) -> None:
+        while True:
+            claim = await self._ask(lambda: self._claims.claim(send))
+            if claim.granted:
+                return
+            if claim.reason != "contact_changed":
+                DENIED.labels(claim.reason or "unknown").inc()
+                raise NotClaimed(claim.reason or "unknown")
+            await asyncio.sleep(_CLAIM_AGAIN_S)
+
+    async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
+        deadline = FailureDeadline(self._bound_s, "PostgreSQL did not answer")
+        return await deadline.insist(question, database.AWAY)
+
+    async def _call(self, channel: Channel, send: SendDispatch) -> Outcome:
+        call = channel.provider.request(channel, send)
+        if isinstance(call, Unsendable):
+            return refused(call.code, call.message)
+        loop, tries = asyncio.get_running_loop(), Tries()
+        began = loop.time()
+        while True:
+            outcome = await self._called(channel, call)
+            decided = after(outcome, tries._replace(since_s=loop.time() - began), repeats=channel.provider.repeats)
+            if not isinstance(decided, Again):
+                return decided
+            await asyncio.sleep(decided.pause_s)
+            tries = Tries(
+                calls=tries.calls + 1,
+                waited_s=tries.waited_s + (decided.pause_s if decided.waits else 0.0),
+                unclear=tries.unclear or outcome.status == "ambiguous",
+            )
+
+    async def _called(self, channel: Channel, call: Call | Mail) -> Outcome:
+        provider = channel.provider
+        if provider.sign is not None and isinstance(call, Call):
+            call = provider.sign(channel, call, self._clock())
+        try:
+            with CALL_SECONDS.labels(provider.name).time():
+                async with asyncio.timeout(channel.timeout_s):
+                    answer = await self._transport.deliver(channel, call)
+            outcome = provider.outcome(channel, answer)
+        except NotConnected as error:
+            outcome = not_taken("not_connected", error)
+        except Broken as error:
+            outcome = unclear("no_answer", error)
+        except TimeoutError:
+            outcome = unclear("timeout", f"no answer within {channel.timeout_s:g} s")
+        CALLS.labels(provider.name, outcome.status).inc()
+        return outcome
+
+    async def _report(self, channel: Channel, send: SendDispatch, outcome: Outcome) -> None:
+        receipt = Produced(receipt_record(receipt_of(channel, send, outcome, self._clock())))
+        deadline = FailureDeadline(self._bound_s, "Kafka did not acknowledge a receipt")
+        await deadline.insist(lambda: self._production.produce([receipt]), (*kafka.AWAY, SetupError))

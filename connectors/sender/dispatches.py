@@ -1,0 +1,219 @@
+"""Reads `sends.dispatch` in a consumer group: one attempt at a time for each recipient, many recipients side by side.
+
+An offset is committed once nothing is left to do for the records before it. aiokafka breaks a consumer whose `getmany`
+is cancelled: polls are short, and never cancelled but at the end.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import msgspec
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import errors as kafka
+from prometheus_client import Counter, Gauge
+
+from connectors.provider import Channel
+from connectors.sender.attempts import Attempts, NotClaimed
+from connectors.sender.rates import Rate
+from connectors.sender.windows import Window
+from schemas.outputs import SendDispatch
+from workers.app.settings import Settings
+from workers.process.tasks import ended
+
+TOPIC: Final = "sends.dispatch"
+_POLL_MS: Final = 100
+_POLL_RECORDS: Final = 200
+_MOST_OPEN: Final = 1_000
+"""Records of a partition that are polled and not committed; then polling pauses."""
+_CALLS_OF_A_CHANNEL: Final = 64
+_FINISH_S: Final = 20.0
+_REVOKED_S: Final = 5.0
+
+DISPATCHES: Final = Counter(
+    "sluice_dispatches_total", "Records of sends.dispatch by what was done with them.", ["outcome"]
+)
+OPEN: Final = Gauge("sluice_dispatches_open", "Records of sends.dispatch that are polled and not done.")
+
+log = structlog.get_logger()
+_DECODER: Final = msgspec.json.Decoder(SendDispatch)
+_Recipient = tuple[str, str, str]
+
+
+class _Lane:
+    """What one channel may do at once."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.rate = Rate(channel.rate_per_second)
+        self.slots = asyncio.Semaphore(_CALLS_OF_A_CHANNEL)
+
+
+class Dispatches(ConsumerRebalanceListener):
+    """A member of a group of senders that serves these channels."""
+
+    def __init__(self, settings: Settings, group: str, channels: Sequence[Channel], attempts: Attempts) -> None:
+        self._cluster = settings.kafka()
+        self._group = group
+        self._lanes = {(channel.workspace_id, channel.channel_id): _Lane(channel) for channel in channels}
+        self._attempts = attempts
+        self._windows: dict[TopicPartition, Window] = {}
+        self._waiting: dict[_Recipient, deque[Callable[[], Coroutine[Any, Any, None]]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failed: asyncio.Future[None] | None = None
+        self._consumer: AIOKafkaConsumer | None = None
+        self._stopping = False
+
+    async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+        """Sends until stopped; then finishes what was claimed, within a bound. Calls `ready` once it consumes.
+
+        Raises:
+            Unreachable, SetupError: a server did not answer within the bound, or refuses.
+        """
+        self._failed = asyncio.get_running_loop().create_future()
+        consumer = self._consumer = AIOKafkaConsumer(
+            group_id=self._group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            session_timeout_ms=self._cluster.session_timeout_ms,
+            heartbeat_interval_ms=self._cluster.session_timeout_ms // 3,
+            max_poll_records=_POLL_RECORDS,
+            **self._cluster.clients("sender"),
+        )
+        consumer.subscribe([self._cluster.topic(TOPIC)], listener=self)
+        try:
+            await consumer.start()
+            ready()
+            while not stop.is_set():
+                await self._poll(consumer)
+            await self._finish(consumer)
+        finally:
+            await ended(*self._tasks)
+            await consumer.stop()
+
+    async def _poll(self, consumer: Any) -> None:
+        self._balance(consumer)
+        polled: Mapping[TopicPartition, Sequence[Any]] = await consumer.getmany(timeout_ms=_POLL_MS)
+        for partition, records in polled.items():
+            window = self._windows.setdefault(partition, Window())
+            for record in records:
+                window.add(record.offset)
+                self._begin(window, record)
+        if self._failed is not None and self._failed.done():
+            self._failed.result()
+        await self._commit(consumer)
+
+    def _balance(self, consumer: Any) -> None:
+        """Pauses partitions with many open records, and resumes the others."""
+        full = [partition for partition, window in self._windows.items() if len(window) >= _MOST_OPEN]
+        paused = consumer.paused()
+        consumer.pause(*(partition for partition in full if partition not in paused))
+        consumer.resume(*(partition for partition in paused if partition not in full))
+        OPEN.set(sum(map(len, self._windows.values())))
+
+    def _begin(self, window: Window, record: Any) -> None:
+        try:
+            send = _DECODER.decode(record.value or b"")
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            log.error(
+                "A record of sends.dispatch cannot be read, and is skipped.",
+                action="dispatch_skipped",
+                partition=record.partition,
+                offset=record.offset,
+                error=str(error),
+            )
+            self._done(window, record.offset, "unreadable")
+            return
+        lane = self._lanes.get((send.workspace_id, send.channel_id))
+        if lane is None:
+            self._done(window, record.offset, "other_channel")
+            return
+        recipient = send.workspace_id, send.channel_id, send.address
+        waiting = self._waiting.get(recipient)
+        if waiting is None:
+            self._waiting[recipient] = waiting = deque()
+            self._start(self._serve(recipient, waiting))
+        waiting.append(lambda: self._attempt(lane, window, record.offset, send))
+
+    async def _serve(self, recipient: _Recipient, waiting: deque[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+        while waiting:
+            await waiting.popleft()()
+        del self._waiting[recipient]
+
+    async def _attempt(self, lane: _Lane, window: Window, offset: int, send: SendDispatch) -> None:
+        async with lane.slots:
+            await lane.rate.turn()
+            if self._stopping or window.lost:
+                return  # who reads the record next makes the attempt
+            try:
+                await self._attempts.make(lane.channel, send)
+            except NotClaimed as denied:
+                if denied.earlier:
+                    self._start(self._settle(lane, window, offset, send))
+                    return
+                self._done(window, offset, "denied")
+            else:
+                self._done(window, offset, "reported")
+
+    async def _settle(self, lane: _Lane, window: Window, offset: int, send: SendDispatch) -> None:
+        """Others need not wait for an attempt that somebody else made."""
+        await self._attempts.settle(lane.channel, send)
+        self._done(window, offset, "claimed_before")
+
+    def _done(self, window: Window, offset: int, outcome: str) -> None:
+        DISPATCHES.labels(outcome).inc()
+        window.done(offset)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if self._failed is not None and not self._failed.done():
+            self._failed.set_exception(error)
+
+    async def _commit(self, consumer: Any) -> None:
+        offsets = {
+            partition: offset
+            for partition, window in self._windows.items()
+            if (offset := window.to_commit()) is not None and not window.lost
+        }
+        if not offsets:
+            return
+        # What is not committed comes again, and its claims are denied.
+        with suppress(kafka.CommitFailedError, kafka.IllegalStateError, kafka.KafkaError):
+            await consumer.commit(offsets)
+
+    async def _finish(self, consumer: Any) -> None:
+        """Ends what was claimed. What was not is left to who reads it next; so are waits for earlier claims."""
+        self._stopping = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_FINISH_S)
+        await self._commit(consumer)
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        """Waits a moment for calls under way, so that the next owner need not wait for their receipts."""
+        leaving = [self._windows[partition] for partition in revoked if partition in self._windows]
+        for window in leaving:
+            window.lost = True
+        if any(leaving) and self._tasks:
+            await asyncio.wait(self._tasks, timeout=_REVOKED_S)
+        offsets = {p: o for p in revoked if p in self._windows and (o := self._windows[p].to_commit()) is not None}
+        if offsets and self._consumer is not None:
+            with suppress(kafka.KafkaError):
+                await self._consumer.commit(offsets)
+        for partition in revoked:
+            self._windows.pop(partition, None)
+
+    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        """Begins anew with each partition."""
+        for partition in assigned:
+            self._windows[partition] = Window()

@@ -1,0 +1,135 @@
+"""The sender as a process: a member of a group of senders, until a signal asks to stop."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+from hashlib import sha256
+from typing import Any, Final
+from uuid import uuid4
+
+import structlog
+
+from connectors import kafka
+from connectors.kafka import Production
+from connectors.provider import Answer, Call, Channel, Mail
+from connectors.sender import database
+from connectors.sender.attempts import Attempts
+from connectors.sender.database import Database
+from connectors.sender.dispatches import TOPIC, Dispatches
+from connectors.sender.http import HttpTransport
+from connectors.sender.transport import NotConnected
+from schemas.building import RECEIPTS
+from workers.app.settings import Settings
+from workers.errors import SetupError
+from workers.process.liveness import LivenessProbe, ServerLiveness
+from workers.process.tasks import ended, unless_failed, unless_stopped
+
+_RENEW_S: Final = 20.0
+
+log = structlog.get_logger()
+
+
+class _Transports:
+    """The way to each provider: HTTP, or SMTP for mails."""
+
+    def __init__(self, http: HttpTransport) -> None:
+        self._http = http
+
+    async def deliver(self, channel: Channel, call: Call | Mail) -> Answer:
+        """See the protocol."""
+        if isinstance(call, Mail):
+            raise NotConnected("no mail server is known")
+        return await self._http.deliver(channel, call)
+
+
+class Membership:
+    """The membership of this process in its group: all members serve the same channels."""
+
+    def __init__(self, claims: Database, group: str, channels: Sequence[Channel]) -> None:
+        self._claims = claims
+        self._group = group
+        self._member = uuid4()
+        self._digest = sha256("\n".join(sorted(channel.place for channel in channels)).encode()).digest()
+
+    async def join(self) -> None:
+        """Joins, or stays for another minute.
+
+        Raises:
+            SetupError: another member serves other channels.
+            AWAY: the database does not answer.
+        """
+        if not await self._claims.join(self._group, self._member, self._digest):
+            raise SetupError(
+                f"another sender of the group {self._group} serves other channels: all members of a group must have "
+                "the same. Stop it first (one that crashed counts for a minute), or give this one a --group of its own"
+            )
+
+    async def renew(self) -> None:
+        """Stays in the group, until cancelled. Raises as `join`, but waits out a database that is away."""
+        while True:
+            await asyncio.sleep(_RENEW_S)
+            with suppress(*database.AWAY):
+                await self.join()
+
+    async def leave(self) -> None:
+        """Leaves the group, if the database answers."""
+        with suppress(*database.AWAY, SetupError):
+            await self._claims.leave(self._group, self._member)
+
+
+async def send(
+    settings: Settings,
+    channels: Sequence[Channel],
+    group: str,
+    stop: asyncio.Event,
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Sends until stopped. Calls `ready` once it consumes.
+
+    Raises:
+        Unreachable: a server did not answer within the bound.
+        SetupError: topics, rights or migrations are missing, or another member serves other channels.
+    """
+    async with AsyncExitStack() as stack:
+        production = Production(settings, "sender")
+        stack.push_async_callback(production.stop)
+        claims = Database(settings)
+        stack.push_async_callback(claims.stop)
+        membership = Membership(claims, group, channels)
+        bound_s = settings.unreachable_after_s
+
+        async def prepare() -> None:
+            await LivenessProbe("Kafka", kafka.AWAY, bound_s).answer(lambda: production.check_topics((TOPIC, RECEIPTS)))
+            await LivenessProbe("PostgreSQL", database.AWAY, bound_s).answer(membership.join)
+
+        if not await unless_stopped(prepare(), stop):
+            return
+        stack.push_async_callback(membership.leave)
+        transports = _Transports(await stack.enter_async_context(HttpTransport()))
+        dispatches = Dispatches(settings, group, channels, Attempts(claims, production, transports, bound_s))
+        liveness = [
+            ServerLiveness("Kafka", production, kafka.AWAY, bound_s),
+            ServerLiveness("PostgreSQL", claims, database.AWAY, bound_s),
+        ]
+        watching = [asyncio.create_task(one.run(), name=one.name) for one in liveness]
+        renewing = asyncio.create_task(membership.renew(), name="membership")
+
+        def announce() -> None:
+            places = [channel.place for channel in channels]
+            log.info(f"Sending for {len(places)} channels.", action="ready", group=group, channels=places)
+            ready()
+
+        over = asyncio.create_task(_first_end([*watching, renewing]), name="servers")
+        try:
+            await unless_failed(dispatches.run(stop, announce), over)
+        finally:
+            for one in liveness:
+                one.stop()
+            await asyncio.wait(watching)
+            await ended(renewing, over)
+
+
+async def _first_end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()

@@ -1,0 +1,1 @@
+SELECT sluice.join_senders($1, $2, $3)

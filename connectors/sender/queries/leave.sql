@@ -1,0 +1,1 @@
+SELECT sluice.leave_senders($1, $2)

@@ -1,0 +1,71 @@
+"""Delivers webhooks as providers do: tries again, delivers some twice, and mixes up the order of some."""
+
+import asyncio
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+import httpx
+import structlog
+
+from connectors.provider import Channel, Webhook
+
+_TRIES: Final = 20
+_FIRST_PAUSE_S: Final = 0.2
+_LONGEST_PAUSE_S: Final = 5.0
+_AT_ONCE: Final = 50
+_DELAYED_BY_S: Final = 0.3
+
+log = structlog.get_logger()
+
+
+class Deliveries:
+    """Delivers to the receiver at this address. `repeated` and `delayed` are shares of all webhooks, from 0 to 1."""
+
+    def __init__(self, receiver: str, repeated: float = 0.1, delayed: float = 0.1, seed: int = 1) -> None:
+        self._receiver = receiver.rstrip("/")
+        self._repeated = repeated
+        self._delayed = delayed
+        self._random = Random(seed)  # noqa: S311 - no secret
+        self._client = httpx.AsyncClient(trust_env=False, timeout=30, limits=httpx.Limits(max_connections=_AT_ONCE))
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def deliver(self, channel: Channel, webhook: Webhook, told: Callable[[bool], None] = lambda _: None) -> None:
+        """Delivers in the background; tells whether the receiver took it."""
+        task = asyncio.create_task(self._deliver(channel, webhook, told))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """Ends what is not delivered."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._client.aclose()
+
+    async def _deliver(self, channel: Channel, webhook: Webhook, told: Callable[[bool], None]) -> None:
+        if self._random.random() < self._delayed:
+            await asyncio.sleep(_DELAYED_BY_S)
+        taken = await self._insist(channel, webhook)
+        told(taken)
+        if taken and self._random.random() < self._repeated:
+            await self._insist(channel, webhook)
+
+    async def _insist(self, channel: Channel, webhook: Webhook) -> bool:
+        url = f"{self._receiver}{channel.webhook}" + (f"?{webhook.query}" if webhook.query else "")
+        pause_s, last = _FIRST_PAUSE_S, ""
+        for _ in range(_TRIES):
+            try:
+                answer = await self._client.request(
+                    webhook.method, url, headers=dict(webhook.headers), content=webhook.body
+                )
+            except httpx.HTTPError as error:
+                last = type(error).__name__
+            else:
+                if answer.is_success:
+                    return True
+                last = str(answer.status_code)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        log.error("The receiver did not take a webhook.", action="webhook_lost", channel=channel.place, answer=last)
+        return False
