@@ -139,6 +139,8 @@ async def test_the_promised_functions_are_there(pool: Pool) -> None:
         ("claim_send", "[0:2]={text,uuid,integer}"),
         ("may_send", "[0:3]={text,uuid,text,bytea[]}"),
         ("may_send", "[0:3]={text,text,text,bytea[]}"),
+        ("join_senders", "[0:2]={text,uuid,bytea}"),
+        ("leave_senders", "[0:1]={text,uuid}"),
         ("dead_letter", "[0:0]={bigint}"),
         ("hold_details", "[0:1]={text,uuid}"),
         ("send_details", "[0:1]={text,uuid}"),
@@ -185,7 +187,7 @@ async def test_a_sender_claims_asks_and_reads_sends(pool: Pool) -> None:
         SELECT DISTINCT p.proname FROM pg_proc p
         WHERE p.pronamespace = 'sluice'::regnamespace AND has_function_privilege('sluice_sender', p.oid, 'EXECUTE')
     """
-    assert {name for (name,) in await pool.fetch(query)} == {"claim_send", "may_send"}
+    assert {name for (name,) in await pool.fetch(query)} == {"claim_send", "may_send", "join_senders", "leave_senders"}
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL ROLE sluice_sender")
         [claimed] = await connection.fetch("SELECT * FROM sluice.claim_send('acme', gen_random_uuid(), 1)")

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from asyncpg import Pool
 
-from schemas.topics import DEFAULT_PARTITIONS, TOPICS
+from schemas.topics import DEFAULT_PARTITIONS, EVERY_TOPIC
 from tests.cli.commands import Ended, Sluice
 from tests.support.brokers import Broker
 from workers.app import composition
@@ -144,7 +144,7 @@ def test_an_unreachable_broker_is_exit_code_1(command: list[str], database: str,
 
 
 async def test_a_broker_that_cannot_tell_how_topics_are_set_is_exit_code_2(broker: Broker, tmp_path: Path) -> None:
-    await broker.create(*TOPICS)
+    await broker.create(*EVERY_TOPIC)
 
     ended = Sluice(tmp_path, KAFKA_BOOTSTRAP=broker.bootstrap).run("topics")
 
@@ -246,4 +246,4 @@ def test_the_registry_of_topics_can_be_read_without_servers(here: Callable[..., 
     ended = here("topics", "--describe")
 
     assert ended.code == ExitCode.CLEAN
-    assert all(name in ended.out for name in TOPICS)
+    assert all(name in ended.out for name in EVERY_TOPIC)
