@@ -3,9 +3,23 @@
 from typing import Final
 
 from connectors.provider import Provider
-from connectors.providers import custom, line, mailgun, smtp, telegram, twilio, viber
+from connectors.providers import (
+    custom,
+    instagram,
+    line,
+    mailgun,
+    messenger,
+    smtp,
+    telegram,
+    twilio,
+    viber,
+    whatsapp_cloud,
+)
 
 _ALL: Final = (
+    whatsapp_cloud.PROVIDER,
+    messenger.PROVIDER,
+    instagram.PROVIDER,
     telegram.PROVIDER,
     twilio.PROVIDER,
     line.PROVIDER,
