@@ -137,3 +137,14 @@ def test_each_fault_means_what_it_is(name: str) -> None:
     assert {fault: {field: meant[fault][field] for field in FAULTS[fault]} for fault in faults} == {
         fault: FAULTS[fault] for fault in faults
     }
+
+
+@by_http
+def test_two_messages_have_two_ids(name: str) -> None:
+    channel, play, first = taken_by(name)
+    second = play.take(channel, sent_to(name, channel), 8)
+    said = [play.say(channel, Said(person_of(name), "Hello", None, number, NOW)) for number in (9, 10)]
+    ids = [record["provider_message_id"] for webhook in said for record in understood(channel, webhook)]
+
+    assert isinstance(second, Taken)
+    assert len({first.provider_message_id, second.provider_message_id, *ids}) == 4
