@@ -1,4 +1,4 @@
-"""A provider of one's own: the wire format is in docs/connectors.md."""
+"""A provider of one's own: the wire format is in docs/channels.md."""
 
 import hashlib
 import hmac
