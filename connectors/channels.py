@@ -43,20 +43,28 @@ class _Common(Struct, frozen=True, kw_only=True):
 _COMMON: Final = frozenset(_Common.__struct_fields__)
 
 
-def channels_of(settings: Settings, read_secret: ReadSecret | None = None) -> list[Channel]:
-    """The channels of the file that SLUICE_CHANNELS_FILE names, in their order.
+def channels_file(settings: Settings) -> Path:
+    """The file that SLUICE_CHANNELS_FILE names.
 
     Raises:
-        SettingsError: there is no file, it cannot be read, or an entry is wrong.
+        SettingsError: it is not set.
     """
     if settings.channels_file is None:
         raise SettingsError(f"SLUICE_CHANNELS_FILE is not set: the TOML file of your channels, {_HINT}")
-    path = settings.channels_file
+    return settings.channels_file
+
+
+def channels_of(path: Path, read_secret: ReadSecret | None = None) -> list[Channel]:
+    """The channels of a file, in their order. `read_secret` is `secret_of` unless given.
+
+    Raises:
+        SettingsError: the file cannot be read, or an entry is wrong.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise SettingsError(f"SLUICE_CHANNELS_FILE: {path} cannot be read: {reason}") from None
+        raise SettingsError(f"the channels file {path} cannot be read: {reason}") from None
     try:
         return parsed(text, read_secret or secret_of)
     except SettingsError as error:

@@ -32,11 +32,11 @@ def receive(
     that Kafka has acknowledged all that the webhook says. Exit codes: 0 clean stop; 1 fault, also when Kafka is
     unreachable for a minute; 2 settings, rights or missing topics.
     """
-    from connectors.channels import channels_of
+    from connectors.channels import channels_file, channels_of
     from connectors.processes import receiving
 
     configured = settings()
-    raise typer.Exit(receiving(configured, channels_of(configured), host, port))
+    raise typer.Exit(receiving(configured, channels_of(channels_file(configured)), host, port))
 
 
 def send(
@@ -56,7 +56,7 @@ def send(
     channels. Exit codes: 0 clean stop; 1 fault, also when a server is unreachable for a minute; 2 settings, rights,
     missing migration or topics, or another member serves other channels.
     """
-    from connectors.channels import channels_of, chosen
+    from connectors.channels import channels_file, channels_of, chosen
     from connectors.processes import sending
 
     if channel and group is None:
@@ -65,7 +65,7 @@ def send(
         raise SettingsError("--group must be 1 to 64 letters, digits, `.`, `_` or `-`")
     configured = settings()
     name = f"{configured.group_prefix}-send" + (f"-{group}" if group else "")
-    raise typer.Exit(sending(configured, chosen(channels_of(configured), channel or ()), name))
+    raise typer.Exit(sending(configured, chosen(channels_of(channels_file(configured)), channel or ()), name))
 
 
 def simulate(
@@ -81,11 +81,11 @@ def simulate(
     in the channels file must point there. POST /say/{workspace_id}/{channel_id} {"from", "text"} makes a person write;
     POST /faults/{workspace_id}/{channel_id} {"fault", "times"} makes the next calls go wrong. For tests and trials.
     """
-    from connectors.channels import channels_of
+    from connectors.channels import channels_file, channels_of
     from connectors.processes import simulating
 
     configured = settings()
-    raise typer.Exit(simulating(configured, channels_of(configured), host, port, receiver))
+    raise typer.Exit(simulating(configured, channels_of(channels_file(configured)), host, port, receiver))
 
 
 @channels.command("check")
@@ -94,12 +94,12 @@ def check(as_json: AsJson = False) -> None:
 
     Shows no secret. Exit code 2: the file cannot be read, or an entry is wrong.
     """
-    from connectors.channels import channels_of, listed
+    from connectors.channels import channels_file, channels_of, listed
     from workers.cli import tables
     from workers.cli.reports import as_document
     from workers.cli.terminal import console
 
-    rows = listed(channels_of(settings()))
+    rows = listed(channels_of(channels_file(settings())))
     if as_json:
         as_document(rows)
         return

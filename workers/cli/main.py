@@ -17,6 +17,7 @@ from workers.cli import (
     connector_commands,
     customer_commands,
     dead_letter_commands,
+    dev_command,
     engine_commands,
     hold_commands,
     import_commands,
@@ -99,38 +100,7 @@ def demo() -> None:
     raise typer.Exit(play())
 
 
-@app.command()
-def dev(
-    data_dir: Annotated[Path, typer.Option(help="Where the embedded PostgreSQL keeps its data.")] = Path(".sluice/dev"),
-    env_file: Annotated[
-        Path | None,
-        typer.Option(help="Write the addresses into this file, as SLUICE_… lines, once all workers consume."),
-    ] = None,
-    kafka_port: Annotated[
-        int | None,
-        typer.Option(min=0, max=65535, help="On 127.0.0.1. Default: 9092, or a free port if that is in use."),
-    ] = None,
-    postgres_port: Annotated[
-        int | None,
-        typer.Option(min=0, max=65535, help="On 127.0.0.1. Default: 5432, or a free port if that is in use."),
-    ] = None,
-    external: Annotated[
-        bool, typer.Option("--external", help="Use SLUICE_DATABASE_URL and SLUICE_KAFKA_BOOTSTRAP instead.")
-    ] = False,
-) -> None:
-    """Run servers and every worker here until Ctrl-C or SIGTERM.
-
-    PostgreSQL keeps its data. The broker lives in memory and starts empty each time, with four partitions a topic.
-    Other programs reach both on 127.0.0.1, at the printed addresses. Topics that are not Sluice's are refused. Migrates
-    the schema and creates the topics first, also with --external.
-    """
-    from workers.dev import standalone
-
-    if external:
-        if kafka_port is not None or postgres_port is not None:
-            raise SettingsError("--kafka-port and --postgres-port are for the embedded servers, not for --external")
-        raise typer.Exit(standalone.external(env_file))
-    raise typer.Exit(standalone.embedded(data_dir.resolve(), env_file, kafka_port, postgres_port))
+app.command("dev")(dev_command.dev)
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """`sluice dev`: everything on one machine until it is told to stop."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from workers.app.composition import ALL, plan_of
 from workers.app.memory import tune_memory
 from workers.app.settings import Settings, load_settings
 from workers.dev import servers
+from workers.dev.connectors import Connectors, Wanted
 from workers.dev.envfile import env_file
 from workers.errors import ExitCode, SettingsError
 from workers.process.logs import configure_logging
@@ -24,26 +25,29 @@ _FETCH_WAIT_MS: Final = 50
 console = Console()
 
 
-def embedded(data_dir: Path, addresses: Path | None, kafka_port: int | None, postgres_port: int | None) -> ExitCode:
-    """Runs embedded servers, then every worker."""
+def embedded(
+    data_dir: Path, addresses: Path | None, kafka_port: int | None, postgres_port: int | None, wanted: Wanted
+) -> ExitCode:
+    """Runs embedded servers, then every worker, then connectors."""
     # A signal must not end this process while PostgreSQL runs: the server would keep running.
     with (
         remembered() as asked,
         env_file(addresses) as write,
+        Connectors(wanted) as connectors,
         servers.open_servers(data_dir, kafka_port, postgres_port, fetch_max_wait_ms=_FETCH_WAIT_MS) as settings,
     ):
-        return asyncio.run(_until_stopped(settings, _begin(settings), write, asked))
+        return asyncio.run(_until_stopped(settings, _begin(settings), write, asked, connectors))
 
 
-def external(addresses: Path | None) -> ExitCode:
-    """Runs every worker against the configured servers, after migrating the schema."""
+def external(addresses: Path | None, wanted: Wanted) -> ExitCode:
+    """Runs every worker against the configured servers, after migrating the schema, then connectors."""
     settings = load_settings()
     settings.required_database_url()
     settings.kafka()
     if addresses is not None and addresses.resolve() == Path(".env").resolve():
         raise SettingsError("--env-file must not be the .env that the settings come from")
-    with remembered() as asked, env_file(addresses) as write:
-        return asyncio.run(_until_stopped(settings, _bring_up_to_date(settings), write, asked))
+    with remembered() as asked, env_file(addresses) as write, Connectors(wanted) as connectors:
+        return asyncio.run(_until_stopped(settings, _bring_up_to_date(settings), write, asked, connectors))
 
 
 async def _begin(settings: Settings) -> None:
@@ -61,6 +65,7 @@ async def _until_stopped(
     preparing: Coroutine[Any, Any, None],
     write: Callable[[Settings], None],
     asked: StopSignal,
+    connectors: Connectors,
 ) -> ExitCode:
     stop = asked.event()
     configure_logging(settings.log_format, settings.log_level)
@@ -69,17 +74,22 @@ async def _until_stopped(
         return ExitCode.CLEAN
 
     def ready() -> None:
+        connectors.begin(settings, stop)
         write(settings)
-        _announce(settings)
+        _announce(settings, connectors.lines)
 
-    return await supervisor.run(settings, plan_of([ALL]), stop, ready=ready)
+    code = await supervisor.run(settings, plan_of([ALL]), stop, ready=ready)
+    stop.set()
+    await connectors.ended()
+    return code
 
 
-def _announce(settings: Settings) -> None:
+def _announce(settings: Settings, more: Sequence[str]) -> None:
     lines = (
         "Every worker is consuming. Stop with Ctrl-C.",
         f"  SLUICE_DATABASE_URL={settings.required_database_url()}",
         f"  SLUICE_KAFKA_BOOTSTRAP={settings.kafka().bootstrap}",
+        *more,
     )
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
