@@ -191,6 +191,28 @@ async def test_rule_4_6_the_provider_may_put_off_the_next_attempt(workspace: Wor
     assert timedelta(minutes=59) < pause <= timedelta(hours=1)
 
 
+async def test_rule_4_6_throttled_attempts_do_not_count_towards_the_five(workspace: Workspace) -> None:
+    [send] = await sent_to(workspace, 1)
+    throttled: Json = {"error": {"code": "429", "permanent": False, "retry_after_s": 3_600}}
+    kinds = [throttled, TEMPORARY, TEMPORARY, throttled, TEMPORARY, TEMPORARY, TEMPORARY]
+    pauses = []
+    for attempt, error in enumerate(kinds, 1):
+        receipts = [workspace.receipt(send, "failed", attempt=attempt, **e) for e in (error, TEMPORARY)]
+        await workspace.play(*receipts)
+        pauses.append(await _pause(workspace, send))
+        if attempt < len(kinds):
+            await pass_time(workspace, send, "retry_at")
+            await become(workspace, send, "dispatched")
+
+    assert pauses[-1] is None
+    assert [pause > timedelta(minutes=59) for pause in pauses if pause is not None] == [
+        e is throttled for e in kinds[:-1]
+    ]
+    grown = [pause for pause, e in zip(pauses, kinds, strict=True) if pause is not None and e is TEMPORARY]
+    assert grown == sorted(set(grown))
+    assert await standing(workspace, send) == ("failed", "busy", len(kinds))
+
+
 async def test_rule_10_time_runs_out_for_attempts_without_a_claim_and_without_a_receipt(workspace: Workspace) -> None:
     left, late, claimed = await sent_to(workspace, 1, 2, 3)
     assert await claim(workspace, claimed) == (True, None)

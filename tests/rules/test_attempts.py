@@ -1,6 +1,6 @@
 """Receipts in any order, attempts in any number."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise, permutations
 from typing import get_args
 from uuid import UUID
@@ -10,16 +10,23 @@ from hypothesis import strategies as st
 
 from workers.rules.attempts import (
     LONGEST_WAIT,
+    MOST_IN_ALL,
+    MOST_THAT_COUNT,
     PAUSES,
+    SHORTEST_WAIT,
     AttemptStatus,
+    another_may_follow,
     best,
+    is_throttled,
     later,
     out_of_time,
     pause_before_next,
+    settle,
     spread,
     standing,
     wait_for_provider,
 )
+from workers.rules.results import Done
 
 STATUSES = st.sampled_from(get_args(AttemptStatus))
 
@@ -91,6 +98,54 @@ def test_sends_that_failed_together_come_back_apart() -> None:
 def test_a_provider_puts_an_attempt_off_by_a_day_at_most() -> None:
     assert wait_for_provider(0.25) == timedelta(milliseconds=250)
     assert wait_for_provider(2.0**53) == LONGEST_WAIT == timedelta(days=1)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=MOST_IN_ALL + 5), st.floats(0, 1))
+def test_throttled_attempts_neither_count_nor_make_pauses_longer(kinds: list[bool], share: float) -> None:
+    attempts: dict[int, AttemptStatus] = {}
+    throttled: set[int] = set()
+    counted = 0
+    for number, slow in enumerate(kinds, 1):
+        attempts[number] = "failed"
+        if slow:
+            throttled.add(number)
+        else:
+            counted += 1
+        pause = pause_before_next(attempts, throttled=throttled, permanent=False, share=share)
+        if counted >= MOST_THAT_COUNT or number >= MOST_IN_ALL:
+            assert pause is None
+        elif slow:
+            assert pause == SHORTEST_WAIT
+        else:
+            alone: dict[int, AttemptStatus] = dict.fromkeys(range(1, counted + 1), "failed")
+            assert pause == pause_before_next(alone, permanent=False, share=share)
+
+
+def test_a_provider_that_throttles_for_ever_is_left_after_a_hundred_attempts() -> None:
+    every = range(1, 101)
+    assert another_may_follow(every[:99], set(every[:99]))
+    assert not another_may_follow(every, set(every))
+
+
+def test_a_permanent_failure_or_more_than_a_failure_is_no_throttling() -> None:
+    until = datetime(2026, 12, 1, tzinfo=UTC)
+    assert is_throttled("failed", permanent=False, not_before=until)
+    assert not is_throttled("failed", permanent=False, not_before=None)
+    assert not is_throttled("failed", permanent=True, not_before=until)
+    assert not any(is_throttled(s, permanent=False, not_before=until) for s in get_args(AttemptStatus) if s != "failed")
+
+
+@given(st.lists(st.sampled_from(("failed", "throttled", "ambiguous")), min_size=1, max_size=9))
+def test_a_person_may_have_another_attempt_made_where_one_would_follow_a_failure(kinds: list[str]) -> None:
+    statuses = {n: "ambiguous" if kind == "ambiguous" else "failed" for n, kind in enumerate(kinds, 1)}
+    attempts: dict[int, AttemptStatus] = {n: later("dispatched", s) for n, s in statuses.items()}  # type: ignore[arg-type]
+    throttled = {n for n, kind in enumerate(kinds, 1) if kind == "throttled"}
+    answer = settle("ambiguous", attempts, "retry", throttled=throttled)
+    failed: dict[int, AttemptStatus] = dict.fromkeys(attempts, "failed")
+    pause = pause_before_next(failed, throttled=throttled, permanent=False, share=0.5)
+    assert isinstance(answer, Done) == (pause is not None)
+    if isinstance(answer, Done):
+        assert answer.changed == {"status": "failed", "next_attempt": len(kinds) + 1}
 
 
 def test_nothing_follows_a_permanent_failure_an_ambiguous_attempt_or_a_success() -> None:

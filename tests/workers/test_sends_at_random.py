@@ -20,7 +20,7 @@ from tests.workers.test_recount_steps import finish, is_right
 from workers.app import commands_worker as commands
 from workers.errors import RetryBatch
 from workers.messages import worker as inbound
-from workers.rules.attempts import LAST_ATTEMPT, best, standing
+from workers.rules.attempts import MOST_IN_ALL, MOST_THAT_COUNT, best, standing
 from workers.rules.holds import RELEASED
 from workers.sends import jobs, worker
 from workers.sends.early_receipts import Overlooked
@@ -95,7 +95,7 @@ class Life:
         status = d.choice(("sent", "sent", "delivered", "read", "failed", "failed", "failed", "ambiguous", "ambiguous"))
         if status == "failed" and d.random() < 0.9:
             fields["error"] = {"code": d.choice(("busy", "gone")), "permanent": d.random() < 0.2}
-            if d.random() < 0.2:
+            if d.random() < 0.3:
                 fields["error"]["retry_after_s"] = d.choice((1, 3600, 10**7))
         if d.random() < 0.4:
             of = name if d.random() < 0.8 else self.some()
@@ -264,7 +264,8 @@ class Life:
         for s in sends:
             of, id_ = attempts[s["send_id"]], s["send_id"]
             assert s["revision"] == self.revisions[str(id_)]
-            assert s["attempt"] == max(of, default=0) <= LAST_ATTEMPT, dict(s)
+            assert s["attempt"] == max(of, default=0) <= MOST_IN_ALL, dict(s)
+            assert sum(a["not_before"] is None for a in of.values()) <= MOST_THAT_COUNT, dict(s)
             assert s["status"] != "released"
             assert s["retry_at"] is None or s["status"] == "failed"
             assert s["recheck_at"] is None or s["status"] == "dispatched", dict(s)

@@ -1,7 +1,7 @@
 """How an attempt and its send progress, in any order of receipts (contract 4.6)."""
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final, Literal
 from uuid import UUID
@@ -13,9 +13,14 @@ AttemptStatus = Literal["dispatched", "sent", "delivered", "read", "failed", "am
 PAUSES: Final = tuple(timedelta(seconds=s) for s in (30, 120, 480, 1_920))
 SHORTEST, LONGEST = 0.8, 1.2
 """Pauses differ by these factors, so that sends that failed together do not come back together."""
+SHORTEST_WAIT: Final = timedelta(seconds=5)
+"""The next attempt after a throttled one waits by this time at least, whatever the provider or a wrong clock says."""
 LONGEST_WAIT: Final = timedelta(days=1)
 """A provider can put off an attempt by this time at most."""
-LAST_ATTEMPT: Final = len(PAUSES) + 1
+MOST_THAT_COUNT: Final = len(PAUSES) + 1
+"""No attempt follows as many that failed and count; throttled ones do not."""
+MOST_IN_ALL: Final = 100
+"""No attempt follows as many that failed, also if they are throttled: a provider may throttle for ever."""
 ACCEPTED: Final = frozenset({"sent", "delivered", "read"})
 
 NOT_CLAIMED: Final = "not_claimed"
@@ -81,15 +86,35 @@ def spread(send_id: UUID, attempt: int) -> float:
     return int.from_bytes(digest[:6]) / 2**48
 
 
-def pause_before_next(attempts: Mapping[int, AttemptStatus], *, permanent: bool, share: float) -> timedelta | None:
-    """The pause before another attempt; None: the latest did not fail, or failed permanently.
-
-    `share`, from 0 to 1, places the pause between its shortest and its longest.
+def is_throttled(status: AttemptStatus, *, permanent: bool, not_before: datetime | None) -> bool:
+    """Whether the provider only told the sender of an attempt to slow down: it failed, not permanently, and a receipt
+    said how long to wait. Whatever other receipts say of the attempt, and in whichever order, that stays so unless one
+    shows more than a failure, or says that it is permanent.
     """
-    latest = max(attempts)
-    if permanent or latest >= LAST_ATTEMPT or any(status != "failed" for status in attempts.values()):
+    return status == "failed" and not permanent and not_before is not None
+
+
+def another_may_follow(attempts: Collection[int], throttled: Collection[int]) -> bool:
+    """Whether a send that has these attempts may have one more. `throttled`: those that do not count."""
+    return len(attempts) - len(throttled) < MOST_THAT_COUNT and max(attempts) < MOST_IN_ALL
+
+
+def pause_before_next(
+    attempts: Mapping[int, AttemptStatus], *, throttled: Collection[int] = (), permanent: bool, share: float
+) -> timedelta | None:
+    """The pause before another attempt; None: none follows, because one did not fail, or failed permanently, or there
+    were enough.
+
+    The pauses grow with the number of attempts that count. After a throttled attempt the pause is the shortest wait:
+    the provider says how much longer. `share`, from 0 to 1, places a growing pause between its shortest and its
+    longest.
+    """
+    failed = all(status == "failed" for status in attempts.values())
+    if permanent or not failed or not another_may_follow(attempts, throttled):
         return None
-    return PAUSES[latest - 1] * (SHORTEST + (LONGEST - SHORTEST) * share)
+    if max(attempts) in throttled:
+        return SHORTEST_WAIT
+    return PAUSES[len(attempts) - len(throttled) - 1] * (SHORTEST + (LONGEST - SHORTEST) * share)
 
 
 def wait_for_provider(retry_after_s: float) -> timedelta:
@@ -97,8 +122,12 @@ def wait_for_provider(retry_after_s: float) -> timedelta:
     return timedelta(seconds=min(retry_after_s, LONGEST_WAIT.total_seconds()))
 
 
-def settle(status: str, attempts: Mapping[int, AttemptStatus], as_: Settlement) -> Result:
-    """The result of a person's word about a send with this status and these attempts."""
+def settle(
+    status: str, attempts: Mapping[int, AttemptStatus], as_: Settlement, *, throttled: Collection[int] = ()
+) -> Result:
+    """The result of a person's word about a send with this status and these attempts. `throttled`: those that do not
+    count.
+    """
     if status != "ambiguous":
         if (as_ == "sent" and status in ACCEPTED) or (as_ == "failed" and status == "failed"):
             return Done()
@@ -107,6 +136,7 @@ def settle(status: str, attempts: Mapping[int, AttemptStatus], as_: Settlement) 
     if as_ != "retry":
         return Done({"status": as_})
     latest = max(attempts)
-    if latest >= LAST_ATTEMPT or not set(standing(attempts).values()) <= {"failed", "ambiguous"}:
+    repeatable = set(standing(attempts).values()) <= {"failed", "ambiguous"}
+    if not repeatable or not another_may_follow(attempts, throttled):
         return Refused("invalid", f"`as`: expected sent or failed; after attempt {latest} no other one may follow")
     return Done({"status": "failed", "next_attempt": latest + 1})

@@ -108,7 +108,8 @@ def _rows() -> Iterator[Transition]:
         yield Transition(state, "receipt failed", "retrying", _CODE)
         yield Transition(state, "receipt failed", "failed", _CODE)
     yield Transition("retrying", "receipt failed", "failed", _CODE)
-    yield Transition("failed", "receipt failed", "retrying", _CODE)  # it was `not_claimed`
+    # It was `not_claimed`, or one of its attempts no longer counts.
+    yield Transition("failed", "receipt failed", "retrying", _CODE)
     # Of several attempts the send shows the best one that is left.
     yield Transition("sent", "receipt failed", "dispatched")
     yield Transition("sent", "receipt failed", "ambiguous")

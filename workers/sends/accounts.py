@@ -31,6 +31,11 @@ class SendAccount:
     identity_id: int | None = None
     acceptance: Acceptance | None = None
 
+    @property
+    def throttled(self) -> set[int]:
+        """The attempts that do not count towards the five."""
+        return {number for number, attempt in self.attempts.items() if attempt.throttled}
+
 
 async def of_locked(
     tx: Connection, locked: Mapping[SendKey, Send], owners: Mapping[IdentityKey, AddressOwner] = MappingProxyType({})
@@ -47,17 +52,13 @@ def _identity_id(send: Send, owners: Mapping[IdentityKey, AddressOwner]) -> int 
 
 @dataclass(frozen=True, slots=True)
 class AttemptChange:
-    """One change of an attempt. `before` is the send as it is saved, `known` the attempt before the change.
-
-    `not_before`: the provider wants no other attempt until then.
-    """
+    """One change of an attempt. `before` is the send as it is saved, `known` the attempt before the change."""
 
     before: Send
     known: Attempt
     event: SendEvent
     cause: SendCause
     at: datetime
-    not_before: datetime | None = None
 
 
 def put(account: SendAccount, attempt: Attempt, made: SendTransitions) -> None:
@@ -131,20 +132,42 @@ def _retry_at(account: SendAccount, change: AttemptChange, now: datetime) -> dat
     """When the next attempt of a failed send is due. A receipt that is repeated does not put it off, but the provider
     may.
     """
-    send, known, latest = account.send, change.known, account.attempts[account.send.attempt]
-    about_latest = known.attempt == latest.attempt
-    is_news = (latest.permanent and not known.permanent) or (known.by_clock and not latest.by_clock)
-    retry_at = send.retry_at
-    if send.status != "failed" or (about_latest and is_news):
-        statuses = standing({n: a.status for n, a in account.attempts.items()})
-        share = spread(send.send_id, latest.attempt)
-        final = send.ended_at is not None or latest.permanent or account.attempts[known.attempt].permanent
-        permanent = final and change.event != "settle retry"
-        pause = pause_before_next(statuses, permanent=permanent, share=share)
-        retry_at = now + pause if pause is not None else None
-    if retry_at is not None and about_latest and change.not_before is not None:
-        return max(retry_at, change.not_before)
-    return retry_at
+    send, latest = account.send, account.attempts[account.send.attempt]
+    throttles = _throttles(account, change.known)
+    if send.status == "failed" and not throttles and not _is_news(change.known, latest):
+        return send.retry_at
+    final = send.ended_at is not None or latest.permanent or account.attempts[change.known.attempt].permanent
+    if send.status == "failed" and send.retry_at is None and throttles:
+        # The number of attempts may have ended the send, which no longer holds, or a permanent failure, which does.
+        final = final or any(attempt.permanent for attempt in account.attempts.values())
+    pause = pause_before_next(
+        standing({n: a.status for n, a in account.attempts.items()}),
+        throttled=account.throttled,
+        permanent=final and change.event != "settle retry",
+        share=spread(send.send_id, latest.attempt),
+    )
+    if pause is None:
+        return None
+    return max(now + pause, latest.not_before) if latest.throttled and latest.not_before is not None else now + pause
+
+
+def _is_news(known: Attempt, latest: Attempt) -> bool:
+    """Whether the change of the latest attempt says anew whether another one follows its failure."""
+    if known.attempt != latest.attempt:
+        return False
+    return (latest.permanent and not known.permanent) or (known.by_clock and not latest.by_clock)
+
+
+def _throttles(account: SendAccount, known: Attempt) -> bool:
+    """Whether a receipt says anew how long the provider wants to be left alone. Of an attempt that another followed it
+    matters only where the number of attempts ended the send: one less counts now.
+    """
+    attempt, send = account.attempts[known.attempt], account.send
+    if not attempt.throttled:
+        return False
+    if known.attempt == send.attempt:
+        return attempt.not_before != known.not_before
+    return send.retry_at is None and not known.throttled
 
 
 def run_out_of_time(account: SendAccount, cause: SendCause, made: SendTransitions) -> None:

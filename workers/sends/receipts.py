@@ -168,9 +168,7 @@ def _apply(account: SendAccount, number: int, arrival: ReceiptArrival, made: Sen
         after = _without_person(attempt, after)
     accounts.put(account, after, made)
     _accept(account, number, arrival, ids, is_news=attempt.provider_message_id is None or before.accepted_at is None)
-    accounts.show(
-        account, AttemptChange(before, attempt, arrival.event, arrival.cause, arrival.at, arrival.not_before), made
-    )
+    accounts.show(account, AttemptChange(before, attempt, arrival.event, arrival.cause, arrival.at), made)
 
 
 def forward(attempt: Attempt, arrival: ReceiptArrival) -> Attempt:
@@ -189,8 +187,14 @@ def forward(attempt: Attempt, arrival: ReceiptArrival) -> Attempt:
         permanent=attempt.permanent or final,
         error_code=error.code if error is not None and isinstance(error.code, str) else attempt.error_code,
         error_message=_message_of(error) or attempt.error_message,
+        not_before=_last_of(attempt.not_before, arrival.not_before),
         provider_message_id=attempt.provider_message_id or receipt.provider_message_id,
     )
+
+
+def _last_of(known: datetime | None, said: datetime | None) -> datetime | None:
+    """The later time, of those that are known."""
+    return max((at for at in (known, said) if at is not None), default=None)
 
 
 def _message_of(error: ReceiptError | None) -> str | None:

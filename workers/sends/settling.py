@@ -52,7 +52,8 @@ async def carry_out(
             results[a.key] = Refused("not_found", "`send_id`: this workspace has no send with this id")
             continue
         send, statuses = account.send, {number: attempt.status for number, attempt in account.attempts.items()}
-        results[a.key] = result = settle(settled.get(send.key, send.status), statuses, a.command.as_)
+        status = settled.get(send.key, send.status)
+        results[a.key] = result = settle(status, statuses, a.command.as_, throttled=account.throttled)
         if isinstance(result, Done) and result.changed:
             settled[send.key] = result.changed["status"]
             arrivals += _receipts(a, send, statuses)

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from workers.errors import RetryBatch
-from workers.rules.attempts import AttemptStatus
+from workers.rules.attempts import AttemptStatus, is_throttled
 from workers.store.arrays import columns, texts_first
 from workers.store.connection import Connection
 from workers.store.queries import load
@@ -40,6 +40,12 @@ class Attempt(Struct, frozen=True, kw_only=True):
     provider_message_id: str | None = None
     ran_out_at: datetime | None = None
     error_message: str | None = None
+    not_before: datetime | None = None
+
+    @property
+    def throttled(self) -> bool:
+        """It does not count: the provider only told the sender to slow down."""
+        return is_throttled(self.status, permanent=self.permanent, not_before=self.not_before)
 
     @property
     def by_clock(self) -> bool:

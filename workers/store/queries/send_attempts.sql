@@ -15,7 +15,7 @@ INSERT INTO send_attempts SELECT * FROM json_populate_recordset(NULL::send_attem
 ORDER BY workspace_id, send_id, attempt
 ON CONFLICT (workspace_id, send_id, attempt) DO UPDATE SET status = excluded.status, status_at = excluded.status_at,
     permanent = excluded.permanent, error_code = excluded.error_code, provider_message_id = excluded.provider_message_id,
-    ran_out_at = excluded.ran_out_at, error_message = excluded.error_message
+    ran_out_at = excluded.ran_out_at, error_message = excluded.error_message, not_before = excluded.not_before
 
 -- name: park
 INSERT INTO parked_receipts (workspace_id, topic, partition, "offset", send_id, channel_id, provider_message_id, attempt,
