@@ -8,7 +8,7 @@ import msgspec
 from connectors.events import json_object, send_of
 from connectors.provider import Answer, Channel, Webhook
 from connectors.providers.custom import SIGNATURE, signature_of, verify
-from connectors.simulator.played import ApiRequest, Played, Report, Said, Taken, json_answer
+from connectors.simulator.played import ApiRequest, Played, Repeat, Report, Said, Taken, json_answer
 
 
 def take(channel: Channel, request: ApiRequest, number: int) -> Taken | Answer:
@@ -63,6 +63,14 @@ def _webhook(channel: Channel, event: dict[str, Any], at: datetime) -> Webhook:
     return Webhook("POST", "", {"content-type": "application/json", SIGNATURE: signature}, body)
 
 
+def _key(request: ApiRequest) -> str:
+    return request.headers["idempotency-key"]
+
+
+def _again(taken: Taken) -> Answer:
+    return taken.answer._replace(status=409)
+
+
 def _is_signed(channel: Channel, request: ApiRequest) -> bool:
     given = request.headers.get(SIGNATURE, "")
     at = given.partition("t=")[2].partition(",")[0]
@@ -89,4 +97,5 @@ PLAYED: Final = Played(
         "broken": _error(500, "internal", "Something went wrong"),
         "refused": _error(404, "contact", "There is no such person"),
     },
+    repeat=Repeat(_key, _again),
 )

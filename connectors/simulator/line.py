@@ -11,7 +11,7 @@ import msgspec
 
 from connectors.events import json_object
 from connectors.provider import Answer, Channel, Webhook
-from connectors.simulator.played import ApiRequest, Played, Report, Said, Taken, json_answer
+from connectors.simulator.played import ApiRequest, Played, Repeat, Report, Said, Taken, json_answer
 
 _LONGEST_TEXT: Final = 5_000
 _LONGEST_URL: Final = 2_000
@@ -66,6 +66,15 @@ def report(_channel: Channel, _taken: Taken, _what: Report, _at: datetime) -> We
     return None
 
 
+def _key(request: ApiRequest) -> str:
+    return request.headers["x-line-retry-key"].lower()
+
+
+def _again(taken: Taken) -> Answer:
+    said = {"message": "The retry key is already accepted"} | json_object(taken.answer.body)
+    return json_answer(409, _encoded(said), {"x-line-accepted-request-id": "first"})
+
+
 def _is_uuid(text: str) -> bool:
     try:
         return str(UUID(text)) == text.lower()
@@ -92,4 +101,5 @@ PLAYED: Final = Played(
         "broken": _error(500, "Internal Server Error"),
         "refused": _error(400, "The property, 'to', in the request body is invalid (line: -, column: -)"),
     },
+    repeat=Repeat(_key, _again),
 )

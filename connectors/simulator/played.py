@@ -47,6 +47,13 @@ class Taken(NamedTuple):
     reference: str = ""
 
 
+class Repeat(NamedTuple):
+    """How a provider takes a call once: the key of a request, and the answer to a key that it took before."""
+
+    key: Callable[[ApiRequest], str]
+    answer: Callable[[Taken], Answer]
+
+
 @dataclass(frozen=True, slots=True)
 class Played:
     """One provider.
@@ -55,12 +62,14 @@ class Played:
     - `say(channel, said)`: the signed webhook of a message.
     - `report(channel, taken, what, at)`: the signed webhook of a report; None where the provider has no such report.
     - `faults`: how it answers a call that goes wrong, as far as it knows such a fault.
+    - `repeat`: how it takes a repeated call once; None if it takes it again.
     """
 
     take: Callable[[Channel, ApiRequest, int], Taken | Answer]
     say: Callable[[Channel, Said], Webhook]
     report: Callable[[Channel, Taken, Report, datetime], Webhook | None]
     faults: Mapping[Fault, Answer]
+    repeat: Repeat | None = None
 
 
 def played(provider: Provider) -> Played:

@@ -27,6 +27,7 @@ _READ_AFTER_S: Final = 1.0
 _SILENT_S: Final = 600.0
 _LOOK_S: Final = 0.2
 _MOST_FAULTS: Final = 10_000
+_MOST_KEYS: Final = 100_000
 _LARGEST: Final = 4 * 1024 * 1024
 _LOCAL: Final = ("localhost", "127.0.0.1", "[::1]")
 
@@ -42,6 +43,7 @@ class Simulator:
         self._numbers = count(time.time_ns() // 1_000_000)
         self._faults: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_MOST_FAULTS))
         self._tasks: set[asyncio.Task[None]] = set()
+        self._keys: dict[tuple[str, str], Taken] = {}
         self.phones = Phones()
         self.calls = 0
         """Calls of all APIs."""
@@ -103,12 +105,22 @@ class Simulator:
             return Response("The simulator cannot read this request.", status_code=400)
         if isinstance(taken, Answer):
             return _response(taken)
+        if provider.repeat is not None:
+            first = self._first(channel, provider.repeat.key(told), taken)
+            if first is not taken:
+                return _response(provider.repeat.answer(first))
         self._take(channel, taken, number)
         if fault == "timeout":
             await asyncio.sleep(_SILENT_S)
         if fault == "reset":
             raise ConnectionResetError("as asked")
         return _response(taken.answer)
+
+    def _first(self, channel: Channel, key: str, taken: Taken) -> Taken:
+        """What was taken first under this key."""
+        if len(self._keys) >= _MOST_KEYS:
+            del self._keys[next(iter(self._keys))]
+        return self._keys.setdefault((channel.place, key), taken)
 
     def _take(self, channel: Channel, taken: Taken, number: int) -> None:
         shown = Shown(number, from_person=False, text=taken.text, status="taken", at=datetime.now(UTC))

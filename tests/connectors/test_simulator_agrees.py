@@ -47,9 +47,9 @@ def person_of(name: str) -> str:
     return PEOPLE.get(name, "person-1")
 
 
-def sent_to(name: str, channel: Channel, **replaced: Any) -> ApiRequest:
+def sent_to(name: str, channel: Channel, attempt: int = 1, **replaced: Any) -> ApiRequest:
     """The request that an attempt of `Hello` makes, as the simulator sees it."""
-    told = {"address": person_of(name), "content": {"type": "text", "text": "Hello"}}
+    told = {"address": person_of(name), "attempt": attempt, "content": {"type": "text", "text": "Hello"}}
     call = channel.provider.request(channel, dispatch(name, told))
     if isinstance(call, Mail):
         envelope = {"x-envelope-from": call.sender, "x-envelope-to": call.recipient}
@@ -142,9 +142,22 @@ def test_each_fault_means_what_it_is(name: str) -> None:
 @by_http
 def test_two_messages_have_two_ids(name: str) -> None:
     channel, play, first = taken_by(name)
-    second = play.take(channel, sent_to(name, channel), 8)
+    second = play.take(channel, sent_to(name, channel, 2), 8)
     said = [play.say(channel, Said(person_of(name), "Hello", None, number, NOW)) for number in (9, 10)]
     ids = [record["provider_message_id"] for webhook in said for record in understood(channel, webhook)]
 
     assert isinstance(second, Taken)
     assert len({first.provider_message_id, second.provider_message_id, *ids}) == 4
+
+
+@every_name
+def test_a_provider_that_takes_a_call_once_knows_it_by_its_key(name: str) -> None:
+    channel, play, taken = taken_by(name)
+    assert (play.repeat is not None) is channel.provider.repeats
+    if play.repeat is None:
+        return
+    once, again, next_ = (play.repeat.key(sent_to(name, channel, attempt)) for attempt in (1, 1, 2))
+    outcome = channel.provider.outcome(channel, play.repeat.answer(taken))
+
+    assert once == again != next_
+    assert (outcome.status, outcome.provider_message_id) == ("sent", taken.provider_message_id)
