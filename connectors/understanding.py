@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import MsgspecError
 
-from schemas.building import Record, inbound_record, receipt_record
+from schemas.building import Record, inbound_record, receipt_record, sendable
 from schemas.inbound import InboundMessage
 from schemas.receipts import DeliveryReceipt
 
@@ -40,7 +40,7 @@ class Understanding:
 
     def ignore(self, type_: str) -> None:
         """Counts an event that means nothing to us. `type_` is one of the provider's few words, nothing of a person."""
-        self.ignored[type_[:_LONGEST_TYPE]] += 1
+        self.ignored[sendable(type_[:_LONGEST_TYPE])] += 1
 
     def fail(self, error: str) -> None:
         """Notes why something could not be understood."""

@@ -60,6 +60,21 @@ def test_any_webhook_is_understood_ignored_or_named_as_not_understood(provider: 
 
     assert found.records or found.ignored or found.errors or found.accounts
     assert all(error.isprintable() for error in found.errors)
+    "".join(found.ignored).encode()  # they are labels of metrics
+
+
+@every_provider
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_any_request_of_a_stranger_is_judged(provider: str, data: st.DataObject) -> None:
+    case = data.draw(st.sampled_from(FILES[provider]["signatures"]))
+    of_a_header = st.text(st.characters(max_codepoint=255), max_size=40)
+    headers = {name: data.draw(st.just(text) | of_a_header) for name, text in case.get("headers", {}).items()}
+    query = data.draw(st.just(case.get("query", "")) | of_a_header)
+    body = data.draw(st.just(body_of(case)) | st.binary(max_size=40))
+    channel = channel_of(provider, **case.get("channel", {}))
+
+    assert channel.provider.verify(channel, Webhook("POST", query, headers, body), NOW) in (True, False)
 
 
 @every_provider
