@@ -58,10 +58,10 @@ def signature(channel: Channel, body: bytes) -> str:
 def challenge(channel: Channel, webhook: Webhook) -> bytes | None:
     """What Meta asks when the webhook's address is saved: `hub.challenge`, if `hub.verify_token` is ours."""
     asked = dict(parse_qsl(webhook.query, keep_blank_values=True))
-    given = asked.get("hub.verify_token", "").encode(errors="replace")
+    given = asked.get("hub.verify_token", "").encode()
     if not hmac.compare_digest(given, channel.keys.verify_token.key) or asked.get("hub.mode") != "subscribe":
         return None
-    return asked["hub.challenge"].encode(errors="replace") if "hub.challenge" in asked else None
+    return asked["hub.challenge"].encode() if "hub.challenge" in asked else None
 
 
 def bearer(channel: Channel) -> dict[str, str]:
@@ -144,8 +144,6 @@ def graph_error(given: object, otherwise: object) -> GraphError:
 
 def is_permanent(error: GraphError, codes: Codes) -> bool:
     """Whether a message that failed with this error will always fail."""
-    if error.is_among(codes.stopped | codes.refused):
-        return True
     return not (error.is_among(codes.throttled) or error.is_among(_CREDENTIALS | _UNKNOWN | codes.later))
 
 

@@ -33,8 +33,9 @@ _CODES: Final = Codes(
     throttled={4: None, 80007: None, 130429: None, 131048: None, 131056: 6.0, 131064: None, 133016: None},
     stopped=frozenset({131050}),
     refused=frozenset(),
-    # A service is down, an account in maintenance, or Meta could not fetch the file of a link.
-    later=frozenset({131016, 131053, 131057, 133004, 2494100}),
+    # A service is down, an account in maintenance, Meta could not fetch the file of a link, or the token's account has
+    # no such number.
+    later=frozenset({33, 131016, 131053, 131057, 133004, 2494100}),
 )
 _STATUSES: Final[dict[object, ReceiptStatus]] = {
     "sent": "sent",
