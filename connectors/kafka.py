@@ -81,7 +81,9 @@ class Production:
                 await producer.send(self.topic(one.record.topic), one.record.value, one.record.key, headers=one.headers)
                 for one in records
             ]
-            for future in asyncio.as_completed(futures):
+            if len(futures) > 1:
+                await asyncio.wait(futures)
+            for future in futures:
                 await future
         except _FORBIDDEN as error:
             raise SetupError(f"Kafka refuses writes: {error!r}") from error

@@ -1,0 +1,1 @@
+"""Speed of receiver and sender, beside bare loops that do the same without HTTP, rules, claims and receipts."""
