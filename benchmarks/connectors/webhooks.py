@@ -62,7 +62,7 @@ class _Connection(asyncio.Protocol):
         self._load.idle.append(self)
         self._load.fill()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's name
         if not self._load.done.is_set():
             self._load.done.set()
 

@@ -9,14 +9,15 @@ import structlog
 
 from connectors.http_server import serve_http
 from connectors.kafka import AWAY, Production
-from connectors.provider import Channel
+from connectors.provider import Channel, Webhook
 from connectors.receiver.http import WebhookServer
-from connectors.receiver.taking import WebhookIntake
+from connectors.receiver.lmtp import serve_lmtp
+from connectors.receiver.taking import Answer, WebhookIntake
 from schemas.building import INBOUND, RECEIPTS
 from schemas.topics import UNMAPPED
 from workers.app.settings import Settings
 from workers.process.liveness import LivenessProbe, ServerLiveness
-from workers.process.tasks import unless_failed, unless_stopped
+from workers.process.tasks import ended, unless_failed, unless_stopped
 
 TOPICS: Final = (INBOUND, RECEIPTS, UNMAPPED.name)
 
@@ -59,12 +60,22 @@ async def _serve(
     stop: asyncio.Event,
     ready: Callable[[], None],
 ) -> None:
-    app = WebhookServer(channels, WebhookIntake(channels, production)).app
+    intake = WebhookIntake(channels, production)
+
+    async def take(channel: Channel, mail: Webhook) -> bool:
+        return await intake.take(channel, mail) is not Answer.UNAVAILABLE
+
     host, port = sock.getsockname()[:2]
     log.info(
         f"Receiving webhooks at http://{host}:{port}/webhooks/….",
         action="ready",
         channels=[channel.place for channel in channels],
     )
-    ready()
-    await serve_http(app, sock, stop)
+    http = asyncio.create_task(serve_http(WebhookServer(channels, intake).app, sock, stop), name="http")
+    mails = asyncio.create_task(serve_lmtp(channels, take, stop, ready), name="lmtp")
+    try:
+        done, _ = await asyncio.wait({http, mails}, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+    finally:
+        await ended(http, mails)

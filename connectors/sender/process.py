@@ -12,12 +12,11 @@ import structlog
 from connectors import kafka
 from connectors.kafka import Production
 from connectors.provider import Answer, Call, Channel, Mail
-from connectors.sender import database
+from connectors.sender import database, smtp
 from connectors.sender.attempts import Attempts
 from connectors.sender.database import Database
 from connectors.sender.dispatches import TOPIC, Dispatches
 from connectors.sender.http import HttpTransport
-from connectors.sender.transport import NotConnected
 from schemas.building import RECEIPTS
 from workers.app.settings import Settings
 from workers.errors import SetupError
@@ -38,7 +37,7 @@ class _Transports:
     async def deliver(self, channel: Channel, call: Call | Mail) -> Answer:
         """See the protocol."""
         if isinstance(call, Mail):
-            raise NotConnected("no mail server is known")
+            return await smtp.deliver(channel, call, channel.timeout_s)
         return await self._http.deliver(channel, call)
 
 

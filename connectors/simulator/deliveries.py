@@ -9,6 +9,8 @@ import httpx
 import structlog
 
 from connectors.provider import Channel, Webhook
+from connectors.providers.smtp import LMTP, host_and_port
+from connectors.simulator.smtp_server import HandOverError, hand_over
 
 _TRIES: Final = 20
 _FIRST_PAUSE_S: Final = 0.2
@@ -56,10 +58,13 @@ class Deliveries:
         pause_s, last = _FIRST_PAUSE_S, ""
         for _ in range(_TRIES):
             try:
+                if webhook.method == LMTP:
+                    await hand_over(*host_and_port(channel.keys.listen), webhook)
+                    return True
                 answer = await self._client.request(
                     webhook.method, url, headers=dict(webhook.headers), content=webhook.body
                 )
-            except httpx.HTTPError as error:
+            except (httpx.HTTPError, HandOverError, OSError) as error:
                 last = type(error).__name__
             else:
                 if answer.is_success:

@@ -1,5 +1,6 @@
 """Points channels at the simulator, and makes up the secrets that cannot be read."""
 
+import socket
 from dataclasses import replace
 from hashlib import sha256
 
@@ -7,6 +8,9 @@ import msgspec
 
 from connectors.channels import secret_of
 from connectors.provider import Channel, Url
+from connectors.simulator import smtp
+
+_HOST = "127.0.0.1"
 
 
 def made_up(reference: str) -> str:
@@ -17,12 +21,21 @@ def made_up(reference: str) -> str:
         return f"made-up-{sha256(reference.encode()).hexdigest()[:24]}"
 
 
-def pointed(channel: Channel, simulator: str, mail_port: int | None = None) -> Channel:
-    """The channel with the addresses of a simulator (http://host:port) in place of its provider's."""
+def pointed(channel: Channel, simulator: str) -> Channel:
+    """The channel with the addresses of a simulator (http://host:port) in place of its provider's. Mail goes to free
+    ports of this machine.
+    """
+    if channel.provider.name == "smtp":
+        channel = smtp.pointed_at(channel, _HOST, _free_port())
+        return replace(channel, keys=msgspec.structs.replace(channel.keys, listen=f"{_HOST}:{_free_port()}"))
     api = f"{simulator}/api/{channel.workspace_id}/{channel.channel_id}"
-    own: dict[str, object] = {}
     if hasattr(channel.keys, "send_url"):
-        own["send_url"] = Url(f"{api}/messages")
-    if hasattr(channel.keys, "smtp_host"):
-        own |= {"smtp_host": "127.0.0.1", "smtp_port": mail_port, "smtp_tls": "none"}
-    return replace(channel, base_url=api, keys=msgspec.structs.replace(channel.keys, **own))
+        return replace(channel, keys=msgspec.structs.replace(channel.keys, send_url=Url(f"{api}/messages")))
+    return replace(channel, base_url=api)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -9,7 +9,8 @@ import pytest
 
 from connectors.provider import Answer, Call, Channel, Outcome
 from connectors.simulator.deliveries import Deliveries
-from connectors.simulator.server import Simulator
+from connectors.simulator.playing import Simulator
+from connectors.simulator.server import SimulatorServer
 from tests.connectors.test_simulator_agrees import person_of
 from tests.connectors.test_vectors import dispatch
 from tests.connectors.vectors import channel_of
@@ -35,7 +36,7 @@ async def test_a_repeated_call_is_one_message_where_its_key_says_so(name: str, m
     channel = replace(played, base_url=f"{HOST}/api/{played.workspace_id}/{played.channel_id}")
     deliveries = Deliveries(HOST)
     simulator = Simulator([channel], deliveries, reports=False)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=simulator.app)) as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=SimulatorServer(simulator).app)) as client:
         outcomes = [await called(client, channel, attempt) for attempt in (1, 1, 2)]
         phones = (await client.get(f"{HOST}/phones")).json()["phones"]
     await deliveries.stop()
