@@ -29,8 +29,13 @@ CODES: Final = Codes(
     # Limits of the app, of a user, of a page, of a business on pages, Instagram and Messenger.
     throttled={4: None, 17: None, 32: None, 613: None, 80001: None, 80002: None, 80006: None},
     stopped=frozenset({2018108, 1545041}),  # "This person isn't receiving messages from you right now"
-    # Outside of the window of 24 hours (the last one on Instagram); a person who is not available, for no named reason.
-    refused=frozenset({2018278, 2018065, 2534022, 551}),
+    refused=frozenset(
+        {
+            *(2018278, 2018065, 2534022),  # the window of 24 hours is over; the last one is Instagram's
+            *(551, 2534001, 2534014),  # the person or the thread is not available, for a reason that Meta does not name
+            2018327,  # a kind of file that is not supported
+        }
+    ),
     later=frozenset({1200}),
 )
 _KINDS: Final = {"image": "image", "sticker": "image", "video": "video", "audio": "audio", "file": "file"}
