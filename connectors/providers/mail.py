@@ -50,7 +50,7 @@ def letter_of(raw: bytes, envelope_from: str | None) -> Letter:
         if _is_body(part):
             texts[part.type].append(part.text(_LONGEST_TEXT))
             cut = cut or part.end - part.start > _LONGEST_TEXT
-        elif part.start < part.end or part.filename:
+        else:
             files.append(_file(part, number))
     return Letter(
         headers=whole.headers,

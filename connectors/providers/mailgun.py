@@ -12,6 +12,7 @@ import msgspec
 from connectors.calls import form_call, json_of, retry_after
 from connectors.events import failure, id_of, json_object, receipt, reference_of, seconds, send_of
 from connectors.provider import (
+    MAX_BODY,
     MAX_MAIL,
     Answer,
     Call,
@@ -84,6 +85,8 @@ def verify(channel: Channel, webhook: Webhook, now: datetime) -> bool:
 
 def _signature(webhook: Webhook) -> tuple[str, str, str]:
     if _is_json(webhook):
+        if len(webhook.body) > MAX_BODY:  # Mailgun's events are small; nobody has signed this one yet
+            return "", "", ""
         try:
             signed = json_object(webhook.body)["signature"]
             given = tuple(id_of(signed[name]) for name in ("timestamp", "token", "signature"))

@@ -15,10 +15,9 @@ MOST_PARTS: Final = 500
 _DEEPEST: Final = 20
 _MOST_DELIMITERS: Final = 20_000  # lines that look like a boundary
 _LONGEST_HEADERS: Final = 262_144
-_LONGEST_HEADERS_OF_A_PART: Final = 16_384
+_LONGEST_HEADERS_OF_A_PART: Final = 8_192
 _LONGEST_VALUE: Final = 16_384
-_LONGEST_TYPE: Final = 4_096  # of a header such as Content-Type, with its parameters
-_MOST_HEADERS: Final = 1_000
+_USUAL_HEADER: Final = 64  # bytes: as many headers as fit if all are like this one
 _MOST_CONTINUATIONS: Final = 50
 _CHUNK: Final = 1_048_572  # a multiple of 3 and of 4
 
@@ -61,7 +60,7 @@ class Part:
         for header, parameter in (("content-disposition", "filename"), ("content-type", "name")):
             given = typed(self.headers.get(header))[1].get(parameter)
             if given:
-                return words(given).replace("\\", "/").rpartition("/")[2].strip()[:255] or None
+                return words(given).replace("\\", "/").rstrip("/").rpartition("/")[2].strip()[:255] or None
         return None
 
     def data(self, longest: int) -> bytes:
@@ -174,7 +173,8 @@ def headers_of(whole: bytes, start: int, end: int, longest: int) -> tuple[dict[s
     ends = [(at, at + size) for at, size in ((one, 2), (other, 3)) if at >= 0]
     until, body = min(ends, default=(end, end))
     found: dict[str, str] = {}
-    for line in _FOLD.split(whole[start : min(until, start + longest)], _MOST_HEADERS)[:_MOST_HEADERS]:
+    most = longest // _USUAL_HEADER
+    for line in _FOLD.split(whole[start : min(until, start + longest)], most)[:most]:
         name = _FIELD.match(line)
         if name is not None:
             value = _NEWLINES.sub(b"", line[name.end() : name.end() + _LONGEST_VALUE])
@@ -187,7 +187,7 @@ def headers_of(whole: bytes, start: int, end: int, longest: int) -> tuple[dict[s
 def typed(value: str | None) -> tuple[str, dict[str, str]]:
     """The first word of a header such as Content-Type in lower case, and its parameters (RFC 2231)."""
     pieces = [""]
-    for token in _TOKENS.finditer((value or "text/plain")[:_LONGEST_TYPE]):
+    for token in _TOKENS.finditer(value or "text/plain"):
         piece = token[0]
         if piece == ";" and len(pieces) > _MOST_CONTINUATIONS:
             break

@@ -157,8 +157,8 @@ async def test_each_recipient_is_answered_alone() -> None:
         (b"a\r\n.\n\r.\r\n.\r\n", b"a\r\n\n\r.\r\n"),
         (b"\0\xff\r\r\n.\r\n", b"\0\xff\r\r\n"),
         (
-            b"x" * 300_000 + b"\r\n.y" + b"." * 100_000 + b"\r\n.\r\n",
-            b"x" * 300_000 + b"\r\ny" + b"." * 100_000 + b"\r\n",
+            b"x" * 300_000 + b"\r\n" + b"." * 400_000 + b"\r\n.\r\n",
+            b"x" * 300_000 + b"\r\n" + b"." * 399_999 + b"\r\n",
         ),
     ],
     ids=["nothing", "dots", "line feeds", "carriage returns", "any bytes", "long lines"],

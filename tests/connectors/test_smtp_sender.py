@@ -118,8 +118,15 @@ async def test_a_server_that_does_not_answer_the_mail_may_have_taken_it() -> Non
 
 @pytest.mark.parametrize(
     "lines",
-    [[], [b"220 hi\r\n"], [b"220 hi\r\n", b"250 hi\r\n"], [b"554 go away\r\n"], [b"nonsense\r\n"]],
-    ids=["nothing", "greeting", "hello", "refusal", "nonsense"],
+    [
+        [],
+        [b"220 hi\r\n"],
+        [b"220 hi\r\n", b"250 hi\r\n"],
+        [b"554 go away\r\n"],
+        [b"nonsense\r\n"],
+        [b"220 hi\r\n", b"250 hi\r\n", b"nonsense\r\n"],
+    ],
+    ids=["nothing", "greeting", "hello", "refusal", "nonsense", "nonsense to the sender"],
 )
 async def test_a_server_that_stops_before_the_mail_took_nothing(lines: list[bytes]) -> None:
     async with silent(lines) as port:
