@@ -1,4 +1,4 @@
-"""Builds records of the topics that connectors write, for Sluice's own connectors and for yours.
+"""Builds records of the topics that connectors and requesters write, for Sluice's own programs and for yours.
 
 A record that is built here is one that the workers can read.
 """
@@ -8,12 +8,14 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from schemas import limits
-from schemas.decoding import BadRecord, decode_inbound, decode_receipt
+from schemas.decoding import BadRecord, decode_inbound, decode_receipt, decode_send
 from schemas.inbound import NO_EXTRA, InboundMessage
 from schemas.receipts import DeliveryReceipt
+from schemas.sends import InvalidSend, SendRequest
 
 INBOUND: Final = "messages.inbound"
 RECEIPTS: Final = "messages.receipts"
+OUTBOUND: Final = "messages.outbound"
 
 _ENCODER: Final = msgspec.json.Encoder()
 _SURROGATES: Final = dict.fromkeys(range(55296, 57344), "�")
@@ -52,6 +54,17 @@ def receipt_record(receipt: DeliveryReceipt) -> Record:
     return Record(RECEIPTS, key.encode(), _readable(value, decode_receipt(value)))
 
 
+def send_record(request: SendRequest) -> Record:
+    """The record of a request to send.
+
+    Raises:
+        ValueError: it would be refused as `invalid`, or a dead letter; the text says what was expected.
+    """
+    recipient = request.to.contact_id or f"{request.channel}:{request.to.address}"
+    value = _ENCODER.encode(request)
+    return Record(OUTBOUND, f"{request.workspace_id}:{recipient}".encode(), _readable(value, decode_send(value)))
+
+
 def extra_of(values: dict[str, Any]) -> msgspec.Raw:
     """`extra` of a message. Leaves out null values, and what does not fit into its 8 KiB (`truncated` is true then)."""
     kept: dict[str, Any] = {}
@@ -75,7 +88,7 @@ def sendable(text: str) -> str:
 
 
 def _readable(value: bytes, decoded: object) -> bytes:
-    if isinstance(decoded, BadRecord):
+    if isinstance(decoded, BadRecord | InvalidSend):
         raise ValueError(decoded.error)
     return value
 

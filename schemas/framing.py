@@ -23,7 +23,7 @@ def framing_error(raw: bytes | None) -> str | None:
     if raw is None:
         return NO_VALUE
     if len(raw) > limits.MAX_VALUE_BYTES:
-        return f"Expected a value of at most {limits.MAX_VALUE_BYTES} bytes, got {len(raw)}"
+        return too_large(len(raw))
     if not raw.isascii() and not _is_utf8(raw):
         return "Expected UTF-8, got other bytes"
     if raw.count(b"{") + raw.count(b"[") > limits.MAX_DEPTH and _depth(raw) > limits.MAX_DEPTH:
@@ -31,6 +31,11 @@ def framing_error(raw: bytes | None) -> str | None:
     if _BACKSLASH in raw:
         return _escape_error(raw)
     return None
+
+
+def too_large(size: int) -> str:
+    """The error of a value of more bytes than a record may have."""
+    return f"Expected a value of at most {limits.MAX_VALUE_BYTES} bytes, got {size}"
 
 
 def _is_utf8(raw: bytes) -> bool:

@@ -31,7 +31,12 @@ assert (limits.FIRST_YEAR, limits.MAX_YEAR) == (2000, 9998)  # noqa: S101 - what
 
 def documents() -> dict[str, str]:
     """File name to text, one per topic."""
-    return {f"{topic.name}.json": _text(schema(topic)) for topic in TOPICS.values()}
+    return {f"{topic.name}.json": document(topic) for topic in TOPICS.values()}
+
+
+def document(topic: TopicSpec) -> str:
+    """The JSON Schema of a topic's value, as text."""
+    return msgspec.json.format(msgspec.json.encode(schema(topic)), indent=2).decode() + "\n"
 
 
 def schema(topic: TopicSpec) -> dict[str, Any]:
@@ -84,7 +89,3 @@ def _with_forms(found: Any, forms: dict[str, str]) -> Any:
             return [_with_forms(value, forms) for value in found]
         case _:
             return found
-
-
-def _text(document: dict[str, Any]) -> str:
-    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"

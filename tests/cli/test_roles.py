@@ -79,7 +79,7 @@ CHANGING: Final = [
     ["worker", "upkeep"],
     ["migrate"],
 ]
-NO_DATABASE: Final = {"demo", "dev", "engine", "topics", "receive", "simulate", "channels"}
+NO_DATABASE: Final = {"demo", "dev", "engine", "topics", "receive", "records", "simulate", "channels"}
 OF_SENDERS: Final = {"send"}
 """Tried with the role of senders where they are tested."""
 GIVER: Final = (*WORKSPACE, "--actor", "a", "--role", "owner")
@@ -87,6 +87,7 @@ GIVING: Final = [
     ["add-tag", *GIVER, "--contact-id", CONTACT, "--tag", "t"],
     ["holds", "confirm", SEND, *GIVER],
     ["holds", "reject", SEND, *GIVER],
+    ["sends", "request", *GIVER, "--channel", "c", "--kind", "sms", "--address", "+4915100000001", "--text", "t"],
     ["contacts", "export", *GIVER],
     ["mac", "close", *GIVER, "--cycle", "2026-03-01", "--reason", "r"],
     ["import", "contacts", "people.csv", *GIVER],

@@ -23,6 +23,7 @@ from workers.cli import (
     import_commands,
     mac_commands,
     progress_commands,
+    record_commands,
     run_commands,
     send_commands,
 )
@@ -60,6 +61,7 @@ app.add_typer(send_commands.app, name="sends")
 app.add_typer(run_commands.app, name="runs")
 app.add_typer(mac_commands.app, name="mac")
 app.add_typer(progress_commands.app, name="progress")
+app.add_typer(record_commands.app, name="records")
 app.add_typer(engine_commands.app, name="engine")
 app.add_typer(customer_commands.profiles, name="profiles")
 app.add_typer(customer_commands.contacts, name="contacts")

@@ -1,16 +1,16 @@
-"""`sluice sends`: lists sends, shows one with its history, and how far a group is."""
+"""`sluice sends`: lists sends, shows one with its history, how far a group is, and asks for one."""
 
 from typing import Annotated, get_args
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import typer
 
 from workers.cli import terminal
 from workers.cli.customer_commands import InWorkspace
-from workers.cli.terminal import AsJson, Limit, OfWorkspace, Wide
-from workers.errors import SettingsError
+from workers.cli.terminal import ActorId, AsJson, Limit, OfWorkspace, RoleOf, Timeout, Wide
+from workers.errors import ExitCode, SettingsError
 
-app = typer.Typer(no_args_is_help=True, help="Sends: list, show, group.")
+app = typer.Typer(no_args_is_help=True, help="Sends: list, show, group, request.")
 
 
 @app.command("list")
@@ -76,3 +76,56 @@ def group(
 
     counted = terminal.run_to_end(sends.grouped(terminal.settings(), workspace, group_id))
     terminal.show_page(counted, sends.group_page, as_json=as_json)
+
+
+@app.command()
+def request(  # noqa: PLR0913, PLR0917 - an argument is an option
+    workspace: InWorkspace,
+    channel: Annotated[str, typer.Option("--channel", metavar="ID", help="The id of the channel.")],
+    text: Annotated[str, typer.Option("--text", help="The text of the message.")],
+    actor: ActorId,
+    role: RoleOf,
+    contact: Annotated[UUID | None, typer.Option("--contact", metavar="ID", help="To this contact.")] = None,
+    address: Annotated[str | None, typer.Option("--address", metavar="ADDRESS", help="To this address.")] = None,
+    subject: Annotated[str | None, typer.Option("--subject", help="The subject of an e-mail.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="The kind of a channel that has no record yet, such as whatsapp.")
+    ] = None,
+    group_id: Annotated[str | None, typer.Option("--group", metavar="ID", help="The group it belongs to.")] = None,
+    send_id: Annotated[
+        UUID | None,
+        typer.Option("--send-id", help="The id of the send, random unless given. Given twice, it is sent once."),
+    ] = None,
+    timeout: Timeout = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Ask for one send, and wait until it is dispatched, held or refused.
+
+    It is judged like every other request. Exit code 0: dispatched or held; 1: it does not go, or no status came; 2:
+    wrong use or settings.
+    """
+    from schemas.inbound import Content
+    from schemas.sends import Recipient, Requester
+    from workers.cli import requesting, sends
+    from workers.cli.giving import giver_of
+
+    if (contact is None) == (address is None):
+        raise SettingsError("say to whom: either --contact or --address")
+    if not text:
+        raise SettingsError("--text: expected a text")
+    giver = giver_of(workspace, actor, role, None, None, timeout)
+    wanted = requesting.Wanted(
+        send_id=send_id or uuid4(),
+        workspace_id=workspace,
+        channel_id=channel,
+        kind=kind,
+        to=Recipient(contact_id=contact, address=address),
+        content=Content(type="text", text=text, subject=subject),
+        requested_by=Requester(id=giver.actor.id, role=giver.actor.role),
+        group_id=group_id,
+        timeout_s=giver.timeout_s,
+    )
+    shown = terminal.run_to_end(requesting.requested(terminal.settings(), wanted))
+    terminal.show_page(shown, sends.page, as_json=as_json)
+    if requesting.never_goes(shown):
+        raise typer.Exit(ExitCode.FAULT)

@@ -13,6 +13,7 @@ from workers.cli.pages import Page, content_lines
 from workers.cli.reports import Report, require_workspace
 from workers.errors import NotFound
 from workers.store import reports, send_reports
+from workers.store.connection import Connection
 
 
 class SendFilter(NamedTuple):
@@ -55,15 +56,23 @@ async def shown(settings: Settings, workspace: str, send_id: UUID) -> dict[str, 
         NotFound: there is no such workspace or send.
     """
     async with reading(settings) as tx:
-        row = await send_reports.send(tx, workspace, send_id)
-        if row is None:
+        send = await told(tx, workspace, send_id)
+        if send is None:
             await require_workspace(tx, workspace)
             raise NotFound(f"workspace {workspace!r} has no send {send_id}")
-        send = dict(row) | {"content": msgspec.json.decode(row["content"])}
-        attempts = [dict(one) for one in await send_reports.attempts(tx, workspace, send_id)]
-        given = [dict(one) for one in await send_reports.confirmations(tx, workspace, send_id)]
-    told = {"attempts": attempts, "confirmations": given, "next": send_words.next_steps(send, attempts)}
-    return send | {"reason_in_words": wording.reason(send["reason"]) if send["reason"] else None, **told}
+        return send
+
+
+async def told(tx: Connection, workspace: str, send_id: UUID) -> dict[str, Any] | None:
+    """The same by a connection; None if there is no such send."""
+    row = await send_reports.send(tx, workspace, send_id)
+    if row is None:
+        return None
+    send = dict(row) | {"content": msgspec.json.decode(row["content"])}
+    attempts = [dict(one) for one in await send_reports.attempts(tx, workspace, send_id)]
+    given = [dict(one) for one in await send_reports.confirmations(tx, workspace, send_id)]
+    history = {"attempts": attempts, "confirmations": given, "next": send_words.next_steps(send, attempts)}
+    return send | {"reason_in_words": wording.reason(send["reason"]) if send["reason"] else None, **history}
 
 
 def page(send: Mapping[str, Any]) -> Page:

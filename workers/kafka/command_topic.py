@@ -1,4 +1,4 @@
-"""Produces commands of the command line: many at once, in order for each key."""
+"""Produces records of the command line to an input topic: many at once, in order for each key."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -13,16 +13,17 @@ from workers.kafka.brokers import reached
 from workers.kafka.connection import Kafka
 from workers.kafka.failures import answers_explained
 
-_TOPIC: Final = "contacts.commands"
+COMMANDS: Final = "contacts.commands"
 _DEADLINE_S: Final = 20.0
 
 
 class CommandTopic:
-    """The topic `contacts.commands`."""
+    """An input topic, by default `contacts.commands`."""
 
-    def __init__(self, cluster: Kafka, producer: AIOKafkaProducer) -> None:
+    def __init__(self, cluster: Kafka, producer: AIOKafkaProducer, topic: str = COMMANDS) -> None:
         self._cluster = cluster
         self._producer = producer
+        self._topic = topic
 
     async def produce(self, records: Sequence[tuple[bytes, bytes]]) -> None:
         """Returns once all (key, value) records are acknowledged. The partition follows from the key.
@@ -31,7 +32,7 @@ class CommandTopic:
             Unreachable: they were not acknowledged in time; they may be in the topic.
             SetupError: Kafka refuses them.
         """
-        topic = self._cluster.topic(_TOPIC)
+        topic = self._cluster.topic(self._topic)
         with answers_explained(self._cluster):
             async with asyncio.timeout(_DEADLINE_S):
                 waiting = [await self._producer.send(topic, value, key) for key, value in records]
@@ -39,8 +40,8 @@ class CommandTopic:
 
 
 @asynccontextmanager
-async def command_topic(cluster: Kafka) -> AsyncIterator[CommandTopic]:
-    """The topic, connected inside the block.
+async def command_topic(cluster: Kafka, topic: str = COMMANDS) -> AsyncIterator[CommandTopic]:
+    """The topic (its name is without prefix), connected inside the block.
 
     Raises:
         Unreachable, SetupError: Kafka does not answer, or refuses; the topic does not exist.
@@ -57,8 +58,8 @@ async def command_topic(cluster: Kafka) -> AsyncIterator[CommandTopic]:
             async with asyncio.timeout(_DEADLINE_S):
                 await reached(cluster)
                 await producer.start()
-                if not await producer.partitions_for(cluster.topic(_TOPIC)):
-                    raise SetupError(f"there is no topic {cluster.topic(_TOPIC)}: run `sluice topics`")
-        yield CommandTopic(cluster, producer)
+                if not await producer.partitions_for(cluster.topic(topic)):
+                    raise SetupError(f"there is no topic {cluster.topic(topic)}: run `sluice topics`")
+        yield CommandTopic(cluster, producer, topic)
     finally:
         await producer.stop()
