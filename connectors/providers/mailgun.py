@@ -29,7 +29,8 @@ from connectors.provider import (
     throttled,
     unclear,
 )
-from connectors.providers.addresses import Mailbox, mailboxes
+from connectors.providers.addresses import Mailbox, domain_of, mailboxes
+from connectors.providers.bounces import ours
 from connectors.providers.forms import form_of
 from connectors.providers.letters import from_header, sender_of, written
 from connectors.providers.mail import id_in, read
@@ -131,6 +132,12 @@ def _event(channel: Channel, event: dict[str, Any], found: Understanding, now: d
     if event.get("flags", {}).get("is-routed") is True:
         found.ignore("event of a route")
         return
+    id_ = id_in(headers.get("message-id"))
+    named = ours(id_ or "", domain_of(channel.keys.own.address))
+    send = send_of(variables.get(_REFERENCE)) or (named[:2] if named else None)
+    if send is None:
+        found.ignore("event of a mail of others")
+        return
     status, error, has_stopped = _meaning(type_, event)
     if status is None:
         found.ignore(f"{type_} for now" if type_ == "failed" else type_)
@@ -140,8 +147,8 @@ def _event(channel: Channel, event: dict[str, Any], found: Understanding, now: d
             channel,
             status=status,
             at=seconds(event.get("timestamp")) or now,
-            id_=id_in(headers.get("message-id")),
-            send=send_of(variables.get(_REFERENCE)),
+            id_=id_,
+            send=send,
             error=error,
             contact_stopped=has_stopped or None,
         )
