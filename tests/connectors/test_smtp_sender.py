@@ -134,6 +134,19 @@ async def test_a_server_that_stops_before_the_mail_took_nothing(lines: list[byte
             await deliver(plain(port), mail_to(plain(port)), 0.5)
 
 
+async def test_who_gives_the_time_learns_what_became_of_the_mail() -> None:
+    replies = [b"220 hi\r\n", b"250 hi\r\n", b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n"]
+    for lines, error in ((replies[:1], NotConnected), (replies, Broken)):
+        async with silent(lines) as port:
+            with pytest.raises(error):
+                async with asyncio.timeout(0.5):
+                    await deliver(plain(port), mail_to(plain(port)), 0.5)
+    async with silent([*replies, b"250 2.0.0 taken\r\n"]) as port, asyncio.timeout(0.5):
+        answer = await deliver(plain(port), mail_to(plain(port)), 0.5)
+
+    assert answer.status == 250
+
+
 async def test_where_nobody_listens_nothing_leaves() -> None:
     async with silent([]) as port:
         pass
