@@ -9,7 +9,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 from aiosmtpd import lmtp as protocol
@@ -193,9 +193,9 @@ class _Session(protocol.LMTP):
 
 
 def _say_goodbye(transport: asyncio.BaseTransport, words: bytes) -> None:
-    if isinstance(transport, asyncio.WriteTransport):
-        transport.write(words)
-    transport.close()
+    connection = cast("asyncio.WriteTransport", transport)  # those of uvloop are ones without saying so
+    connection.write(words)
+    connection.close()
 
 
 def listeners(channels: Sequence[Channel]) -> dict[tuple[str, int], dict[str, Channel]]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
+import uvloop
 
 from connectors.provider import MAX_MAIL, Channel, Webhook
 from connectors.receiver import lmtp
@@ -272,6 +273,13 @@ async def test_stopping_finishes_the_mail_that_is_read_and_ends_the_others() -> 
         answers = [await busy.reply(), await busy.reply()]
 
     assert (ended[:3], [answer[:3] for answer in answers]) == ("421", ["250", "421"])
+
+
+def test_the_event_loop_of_the_process_does_the_same() -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(test_stopping_finishes_the_mail_that_is_read_and_ends_the_others())
+        runner.run(test_each_recipient_is_answered_alone())
+        runner.run(test_an_error_ends_the_connection_and_not_the_server())
 
 
 @asynccontextmanager
