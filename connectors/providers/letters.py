@@ -12,13 +12,17 @@ from email.utils import formataddr
 from typing import Final, NamedTuple
 
 from connectors.provider import Channel, Mail, Unsendable
-from connectors.providers.addresses import Mailbox, domain_of, mailboxes, sendable_address
+from connectors.providers.addresses import Mailbox, domain_of, sendable_address
 from connectors.providers.bounces import our_message_id
 from schemas.inbound import Content
 from schemas.outputs import SendDispatch
 
 _LONGEST_SUBJECT: Final = 250
 _LONGEST_MADE_SUBJECT: Final = 60
+_FROM: Final = re.compile(
+    r'(?:(?:"(?P<quoted>[^"\\\x00-\x1f]{0,200})"|(?P<name>[^"<>@,;:()\\\x00-\x1f]{0,200}))[ ]*<(?P<inner>[^<>]+)>'
+    r"|(?P<alone>[^<>]+))"
+)
 _ID: Final = re.compile(r"[\x21-\x3b\x3d\x3f-\x7e]{1,250}@[\x21-\x3b\x3d\x3f-\x7e]{1,250}")
 _LINK: Final = re.compile(r"https?://[\x21-\x7e]{1,8000}", re.IGNORECASE)
 
@@ -40,11 +44,11 @@ def sender_of(given: str) -> Mailbox:
     Raises:
         ValueError: it is no address.
     """
-    found = mailboxes(given)
-    address = sendable_address(found[0].address) if len(found) == 1 else None
-    if address is None:
+    found = _FROM.fullmatch(given.strip())
+    address = sendable_address(found["inner"] or found["alone"]) if found else None
+    if found is None or address is None:
         raise ValueError("`from` must be one e-mail address, with or without a name")
-    return Mailbox(found[0].name, address)
+    return Mailbox((found["quoted"] or found["name"] or "").strip(), address)
 
 
 def written(channel: Channel, own: Mailbox, send: SendDispatch) -> Written | Unsendable:

@@ -44,6 +44,53 @@ def test_a_key_is_named_as_in_the_file() -> None:
     assert refusal("twilio", from_="+15005550009").startswith("unknown key `from_`; twilio has `account_sid`,")
 
 
+ONE_ADDRESS = "`from` must be one e-mail address, with or without a name"
+NO_TLS = "`smtp_tls` may be `none` only for a host of this machine, such as 127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("provider", "keys", "words"),
+    [
+        ("mailgun", {"from": "help"}, ONE_ADDRESS),
+        ("mailgun", {"from": "a@x.example, b@x.example"}, ONE_ADDRESS),
+        ("mailgun", {"from": "用户@x.example"}, ONE_ADDRESS),
+        ("mailgun", {"domain": "x.example/v3"}, "`domain` must be a domain, such as mg.acme.example"),
+        ("mailgun", {"domain": ""}, "`domain` must be a domain, such as mg.acme.example"),
+        ("smtp", {"from": "Help <help@x.example>\r\nBcc: <b@x.example>"}, ONE_ADDRESS),
+        ("smtp", {"listen": "8024"}, "`listen` must be host:port"),
+        ("smtp", {"listen": "127.0.0.1:0"}, "`listen` must be host:port"),
+        ("smtp", {"listen": "127.0.0.1:65536"}, "`listen` must be host:port"),
+        ("smtp", {"smtp_port": 0}, "`smtp_port`: Expected `int` >= 1"),
+        ("smtp", {"smtp_tls": "none"}, NO_TLS),
+        ("smtp", {"smtp_tls": "none", "smtp_host": "localhost.evil.example"}, NO_TLS),
+        ("smtp", {"smtp_tls": "off"}, "`smtp_tls`: Invalid enum value 'off'"),
+        ("smtp", {"username": None}, "`username` and `password` need each other"),
+    ],
+)
+def test_keys_of_mail_that_could_not_work_are_refused(provider: str, keys: dict[str, Any], words: str) -> None:
+    assert refusal(provider, **keys) == words
+
+
+@pytest.mark.parametrize(
+    ("given", "own"),
+    [
+        ("help@X.example", ("", "help@x.example")),
+        ("<help@x.example>", ("", "help@x.example")),
+        ("Acme Help <help@x.example>", ("Acme Help", "help@x.example")),
+        ('"Acme, Inc. (Help)" <help@x.example>', ("Acme, Inc. (Help)", "help@x.example")),
+        ("Grüße <help@bücher.example>", ("Grüße", "help@xn--bcher-kva.example")),
+    ],
+)
+def test_the_address_of_a_channel_may_have_a_name(given: str, own: tuple[str, str]) -> None:
+    assert [channel_of(provider, **{"from": given}).keys.own for provider in ("mailgun", "smtp")] == [own, own]
+
+
+def test_mail_may_go_without_tls_on_this_machine_only() -> None:
+    for host in ("127.0.0.1", "localhost", "::1"):
+        assert channel_of("smtp", smtp_host=host, smtp_tls="none").keys.smtp_tls == "none"
+    assert channel_of("smtp").keys.smtp_tls == "required"
+
+
 @pytest.mark.parametrize(("provider", "kind"), [("twilio", "line"), ("custom", "pigeon")])
 def test_a_kind_that_the_provider_does_not_have_is_refused(provider: str, kind: str) -> None:
     assert refusal(provider, channel=kind).startswith("`channel` must be one of ")
