@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta, Struct
 
 from connectors.kafka import Headers, Produced
 from connectors.provider import Channel, Webhook
@@ -14,6 +15,7 @@ from schemas.fields import utc_text
 from schemas.topics import UNMAPPED
 
 LARGEST: Final = 5 * 1024 * 1024
+_LARGEST_REFERENCE: Final = 256
 _KEPT: Final = ("content-type", "x-envelope-from", "x-envelope-to")
 """Headers of a webhook that say how to read its body."""
 _LONGEST_ERROR: Final = 1_000
@@ -23,7 +25,7 @@ def unmapped(channel: Channel, webhook: Webhook, errors: Sequence[str], now: dat
     """The record of a webhook that came at `now`."""
     body = webhook.body
     if len(body) > LARGEST:
-        body = msgspec.json.encode({"size": len(body), "sha256": sha256(body).hexdigest()})
+        body = msgspec.json.encode(_Reference(len(body), sha256(body).hexdigest()))
     headers = [
         ("provider", channel.provider.name.encode()),
         ("error", "; ".join(errors)[:_LONGEST_ERROR].encode()),
@@ -32,6 +34,24 @@ def unmapped(channel: Channel, webhook: Webhook, errors: Sequence[str], now: dat
         *((name, webhook.headers[name].encode()) for name in _KEPT if name in webhook.headers),
     ]
     return Produced(Record(UNMAPPED.name, channel_key(channel), body), headers)
+
+
+class _Reference(Struct, frozen=True, forbid_unknown_fields=True):
+    """What stands for a body that is too large to keep. `size` is in bytes."""
+
+    size: Annotated[int, Meta(gt=LARGEST)]
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+def is_reference(value: bytes) -> bool:
+    """Whether the body of a webhook was too large to keep."""
+    if len(value) > _LARGEST_REFERENCE:
+        return False
+    try:
+        msgspec.json.decode(value, type=_Reference)
+    except (msgspec.MsgspecError, ValueError):
+        return False
+    return True
 
 
 def channel_key(channel: Channel) -> bytes:

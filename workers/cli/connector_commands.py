@@ -5,8 +5,8 @@ from typing import Annotated, Final
 
 import typer
 
-from workers.cli.terminal import AsJson, settings
-from workers.errors import SettingsError
+from workers.cli.terminal import AsJson, Wide, console, moment, run_to_end, settings
+from workers.errors import ExitCode, SettingsError
 
 _GROUP: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -97,10 +97,43 @@ def check(as_json: AsJson = False) -> None:
     from connectors.channels import channels_file, channels_of, listed
     from workers.cli import tables
     from workers.cli.reports import as_document
-    from workers.cli.terminal import console
 
     rows = listed(channels_of(channels_file(settings())))
     if as_json:
         as_document(rows)
         return
     tables.show(console(), "channels", rows, ())
+
+
+@channels.command("replay")
+def replay(
+    channel: Annotated[
+        list[str] | None,
+        typer.Option("--channel", metavar="WORKSPACE/CHANNEL", help="Only this channel. May be repeated."),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="Only what Kafka got at or after this time.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be mapped, and produce nothing.")] = False,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """Map again what a receiver did not understand, with this version.
+
+    Reads webhooks.unmapped up to its present end, and produces what its webhooks say now. The ids are the same as
+    before: what was produced already changes nothing, so it may be given again. Exit code 1: something is still not
+    mapped; 2: wrong use, settings or missing topics.
+    """
+    from connectors.channels import channels_file, channels_of, chosen
+    from workers.cli import channel_replay, reports
+
+    configured, since_when = settings(), moment(since, "--since")
+    found = chosen(channels_of(channels_file(configured)), channel or ())
+    wanted = channel_replay.Wanted(found, only=bool(channel), since=since_when, dry_run=dry_run)
+    rows = run_to_end(channel_replay.replayed(configured, wanted))
+    hint = f"Nothing{' of these channels' if channel else ''} is on webhooks.unmapped{' since then' if since else ''}."
+    reports.show(
+        console, reports.Report({"channels": rows}, hint=hint, details=("provider",)), as_json=as_json, wide=wide
+    )
+    if any(row["mapped"] < row["webhooks"] for row in rows):
+        raise typer.Exit(ExitCode.FAULT)
