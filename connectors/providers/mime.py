@@ -256,7 +256,9 @@ def decoded(raw: bytes, charset: str) -> str:
             pass
     try:
         return raw.decode()
-    except ValueError:
+    except UnicodeDecodeError as error:
+        if error.reason == "unexpected end of data":  # within a character, where we cut a long text
+            return raw[: error.start].decode()
         return raw.decode("cp1252", "replace")
 
 

@@ -45,7 +45,7 @@ _FULL: Final = b"421 4.3.2 Too many connections\r\n"
 
 log = structlog.get_logger()
 # It would log addresses and commands of people.
-logging.getLogger("mail.log").setLevel(logging.WARNING)
+logging.getLogger("mail.log").setLevel(logging.ERROR)
 
 
 class _Shared:

@@ -25,7 +25,7 @@ _MOST_LINES: Final = 100
 _HAND_OVER_S: Final = 60.0
 
 # It would log addresses of people.
-logging.getLogger("mail.log").setLevel(logging.WARNING)
+logging.getLogger("mail.log").setLevel(logging.ERROR)
 
 
 class HandOverError(Exception):

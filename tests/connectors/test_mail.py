@@ -80,6 +80,16 @@ def test_a_charset_that_is_none_or_dangerous_is_not_looked_for(charset: str) -> 
     assert decoded(b"Gr\xfc\xdfe", charset) in ("Grüße", "Gr��e")
 
 
+@pytest.mark.parametrize("over", range(4))
+def test_a_long_text_is_cut_between_characters(over: int) -> None:
+    raw = HEAD + b"\r\n" + b"x" * over + "€".encode() * 500_000
+    letter = letter_of(raw, None)
+
+    assert letter.cut
+    assert letter.text is not None
+    assert set(letter.text) <= {"x", "€"}
+
+
 @pytest.mark.parametrize("length", range(9))
 def test_base64_may_be_cut_anywhere(length: int) -> None:
     raw = HEAD + b"Content-Transfer-Encoding: base64\r\n\r\n" + b"SGVsbG8h"[:length]
