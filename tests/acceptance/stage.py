@@ -32,7 +32,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from asyncpg import Pool
 
-from schemas.topics import OUTPUTS, TOPICS
+from schemas.topics import EVERY_TOPIC, OUTPUTS
 from tests.acceptance.making import MISSING, PHONE, WHATSAPP, Json, Maker, at, identity, key_of, now, topic_of
 from tests.acceptance.reading import Published, named, published
 from tests.support.brokers import PATIENCE_S, Broker, Sent
@@ -279,7 +279,7 @@ async def set_stage(broker: Broker, database: str) -> AsyncIterator[Stage]:
 
 async def _make_topics(broker: Broker) -> None:
     if broker.kind == "embedded":
-        await broker.create(*TOPICS)
+        await broker.create(*EVERY_TOPIC)
     else:
         await kafka_topics.ensure(broker.cluster(), _PARTITIONS, 1)
 
