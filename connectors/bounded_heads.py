@@ -1,4 +1,7 @@
-"""uvicorn's HTTP protocol with bounds that it lacks: on the head of a request, and on the time until it is there."""
+"""uvicorn's HTTP protocol with bounds that it lacks: on the head of a request, and on the time until it is there.
+
+An application may break a connection: the scope's extension `connection` has a function `abort`.
+"""
 
 import asyncio
 from typing import Any, Final
@@ -34,6 +37,7 @@ class BoundedHeads(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._in_head, self._head_bytes = True, 0
         super().on_message_begin()
+        self.scope["extensions"] = {"connection": {"abort": self.transport.abort}}
 
     def on_headers_complete(self) -> None:
         self._in_head = False

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from importlib.resources import files
 from typing import Any, Final
 
@@ -53,8 +54,9 @@ class SimulatorServer:
         if isinstance(answer, Answer):
             return Response(answer.body, status_code=answer.status, headers=dict(answer.headers))
         if answer is NoAnswer.TIMEOUT:
-            await asyncio.sleep(_SILENT_S)
-        raise ConnectionResetError("as asked")
+            await _gone(request)
+        _reset(request)
+        return Response()
 
     async def _say(self, request: Request) -> Response:
         channel = self._channel(request)
@@ -118,6 +120,22 @@ class SimulatorServer:
     def _channel(self, request: Request) -> Channel | None:
         place = request.path_params
         return self._simulator.channels.get((place["workspace_id"], place["channel_id"]))
+
+
+async def _gone(request: Request) -> None:
+    """Returns once the caller has gone, or after a long time. The body must have been read."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_SILENT_S):
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+
+
+def _reset(request: Request) -> None:
+    """Breaks the connection of a request. What is answered afterwards reaches nobody."""
+    extensions = request.scope.get("extensions", {})
+    if "connection" not in extensions:
+        raise ConnectionResetError("as asked")
+    extensions["connection"]["abort"]()
 
 
 async def _json(request: Request) -> dict[str, Any] | None:
