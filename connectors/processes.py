@@ -11,6 +11,7 @@ from connectors.http_server import listening
 from connectors.provider import Channel
 from connectors.receiver import process as receiver
 from connectors.sender import process as sender
+from connectors.sender.attempts import EARLIER_LIFE_S, Probe, no_probe
 from connectors.simulator import process as simulator
 from workers.app.settings import Settings
 from workers.errors import ExitCode, SluiceError
@@ -36,9 +37,20 @@ def receiving(settings: Settings, channels: Sequence[Channel], host: str, port: 
     return _process(settings, lambda stop, ready: receiver.serve(settings, channels, sock, stop, ready))
 
 
-def sending(settings: Settings, channels: Sequence[Channel], group: str) -> ExitCode:
-    """A sender in a consumer group, until a signal asks to stop."""
-    return _process(settings, lambda stop, ready: sender.send(settings, channels, group, stop, ready))
+def sending(
+    settings: Settings,
+    channels: Sequence[Channel],
+    group: str,
+    *,
+    probe: Probe = no_probe,
+    earlier_life_s: float = EARLIER_LIFE_S,
+) -> ExitCode:
+    """A sender in a consumer group, until a signal asks to stop. `probe`, `earlier_life_s`: see `Attempts`."""
+
+    def work(stop: asyncio.Event, ready: Callable[[], None]) -> Coroutine[Any, Any, None]:
+        return sender.send(settings, channels, group, stop, ready, probe=probe, earlier_life_s=earlier_life_s)
+
+    return _process(settings, work)
 
 
 def simulating(settings: Settings, channels: Sequence[Channel], host: str, port: int, receiver_url: str) -> ExitCode:

@@ -21,7 +21,7 @@ from workers.errors import SetupError
 from workers.process.failure_deadline import FailureDeadline
 
 T = TypeVar("T")
-_EARLIER_LIFE_S: Final = 90.0
+EARLIER_LIFE_S: Final = 90.0
 """Beyond `timeout_s`: how long another sender that claimed an attempt may take for its receipt."""
 _CLAIM_AGAIN_S: Final = 0.1
 
@@ -41,13 +41,21 @@ class Transport(Protocol):
     """The way to a provider."""
 
     async def deliver(self, channel: Channel, call: Call | Mail) -> Answer:
-        """The provider's answer.
+        """The provider's answer, within the channel's `timeout_s`.
 
         Raises:
             NotConnected: nothing left.
-            Broken: the provider may have taken the message.
+            Broken, TimeoutError: the provider may have taken the message.
         """
         ...
+
+
+Probe = Callable[[str], Awaitable[None]]
+"""Called at the named points of an attempt: `unclaimed`, `claimed`, `called`, `reported`. Tests stop a sender there."""
+
+
+async def no_probe(_point: str) -> None:
+    """The probe of production: does nothing."""
 
 
 class NotClaimed(Exception):  # noqa: N818 - an answer
@@ -68,12 +76,17 @@ class Attempts:
         transport: Transport,
         unreachable_after_s: float,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        probe: Probe = no_probe,
+        earlier_life_s: float = EARLIER_LIFE_S,
     ) -> None:
         self._claims = claims
         self._production = production
         self._transport = transport
         self._bound_s = unreachable_after_s
         self._clock = clock
+        self._probe = probe
+        self._earlier_life_s = earlier_life_s
 
     async def make(self, channel: Channel, send: SendDispatch) -> None:
         """Makes an attempt, and returns once its receipt is acknowledged.
@@ -82,8 +95,13 @@ class Attempts:
             NotClaimed: nothing was sent, and there is no receipt.
             Unreachable, SetupError: a server did not answer within the bound, or refuses.
         """
+        await self._probe("unclaimed")
         await self._claim(send)
-        await self._report(channel, send, await self._call(channel, send))
+        await self._probe("claimed")
+        outcome = await self._call(channel, send)
+        await self._probe("called")
+        await self._report(channel, send, outcome)
+        await self._probe("reported")
 
     async def settle(self, channel: Channel, send: SendDispatch) -> None:
         """Waits for the receipt of who claimed an attempt before; without one the attempt is `ambiguous`.
@@ -95,7 +113,7 @@ class Attempts:
             state = await self._ask(lambda: self._claims.attempt(send))
             if state is None or state.status != "dispatched":
                 return
-            left_s = channel.timeout_s + _EARLIER_LIFE_S - state.claimed_s_ago
+            left_s = channel.timeout_s + self._earlier_life_s - state.claimed_s_ago
             if left_s <= 0:
                 break
             await asyncio.sleep(left_s)
@@ -147,8 +165,7 @@ class Attempts:
             call = provider.sign(channel, call, self._clock())
         try:
             with CALL_SECONDS.labels(provider.name).time():
-                async with asyncio.timeout(channel.timeout_s):
-                    answer = await self._transport.deliver(channel, call)
+                answer = await self._transport.deliver(channel, call)
             outcome = provider.outcome(channel, answer)
         except NotConnected as error:
             outcome = not_taken("not_connected", error)

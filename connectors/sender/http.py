@@ -1,5 +1,6 @@
 """Calls of providers over HTTP: one pool of connections for each provider."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from typing import Final, Self
 
@@ -9,6 +10,10 @@ from connectors.provider import Answer, Call, Channel
 from connectors.sender.transport import Broken, NotConnected
 
 _CONNECT_S: Final = 5.0
+_CONNECT_SHARE: Final = 1 / 3
+"""Of `timeout_s`, for each step before a request leaves: whoever accepts no connection has taken nothing, and that must
+be known before the time for the whole call is over.
+"""
 _CONNECTIONS: Final = 200
 _KEPT_S: Final = 5.0
 """Less than any provider keeps an idle connection: a request on one that it closed meanwhile would be in doubt."""
@@ -35,13 +40,18 @@ class HttpTransport:
         Raises:
             NotConnected: nothing left.
             Broken: the request began, and there is no whole answer.
+            TimeoutError: the same, and `timeout_s` is over.
         """
         client = await self._client(channel.provider.name)
-        timeout = httpx.Timeout(channel.timeout_s, connect=min(_CONNECT_S, channel.timeout_s))
+        before_s = min(_CONNECT_S, channel.timeout_s * _CONNECT_SHARE)
+        timeout = httpx.Timeout(None, connect=before_s, pool=before_s)
         try:
-            async with client.stream(
-                call.method, call.url, headers=dict(call.headers), content=call.body, timeout=timeout
-            ) as answer:
+            async with (
+                asyncio.timeout(channel.timeout_s),
+                client.stream(
+                    call.method, call.url, headers=dict(call.headers), content=call.body, timeout=timeout
+                ) as answer,
+            ):
                 body = b""
                 async for part in answer.aiter_bytes(_LARGEST_ANSWER):
                     body += part

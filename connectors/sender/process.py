@@ -13,7 +13,7 @@ from connectors import kafka
 from connectors.kafka import Production
 from connectors.provider import Answer, Call, Channel, Mail
 from connectors.sender import database, smtp
-from connectors.sender.attempts import Attempts
+from connectors.sender.attempts import EARLIER_LIFE_S, Attempts, Probe, no_probe
 from connectors.sender.database import Database
 from connectors.sender.dispatches import TOPIC, Dispatches
 from connectors.sender.http import HttpTransport
@@ -82,8 +82,11 @@ async def send(
     group: str,
     stop: asyncio.Event,
     ready: Callable[[], None] = lambda: None,
+    *,
+    probe: Probe = no_probe,
+    earlier_life_s: float = EARLIER_LIFE_S,
 ) -> None:
-    """Sends until stopped. Calls `ready` once it consumes.
+    """Sends until stopped. Calls `ready` once it consumes. `probe`, `earlier_life_s`: see `Attempts`.
 
     Raises:
         Unreachable: a server did not answer within the bound.
@@ -105,7 +108,8 @@ async def send(
             return
         stack.push_async_callback(membership.leave)
         transports = _Transports(await stack.enter_async_context(HttpTransport()))
-        dispatches = Dispatches(settings, group, channels, Attempts(claims, production, transports, bound_s))
+        attempts = Attempts(claims, production, transports, bound_s, probe=probe, earlier_life_s=earlier_life_s)
+        dispatches = Dispatches(settings, group, channels, attempts)
         liveness = [
             ServerLiveness("Kafka", production, kafka.AWAY, bound_s),
             ServerLiveness("PostgreSQL", claims, database.AWAY, bound_s),

@@ -4,6 +4,7 @@ cluster     Apache Kafka, shared by the run. A test that kills it starts it agai
 book        a `Stage` for the ledger book's worker: small enough to see through, no natural keys
 everything  a `Stage` for every worker, with all topics
 usual       as `everything`, with settings as they are by default and a database that remembers no more than it has to
+connectors  a `Connected`: receivers and senders of a test, beside workers that a file's tests share
 quiet_world   what the views show after `traffic` without any fault
 """
 
@@ -13,10 +14,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from schemas.topics import TOPICS
+from tests.acceptance.stage import Stage as WorkersAtWork
+from tests.acceptance.stage import set_stage
 from tests.faults import traffic
-from tests.faults.stage import BOOK_TOPICS, Stage, stage
+from tests.faults.connected import Connected, connected
+from tests.faults.stage import BOOK_TOPICS, Stage, delete, stage
 from tests.faults.world import World, world
 from tests.runtime import ledgerbook
 from tests.support.brokers import Broker
@@ -94,6 +99,21 @@ async def everything(database: str, ours: Broker, tmp_path: Path) -> AsyncIterat
 async def usual(database: str, ours: Broker, tmp_path: Path) -> AsyncIterator[Stage]:
     async with stage(database, ours, tmp_path, tuple(TOPICS), audited=False) as set_:
         yield set_
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def workers(databases: Databases, cluster: KafkaServer) -> AsyncIterator[WorkersAtWork]:
+    name = uuid.uuid4().hex[:8]
+    broker = Broker("kafka", cluster.bootstrap, f"t{name}.", f"g{name}")
+    async with databases.migrated() as url, set_stage(broker, url) as opened:
+        yield opened
+    await delete(broker, tuple(TOPICS))
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def connectors(workers: WorkersAtWork, tmp_path: Path) -> AsyncIterator[Connected]:
+    async with connected(workers, tmp_path) as one:
+        yield one
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import asyncio
 import multiprocessing
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final
@@ -19,8 +19,11 @@ from aiokafka.protocol.group import LeaveGroupRequest
 from tests.faults import process
 from tests.faults.process import Fault, WorkerProcess
 from tests.support.brokers import Broker
+from workers.errors import ExitCode
 
 _LOADED: Final = (
+    "connectors.processes",
+    "connectors.providers",
     "tests.faults.process",
     "tests.runtime.ledgerbook",
     "tests.support.processes",
@@ -51,25 +54,31 @@ class _Forked:
         return code
 
 
-def fork(plan: str, environment: Mapping[str, str], log: Path, fault: Fault | None = None) -> WorkerProcess:
-    """Does what `process.start` does."""
+def fork(
+    plan: str,
+    environment: Mapping[str, str],
+    log: Path,
+    fault: Fault | None = None,
+    main: Callable[[str], ExitCode] = process.main,
+) -> WorkerProcess:
+    """Does what `process.start` does. `main` is what the process runs, a function of a module."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(_LOADED))
     told = dict(environment) | (fault.environment() if fault is not None else {})
     log.touch()
-    forked = context.Process(target=_run, args=(plan, told, str(log)), daemon=True)
+    forked = context.Process(target=_run, args=(main, plan, told, str(log)), daemon=True)
     forked.start()
     return WorkerProcess(_Forked(forked), log)
 
 
-def _run(plan: str, environment: Mapping[str, str], log: str) -> None:
+def _run(main: Callable[[str], ExitCode], plan: str, environment: Mapping[str, str], log: str) -> None:
     out = os.open(log, os.O_WRONLY)
     os.dup2(out, 1)
     os.dup2(out, 2)
     for name in [name for name in os.environ if name.startswith(("SLUICE_", "FAULT_"))]:
         del os.environ[name]
     os.environ.update(environment)
-    sys.exit(process.main(plan))
+    sys.exit(main(plan))
 
 
 async def expel(broker: Broker, group: str) -> None:

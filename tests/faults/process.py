@@ -152,7 +152,7 @@ async def start(plan: str, environment: Mapping[str, str], log: Path, fault: Fau
     return WorkerProcess(process, log)
 
 
-class _Trigger:
+class Trigger:
     """Counts how often the process got to its point, and sends the signal the time it was told to."""
 
     def __init__(self, fault: Fault) -> None:
@@ -272,7 +272,7 @@ def main(plan: str) -> ExitCode:
     fault = Fault.told()
     probe: Probe = no_probe
     if fault is not None:
-        trigger = _Trigger(fault)
+        trigger = Trigger(fault)
         probe = trigger.probe
         trigger.watch_statements()
         trigger.watch_acknowledgements()

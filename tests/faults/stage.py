@@ -115,7 +115,7 @@ async def stage(
                 one.send(signal.SIGKILL)
             for one in set_.started:
                 await one.ended()
-    await _delete(broker, topics)
+    await delete(broker, topics)
 
 
 async def _create(broker: Broker, topics: Sequence[str]) -> None:
@@ -128,8 +128,8 @@ async def _create(broker: Broker, topics: Sequence[str]) -> None:
         await broker.create(*compacted, configs=clock | {"cleanup.policy": "compact"})
 
 
-async def _delete(broker: Broker, topics: Sequence[str]) -> None:
-    """A broker with the partitions of fifty tests would be slow."""
+async def delete(broker: Broker, topics: Sequence[str]) -> None:
+    """Deletes topics: a broker with the partitions of fifty tests would be slow."""
     admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
     await admin.start()
     try:
