@@ -52,8 +52,9 @@ lint: install ## check format, lint and types
 	.venv/quix/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r benchmarks/requirements-quix.lock
 	@touch $@
 
-bench: .venv/bench ## measure speed next to the floor and other libraries, on real Kafka: at most 40 minutes
+bench: .venv/bench ## measure speed next to floors and other libraries, on real Kafka: at most 45 minutes
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.connectors
 
 bench-quick: install ## fail if inbound lost more than 15 % of its ratio to the floor
 	$(BIN)/python -m benchmarks --quick

@@ -15,7 +15,7 @@ import asyncpg
 from benchmarks.load import PARTITIONS
 from benchmarks.usage import Usage, child_named, cpu_of
 from benchmarks.watching import Offsets
-from schemas.topics import TOPICS
+from schemas.topics import EVERY_TOPIC
 from tests.support.kafka import real_kafka
 from workers.dev.postgres import embedded_postgres
 from workers.kafka import topics
@@ -79,7 +79,7 @@ class Stage:
         """Sluice's topics under a prefix, as `sluice topics` makes them."""
         if prefix not in self._prefixes:
             asyncio.run(topics.ensure(Kafka(self.bootstrap, prefix), PARTITIONS, 1))
-            self.offsets.await_leaders([prefix + name for name in TOPICS])
+            self.offsets.await_leaders([prefix + name for name in EVERY_TOPIC])
             self._prefixes.add(prefix)
 
     def database(self, name: str, past: Past) -> str:

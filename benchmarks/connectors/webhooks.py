@@ -14,21 +14,27 @@ TOKEN: Final = "bench-token"  # noqa: S105 - of a channel that nobody else has
 PATH: Final = "/webhooks/bench/telegram"
 
 
-def requests(count: int, first: int) -> Iterator[bytes]:
-    """Requests with a message each, of a thousand people."""
+def bodies(count: int, first: int) -> Iterator[bytes]:
+    """Webhooks of Telegram with a message each, of a thousand people."""
     for number in range(first, first + count):
-        body = json.dumps(
+        person = {"id": number % 1000 + 1, "first_name": "Ada"}
+        yield json.dumps(
             {
                 "update_id": number,
                 "message": {
                     "message_id": number,
-                    "from": {"id": number % 1000 + 1, "is_bot": False, "first_name": "Ada", "language_code": "en"},
-                    "chat": {"id": number % 1000 + 1, "first_name": "Ada", "type": "private"},
+                    "from": person | {"is_bot": False, "language_code": "en"},
+                    "chat": person | {"type": "private"},
                     "date": int(time.time()),
                     "text": f"Where is my order {number}? I have been waiting for three days now.",
                 },
             }
         ).encode()
+
+
+def requests(count: int, first: int) -> Iterator[bytes]:
+    """The same as HTTP requests."""
+    for body in bodies(count, first):
         head = (
             f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
             f"x-telegram-bot-api-secret-token: {TOKEN}\r\ncontent-length: {len(body)}\r\n\r\n"

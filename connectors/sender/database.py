@@ -27,7 +27,7 @@ AWAY: Final = (
 _REFUSED: Final = (pg.InvalidAuthorizationSpecificationError, pg.InvalidCatalogNameError)
 _NOT_THERE: Final = (pg.UndefinedFunctionError, pg.UndefinedTableError, pg.InvalidSchemaNameError)
 _STATEMENT_S: Final = 10.0
-_CONNECTIONS: Final = 8
+_CONNECTIONS: Final = 12
 
 
 def _query(name: str) -> str:
@@ -105,10 +105,15 @@ class Database:
                     min_size=0,
                     max_size=_CONNECTIONS,
                     command_timeout=_STATEMENT_S,
+                    reset=_nothing,
                     server_settings={"application_name": "sluice-sender"},
                 )
             rows: list[Any] = await self._pool.fetch(query, *arguments)
             return rows
+
+
+async def _nothing(_connection: object) -> None:
+    """No statement leaves a state behind; asyncpg would ask the server to clear it, once for each claim."""
 
 
 @contextmanager

@@ -1,31 +1,41 @@
 """Calls of providers over HTTP: one pool of connections for each provider."""
 
 import asyncio
+import ssl
 from contextlib import AsyncExitStack
 from typing import Final, Self
 
-import httpx
+import aiohttp
+from yarl import URL
 
 from connectors.provider import Answer, Call, Channel
 from connectors.sender.transport import Broken, NotConnected
 
 _CONNECT_S: Final = 5.0
 _CONNECT_SHARE: Final = 1 / 3
-"""Of `timeout_s`, for each step before a request leaves: whoever accepts no connection has taken nothing, and that must
-be known before the time for the whole call is over.
+"""Of `timeout_s`, until a request leaves: whoever accepts no connection has taken nothing, and that must be known
+before the time for the whole call is over.
 """
 _CONNECTIONS: Final = 200
 _KEPT_S: Final = 5.0
 """Less than any provider keeps an idle connection: a request on one that it closed meanwhile would be in doubt."""
 _LARGEST_ANSWER: Final = 256 * 1024
-_NOTHING_LEFT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_NOTHING_LEFT: Final = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.InvalidURL,
+    aiohttp.NonHttpUrlClientError,
+    ssl.SSLError,
+)
 
 
 class HttpTransport:
-    """Connections to providers. Certificates are verified; redirects are not followed."""
+    """Connections to providers. Certificates are verified; redirects are not followed, cookies not kept, proxies of the
+    environment not used, and no answer is inflated.
+    """
 
     def __init__(self) -> None:
-        self._clients: dict[str, httpx.AsyncClient] = {}
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -42,34 +52,43 @@ class HttpTransport:
             Broken: the request began, and there is no whole answer.
             TimeoutError: the same, and `timeout_s` is over.
         """
-        client = await self._client(channel.provider.name)
+        session = await self._session(channel.provider.name)
         before_s = min(_CONNECT_S, channel.timeout_s * _CONNECT_SHARE)
-        timeout = httpx.Timeout(None, connect=before_s, pool=before_s)
         try:
             async with (
                 asyncio.timeout(channel.timeout_s),
-                client.stream(
-                    call.method, call.url, headers=dict(call.headers), content=call.body, timeout=timeout
+                session.request(
+                    call.method,
+                    URL(call.url, encoded=True),  # as the provider's module wrote it
+                    headers=call.headers,
+                    data=call.body,
+                    timeout=aiohttp.ClientTimeout(total=None, connect=before_s),
+                    allow_redirects=False,
                 ) as answer,
             ):
-                body = b""
-                async for part in answer.aiter_bytes(_LARGEST_ANSWER):
-                    body += part
-                    if len(body) >= _LARGEST_ANSWER:
-                        break
-                return Answer(answer.status_code, dict(answer.headers), body[:_LARGEST_ANSWER])
-        except (*_NOTHING_LEFT, httpx.InvalidURL) as error:
+                body = await _start_of(answer.content)
+                return Answer(answer.status, {k.lower(): v for k, v in answer.headers.items()}, body)
+        except _NOTHING_LEFT as error:
             raise NotConnected(type(error).__name__) from error
-        except httpx.HTTPError as error:
+        except (aiohttp.ClientError, OSError) as error:
+            if isinstance(error, TimeoutError):
+                raise
             raise Broken(type(error).__name__) from error
 
-    async def _client(self, provider: str) -> httpx.AsyncClient:
-        if provider not in self._clients:
-            client = httpx.AsyncClient(
-                follow_redirects=False,
-                trust_env=False,
-                limits=httpx.Limits(max_connections=_CONNECTIONS, keepalive_expiry=_KEPT_S),
-                headers={"user-agent": "sluice"},
+    async def _session(self, provider: str) -> aiohttp.ClientSession:
+        if provider not in self._sessions:
+            session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_KEPT_S),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                headers={"user-agent": "sluice", "accept-encoding": "identity"},
             )
-            self._clients[provider] = await self._stack.enter_async_context(client)
-        return self._clients[provider]
+            self._sessions[provider] = await self._stack.enter_async_context(session)
+        return self._sessions[provider]
+
+
+async def _start_of(content: aiohttp.StreamReader) -> bytes:
+    body = b""
+    while len(body) < _LARGEST_ANSWER and (part := await content.read(_LARGEST_ANSWER - len(body))):
+        body += part
+    return body

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-import httpx
+import aiohttp
 import structlog
+from yarl import URL
 
 from connectors.provider import Channel, Webhook
 from connectors.providers.smtp import LMTP, host_and_port
@@ -17,6 +18,8 @@ _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
 _AT_ONCE: Final = 50
 _DELAYED_BY_S: Final = 0.3
+_ANSWER_S: Final = 30.0
+_TAKEN: Final = 200
 
 log = structlog.get_logger()
 
@@ -29,7 +32,7 @@ class Deliveries:
         self._repeated = repeated
         self._delayed = delayed
         self._random = Random(seed)  # noqa: S311 - no secret
-        self._client = httpx.AsyncClient(trust_env=False, timeout=30, limits=httpx.Limits(max_connections=_AT_ONCE))
+        self._client: aiohttp.ClientSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def deliver(self, channel: Channel, webhook: Webhook, told: Callable[[bool], None] = lambda _: None) -> None:
@@ -43,7 +46,8 @@ class Deliveries:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.close()
 
     async def _deliver(self, channel: Channel, webhook: Webhook, told: Callable[[bool], None]) -> None:
         if self._random.random() < self._delayed:
@@ -61,16 +65,24 @@ class Deliveries:
                 if webhook.method == LMTP:
                     await hand_over(*host_and_port(channel.keys.listen), webhook)
                     return True
-                answer = await self._client.request(
-                    webhook.method, url, headers=dict(webhook.headers), content=webhook.body
-                )
-            except (httpx.HTTPError, HandOverError, OSError) as error:
+                status = await self._post(webhook, url)
+            except (aiohttp.ClientError, HandOverError, OSError) as error:
                 last = type(error).__name__
             else:
-                if answer.is_success:
+                if status == _TAKEN:
                     return True
-                last = str(answer.status_code)
+                last = str(status)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         log.error("The receiver did not take a webhook.", action="webhook_lost", channel=channel.place, answer=last)
         return False
+
+    async def _post(self, webhook: Webhook, url: str) -> int:
+        if self._client is None:
+            self._client = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=_AT_ONCE), timeout=aiohttp.ClientTimeout(total=_ANSWER_S)
+            )
+        async with self._client.request(
+            webhook.method, URL(url, encoded=True), headers=webhook.headers, data=webhook.body
+        ) as answer:
+            return answer.status
