@@ -8,6 +8,7 @@ import structlog
 import uvloop
 
 from connectors.http_server import listening
+from connectors.kafka import Produced
 from connectors.provider import Channel
 from connectors.receiver import process as receiver
 from connectors.sender import process as sender
@@ -27,14 +28,16 @@ Work = Callable[[asyncio.Event, Callable[[], None]], Coroutine[Any, Any, None]]
 log = structlog.get_logger()
 
 
-def receiving(settings: Settings, channels: Sequence[Channel], host: str, port: int) -> ExitCode:
-    """A receiver, until a signal asks to stop.
+def receiving(
+    settings: Settings, channels: Sequence[Channel], host: str, port: int, announced: Sequence[Produced] = ()
+) -> ExitCode:
+    """A receiver, until a signal asks to stop. `announced`: see `serve`.
 
     Raises:
         SettingsError: the address is not available.
     """
     sock = listening(host, port)
-    return _process(settings, lambda stop, ready: receiver.serve(settings, channels, sock, stop, ready))
+    return _process(settings, lambda stop, ready: receiver.serve(settings, channels, sock, stop, ready, announced))
 
 
 def sending(

@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from connectors.http_server import serve_http
-from connectors.kafka import AWAY, Production
+from connectors.kafka import AWAY, Produced, Production
 from connectors.provider import Channel, Webhook
 from connectors.receiver.http import WebhookServer
 from connectors.receiver.lmtp import serve_lmtp
@@ -16,10 +16,13 @@ from connectors.receiver.taking import Answer, WebhookIntake
 from schemas.building import INBOUND, RECEIPTS
 from schemas.topics import UNMAPPED
 from workers.app.settings import Settings
+from workers.errors import SetupError
 from workers.process.liveness import LivenessProbe, ServerLiveness
 from workers.process.tasks import ended, unless_failed, unless_stopped
 
 TOPICS: Final = (INBOUND, RECEIPTS, UNMAPPED.name)
+
+_ANNOUNCED_WITHIN_S: Final = 5.0
 
 log = structlog.get_logger()
 
@@ -30,8 +33,10 @@ async def serve(
     sock: socket.socket,
     stop: asyncio.Event,
     ready: Callable[[], None] = lambda: None,
+    announced: Sequence[Produced] = (),
 ) -> None:
-    """Serves until stopped; then finishes what it has accepted. Calls `ready` once it answers.
+    """Serves until stopped; then finishes what it has accepted. Calls `ready` once it answers. `announced`: records to
+    produce first, if Kafka lets us.
 
     Raises:
         Unreachable: Kafka did not answer within the bound.
@@ -42,6 +47,7 @@ async def serve(
         probe = LivenessProbe("Kafka", AWAY, settings.unreachable_after_s)
         if not await unless_stopped(probe.answer(lambda: production.check_topics(TOPICS)), stop):
             return
+        await _announce(production, announced)
         liveness = ServerLiveness("Kafka", production, AWAY, settings.unreachable_after_s)
         watching = asyncio.create_task(liveness.run(), name=liveness.name)
         try:
@@ -51,6 +57,18 @@ async def serve(
             await asyncio.wait({watching})
     finally:
         await production.stop()
+
+
+async def _announce(production: Production, announced: Sequence[Produced]) -> None:
+    try:
+        async with asyncio.timeout(_ANNOUNCED_WITHIN_S):
+            await production.produce(announced)
+    except (*AWAY, SetupError) as error:
+        log.warning(
+            "The names and regions of the channels file could not be told; a receiver that starts again tries again.",
+            action="not_announced",
+            error=str(error) or type(error).__name__,
+        )
 
 
 async def _serve(

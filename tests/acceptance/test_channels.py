@@ -52,9 +52,13 @@ class Phones:
 
 
 @asynccontextmanager
-async def channels_at_work(stage: Stage, workspace_id: str, folder: Path, *names: str) -> AsyncIterator[Phones]:
-    """Receiver, sender and simulator for a channel of each of these providers; its id is the provider's name."""
-    entries = [FILES[name]["channel"] | {"workspace_id": workspace_id, "channel_id": name} for name in names]
+async def channels_at_work(
+    stage: Stage, workspace_id: str, folder: Path, *names: str, **told: str
+) -> AsyncIterator[Phones]:
+    """Receiver, sender and simulator for a channel of each of these providers; its id is the provider's name. `told`:
+    further keys of each entry.
+    """
+    entries = [FILES[name]["channel"] | {"workspace_id": workspace_id, "channel_id": name} | told for name in names]
     lines = [
         line for entry in entries for line in ("[[channel]]", *(f"{k} = {json.dumps(v)}" for k, v in entry.items()))
     ]
@@ -126,3 +130,16 @@ async def _conversation(workspace: Workspace, phones: Phones, name: str) -> None
     await workspace.play(refused)
     [row] = await workspace.rows("sends", send_id=UUID(refused["send_id"]))
     assert (row["status"], row["reason"]) == ("refused", "contact_blocked"), name
+
+
+async def test_names_and_regions_of_the_channels_file_hold(workspace: Workspace, tmp_path: Path) -> None:
+    told = {"name": "Acme by SMS", "default_region": "DE"}
+    async with channels_at_work(workspace.stage, workspace.id, tmp_path, "twilio", "telegram", **told) as phones:
+        named = partial(workspace.rows, "channels", name="Acme by SMS", default_region="DE")
+        await until(lambda: _both(named), "the names of both channels")
+        await phones.say("twilio", "0151 23456789", "Hello")
+        await until(partial(workspace.rows, "contact_channels", address="+4915123456789"), "the number of that region")
+
+
+async def _both(named: Callable[[], Any]) -> bool:
+    return len(await named()) == 2

@@ -34,9 +34,12 @@ def receive(
     """
     from connectors.channels import channels_file, channels_of
     from connectors.processes import receiving
+    from connectors.receiver.announcing import announcements
 
     configured = settings()
-    raise typer.Exit(receiving(configured, channels_of(channels_file(configured)), host, port))
+    file = channels_file(configured)
+    served = channels_of(file)
+    raise typer.Exit(receiving(configured, served, host, port, announcements(served, file)))
 
 
 def send(

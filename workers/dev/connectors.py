@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from connectors.channels import channels_of, secret_of
+from connectors.kafka import Produced
 from connectors.provider import Channel
+from connectors.receiver.announcing import announcements
 from connectors.receiver.process import serve
 from connectors.sender.process import send
 from connectors.simulator.pointing import made_up, pointed
@@ -41,6 +43,7 @@ class Connectors:
         self._stack = ExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._channels: list[Channel] = []
+        self._announced: list[Produced] = []
         self._receiver: socket.socket | None = None
         self._simulator: socket.socket | None = None
 
@@ -59,6 +62,7 @@ class Connectors:
             return self
         simulated = self._wanted.simulated
         self._channels = channels_of(file, made_up if simulated else secret_of)
+        self._announced = announcements(self._channels, file)
         with ExitStack() as stack:
             self._receiver = stack.enter_context(
                 listening(self._wanted.receiver_port, RECEIVER_PORT, "--receiver-port")
@@ -89,7 +93,7 @@ class Connectors:
         if self._receiver is None:
             return
         parts: list[Coroutine[Any, Any, None]] = [
-            serve(settings, self._channels, self._receiver, stop),
+            serve(settings, self._channels, self._receiver, stop, announced=self._announced),
             send(settings, self._channels, f"{settings.group_prefix}-send", stop),
         ]
         if self._simulator is not None:
