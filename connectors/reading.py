@@ -48,11 +48,11 @@ class Reader:
         """Whether everything is read up to the end that `begin_at` found."""
         return not [p for p, end in self._ends.items() if await self._consumer.position(p) < end]
 
-    async def poll(self) -> list[Any]:
+    async def poll(self, most: int = _POLL_RECORDS) -> list[Any]:
         """A few records, those of a partition in their order; perhaps none. Leaves out those before the time to begin
         at, and those after the end.
         """
-        polled = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
+        polled = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=most)
         return [
             record
             for partition, records in polled.items()

@@ -82,6 +82,11 @@ def extra_of(values: dict[str, Any]) -> msgspec.Raw:
     return msgspec.Raw(_ENCODER.encode(kept)) if kept else NO_EXTRA
 
 
+def encoded(value: Any) -> bytes:
+    """The JSON of a record, as it travels."""
+    return _ENCODER.encode(value)
+
+
 def sendable(text: str) -> str:
     """The text without NUL, and with U+FFFD in place of lone surrogates: no record may have them."""
     return text.translate(_UNSENDABLE) if not text.isascii() or "\0" in text else text

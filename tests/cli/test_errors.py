@@ -232,6 +232,8 @@ def test_the_command_line_names_what_there_is() -> None:
         *([], ["demo"], ["dev"], ["worker"], ["migrate"], ["topics"], ["status"], ["holds"]),
         *(["mac", *c] for c in ([], ["list"], ["explain"], ["export"], ["chart"], ["close"])),
         *(["dead-letters", *c] for c in ([], ["list"], ["show"], ["replay"], ["dismiss"])),
+        *(["channels", *c] for c in ([], ["check"], ["replay"])),
+        *(["connectors", *c] for c in ([], ["verify"])),
         *(["records", *c] for c in ([], ["check"], ["schema"])),
         *(["sends", *c] for c in ([], ["list"], ["show"], ["group"], ["request"])),
         *(["progress", *c] for c in ([], ["show"], ["rewind"], ["skip"], ["rebind"])),

@@ -88,6 +88,7 @@ GIVING: Final = [
     ["holds", "confirm", SEND, *GIVER],
     ["holds", "reject", SEND, *GIVER],
     ["sends", "request", *GIVER, "--channel", "c", "--kind", "sms", "--address", "+4915100000001", "--text", "t"],
+    ["connectors", "verify", *WORKSPACE, "--channel", "c", "--address", "+4915100000001"],
     ["contacts", "export", *GIVER],
     ["mac", "close", *GIVER, "--cycle", "2026-03-01", "--reason", "r"],
     ["import", "contacts", "people.csv", *GIVER],

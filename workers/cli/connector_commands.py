@@ -1,11 +1,12 @@
-"""`sluice receive`, `send`, `simulate` and `channels`: the connectors."""
+"""`sluice receive`, `send`, `simulate`, `channels` and `connectors`: the connectors."""
 
 import re
 from typing import Annotated, Final
 
 import typer
 
-from workers.cli.terminal import AsJson, Wide, console, moment, run_to_end, settings
+from workers.cli.customer_commands import InWorkspace
+from workers.cli.terminal import AsJson, Wide, console, moment, run_to_end, say, settings
 from workers.errors import ExitCode, SettingsError
 
 _GROUP: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -14,6 +15,8 @@ channels: Final = typer.Typer(
     no_args_is_help=True,
     help="Look at the channels of SLUICE_CHANNELS_FILE, and map again what was not understood.",
 )
+
+connectors: Final = typer.Typer(no_args_is_help=True, help="Try connectors, Sluice's own and yours.")
 
 Host = Annotated[str, typer.Option("--host", help="Address to listen at. Beyond this machine, let a proxy speak TLS.")]
 
@@ -139,4 +142,35 @@ def replay(
         console, reports.Report({"channels": rows}, hint=hint, details=("provider",)), as_json=as_json, wide=wide
     )
     if any(row["mapped"] < row["webhooks"] for row in rows):
+        raise typer.Exit(ExitCode.FAULT)
+
+
+@connectors.command("verify")
+def verify(
+    workspace: InWorkspace,
+    channel: Annotated[str, typer.Option("--channel", metavar="ID", help="The id of a channel that is not counted.")],
+    address: Annotated[str, typer.Option("--address", metavar="ADDRESS", help="Where the trials go: one of yours.")],
+    timeout: Annotated[float, typer.Option("--timeout", help="How long to wait for a receipt, in seconds.")] = 30.0,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give a running sender trials, and say which promises it keeps.
+
+    Requests a few sends to the address, repeats their dispatches in another order, names attempts that may not be made,
+    and claims one before the sender can. Only on a channel that is configured with count false. The login needs
+    sluice_reader and sluice_sender, and may write messages.outbound, sends.dispatch and messages.receipts. Exit code 1:
+    a promise is broken, or the trials were not possible; 2: wrong use, settings, or the channel is counted.
+    """
+    from workers.cli import connector_verify, reports
+
+    if not 0 < timeout <= connector_verify.LONGEST_S:
+        raise SettingsError(f"--timeout: expected more than 0 and at most {connector_verify.LONGEST_S:g} seconds")
+    wanted = connector_verify.Wanted(workspace, channel, address, timeout)
+    document = run_to_end(connector_verify.verified(settings(), wanted))
+    if as_json:
+        reports.as_document(document)
+    else:
+        reports.show(console, reports.Report({"promises": document["promises"]}), as_json=False, wide=wide)
+        say(connector_verify.told(document))
+    if any(promise["verdict"] == "broken" for promise in document["promises"]):
         raise typer.Exit(ExitCode.FAULT)

@@ -1,0 +1,1 @@
+SELECT granted, reason FROM sluice.claim_send($1, $2, $3)
