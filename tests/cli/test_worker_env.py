@@ -1,4 +1,4 @@
-"""`sluice migrate --worker-env`, and the setup of docker-compose.yml: a login and a key, created once."""
+"""`sluice migrate --worker-env` and `--sender-env`, and the setup of docker-compose.yml: logins and a key."""
 
 import os
 import re
@@ -23,6 +23,7 @@ from workers.errors import ExitCode
 
 COMPOSE: Final = Path(__file__).resolve().parents[2] / "docker-compose.yml"
 LOGIN: Final = "sluice_app_mine"
+SENDER: Final = "sluice_send_mine"
 AT_WORK: Final = """
     SELECT array_agg(DISTINCT usename::text) FROM pg_stat_activity
     WHERE datname = 'mine' AND application_name LIKE 'sluice/%'
@@ -30,11 +31,12 @@ AT_WORK: Final = """
 POWERS: Final = """
     SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls FROM pg_roles WHERE rolname = $1
 """
+MEMBER: Final = "SELECT array_agg(roleid::regrole::text) FROM pg_auth_members WHERE member = $1::regrole"
 KEY: Final = "0123456789abcdef" * 4
 
 
 class Server(NamedTuple):
-    """`url` is of a superuser who is asked for no password; the workers' login is."""
+    """`url` is of a superuser who is asked for no password; the logins of workers and senders are."""
 
     url: str
     owner: str
@@ -48,7 +50,7 @@ def served() -> Iterator[str]:
         data = Path(folder) / "data"
         with embedded_postgres(data, {"fsync": "off"}) as url:
             access = data / "pg_hba.conf"
-            access.write_text(f"local all {LOGIN} scram-sha-256\n{access.read_text()}")
+            access.write_text(f"local all {LOGIN},{SENDER} scram-sha-256\n{access.read_text()}")
             yield url
 
 
@@ -63,13 +65,13 @@ async def server(served: str) -> AsyncIterator[Server]:
     )
     yield Server(superuser, owner, admin)
     await admin.execute("DROP DATABASE mine WITH (FORCE)")
-    for role in (LOGIN, "sluice_worker", "sluice_reader", "sluice_billing", "sluice_sender", "owner"):
+    for role in (LOGIN, SENDER, "sluice_worker", "sluice_reader", "sluice_billing", "sluice_sender", "owner"):
         await admin.execute(f"DROP ROLE IF EXISTS {role}")
     await admin.close()
 
 
-def migrated(folder: Path, url: str, file: Path, **settings: object) -> Ended:
-    return Sluice(folder, DATABASE_URL=url, **settings).run("migrate", "--worker-env", str(file))
+def migrated(folder: Path, url: str, file: Path, option: str = "--worker-env", **settings: object) -> Ended:
+    return Sluice(folder, DATABASE_URL=url, **settings).run("migrate", option, str(file))
 
 
 async def who(env: Path) -> str:
@@ -91,8 +93,7 @@ async def test_the_login_and_the_key_are_made_once_and_kept(server: Server, tmp_
     assert re.fullmatch("[0-9a-f]{64}", read_env(file)["SLUICE_HASH_KEY"])
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert await server.admin.fetchval(POWERS, LOGIN) is False
-    member = "SELECT array_agg(roleid::regrole::text) FROM pg_auth_members WHERE member = $1::regrole"
-    assert await server.admin.fetchval(member, LOGIN) == ["sluice_worker"]
+    assert await server.admin.fetchval(MEMBER, LOGIN) == ["sluice_worker"]
 
     again = migrated(tmp_path, server.owner, file)
     assert (again.code, file.read_text()) == (ExitCode.CLEAN, held)
@@ -112,6 +113,41 @@ async def test_what_is_missing_on_the_server_is_made_again_with_the_same_passwor
         assert migrated(tmp_path, server.owner, file).code == ExitCode.CLEAN
         assert (await who(file), file.read_text()) == (LOGIN, held)
         assert await server.admin.fetchval("SELECT pg_has_role($1, 'sluice_worker', 'USAGE')", LOGIN)
+
+
+async def test_senders_get_a_login_of_their_own_and_no_key(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "sender.env"
+    first = migrated(tmp_path, server.owner, file, "--sender-env", HASH_KEY=KEY)
+    assert first.code == ExitCode.CLEAN, first.err
+    assert first.out.endswith(f"senders log in as {SENDER}: see {file}\n")
+    assert read_env(file).keys() == {"SLUICE_DATABASE_URL"}
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert await who(file) == SENDER
+    assert await server.admin.fetchval(POWERS, SENDER) is False
+    assert await server.admin.fetchval(MEMBER, SENDER) == ["sluice_sender"]
+    assert (urlsplit(read_env(file)["SLUICE_DATABASE_URL"]).password or "?") not in first.out + first.err
+
+    held = file.read_text()
+    assert migrated(tmp_path, server.owner, file, "--sender-env").code == ExitCode.CLEAN
+    assert (await who(file), file.read_text()) == (SENDER, held)
+
+    file.unlink()  # nothing else depends on it: there is a new password
+    assert migrated(tmp_path, server.owner, file, "--sender-env").code == ExitCode.CLEAN
+    assert await who(file) == SENDER
+    assert file.read_text() != held
+
+
+async def test_workers_and_senders_do_not_share_a_file(server: Server, tmp_path: Path) -> None:
+    files = {"--worker-env": tmp_path / "worker.env", "--sender-env": tmp_path / "sender.env"}
+    for option, file in files.items():
+        assert migrated(tmp_path, server.owner, file, option).code == ExitCode.CLEAN
+    held = {option: file.read_text() for option, file in files.items()}
+
+    senders = migrated(tmp_path, server.owner, files["--sender-env"])
+    assert (senders.code, "holds no login of sluice_worker" in senders.err) == (ExitCode.SETUP, True)
+    workers = migrated(tmp_path, server.owner, files["--worker-env"], "--sender-env")
+    assert (workers.code, "has other lines than SLUICE_DATABASE_URL:" in workers.err) == (ExitCode.SETUP, True)
+    assert {option: file.read_text() for option, file in files.items()} == held
 
 
 async def test_a_file_that_was_lost_is_asked_for_and_a_known_key_makes_a_new_one(

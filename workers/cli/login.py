@@ -1,6 +1,9 @@
-"""The workers' login and the key of their hashes: created once, and kept in a file that is the workers' `.env`."""
+"""Logins of workers and of senders: created once, and kept in files that are their `.env`. The workers' file also holds
+the key of their hashes.
+"""
 
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -11,69 +14,94 @@ from workers.app.database_failures import explained
 from workers.app.settings import PREFIX, Settings
 from workers.dev.envfile import write_privately
 from workers.errors import SettingsError
-from workers.store.logins import Logins
+from workers.store.logins import SENDERS, WORKERS, Logins, Purpose
 
 _URL: Final = f"{PREFIX}DATABASE_URL"
 _KEY: Final = f"{PREFIX}HASH_KEY"
 
 
-async def keep(settings: Settings, path: Path) -> str:
-    """Creates what is missing: the login, its password, the key. Returns the login's name. What `path` holds stays as
-    it is. Safe to run again, but not from two places at once.
+@dataclass(frozen=True, slots=True)
+class EnvFile:
+    """A file with a login. `option` names it on the command line."""
 
-    Raises:
-        SettingsError: the file cannot be read or written, has other lines, or was lost.
-        SetupError, Unreachable: see `explained`.
-    """
-    held = _read(path)
-    url = settings.required_database_url()
-    with explained():
-        connection = await asyncpg.connect(url, server_settings={"application_name": "sluice/login"})
+    option: str
+    path: Path
+    purpose: Purpose
+    has_key: bool
+
+    async def keep(self, settings: Settings) -> str:
+        """Creates what is missing: the login, its password, the key. Returns the login's name. What the file holds
+        stays as it is. Safe to run again, but not from two places at once.
+
+        Raises:
+            SettingsError: the file cannot be read or written, has other lines or another login, or was lost.
+            SetupError, Unreachable: see `explained`.
+        """
+        held = self._read()
+        url = settings.required_database_url()
+        with explained():
+            connection = await asyncpg.connect(url, server_settings={"application_name": "sluice/login"})
+            try:
+                logins = Logins(connection, self.purpose)
+                name = await logins.name()
+                values = {_URL: _as(url, name, urlsplit(held.get(_URL, "")).password or secrets.token_hex(32))}
+                if self.has_key:
+                    values[_KEY] = self._key(settings, held, lost=_URL not in held and await logins.known(name))
+                # First what must not be lost: a login whose password is lost can only be created again.
+                self._write(values)
+                await logins.keep(name, urlsplit(values[_URL]).password or "")
+            finally:
+                await connection.close()
+        return name
+
+    def _read(self) -> dict[str, str]:
         try:
-            logins = Logins(connection)
-            name = await logins.name()
-            key = _key(settings, held, path, lost=_URL not in held and await logins.known(name))
-            password = urlsplit(held.get(_URL, "")).password or secrets.token_hex(32)
-            # First what must not be lost: a login whose password is lost can only be created again.
-            _write(path, {_URL: _as(url, name, password), _KEY: key})
-            await logins.keep(name, password)
-        finally:
-            await connection.close()
-    return name
+            lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
+        except (OSError, UnicodeDecodeError) as error:
+            raise self._wrong(f"cannot be read: {getattr(error, 'strerror', error)}") from error
+        held = {name: value for name, _, value in (line.partition("=") for line in lines)}
+        expected = [_URL, _KEY] if self.has_key else [_URL]
+        if held.keys() - set(expected):
+            raise self._wrong(f"has other lines than {' and '.join(expected)}: use a separate file")
+        if _URL in held and not (urlsplit(held[_URL]).username or "").startswith(self.purpose.prefix):
+            raise self._wrong(f"holds no login of {self.purpose.role}: use a separate file")
+        return held
+
+    def _key(self, settings: Settings, held: dict[str, str], *, lost: bool) -> str:
+        given = settings.hash_key.get_secret_value().lower() if settings.hash_key else None
+        kept = held.get(_KEY)
+        if given and kept and given != kept:
+            raise SettingsError(
+                f"{_KEY} differs from the one in {self.path}: with it, existing hashes would match nothing"
+            )
+        if not given and not kept and lost:
+            raise SettingsError(
+                f"the workers' login exists, but {self.path} with the key of its hashes does not: bring the file "
+                f"back, or set {_KEY} to that key"
+            )
+        return given or kept or secrets.token_hex(32)
+
+    def _write(self, values: dict[str, str]) -> None:
+        try:
+            write_privately(self.path, "".join(f"{name}={value}\n" for name, value in values.items()))
+        except OSError as error:
+            raise self._wrong(f"cannot be written: {error.strerror}") from error
+
+    def _wrong(self, what: str) -> SettingsError:
+        return SettingsError(f"{self.option} {self.path} {what}")
 
 
-def _read(path: Path) -> dict[str, str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"--worker-env {path} cannot be read: {getattr(error, 'strerror', error)}") from error
-    held = {name: value for name, _, value in (line.partition("=") for line in lines)}
-    if held.keys() - {_URL, _KEY}:
-        raise SettingsError(f"--worker-env {path} has other lines than {_URL} and {_KEY}: use a separate file")
-    return held
+def of_workers(path: Path) -> EnvFile:
+    """The workers' file."""
+    return EnvFile("--worker-env", path.resolve(), WORKERS, has_key=True)
 
 
-def _key(settings: Settings, held: dict[str, str], path: Path, *, lost: bool) -> str:
-    given = settings.hash_key.get_secret_value().lower() if settings.hash_key else None
-    kept = held.get(_KEY)
-    if given and kept and given != kept:
-        raise SettingsError(f"{_KEY} differs from the one in {path}: with it, existing hashes would match nothing")
-    if not given and not kept and lost:
-        raise SettingsError(
-            f"the workers' login exists, but {path} with the key of its hashes does not: bring the file "
-            f"back, or set {_KEY} to that key"
-        )
-    return given or kept or secrets.token_hex(32)
+def of_senders(path: Path) -> EnvFile:
+    """The senders' file."""
+    return EnvFile("--sender-env", path.resolve(), SENDERS, has_key=False)
 
 
 def _as(url: str, name: str, password: str) -> str:
     parts = urlsplit(url)
     place = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{quote(name, safe='')}:{password}@{place}"))
-
-
-def _write(path: Path, values: dict[str, str]) -> None:
-    try:
-        write_privately(path, "".join(f"{name}={value}\n" for name, value in values.items()))
-    except OSError as error:
-        raise SettingsError(f"--worker-env {path} cannot be written: {error.strerror}") from error

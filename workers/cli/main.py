@@ -136,12 +136,16 @@ def migrate(
         Path | None,
         typer.Option(help="Create a login for the workers as well; store it, and a key for hashes, in this file."),
     ] = None,
+    sender_env: Annotated[
+        Path | None, typer.Option(help="Create a login for the senders as well; store it in this file.")
+    ] = None,
 ) -> None:
     """Bring the database's schema up to date. Safe to run again and from several places at once.
 
     With --worker-env the workers get a login with the rights of a worker and nothing more. The file holds
     SLUICE_DATABASE_URL and SLUICE_HASH_KEY for them, random values that are created once: it is their .env. Keep it as
-    you keep the database.
+    you keep the database. With --sender-env the senders get one with the rights of a sender: SLUICE_DATABASE_URL in a
+    file of their own.
     """
     from workers.app import write_commands
     from workers.cli import login
@@ -150,7 +154,9 @@ def migrate(
     applied = run_to_end(write_commands.migrated(configured))
     print("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
     if worker_env is not None:
-        print(f"workers log in as {run_to_end(login.keep(configured, worker_env.resolve()))}: see {worker_env}")
+        print(f"workers log in as {run_to_end(login.of_workers(worker_env).keep(configured))}: see {worker_env}")
+    if sender_env is not None:
+        print(f"senders log in as {run_to_end(login.of_senders(sender_env).keep(configured))}: see {sender_env}")
 
 
 @app.command()

@@ -1,36 +1,46 @@
-"""Logins of the server: that of the workers, and that of the embedded PostgreSQL."""
+"""Logins of the server: those of workers and of senders, and that of the embedded PostgreSQL."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import asyncpg
 
 from workers.store.queries import load
 
-_WORKERS: Final = load("worker_login")
+_OWN: Final = load("own_logins")
 _EMBEDDED: Final = load("logins")
 
 
-class Logins:
-    """Reads and changes the workers' login, a member of the role `sluice_worker` and nothing else, as a login that may
-    create others.
-    """
+class Purpose(NamedTuple):
+    """What a login is for: the only role that it is a member of, and how its name begins."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    role: str
+    prefix: str
+
+
+WORKERS: Final = Purpose("sluice_worker", "sluice_app_")
+SENDERS: Final = Purpose("sluice_sender", "sluice_send_")
+
+
+class Logins:
+    """Reads and changes the login of a purpose, as a login that may create others."""
+
+    def __init__(self, connection: asyncpg.Connection, purpose: Purpose) -> None:
         self._connection = connection
+        self._purpose = purpose
 
     async def name(self) -> str:
-        """The name of the workers' login to this database."""
-        name: str = await self._connection.fetchval(_WORKERS["name"])
+        """The name of the login to this database."""
+        name: str = await self._connection.fetchval(_OWN["name"], self._purpose.prefix)
         return name
 
     async def known(self, name: str) -> bool:
         """Whether there is such a login."""
-        return await self._connection.fetchval(_WORKERS["known"], name) is not None
+        return await self._connection.fetchval(_OWN["known"], name) is not None
 
     async def keep(self, name: str, password: str) -> None:
-        """Creates or updates the login `name` with `password` and the rights of a worker."""
-        statement = _WORKERS["mending" if await self.known(name) else "making"]
-        await self._connection.execute(await self._connection.fetchval(statement, name, password))
+        """Creates or updates the login `name` with `password` and the rights of its role."""
+        statement = _OWN["mending" if await self.known(name) else "making"]
+        await self._connection.execute(await self._connection.fetchval(statement, name, password, self._purpose.role))
 
 
 async def set_password(url: str, password: str) -> None:
