@@ -42,7 +42,7 @@ async def simulate(
         host, port = sock.getsockname()[:2]
         log.info(f"The phones are at http://{host}:{port}/.", action="ready", receiver=receiver)
         ready()
-        await serve_http(SimulatorServer(simulator).app, sock, stop)
+        await serve_http(SimulatorServer(simulator, stop).app, sock, stop)
 
 
 class Mails:

@@ -28,10 +28,11 @@ _PAGE: Final = {
 
 
 class SimulatorServer:
-    """Serves a simulator."""
+    """Serves a simulator. What waits for long ends with `stop`."""
 
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(self, simulator: Simulator, stop: asyncio.Event | None = None) -> None:
         self._simulator = simulator
+        self._stop = stop or asyncio.Event()
         place = "{workspace_id}/{channel_id}"
         self.app = Starlette(
             routes=[
@@ -94,7 +95,7 @@ class SimulatorServer:
     async def _events(self, request: Request) -> Response:
         async def changes() -> AsyncIterator[str]:
             seen, phones = -1, self._simulator.phones
-            while not await request.is_disconnected():
+            while not self._stop.is_set() and not await request.is_disconnected():
                 if seen != phones.changes:
                     seen = phones.changes
                     yield f"data: {json.dumps(self._document())}\n\n"

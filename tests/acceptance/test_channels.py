@@ -15,6 +15,7 @@ from connectors.providers import PROVIDERS
 from tests.acceptance.stage import Stage, Workspace
 from tests.connectors.test_simulator_agrees import person_of
 from tests.connectors.vectors import FILES
+from tests.support.browsers import page_of_a_browser
 from tests.support.databases import sender_of
 from workers.app.settings import load_settings
 from workers.dev.connectors import Connectors, Wanted
@@ -38,6 +39,7 @@ class Phones:
 
     def __init__(self, client: httpx.AsyncClient, workspace_id: str) -> None:
         self._client = client
+        self.url = str(client.base_url)
         self._workspace_id = workspace_id
 
     async def say(self, channel_id: str, person: str, text: str) -> None:
@@ -130,6 +132,32 @@ async def _conversation(workspace: Workspace, phones: Phones, name: str) -> None
     await workspace.play(refused)
     [row] = await workspace.rows("sends", send_id=UUID(refused["send_id"]))
     assert (row["status"], row["reason"]) == ("refused", "contact_blocked"), name
+
+
+async def test_a_person_writes_in_a_browser(workspace: Workspace, tmp_path: Path) -> None:
+    hostile = "<img src=x onerror=document.title='hacked'> & more"
+    at_work = channels_at_work(workspace.stage, workspace.id, tmp_path, "telegram")
+    async with at_work as phones, page_of_a_browser() as page:
+        await page.goto(phones.url)
+        title = await page.title()
+        await page.get_by_label("Address of the person").fill("55")
+        await page.locator("#new").get_by_label("Text").fill(hostile)
+        await page.locator("#new button").click()
+        phone = page.locator("article")
+        await phone.get_by_text(hostile, exact=False).wait_for()
+        await phone.get_by_text("received").wait_for()
+        [message] = await until(partial(workspace.rows, "conversation_messages"), "the message")
+        assert message["content"]["text"] == hostile
+
+        send = workspace.send(
+            "Hello 55", channel="telegram", channel_id="telegram", to={"contact_id": str(message["contact_id"])}
+        )
+        await workspace.play(send)
+        await phone.get_by_text("Hello 55").wait_for()
+        await phone.get_by_placeholder("Write as this person").fill("Thank you")
+        await phone.get_by_role("button").click()
+        await phone.get_by_text("Thank you").wait_for()
+        assert (await page.title(), await phone.count(), await phone.locator("img").count()) == (title, 1, 0)
 
 
 async def test_names_and_regions_of_the_channels_file_hold(workspace: Workspace, tmp_path: Path) -> None:
