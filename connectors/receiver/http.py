@@ -15,7 +15,8 @@ from connectors.receiver.taking import Answer, WebhookIntake
 
 PATH: Final = "/webhooks/{workspace_id}/{channel_id}"
 _HELD_BYTES: Final = 192 * 1024 * 1024
-"""Of all bodies together."""
+"""Of all bodies together. Beyond that small ones are still taken: others' large bodies do not keep them out."""
+_SMALL_BODY: Final = 64 * 1024
 _BODY_S: Final = 30.0
 _RETRY_AFTER: Final = {"retry-after": "5"}
 
@@ -34,6 +35,7 @@ class WebhookServer:
         self._intake = intake
         self._held = 0
         self.app = Starlette(routes=[Route(PATH, self._answer, methods=["GET", "POST"])])
+        self.app.router.redirect_slashes = False  # it would redirect to whatever `Host` says
 
     async def _answer(self, request: Request) -> Response:
         place = request.path_params
@@ -80,7 +82,7 @@ class WebhookServer:
                     parts.append(part)
                     if size > most:
                         raise _Refused(413)
-                    if self._held > _HELD_BYTES:
+                    if self._held > _HELD_BYTES and size > _SMALL_BODY:
                         raise _Refused(503)
             yield b"".join(parts)
         except TimeoutError:

@@ -14,8 +14,8 @@ from typing import Any, Final, Literal
 from connectors.kafka import Headers, Produced, Production
 from connectors.provider import Channel
 from connectors.reading import reader
+from connectors.receiver.judging import understood
 from connectors.receiver.unmapped import channel_key, is_reference, webhook_of
-from connectors.understanding import Understanding
 from schemas.building import INBOUND, RECEIPTS
 from schemas.topics import UNMAPPED
 from workers.app.settings import Settings
@@ -86,9 +86,8 @@ class Replay:
         if is_reference(value):
             tally.fates["reference"] += 1
             return []
-        found = Understanding()
         webhook = webhook_of(value, headers)
-        channel.provider.understand(channel, webhook, found, _moment(told.get("received_at"), recorded_at))
+        found = understood(channel, webhook, _moment(told.get("received_at"), recorded_at))
         tally.fates["unmapped" if found.errors else "mapped"] += 1
         tally.records += len(found.records)
         if len(tally.errors) < _MOST_DIFFERENT_ERRORS:

@@ -11,6 +11,7 @@ from prometheus_client import Counter, Histogram
 
 from connectors.kafka import AWAY, Produced, Production
 from connectors.provider import Channel, Webhook
+from connectors.receiver.judging import is_verified, understood
 from connectors.receiver.unmapped import unmapped
 from connectors.understanding import Understanding
 from workers.errors import SetupError
@@ -59,11 +60,12 @@ class WebhookIntake:
         self._production = production
         self._clock = clock
         self._types: set[tuple[str, str]] = set()
-        self._by_account = {
-            (channel.provider.name, channel.provider.account(channel)): channel
-            for channel in channels
-            if channel.provider.account is not None
-        }
+        # Several workspaces may name one account: the secret tells whose it is.
+        self._by_account: dict[tuple[str, str], list[Channel]] = {}
+        for channel in channels:
+            if channel.provider.account is not None:
+                account = channel.provider.name, channel.provider.account(channel)
+                self._by_account.setdefault(account, []).append(channel)
 
     async def take(self, channel: Channel, webhook: Webhook) -> Answer:
         """Returns once every record of the webhook is acknowledged, or cannot be."""
@@ -98,19 +100,17 @@ class WebhookIntake:
 
     def _mapped(self, channel: Channel, webhook: Webhook, now: datetime) -> list[Produced] | None:
         """The records of a webhook, those for other accounts of the same app included; None if it is not verified."""
-        if not channel.provider.verify(channel, webhook, now):
+        if not is_verified(channel, webhook, now):
             return None
-        found = Understanding()
-        channel.provider.understand(channel, webhook, found, now)
+        found = understood(channel, webhook, now)
         records = self._noted(channel, webhook, found, now)
         for account in sorted(found.accounts):
-            other = self._by_account.get((channel.provider.name, account))
-            if other is None or other is channel or not channel.provider.verify(other, webhook, now):
+            of_account = self._by_account.get((channel.provider.name, account), ())
+            other = next((one for one in of_account if one is not channel and is_verified(one, webhook, now)), None)
+            if other is None:
                 self._ignored(channel, "another account", 1)
                 continue
-            found = Understanding()
-            channel.provider.understand(other, webhook, found, now)
-            records += self._noted(other, webhook, found, now)
+            records += self._noted(other, webhook, understood(other, webhook, now), now)
         return records
 
     def _noted(self, channel: Channel, webhook: Webhook, found: Understanding, now: datetime) -> list[Produced]:

@@ -99,7 +99,8 @@ class Server:
         told = {"host": "in.acme.example", "content-length": str(len(body)), **(headers or {})}
         head = "".join(f"{name}: {value}\r\n" for name, value in told.items())
         async with self.connected() as connection:
-            await connection.send(f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body)
+            whole = f"{method} {target} HTTP/1.1\r\n{head}\r\n"
+            await connection.send(whole.encode("utf-8" if any(c > "\xff" for c in whole) else "latin-1") + body)
             return await connection.reply()
 
     async def posts(self, channel: Channel, body: bytes, headers: Mapping[str, str], query: str = "") -> Reply:
