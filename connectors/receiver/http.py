@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from connectors.faults import ProviderFault, asked
 from connectors.provider import Channel, Webhook
 from connectors.receiver.taking import Answer, WebhookIntake
 
@@ -44,9 +45,13 @@ class WebhookServer:
             return Response(status_code=404)
         if request.method == "POST":
             return await self._posted(channel, request)
-        if request.method != "GET" or channel.provider.challenge is None:
+        challenge = channel.provider.challenge
+        if request.method != "GET" or challenge is None:
             return Response(status_code=405, headers={"allow": "POST"})
-        body = channel.provider.challenge(channel, _webhook(request, b""))
+        try:
+            body = asked(channel, lambda: challenge(channel, _webhook(request, b"")))
+        except ProviderFault:
+            body = None
         return Response(status_code=403) if body is None else Response(body, media_type="text/plain")
 
     async def _posted(self, channel: Channel, request: Request) -> Response:

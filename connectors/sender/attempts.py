@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, Protocol, TypeVar
 
 import structlog
 from prometheus_client import Counter, Histogram
 
 from connectors import kafka
+from connectors.faults import ProviderFault, asked
 from connectors.kafka import Produced, Production
 from connectors.provider import Answer, Call, Channel, Mail, Outcome, Unsendable, not_taken, refused, unclear
 from connectors.sender import database
@@ -142,7 +144,13 @@ class Attempts:
         return await deadline.insist(question, database.AWAY)
 
     async def _call(self, channel: Channel, send: SendDispatch) -> Outcome:
-        call = channel.provider.request(channel, send)
+        provider = channel.provider
+        if send.channel != channel.kind:
+            return refused("another_channel", f"the channels file says that {channel.place} is of {channel.kind}")
+        try:
+            call = asked(channel, lambda: provider.request(channel, send))
+        except ProviderFault as fault:
+            return not_taken("fault", fault)
         if isinstance(call, Unsendable):
             return refused(call.code, call.message)
         loop, tries = asyncio.get_running_loop(), Tries()
@@ -160,17 +168,22 @@ class Attempts:
             )
 
     async def _called(self, channel: Channel, call: Call | Mail) -> Outcome:
-        provider = channel.provider
-        if provider.sign is not None and isinstance(call, Call):
-            call = provider.sign(channel, call, self._clock())
+        provider, sign = channel.provider, channel.provider.sign
+        try:
+            if sign is not None and isinstance(call, Call):
+                call = asked(channel, partial(sign, channel, call, self._clock()))
+        except ProviderFault as fault:
+            return not_taken("fault", fault)
         try:
             with CALL_SECONDS.labels(provider.name).time():
                 answer = await self._transport.deliver(channel, call)
-            outcome = provider.outcome(channel, answer)
+            outcome = asked(channel, lambda: provider.outcome(channel, answer))
         except NotConnected as error:
             outcome = not_taken("not_connected", error)
         except Broken as error:
             outcome = unclear("no_answer", error)
+        except ProviderFault as fault:
+            outcome = unclear("fault", fault)
         except TimeoutError:
             outcome = unclear("timeout", f"no answer within {channel.timeout_s:g} s")
         CALLS.labels(provider.name, outcome.status).inc()

@@ -30,6 +30,7 @@ _POLL_RECORDS: Final = 200
 _MOST_OPEN: Final = 1_000
 """Records of a partition that are polled and not committed; then polling pauses."""
 _CALLS_OF_A_CHANNEL: Final = 64
+_MOST_ATTEMPTS: Final = 2**31 - 1
 _FINISH_S: Final = 20.0
 _REVOKED_S: Final = 5.0
 
@@ -41,6 +42,13 @@ OPEN: Final = Gauge("sluice_dispatches_open", "Records of sends.dispatch that ar
 log = structlog.get_logger()
 _DECODER: Final = msgspec.json.Decoder(SendDispatch)
 _Recipient = tuple[str, str, str]
+
+
+def _decoded(value: bytes) -> SendDispatch:
+    send = _DECODER.decode(value)
+    if not 0 < send.attempt <= _MOST_ATTEMPTS:
+        raise ValueError("Expected an attempt that the database can hold")
+    return send
 
 
 class _Lane:
@@ -117,7 +125,7 @@ class Dispatches(ConsumerRebalanceListener):
 
     def _begin(self, window: Window, record: Any) -> None:
         try:
-            send = _DECODER.decode(record.value or b"")
+            send = _decoded(record.value or b"")
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             log.error(
                 "A record of sends.dispatch cannot be read, and is skipped.",

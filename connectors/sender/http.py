@@ -70,7 +70,7 @@ class HttpTransport:
                 return Answer(answer.status, {k.lower(): v for k, v in answer.headers.items()}, body)
         except _NOTHING_LEFT as error:
             raise NotConnected(type(error).__name__) from error
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: aiohttp cannot write or read it
             if isinstance(error, TimeoutError):
                 raise
             raise Broken(type(error).__name__) from error

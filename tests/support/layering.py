@@ -81,6 +81,7 @@ PURE_CONNECTORS: Final = ("connectors/providers",)
 ALSO_IN_PROVIDERS: Final = frozenset({"connectors", "email", "html", "idna", "msgspec", "schemas", "urllib.parse"})
 KNOW_AIOKAFKA: Final = ("workers/kafka", "workers/services/compaction_repair.py", "workers/dev")
 SUPERVISOR: Final = PurePosixPath("workers/app/supervisor.py")
+FAULTS: Final = PurePosixPath("connectors/faults.py")
 
 # What reads a clock or rolls dice, although its module may be imported.
 IMPURE_CALLS: Final = frozenset({"now", "utcnow", "today", "uuid1", "uuid4"})
@@ -199,7 +200,7 @@ def sql_lives_in_files_of_queries(file: File) -> Iterator[str]:
 
 def errors_are_named(file: File) -> Iterator[str]:
     """`except BaseException` is for cleaning up: it ends in a raise."""
-    if not file.within("connectors", "workers", "schemas") or file.path == SUPERVISOR:
+    if not file.within("connectors", "workers", "schemas") or file.path in (SUPERVISOR, FAULTS):
         return
     for node in ast.walk(file.tree):
         if isinstance(node, ast.ExceptHandler):
