@@ -95,9 +95,9 @@ class Sender:
                             await producer.send_and_wait(topic, value if self.readable else value[:-1], key)
 
     async def polled(self, consumer: Any) -> list[Json]:
-        """What came; for one that takes it backwards, until half a second nothing more comes."""
+        """What came; for one that takes it backwards, until nothing more comes for a while."""
         sends: list[Json] = []
-        while found := await consumer.getmany(timeout_ms=500 if self.backwards else 100):
+        while found := await consumer.getmany(timeout_ms=1_200 if self.backwards else 100):
             sends += [json.loads(record.value) for records in found.values() for record in records]
             if not self.backwards:
                 break
@@ -213,7 +213,7 @@ async def test_a_broken_promise_is_named(careless: Sender, expected: Json, tenan
     await uncounted(tenant)
     login = await sender_of(tenant.stage.database)
     async with at_work(careless.work(tenant, login)):
-        document = await verified(tenant, timeout_s=1.5)
+        document = await verified(tenant, timeout_s=5 if careless.backwards else 1.5)
 
     assert verdicts(document) == KEPT | expected, document
 

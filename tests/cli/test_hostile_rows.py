@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -77,9 +78,14 @@ async def hostile(pool: Pool, broker: Broker) -> Broker:
 
 @pytest.fixture
 def run(
-    hostile: Broker, database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    hostile: Broker,
+    database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Callable[..., Ended]:
     """Runs a command in this process, for a terminal wide enough that nothing breaks."""
+    monkeypatch.chdir(tmp_path)  # one of them writes a file
     for name in [name for name in os.environ if name.startswith("SLUICE_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("SLUICE_DATABASE_URL", database)
