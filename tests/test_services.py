@@ -11,6 +11,7 @@ import yaml
 from workers.app.composition import WORKERS
 
 ROOT: Final = Path(__file__).resolve().parents[1]
+CONNECTORS: Final = ("receiver", "sender")
 
 
 @pytest.fixture
@@ -34,9 +35,42 @@ def test_every_worker_has_a_service_that_waits_for_the_setup(services: dict[str,
     workers = {name: s for name, s in services.items() if s.get("command", [None])[0] == "worker"}
 
     assert {name: s["command"] for name, s in workers.items()} == {name: ["worker", name] for name in WORKERS}
-    for service in workers.values():
+    for service in (*workers.values(), *(services[name] for name in CONNECTORS)):
         assert service["depends_on"]["setup"]["condition"] == "service_completed_successfully"
         assert service["stop_grace_period"] == "40s"
+        assert "/ready" in service["healthcheck"]["test"][-1]
+
+
+def test_receiver_and_sender_serve_the_same_channels_and_start_only_if_asked(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    file = "/etc/sluice/channels.toml"
+    assert services["receiver"]["command"] == ["receive", "--host", "0.0.0.0", "--port", "8081"]  # noqa: S104
+    assert services["sender"]["command"] == ["send"]
+    assert services["receiver"]["ports"] == ["127.0.0.1:${RECEIVER_PORT:-8081}:8081"]
+    for name in CONNECTORS:
+        service = services[name]
+        assert service["profiles"] == ["channels"]
+        assert service["environment"] == {**services["inbound"]["environment"], "SLUICE_CHANNELS_FILE": file}
+        assert service["env_file"] == [{"path": "${CHANNELS_ENV:-channels.env}", "required": False}]
+        assert service["volumes"][-1] == {
+            "type": "bind",
+            "source": "${CHANNELS_FILE:-./channels.toml}",
+            "target": file,
+            "read_only": True,
+            "bind": {"create_host_path": False},  # a missing file is an error, and not a new folder
+        }
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert {"/channels.env", "/channels.toml"} <= set(ignored)
+
+
+def test_our_services_run_without_rights_on_a_system_that_they_cannot_write_to(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    for name in (*WORKERS, *CONNECTORS, "setup", "status"):
+        service = services[name]
+        assert (service["image"], service["read_only"], service["cap_drop"]) == ("sluice:local", True, ["ALL"])
+        assert service["security_opt"] == ["no-new-privileges:true"]
 
 
 def test_the_setup_migrates_and_makes_topics_once_the_servers_answer(services: dict[str, dict[str, Any]]) -> None:
@@ -58,7 +92,7 @@ def test_every_service_is_bounded_and_what_stays_is_watched(services: dict[str, 
 
 
 def test_data_outlives_the_containers(compose: dict[str, Any], services: dict[str, dict[str, Any]]) -> None:
-    assert set(compose["volumes"]) == {"settings", "postgres", "kafka"}
+    assert set(compose["volumes"]) == {"settings", "sender", "postgres", "kafka"}
     assert services["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]
     assert services["kafka"]["volumes"] == ["kafka:/var/lib/kafka/data"]
 
@@ -95,18 +129,23 @@ def test_only_the_setup_logs_in_as_the_owner_and_only_the_owners_password_has_a_
     }
 
 
-def test_workers_read_their_login_and_key_where_the_setup_keeps_them(
+def test_workers_and_senders_read_their_logins_where_the_setup_keeps_them(
     services: dict[str, dict[str, Any]], dockerfile: str
 ) -> None:
-    folder = "/var/lib/sluice"
+    folder, of_senders = "/var/lib/sluice", "/var/lib/sluice-sender"
     for name in (*WORKERS, "status"):
         assert services[name]["working_dir"] == folder
         assert services[name]["volumes"] == [f"settings:{folder}:ro"]
-    assert services["setup"]["volumes"] == [f"settings:{folder}"]
-    assert f"--worker-env {folder}/.env " in services["setup"]["command"][0]
+    assert services["sender"]["working_dir"] == folder
+    assert services["sender"]["volumes"][:-1] == [f"sender:{folder}:ro"]
+    assert len(services["receiver"]["volumes"]) == 1  # it has no login at all
+    assert services["setup"]["volumes"] == [f"settings:{folder}", f"sender:{of_senders}"]
+    [script] = services["setup"]["command"]
+    assert f"--worker-env {folder}/.env --sender-env {of_senders}/.env " in script
     user = re.search(r"^USER (\d+):(\d+)$", dockerfile, re.MULTILINE)
     assert user is not None
-    assert f"install --directory --owner={user[1]} --group={user[2]} --mode=0700 {folder}\n" in dockerfile
+    made = f"install --directory --owner={user[1]} --group={user[2]} --mode=0700 {folder} {of_senders}\n"
+    assert made in dockerfile
 
 
 def test_the_image_runs_as_nobody_with_hashed_packages_and_no_other_file(dockerfile: str) -> None:

@@ -194,8 +194,9 @@ async def test_the_setup_of_the_services_leads_to_workers_that_work(
 ) -> None:
     services = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]
     worker, [script] = services["inbound"], services["setup"]["command"]
-    volume = tmp_path / "volume"
+    volume, of_senders = tmp_path / "volume", tmp_path / "volume-sender"
     volume.mkdir()
+    of_senders.mkdir()
     script = script.replace(worker["working_dir"], str(volume))
     if any_broker.kind == "embedded":  # it makes no topics that a client describes
         await any_broker.create(*TOPICS)
@@ -208,8 +209,9 @@ async def test_the_setup_of_the_services_leads_to_workers_that_work(
     held = []
     for _ in range(2):
         _run(script, tmp_path, {"DATABASE_URL": server.url, **kafka})
-        held.append((volume / ".env").read_text())
+        held.append([(folder / ".env").read_text() for folder in (volume, of_senders)])
     assert held[0] == held[1]
+    assert [await who(folder / ".env") for folder in (volume, of_senders)] == [LOGIN, SENDER]
 
     with Sluice(volume, **kafka, SESSION_TIMEOUT_MS=6_000).running(*worker["command"]) as running:
         running.until_consuming()
