@@ -82,9 +82,11 @@ def parsed(text: str, read_secret: ReadSecret) -> list[Channel]:
     except tomllib.TOMLDecodeError as error:
         # The words of this error quote characters of the file; its place does not.
         raise SettingsError(f"no TOML: {_place_of(error)}") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, or lists in lists in lists
+        raise SettingsError("no TOML that can be read") from None
     unknown = sorted(set(document) - {"channel"})
     if unknown:
-        raise SettingsError(f"unknown key `{unknown[0]}`: expected tables [[channel]], {_HINT}")
+        raise SettingsError(f"unknown key `{_shown(unknown[0])}`: expected tables [[channel]], {_HINT}")
     entries = document.get("channel", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise SettingsError(f"`channel` must be tables [[channel]], {_HINT}")
@@ -142,7 +144,7 @@ def _channel(entry: Mapping[str, Any], named: str, read_secret: ReadSecret) -> C
     unknown = sorted(set(own) - set(names))
     if unknown:
         known = ", ".join(f"`{name}`" for name in names)
-        raise SettingsError(f"{named}: unknown key `{unknown[0]}`; {provider.name} has {known}")
+        raise SettingsError(f"{named}: unknown key `{_shown(unknown[0])}`; {provider.name} has {known}")
     keys = _converted(own, provider.keys, named, read_secret)
     if keys.kind not in provider.kinds:
         raise SettingsError(f"{named}: `channel` must be one of {', '.join(provider.kinds)}")
@@ -194,14 +196,21 @@ def _url(value: object) -> Url:
 def _worded(error: str) -> str:
     """msgspec's words, with the key first: `Expected int, got str - at `$.port``."""
     what, _, path = error.partition(" - at `$.")
+    if what.startswith("Invalid enum value"):  # msgspec repeats the value
+        what = "is none of the words that it may be"
     if path:
         return f"`{path.rstrip('`')}`: {what}"
     return what.replace("Object missing required field", "missing key")
 
 
 def _named(number: int, entry: Mapping[str, Any]) -> str:
-    place = "/".join(str(entry.get(key, "?"))[:64] for key in ("workspace_id", "channel_id"))
+    place = "/".join(_shown(entry.get(key, "?")) for key in ("workspace_id", "channel_id"))
     return f"channel {number} ({place})"
+
+
+def _shown(name: object) -> str:
+    """A name of the file within one line."""
+    return "".join(character if character.isprintable() else "?" for character in str(name)[:64])
 
 
 def _place_of(error: tomllib.TOMLDecodeError) -> str:
