@@ -71,6 +71,8 @@ class Dispatches(ConsumerRebalanceListener):
         self._windows: dict[TopicPartition, Window] = {}
         self._waiting: dict[_Recipient, deque[Callable[[], Coroutine[Any, Any, None]]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._settling: set[asyncio.Task[None]] = set()
+        """Those of the tasks that wait for the receipts of others. Nobody waits for them in turn."""
         self._failed: asyncio.Future[None] | None = None
         self._consumer: AIOKafkaConsumer | None = None
         self._stopping = False
@@ -161,7 +163,7 @@ class Dispatches(ConsumerRebalanceListener):
                 await self._attempts.make(lane.channel, send)
             except NotClaimed as denied:
                 if denied.earlier:
-                    self._start(self._settle(lane, window, offset, send))
+                    self._settling.add(self._start(self._settle(lane, window, offset, send)))
                     return
                 self._done(window, offset, "denied")
             else:
@@ -176,13 +178,15 @@ class Dispatches(ConsumerRebalanceListener):
         DISPATCHES.labels(outcome).inc()
         window.done(offset)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._settling.discard(task)
         if task.cancelled() or (error := task.exception()) is None:
             return
         if self._failed is not None and not self._failed.done():
@@ -203,8 +207,8 @@ class Dispatches(ConsumerRebalanceListener):
     async def _finish(self, consumer: Any) -> None:
         """Ends what was claimed. What was not is left to who reads it next; so are waits for earlier claims."""
         self._stopping = True
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_FINISH_S)
+        if calling := self._tasks - self._settling:
+            await asyncio.wait(calling, timeout=_FINISH_S)
         await self._commit(consumer)
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
@@ -212,8 +216,8 @@ class Dispatches(ConsumerRebalanceListener):
         leaving = [self._windows[partition] for partition in revoked if partition in self._windows]
         for window in leaving:
             window.lost = True
-        if any(leaving) and self._tasks:
-            await asyncio.wait(self._tasks, timeout=_REVOKED_S)
+        if any(leaving) and (calling := self._tasks - self._settling):
+            await asyncio.wait(calling, timeout=_REVOKED_S)
         offsets = {p: o for p in revoked if p in self._windows and (o := self._windows[p].to_commit()) is not None}
         if offsets and self._consumer is not None:
             with suppress(kafka.KafkaError):

@@ -18,7 +18,7 @@ from connectors.kafka import Production
 from connectors.provider import Answer, Call, Channel, Mail
 from connectors.providers import PROVIDERS
 from connectors.sender.attempts import Attempts
-from connectors.sender.database import Claim, Database
+from connectors.sender.database import AttemptState, Claim, Database
 from connectors.sender.dispatches import TOPIC, Dispatches
 from connectors.sender.outcomes import Again, Tries, after, receipt_of
 from connectors.sender.process import send
@@ -41,6 +41,16 @@ class Granting(Database):
 
     async def claim(self, send: SendDispatch) -> Claim:  # noqa: ARG002 - as its base
         return Claim(granted=True, reason=None)
+
+
+class ClaimedBefore(Database):
+    """Somebody else has claimed everything a moment ago, and has not reported yet."""
+
+    async def claim(self, send: SendDispatch) -> Claim:  # noqa: ARG002 - as its base
+        return Claim(granted=False, reason="already_claimed")
+
+    async def attempt(self, send: SendDispatch) -> AttemptState | None:  # noqa: ARG002 - as its base
+        return AttemptState("dispatched", 0.0)
 
 
 class Taken:
@@ -78,12 +88,14 @@ async def publish(broker: Broker, *records: Any) -> None:
 
 
 @asynccontextmanager
-async def sending(broker: Broker, channels: Sequence[Channel]) -> AsyncIterator[Taken]:
+async def sending(
+    broker: Broker, channels: Sequence[Channel], claims: type[Database] = Granting
+) -> AsyncIterator[Taken]:
     await broker.create(TOPIC, RECEIPTS)
     taken, stop = Taken(), asyncio.Event()
     told = settings_for("postgresql://nobody@127.0.0.1:9/none", broker)
     production = Production(told, "test")
-    dispatches = Dispatches(told, "g-send", channels, Attempts(Granting(told), production, taken, 5.0))
+    dispatches = Dispatches(told, "g-send", channels, Attempts(claims(told), production, taken, 5.0))
     running = asyncio.create_task(dispatches.run(stop, lambda: None))
     try:
         yield taken
@@ -105,6 +117,23 @@ async def receipts(broker: Broker, count: int) -> dict[str, tuple[str, str | Non
 
 
 GOOD: Final = ("sent", None, False)
+
+
+async def test_a_stop_does_not_wait_for_the_receipts_of_others(broker: Broker) -> None:
+    loop = asyncio.get_running_loop()
+    before = denied()
+    async with sending(broker, [TELEGRAM], ClaimedBefore):
+        await publish(broker, record("one"))
+        async with asyncio.timeout(PATIENCE_S):
+            while denied() == before:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.02)
+        began = loop.time()
+
+    assert loop.time() - began < 10
+
+
+def denied() -> float:
+    return REGISTRY.get_sample_value("sluice_claims_denied_total", {"reason": "already_claimed"}) or 0.0
 
 
 @pytest.mark.parametrize(
