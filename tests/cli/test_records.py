@@ -104,7 +104,7 @@ def test_a_limit_bounds_what_is_shown_and_not_what_is_counted(sluice: Callable[.
     ended = sluice("records", "check", "messages.inbound", "records", "--limit", "2", "--json")
     told = json.loads(ended.out)
     assert (ended.code, told["dead_letters"], len(told["problems"])) == (ExitCode.FAULT, 3, 2)
-    assert ended.err == "--limit 2 is reached; there are 1 more that are not readable.\n"
+    assert ended.err == "--limit 2 is reached; not shown: 1.\n"
 
 
 def test_standard_input_is_read(sluice: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ def check(
         _tell(checked)
     wrong = checked["records"] - checked["readable"]
     if wrong > limit:
-        terminal.say(f"--limit {limit} is reached; there are {wrong - limit:,} more that are not readable.")
+        terminal.say(f"--limit {limit} is reached; not shown: {wrong - limit:,}.")
     if wrong:
         raise typer.Exit(ExitCode.FAULT)
 
@@ -69,7 +69,8 @@ def _tell(checked: dict[str, Any]) -> None:
     if problems := [one | {"outcome": _WORDS[one["outcome"]]} for one in checked["problems"]]:
         tables.show(console, "not readable", problems)
         console.print()
-    told = [f"{checked['records']:,} records of {checked['topic']}: {checked['readable']:,} readable"]
+    count = checked["records"]
+    told = [f"{count:,} record{'' if count == 1 else 's'} of {checked['topic']}: {checked['readable']:,} readable"]
     counted = {"refused": checked["refused"], "dead_letter": checked["dead_letters"]}
     told += [f"{count:,} {_WORDS[name]}" for name, count in counted.items() if count]
     console.print(", ".join(told), soft_wrap=True)
