@@ -244,10 +244,17 @@ def listed(channels: Sequence[Channel]) -> list[dict[str, str | float | None]]:
             "provider": channel.provider.name,
             "channel": channel.kind,
             "name": channel.name,
-            "webhook": channel.webhook,
+            "webhook": _reached_at(channel),
             "base_url": channel.base_url,
             "rate_per_second": channel.rate_per_second,
             "timeout_s": channel.timeout_s,
         }
         for channel in channels
     ]
+
+
+def _reached_at(channel: Channel) -> str:
+    """Where the provider reaches us: by mail, by the public address if the entry has it, else behind our host."""
+    if hasattr(channel.keys, "listen"):
+        return f"lmtp://{channel.keys.listen}"
+    return str(getattr(channel.keys, "public_url", channel.webhook))

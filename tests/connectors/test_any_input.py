@@ -52,7 +52,7 @@ def webhooks(draw: st.DrawFn, provider: str) -> Webhook:
 
 
 @every_provider
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(data=st.data())
 def test_any_webhook_is_understood_ignored_or_named_as_not_understood(provider: str, data: st.DataObject) -> None:
     channel, found = channel_of(provider), Understanding()
@@ -64,7 +64,7 @@ def test_any_webhook_is_understood_ignored_or_named_as_not_understood(provider: 
 
 
 @every_provider
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(data=st.data())
 def test_any_request_of_a_stranger_is_judged(provider: str, data: st.DataObject) -> None:
     case = data.draw(st.sampled_from(FILES[provider]["signatures"]))
@@ -78,7 +78,7 @@ def test_any_request_of_a_stranger_is_judged(provider: str, data: st.DataObject)
 
 
 @every_provider
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(data=st.data())
 def test_any_send_becomes_a_call_or_a_reason(provider: str, data: st.DataObject) -> None:
     files = st.fixed_dictionaries(
@@ -111,7 +111,7 @@ TEXT_THAT_TRAVELS: Final = st.text(st.characters(exclude_categories=["Cs"], excl
 
 
 @every_provider
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(data=st.data())
 def test_any_answer_has_an_outcome(provider: str, data: st.DataObject) -> None:
     channel = channel_of(provider)
