@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
-from connectors.provider import Channel, Provider, Secret, Url
+from connectors.provider import Channel, Secret, Url
 from connectors.providers import PROVIDERS
 from schemas.fields import ChannelId, Name, Region, WorkspaceId
 from workers.app.settings import Settings
@@ -228,11 +228,6 @@ def chosen(channels: Sequence[Channel], names: Sequence[str]) -> list[Channel]:
     if unknown:
         raise SettingsError(f"the channels file has no channel {unknown[0]!r}")
     return [channel for channel in channels if not names or channel.place in names]
-
-
-def providers_of(channels: Sequence[Channel]) -> list[Provider]:
-    """The providers of these channels, each once."""
-    return list({channel.provider.name: channel.provider for channel in channels}.values())
 
 
 def listed(channels: Sequence[Channel]) -> list[dict[str, str | float | None]]:

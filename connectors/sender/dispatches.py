@@ -6,8 +6,8 @@ is cancelled: polls are short, and never cancelled but at the end.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import msgspec
@@ -28,7 +28,14 @@ TOPIC: Final = "sends.dispatch"
 _POLL_MS: Final = 100
 _POLL_RECORDS: Final = 200
 _MOST_OPEN: Final = 1_000
-"""Records of a partition that are polled and not committed; then polling pauses."""
+"""Records of a partition that are polled and not done; then its polling pauses."""
+_LONGEST_SPAN: Final = 50_000
+"""Records of a partition that are polled and not committed. One that waits long for its receipt holds up no others, but
+what is done behind it would be read again after a crash.
+"""
+_OPEN_BYTES: Final = 64 * 1024 * 1024
+"""Of all partitions together."""
+_FETCH_BYTES: Final = 4 * 1024 * 1024
 _CALLS_OF_A_CHANNEL: Final = 64
 _MOST_ATTEMPTS: Final = 2**31 - 1
 _FINISH_S: Final = 20.0
@@ -71,11 +78,12 @@ class Dispatches(ConsumerRebalanceListener):
         self._windows: dict[TopicPartition, Window] = {}
         self._waiting: dict[_Recipient, deque[Callable[[], Coroutine[Any, Any, None]]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._settling: set[asyncio.Task[None]] = set()
-        """Those of the tasks that wait for the receipts of others. Nobody waits for them in turn."""
         self._failed: asyncio.Future[None] | None = None
         self._consumer: AIOKafkaConsumer | None = None
         self._stopping = False
+        self._making = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         """Sends until stopped; then finishes what was claimed, within a bound. Calls `ready` once it consumes.
@@ -92,6 +100,7 @@ class Dispatches(ConsumerRebalanceListener):
             session_timeout_ms=self._cluster.session_timeout_ms,
             heartbeat_interval_ms=self._cluster.session_timeout_ms // 3,
             max_poll_records=_POLL_RECORDS,
+            fetch_max_bytes=_FETCH_BYTES,
             **self._cluster.clients("sender"),
         )
         consumer.subscribe([self._cluster.topic(TOPIC)], listener=self)
@@ -111,19 +120,25 @@ class Dispatches(ConsumerRebalanceListener):
         for partition, records in polled.items():
             window = self._windows.setdefault(partition, Window())
             for record in records:
-                window.add(record.offset)
+                window.add(record.offset, len(record.value or b""))
                 self._begin(window, record)
         if self._failed is not None and self._failed.done():
             self._failed.result()
         await self._commit(consumer)
 
     def _balance(self, consumer: Any) -> None:
-        """Pauses partitions with many open records, and resumes the others."""
-        full = [partition for partition, window in self._windows.items() if len(window) >= _MOST_OPEN]
+        """Pauses partitions with many open records, all of them if these hold much memory, and resumes the others."""
+        windows = {partition: window for partition, window in self._windows.items() if not window.lost}
+        heavy = sum(window.bytes for window in windows.values()) >= _OPEN_BYTES
+        full = {
+            partition
+            for partition, window in windows.items()
+            if heavy or window.open >= _MOST_OPEN or window.span >= _LONGEST_SPAN
+        }
         paused = consumer.paused()
-        consumer.pause(*(partition for partition in full if partition not in paused))
-        consumer.resume(*(partition for partition in paused if partition not in full))
-        OPEN.set(sum(map(len, self._windows.values())))
+        consumer.pause(*(full - paused))
+        consumer.resume(*(paused - full))
+        OPEN.set(sum(window.open for window in windows.values()))
 
     def _begin(self, window: Window, record: Any) -> None:
         try:
@@ -156,18 +171,41 @@ class Dispatches(ConsumerRebalanceListener):
 
     async def _attempt(self, lane: _Lane, window: Window, offset: int, send: SendDispatch) -> None:
         async with lane.slots:
-            await lane.rate.turn()
-            if self._stopping or window.lost:
+            if self._may_begin(window):
+                await lane.rate.turn()
+            if not self._may_begin(window):
                 return  # who reads the record next makes the attempt
             try:
-                await self._attempts.make(lane.channel, send)
+                with self._under_way():
+                    await self._attempts.make(lane.channel, send)
             except NotClaimed as denied:
                 if denied.earlier:
-                    self._settling.add(self._start(self._settle(lane, window, offset, send)))
+                    self._start(self._settle(lane, window, offset, send))
                     return
                 self._done(window, offset, "denied")
             else:
                 self._done(window, offset, "reported")
+
+    def _may_begin(self, window: Window) -> bool:
+        return not self._stopping and not window.lost
+
+    @contextmanager
+    def _under_way(self) -> Iterator[None]:
+        """Counts attempts that a stop lets end."""
+        self._making += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._making -= 1
+            if not self._making:
+                self._idle.set()
+
+    async def _made(self, within_s: float) -> None:
+        """Waits until no attempt is under way, at most that long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._idle.wait()
 
     async def _settle(self, lane: _Lane, window: Window, offset: int, send: SendDispatch) -> None:
         """Others need not wait for an attempt that somebody else made."""
@@ -178,15 +216,13 @@ class Dispatches(ConsumerRebalanceListener):
         DISPATCHES.labels(outcome).inc()
         window.done(offset)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
-        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._settling.discard(task)
         if task.cancelled() or (error := task.exception()) is None:
             return
         if self._failed is not None and not self._failed.done():
@@ -205,10 +241,9 @@ class Dispatches(ConsumerRebalanceListener):
             await consumer.commit(offsets)
 
     async def _finish(self, consumer: Any) -> None:
-        """Ends what was claimed. What was not is left to who reads it next; so are waits for earlier claims."""
+        """Ends what was claimed. What was not is left to who reads it next; so are waits for the receipts of others."""
         self._stopping = True
-        if calling := self._tasks - self._settling:
-            await asyncio.wait(calling, timeout=_FINISH_S)
+        await self._made(_FINISH_S)
         await self._commit(consumer)
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
@@ -216,8 +251,8 @@ class Dispatches(ConsumerRebalanceListener):
         leaving = [self._windows[partition] for partition in revoked if partition in self._windows]
         for window in leaving:
             window.lost = True
-        if any(leaving) and (calling := self._tasks - self._settling):
-            await asyncio.wait(calling, timeout=_REVOKED_S)
+        if any(window.open for window in leaving):
+            await self._made(_REVOKED_S)
         offsets = {p: o for p in revoked if p in self._windows and (o := self._windows[p].to_commit()) is not None}
         if offsets and self._consumer is not None:
             with suppress(kafka.KafkaError):

@@ -7,27 +7,35 @@ class Window:
     """The records of one partition that were polled and are not committed. Offsets may have gaps."""
 
     def __init__(self) -> None:
-        self._open: deque[int] = deque()
-        self._done: set[int] = set()
+        self._polled: deque[int] = deque()
+        self._open: dict[int, int] = {}
         self._next: int | None = None
+        self.bytes = 0
+        """Of the records that are not done."""
         self.lost = False
         """Another member of the group has the partition now."""
 
-    def __len__(self) -> int:
-        """Records that are not done, or stand behind such a one."""
+    @property
+    def open(self) -> int:
+        """How many records are not done."""
         return len(self._open)
 
-    def add(self, offset: int) -> None:
-        """Adds a polled record; offsets grow."""
-        self._open.append(offset)
+    @property
+    def span(self) -> int:
+        """How many records a next owner would read again: those that are not done, and what was polled after them."""
+        return len(self._polled)
+
+    def add(self, offset: int, size: int) -> None:
+        """Adds a polled record of that many bytes; offsets grow."""
+        self._polled.append(offset)
+        self._open[offset] = size
+        self.bytes += size
 
     def done(self, offset: int) -> None:
         """Notes that nothing is left to do for a record."""
-        self._done.add(offset)
-        while self._open and self._open[0] in self._done:
-            first = self._open.popleft()
-            self._done.discard(first)
-            self._next = first + 1
+        self.bytes -= self._open.pop(offset)
+        while self._polled and self._polled[0] not in self._open:
+            self._next = self._polled.popleft() + 1
 
     def to_commit(self) -> int | None:
         """The offset to commit, once: None if nothing changed since the last call."""
