@@ -13,12 +13,15 @@ from starlette.routing import Route
 from connectors.faults import ProviderFault, asked
 from connectors.provider import Channel, Webhook
 from connectors.receiver.taking import Answer, WebhookIntake
+from connectors.receiver.telemetry import WEBHOOKS
 
 PATH: Final = "/webhooks/{workspace_id}/{channel_id}"
 _HELD_BYTES: Final = 192 * 1024 * 1024
 """Of all bodies together. Beyond that small ones are still taken: others' large bodies do not keep them out."""
 _SMALL_BODY: Final = 64 * 1024
 _BODY_S: Final = 30.0
+_COUNTED: Final = {408: "slow", 413: "too_large", 415: "encoded", 503: "busy"}
+"""The answers that refuse a body, as metrics name them."""
 _RETRY_AFTER: Final = {"retry-after": "5"}
 
 
@@ -59,6 +62,7 @@ class WebhookServer:
             async with self._body(channel, request) as body:
                 answer = await self._intake.take(channel, _webhook(request, body))
         except _Refused as refused:
+            WEBHOOKS.labels(channel.provider.name, _COUNTED[refused.status]).inc()
             return Response(status_code=refused.status, headers=_RETRY_AFTER if refused.status == 503 else None)
         except ClientDisconnect:
             return Response(status_code=400)

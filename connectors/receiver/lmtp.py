@@ -18,7 +18,8 @@ from aiosmtpd.smtp import Session as SmtpSession
 
 from connectors.provider import MAX_MAIL, Channel, Webhook
 from connectors.providers.addresses import sendable_address
-from connectors.providers.smtp import LMTP, host_and_port
+from connectors.providers.smtp import LMTP, PROVIDER, host_and_port
+from connectors.receiver.telemetry import WEBHOOKS
 from workers.errors import SettingsError
 
 Take = Callable[[Channel, Webhook], Awaitable[bool]]
@@ -166,8 +167,10 @@ class _Session(protocol.LMTP):
                 continue
             if len(mail) + len(piece) > MAX_MAIL or lines > _MOST_LINES:
                 refusal = _TOO_LARGE
+                WEBHOOKS.labels(PROVIDER.name, "too_large").inc()
             elif self._shared.held + len(piece) > _HELD_BYTES:
                 refusal = _BUSY
+                WEBHOOKS.labels(PROVIDER.name, "busy").inc()
             else:
                 self._shared.held += len(piece)
                 mail += piece

@@ -10,6 +10,7 @@ import structlog
 from connectors.http_server import serve_http
 from connectors.kafka import AWAY, Produced, Production
 from connectors.provider import Channel, Webhook
+from connectors.receiver import telemetry
 from connectors.receiver.http import WebhookServer
 from connectors.receiver.lmtp import serve_lmtp
 from connectors.receiver.taking import Answer, WebhookIntake
@@ -42,6 +43,7 @@ async def serve(
         Unreachable: Kafka did not answer within the bound.
         SetupError: topics or rights are missing.
     """
+    telemetry.from_zero({channel.provider.name for channel in channels})
     production = Production(settings, "receiver")
     try:
         probe = LivenessProbe("Kafka", AWAY, settings.unreachable_after_s)

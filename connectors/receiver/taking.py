@@ -7,11 +7,11 @@ from enum import Enum, auto
 from typing import Final
 
 import structlog
-from prometheus_client import Counter, Histogram
 
 from connectors.kafka import AWAY, Produced, Production
 from connectors.provider import Channel, Webhook
 from connectors.receiver.judging import is_verified, understood
+from connectors.receiver.telemetry import ANOTHER_ACCOUNT, IGNORED, NOT_UNDERSTOOD, RECORDS, SECONDS, WEBHOOKS
 from connectors.receiver.unmapped import unmapped
 from connectors.understanding import Understanding
 from workers.errors import SetupError
@@ -19,19 +19,6 @@ from workers.errors import SetupError
 ACKNOWLEDGED_WITHIN_S: Final = 5.0
 _LARGE_BODY: Final = 128 * 1024
 _MOST_TYPES: Final = 200
-
-WEBHOOKS: Final = Counter("sluice_webhooks_total", "Webhooks and mails by what became of them.", ["provider", "answer"])
-RECORDS: Final = Counter("sluice_webhook_records_total", "Records made of webhooks.", ["provider", "topic"])
-IGNORED: Final = Counter("sluice_webhook_events_ignored_total", "Events that mean nothing here.", ["provider", "type"])
-NOT_UNDERSTOOD: Final = Counter(
-    "sluice_webhooks_unmapped_total", "Webhooks with an event that was not understood.", ["provider"]
-)
-SECONDS: Final = Histogram(
-    "sluice_webhook_seconds",
-    "From a whole webhook to its answer.",
-    ["provider"],
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-)
 
 log = structlog.get_logger()
 
@@ -108,7 +95,7 @@ class WebhookIntake:
             of_account = self._by_account.get((channel.provider.name, account), ())
             other = next((one for one in of_account if one is not channel and is_verified(one, webhook, now)), None)
             if other is None:
-                self._ignored(channel, "another account", 1)
+                self._ignored(channel, ANOTHER_ACCOUNT, 1)
                 continue
             records += self._noted(other, webhook, understood(other, webhook, now), now)
         return records

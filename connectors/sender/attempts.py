@@ -7,7 +7,6 @@ from functools import partial
 from typing import Final, Protocol, TypeVar
 
 import structlog
-from prometheus_client import Counter, Histogram
 
 from connectors import kafka
 from connectors.faults import ProviderFault, asked
@@ -16,6 +15,7 @@ from connectors.provider import Answer, Call, Channel, Mail, Outcome, Unsendable
 from connectors.sender import database
 from connectors.sender.database import Database
 from connectors.sender.outcomes import Again, Tries, after, receipt_of
+from connectors.sender.telemetry import CALL_SECONDS, CALLS, DENIED
 from connectors.sender.transport import Broken, NotConnected
 from schemas.building import receipt_record
 from schemas.outputs import SendDispatch
@@ -26,15 +26,6 @@ T = TypeVar("T")
 EARLIER_LIFE_S: Final = 90.0
 """Beyond `timeout_s`: how long another sender that claimed an attempt may take for its receipt."""
 _CLAIM_AGAIN_S: Final = 0.1
-
-CALLS: Final = Counter("sluice_provider_calls_total", "Calls of providers by outcome.", ["provider", "outcome"])
-DENIED: Final = Counter("sluice_claims_denied_total", "Attempts that may not be made.", ["reason"])
-CALL_SECONDS: Final = Histogram(
-    "sluice_provider_call_seconds",
-    "Duration of a call of a provider.",
-    ["provider"],
-    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30),
-)
 
 log = structlog.get_logger()
 

@@ -14,11 +14,11 @@ import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka import errors as kafka
-from prometheus_client import Counter, Gauge
 
 from connectors.provider import Channel
 from connectors.sender.attempts import Attempts, NotClaimed
 from connectors.sender.rates import Rate
+from connectors.sender.telemetry import DISPATCHES, OPEN, Done
 from connectors.sender.windows import Window
 from schemas.outputs import SendDispatch
 from workers.app.settings import Settings
@@ -40,11 +40,6 @@ _CALLS_OF_A_CHANNEL: Final = 64
 _MOST_ATTEMPTS: Final = 2**31 - 1
 _FINISH_S: Final = 20.0
 _REVOKED_S: Final = 5.0
-
-DISPATCHES: Final = Counter(
-    "sluice_dispatches_total", "Records of sends.dispatch by what was done with them.", ["outcome"]
-)
-OPEN: Final = Gauge("sluice_dispatches_open", "Records of sends.dispatch that are polled and not done.")
 
 log = structlog.get_logger()
 _DECODER: Final = msgspec.json.Decoder(SendDispatch)
@@ -212,7 +207,7 @@ class Dispatches(ConsumerRebalanceListener):
         await self._attempts.settle(lane.channel, send)
         self._done(window, offset, "claimed_before")
 
-    def _done(self, window: Window, offset: int, outcome: str) -> None:
+    def _done(self, window: Window, offset: int, outcome: Done) -> None:
         DISPATCHES.labels(outcome).inc()
         window.done(offset)
 

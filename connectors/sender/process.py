@@ -12,7 +12,7 @@ import structlog
 from connectors import kafka
 from connectors.kafka import Production
 from connectors.provider import Answer, Call, Channel, Mail
-from connectors.sender import database, smtp
+from connectors.sender import database, smtp, telemetry
 from connectors.sender.attempts import EARLIER_LIFE_S, Attempts, Probe, no_probe
 from connectors.sender.database import Database
 from connectors.sender.dispatches import TOPIC, Dispatches
@@ -92,6 +92,7 @@ async def send(
         Unreachable: a server did not answer within the bound.
         SetupError: topics, rights or migrations are missing, or another member serves other channels.
     """
+    telemetry.from_zero({channel.provider.name for channel in channels})
     async with AsyncExitStack() as stack:
         production = Production(settings, "sender")
         stack.push_async_callback(production.stop)

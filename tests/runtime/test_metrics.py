@@ -12,6 +12,8 @@ from asyncpg import Pool
 from prometheus_client import REGISTRY, Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from connectors.receiver import telemetry as receiver_telemetry
+from connectors.sender import telemetry as sender_telemetry
 from schemas.topics import TOPICS
 from tests.cli.commands import Sluice
 from tests.runtime.ledgerbook import OUTPUT, TOPIC, book, spec_of
@@ -23,9 +25,9 @@ from workers.runtime import telemetry
 
 OPERATIONS: Final = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 _ROW: Final = re.compile(
-    r"^\| `(sluice_\w+_(?:total|seconds|records|running|differences))` \| ([\w, ]*) ?\|", re.MULTILINE
+    r"^\| `(sluice_\w+_(?:total|seconds|records|running|differences|open))` \| ([\w, ]*) ?\|", re.MULTILINE
 )
-_METRIC: Final = re.compile(r"\bsluice_\w+_(?:total|seconds|records|running|differences)\b")
+_METRIC: Final = re.compile(r"\bsluice_\w+_(?:total|seconds|records|running|differences|open)\b")
 _BY_TOPIC: Final = ("records_applied", "dead_letters", "records_without_key", "records_with_unexpected_key")
 _AT_A_START: Final = ("sluice_job_rounds_total", "sluice_loop_blocked_seconds_count")
 """What may have happened by the time that a process is at work."""
@@ -40,7 +42,8 @@ def documented() -> dict[str, set[str]]:
 
 
 def test_the_manual_names_every_metric_with_its_labels() -> None:
-    metrics = [value for value in (vars(telemetry) | vars(loop_watch)).values() if hasattr(value, "_labelnames")]
+    modules = (telemetry, loop_watch, receiver_telemetry, sender_telemetry)
+    metrics = [value for module in modules for value in vars(module).values() if hasattr(value, "_labelnames")]
     known = {sample_name(one.describe()[0]): set(one._labelnames) for one in metrics}  # noqa: SLF001
     assert documented() == known
 
