@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from schemas.building import sendable
 from schemas.fields import utc_text
 
 _MOST_PHONES: Final = 500
@@ -51,8 +52,10 @@ class Phones:
         return [
             {
                 "channel": place,
-                "person": person,
-                "messages": [asdict(shown) | {"at": utc_text(shown.at)} for shown in phone],
+                "person": sendable(person),
+                "messages": [
+                    asdict(shown) | {"text": sendable(shown.text), "at": utc_text(shown.at)} for shown in phone
+                ],
             }
             for (place, person), phone in reversed(self._phones.items())
         ]

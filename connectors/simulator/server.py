@@ -2,15 +2,20 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from importlib.resources import files
 from typing import Any, Final
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connectors.provider import Answer, Channel
 from connectors.simulator.played import ApiRequest
@@ -19,12 +24,41 @@ from connectors.simulator.playing import NoAnswer, Simulator
 _SILENT_S: Final = 600.0
 _LOOK_S: Final = 0.2
 _LARGEST: Final = 4 * 1024 * 1024
-_LOCAL: Final = ("localhost", "127.0.0.1", "[::1]")
+_NO_NAME: Final = re.compile(r"(?:localhost|[0-9.]+|\[[0-9a-f:.]+\])(?::[0-9]+)?", re.IGNORECASE)
+"""A host that no DNS can point here: a page of another site cannot have it."""
 _PAGE: Final = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
 }
+
+
+class _Guard:
+    """Keeps pages of other sites away from the phones, also those whose name points to this machine, and bounds
+    bodies. The APIs of providers may have any name.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers, size = Headers(scope=scope), 0
+
+        async def bounded() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > _LARGEST:
+                raise HTTPException(413)
+            return message
+
+        if not scope["path"].startswith("/api/") and not _NO_NAME.fullmatch(headers.get("host", "")):
+            await Response(status_code=403)(scope, receive, send)
+        elif int(headers.get("content-length", "0")) > _LARGEST:
+            await Response(status_code=413)(scope, receive, send)
+        else:
+            await self._app(scope, bounded, send)
 
 
 class SimulatorServer:
@@ -42,8 +76,10 @@ class SimulatorServer:
                 Route(f"/say/{place}", self._say, methods=["POST"]),
                 Route(f"/faults/{place}", self._fault, methods=["POST"]),
                 Route(f"/api/{place}/{{path:path}}", self._api, methods=["GET", "POST", "PUT", "DELETE"]),
-            ]
+            ],
+            middleware=[Middleware(_Guard)],
         )
+        self.app.router.redirect_slashes = False
 
     async def _api(self, request: Request) -> Response:
         channel = self._channel(request)
@@ -80,7 +116,7 @@ class SimulatorServer:
             return Response(status_code=404 if channel is None else 400)
         try:
             self._simulator.schedule(channel, told["fault"], int(told.get("times", 1)))
-        except (LookupError, TypeError):
+        except (LookupError, TypeError, OverflowError):
             return Response('Expected {"fault": name, "times": number}.', status_code=400)
         except ValueError as error:
             return Response(str(error), status_code=400)
@@ -90,7 +126,7 @@ class SimulatorServer:
         return HTMLResponse(files(__package__).joinpath("page.html").read_text(encoding="utf-8"), headers=_PAGE)
 
     async def _shown(self, _request: Request) -> Response:
-        return JSONResponse(self._document())
+        return JSONResponse(self._document(), headers={"x-content-type-options": "nosniff"})
 
     async def _events(self, request: Request) -> Response:
         async def changes() -> AsyncIterator[str]:
@@ -140,11 +176,8 @@ def _reset(request: Request) -> None:
 
 
 async def _json(request: Request) -> dict[str, Any] | None:
-    """The JSON object of a request that a page of another site cannot have made."""
-    local = request.headers.get("host", "").rpartition(":")[0] in _LOCAL
-    if not local or request.headers.get("content-type", "").partition(";")[0] != "application/json":
-        return None
-    if int(request.headers.get("content-length", "0")) > _LARGEST:
+    """The JSON object of a request that a page of another site cannot have made: it had to ask for this type."""
+    if request.headers.get("content-type", "").partition(";")[0] != "application/json":
         return None
     try:
         told = json.loads(await request.body())
