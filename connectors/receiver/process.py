@@ -85,6 +85,7 @@ async def _serve(
     async def take(channel: Channel, mail: Webhook) -> bool:
         return await intake.take(channel, mail) is not Answer.UNAVAILABLE
 
+    sock.listen()  # whoever hears that we are ready may connect
     host, port = sock.getsockname()[:2]
     log.info(
         f"Receiving webhooks at http://{host}:{port}/webhooks/….",

@@ -39,6 +39,7 @@ async def simulate(
         for host, port in mails.addresses:
             server = await smtp_server(host, port, mails.take)
             stack.callback(server.close)
+        sock.listen()  # whoever hears that we are ready may connect
         host, port = sock.getsockname()[:2]
         log.info(f"The phones are at http://{host}:{port}/.", action="ready", receiver=receiver)
         ready()
