@@ -32,7 +32,7 @@ test: install ## run all tests except the fault suite; about 11 minutes (real Ka
 	$(BIN)/python -m pytest $(PARALLEL)
 
 test-faults: install ## run a third of the fault tests, on real Kafka; SEED=1, 2, 3 chooses which
-	$(BIN)/python -m pytest tests/faults --third $(SEED)
+	$(BIN)/python -m pytest tests/faults --third $(SEED) --numprocesses 2 --max-worker-restart 0
 
 test-faults-all: install ## run all fault tests
 	$(BIN)/python -m pytest tests/faults
