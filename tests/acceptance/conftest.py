@@ -18,12 +18,19 @@ FOLDER: Final = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = [item for item in items if not _left_out(item)]
     # The stage lives on one event loop. Who uses it runs there, in one go: where a loop rests, workers are fenced.
     ours = [number for number, item in enumerate(items) if FOLDER in item.path.parents]
     for item in (items[number] for number in ours if uses_stage(items[number])):
         item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
     for number, item in zip(ours, sorted((items[n] for n in ours), key=uses_stage), strict=True):
         items[number] = item
+
+
+def _left_out(item: pytest.Item) -> bool:
+    """On real Kafka, a test for which the embedded broker is enough."""
+    chosen = getattr(item, "callspec", None)
+    return bool(item.get_closest_marker("embedded")) and chosen is not None and "kafka" in chosen.params.values()
 
 
 def uses_stage(item: pytest.Item) -> bool:

@@ -48,14 +48,6 @@ def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trials, "_QUIET_S", 0.7)
 
 
-@pytest.fixture
-def tenant(workspace: Workspace) -> Workspace:
-    """A workspace for what the kind of broker makes no difference to; each such test takes seconds."""
-    if workspace.stage.broker.kind != "embedded":
-        pytest.skip("it is tried on the embedded broker")
-    return workspace
-
-
 @pytest.fixture(scope="module")
 def provider() -> Iterator[Provider]:
     with serving(port=0) as running:
@@ -196,6 +188,7 @@ async def sends(workspace: Workspace) -> list[UUID]:
     return [row["send_id"] for row in await workspace.rows("sends")]
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize(
     ("careless", "expected"),
     [
@@ -217,29 +210,31 @@ async def sends(workspace: Workspace) -> list[UUID]:
     ],
     ids=["no claims", "no attempt", "no ids", "backwards", "unreadable", "silent"],
 )
-async def test_a_broken_promise_is_named(careless: Sender, expected: Json, tenant: Workspace) -> None:
-    await uncounted(tenant)
-    login = await sender_of(tenant.stage.database)
-    async with at_work(careless.work(tenant, login)):
-        document = await verified(tenant, timeout_s=20 if careless.reports and careless.readable else 4)
+async def test_a_broken_promise_is_named(careless: Sender, expected: Json, workspace: Workspace) -> None:
+    await uncounted(workspace)
+    login = await sender_of(workspace.stage.database)
+    async with at_work(careless.work(workspace, login)):
+        document = await verified(workspace, timeout_s=20 if careless.reports and careless.readable else 4)
 
     assert verdicts(document) == KEPT | expected, document
 
 
-async def test_without_the_right_to_claim_that_trial_is_left_out(tenant: Workspace) -> None:
-    await uncounted(tenant)
-    async with at_work(Sender().work(tenant, await sender_of(tenant.stage.database))):
-        document = await verified(tenant, database=await reader_of(tenant.stage.database))
+@pytest.mark.embedded
+async def test_without_the_right_to_claim_that_trial_is_left_out(workspace: Workspace) -> None:
+    await uncounted(workspace)
+    async with at_work(Sender().work(workspace, await sender_of(workspace.stage.database))):
+        document = await verified(workspace, database=await reader_of(workspace.stage.database))
 
     assert verdicts(document) == KEPT | {promises.EARLIER: "not seen"}
     assert "sluice_sender" in document["promises"][-1]["detail"]
 
 
-async def test_what_was_claimed_here_is_settled_here(tenant: Workspace) -> None:
-    await uncounted(tenant)
-    async with at_work(Sender(settles=False).work(tenant, await sender_of(tenant.stage.database))):
-        await verified(tenant, timeout_s=4)
-    await tenant.stage.until(lambda: settled(tenant), "the attempt is open")
+@pytest.mark.embedded
+async def test_what_was_claimed_here_is_settled_here(workspace: Workspace) -> None:
+    await uncounted(workspace)
+    async with at_work(Sender(settles=False).work(workspace, await sender_of(workspace.stage.database))):
+        await verified(workspace, timeout_s=4)
+    await workspace.stage.until(lambda: settled(workspace), "the attempt is open")
 
 
 async def settled(workspace: Workspace) -> bool:
@@ -247,6 +242,7 @@ async def settled(workspace: Workspace) -> bool:
     return {row["status"] for row in rows} == {"sent", "failed"} and sum(row["status"] == "failed" for row in rows) == 1
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize(
     ("other", "error", "words"),
     [
@@ -259,43 +255,47 @@ async def settled(workspace: Workspace) -> bool:
     ids=["no channel", "counted", "bad address", "no address", "no sender"],
 )
 async def test_where_trials_are_not_possible_none_is_made(
-    other: Json, error: type[Exception], words: str, tenant: Workspace
+    other: Json, error: type[Exception], words: str, workspace: Workspace
 ) -> None:
-    await uncounted(tenant)
-    await tenant.play(tenant.message(channel="sms", channel_id="counted"))
+    await uncounted(workspace)
+    await workspace.play(workspace.message(channel="sms", channel_id="counted"))
     with pytest.raises(error, match=words):
-        await verified(tenant, timeout_s=4, **other)
+        await verified(workspace, timeout_s=4, **other)
 
 
-async def test_a_channel_that_is_a_test_channel_from_the_next_cycle_on_is_counted(tenant: Workspace) -> None:
-    await tenant.play(tenant.command("configure_channel", channel_id="whatsapp-main", channel="whatsapp", count=True))
-    await uncounted(tenant)
+@pytest.mark.embedded
+async def test_a_channel_that_is_a_test_channel_from_the_next_cycle_on_is_counted(workspace: Workspace) -> None:
+    await workspace.play(
+        workspace.command("configure_channel", channel_id="whatsapp-main", channel="whatsapp", count=True)
+    )
+    await uncounted(workspace)
     with pytest.raises(SettingsError, match="is counted"):
-        await verified(tenant)
+        await verified(workspace)
 
 
-async def test_the_command_shows_a_table_and_ends_as_the_promises_do(tenant: Workspace, tmp_path: Path) -> None:
-    stage = tenant.stage
+@pytest.mark.embedded
+async def test_the_command_shows_a_table_and_ends_as_the_promises_do(workspace: Workspace, tmp_path: Path) -> None:
+    stage = workspace.stage
     servers = {"KAFKA_BOOTSTRAP": stage.broker.bootstrap, "TOPIC_PREFIX": stage.broker.topic_prefix}
     sluice = Sluice(tmp_path, DATABASE_URL=await worker_of(stage.database), **servers)
-    told = ("connectors", "verify", "--workspace", tenant.id, "--channel", "whatsapp-main", "--address", ADDRESS)
+    told = ("connectors", "verify", "--workspace", workspace.id, "--channel", "whatsapp-main", "--address", ADDRESS)
 
     unknown = await asyncio.to_thread(sluice.run, *told)
     assert (unknown.code, unknown.out) == (ExitCode.FAULT, "")
-    await tenant.play(tenant.message())
+    await workspace.play(workspace.message())
     counted = await asyncio.to_thread(sluice.run, *told)
     assert (counted.code, counted.out) == (ExitCode.SETUP, "")
     wrong = await asyncio.to_thread(sluice.run, *told, "--timeout", "0")
     assert (wrong.code, "--timeout" in wrong.err) == (ExitCode.SETUP, True)
 
-    await uncounted(tenant)
+    await uncounted(workspace)
     login = await sender_of(stage.database)
-    async with at_work(Sender(names_attempt=False).work(tenant, login)):
+    async with at_work(Sender(names_attempt=False).work(workspace, login)):
         broken = await asyncio.to_thread(sluice.run, *told, "--timeout", "20")
     assert broken.code == ExitCode.FAULT
     assert broken.out.count("broken") == 1
     assert "Sluice trial, message 1; " in broken.err
-    async with at_work(Sender().work(tenant, login)):
+    async with at_work(Sender().work(workspace, login)):
         kept = await asyncio.to_thread(sluice.run, *told, "--timeout", "20", "--json")
     assert (kept.code, kept.err) == (ExitCode.CLEAN, "")
     assert verdicts(json.loads(kept.out)) == KEPT
