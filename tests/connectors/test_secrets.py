@@ -44,6 +44,17 @@ def secrets_of(channel: Channel) -> list[str]:
     return [value.text for value in values if isinstance(value, Secret)]
 
 
+def at(name: str, port: int) -> Channel:
+    """A channel whose provider is at a port of this machine; it calls once."""
+    channel = channel_of(name, channel_id=f"to-{port}", timeout_s=1, **LOGIN.get(name, {}))
+    if name == "smtp":
+        keys = msgspec.structs.replace(channel.keys, smtp_host="127.0.0.1", smtp_port=port, smtp_tls="none")
+        channel = replace(channel, keys=keys)
+    else:
+        channel = pointed(channel, f"http://127.0.0.1:{port}")
+    return replace(channel, provider=replace(channel.provider, repeats=False))
+
+
 @pytest.mark.parametrize("name", sorted(PROVIDERS))
 async def test_whatever_a_provider_does_its_secrets_are_written_nowhere(
     broker: Broker, name: str, capsys: pytest.CaptureFixture[str]
@@ -64,19 +75,7 @@ async def test_whatever_a_provider_does_its_secrets_are_written_nowhere(
         for provider in providers:
             await stack.enter_async_context(provider.running())
         ports = [*(provider.port for provider in providers), free_port()]
-        channels = [
-            replace(
-                pointed(channel_of(name, channel_id=f"to-{port}", **LOGIN.get(name, {})), f"http://127.0.0.1:{port}"),
-                timeout_s=1.0,
-            )
-            for port in ports
-        ]
-        if name == "smtp":
-            channels = [
-                replace(channel, keys=msgspec.structs.replace(channel.keys, smtp_port=port))
-                for channel, port in zip(channels, ports, strict=True)
-            ]
-        channels = [replace(c, provider=replace(c.provider, repeats=False)) for c in channels]
+        channels = [at(name, port) for port in ports]
         dispatches = Dispatches(told, "g-send", channels, Attempts(Granting(told), production, Transports(), 5.0))
         sending = asyncio.create_task(dispatches.run(stop, lambda: None))
         person = {"channel": channels[0].kind, "address": person_of(name)}
