@@ -93,7 +93,9 @@ class WebhookServer:
                         raise _Refused(413)
                     if self._held > _HELD_BYTES and size > _SMALL_BODY:
                         raise _Refused(503)
-            yield b"".join(parts)
+            body = b"".join(parts)
+            parts.clear()  # else the body would be in memory twice
+            yield body
         except TimeoutError:
             raise _Refused(408) from None
         finally:
