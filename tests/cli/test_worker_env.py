@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -27,6 +27,15 @@ SENDER: Final = "sluice_send_mine"
 AT_WORK: Final = """
     SELECT array_agg(DISTINCT usename::text) FROM pg_stat_activity
     WHERE datname = 'mine' AND application_name LIKE 'sluice/%'
+"""
+SENDING: Final = AT_WORK.replace("sluice/%", "sluice-sender")
+CHANNELS: Final = """
+[[channel]]
+workspace_id = "acme"
+channel_id = "tg-main"
+provider = "telegram"
+bot_token = "file:secret"
+secret_token = "file:secret"
 """
 POWERS: Final = """
     SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls FROM pg_roles WHERE rolname = $1
@@ -189,7 +198,7 @@ async def test_a_file_of_others_and_another_key_are_refused(
     assert migrated(tmp_path, server.owner, tmp_path / "none" / "worker.env").code == ExitCode.SETUP
 
 
-async def test_the_setup_of_the_services_leads_to_workers_that_work(
+async def test_the_setup_of_the_services_leads_to_workers_and_senders_that_work(
     server: Server, any_broker: Broker, tmp_path: Path
 ) -> None:
     services = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]
@@ -218,6 +227,16 @@ async def test_the_setup_of_the_services_leads_to_workers_that_work(
         assert await server.admin.fetchval(AT_WORK) == [LOGIN]
         await any_broker.produce(TOPIC, [(b"acme:x", message())])
         await seconds_until_shown(server.url, 1)
+        assert running.stop().code == ExitCode.CLEAN
+    await _sends(services["sender"], of_senders, kafka, server)
+
+
+async def _sends(service: dict[str, Any], folder: Path, kafka: dict[str, str], server: Server) -> None:
+    (folder / "channels.toml").write_text(CHANNELS, encoding="utf-8")
+    (folder / "secret").write_text("of-this-test", encoding="utf-8")
+    with Sluice(folder, **kafka, CHANNELS_FILE="channels.toml").running(*service["command"]) as running:
+        running.until_said("ready")
+        assert await server.admin.fetchval(SENDING) == [SENDER]
         assert running.stop().code == ExitCode.CLEAN
 
 
