@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from connectors.provider import MAX_MAIL
 from connectors.providers.mime import Part, parts_of, typed
 
 _MOST_FIELDS: Final = 2_000
@@ -25,11 +26,11 @@ class Form(NamedTuple):
         return values[-1].decode("utf-8", "replace") if values else None
 
 
-def form_of(content_type: str | None, body: bytes, wanted: frozenset[str]) -> Form:
-    """The wanted fields of a form, and all its files."""
+def form_of(content_type: str | None, body: bytes, wanted: frozenset[str], longest: int = MAX_MAIL) -> Form:
+    """The wanted fields of a form, and all its files. Values of more than `longest` bytes are left out, unread."""
     values: dict[str, list[bytes]] = {}
     if not typed(content_type)[0].startswith("multipart/"):
-        for name, value in _pairs(body, wanted):
+        for name, value in _pairs(body, wanted, longest):
             values.setdefault(name, []).append(value)
         return Form(values, [])
     files: list[tuple[str, Part]] = []
@@ -39,12 +40,12 @@ def form_of(content_type: str | None, body: bytes, wanted: frozenset[str]) -> Fo
         name = told.get("name", "")
         if "filename" in told:
             files.append((name, part))
-        elif name in wanted:
+        elif name in wanted and part.end - part.start <= longest:
             values.setdefault(name, []).append(part.whole[part.start : part.end])
     return Form(values, files, cut)
 
 
-def _pairs(body: bytes, wanted: frozenset[str]) -> Iterator[tuple[str, bytes]]:
+def _pairs(body: bytes, wanted: frozenset[str], longest: int) -> Iterator[tuple[str, bytes]]:
     at = 0
     for _ in range(_MOST_FIELDS):
         if at >= len(body):
@@ -52,7 +53,7 @@ def _pairs(body: bytes, wanted: frozenset[str]) -> Iterator[tuple[str, bytes]]:
         end = body.find(b"&", at)
         end = len(body) if end < 0 else end
         equals = body.find(b"=", at, end)
-        if 0 <= equals < at + 256:
+        if 0 <= equals < at + 256 and end - equals <= longest:
             name = unquote_to_bytes(body[at:equals].replace(b"+", b" ")).decode("utf-8", "replace")
             if name in wanted:
                 yield name, _unquoted(body, equals + 1, end)

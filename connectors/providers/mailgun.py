@@ -44,6 +44,7 @@ _TIME: Final = re.compile(r"[0-9]{10}")
 _OLDEST: Final = timedelta(hours=24)
 _AHEAD: Final = timedelta(hours=1)
 _SIGNED: Final = frozenset({"timestamp", "token", "signature"})
+_LONGEST_SIGNED: Final = 1_000
 
 _REFERENCE: Final = "sluice"
 _FROM: Final = "sluice-from"
@@ -94,7 +95,7 @@ def _signature(webhook: Webhook) -> tuple[str, str, str]:
         except (LookupError, TypeError, ValueError):
             return "", "", ""
         return given[0], given[1], given[2]
-    form = form_of(webhook.headers.get("content-type"), webhook.body, _SIGNED)
+    form = form_of(webhook.headers.get("content-type"), webhook.body, _SIGNED, _LONGEST_SIGNED)
     # Mailgun adds headers of the mail as fields; its own come last.
     return form.last("timestamp") or "", form.last("token") or "", form.last("signature") or ""
 

@@ -11,6 +11,8 @@ from connectors.provider import Channel, Secret, Webhook
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _MOST_FIELDS: Final = 300
+_LARGEST_FORM: Final = 256 * 1024
+"""Many times what Twilio sends. A larger form would take seconds to read before anybody knows who sent it."""
 _PORTS: Final = {"https": 443, "http": 80}
 
 
@@ -58,7 +60,9 @@ def fields_of(form: bytes) -> dict[str, list[str]]:
     """The values of a form, by their names. Bytes that are no UTF-8 become lone surrogates.
 
     Raises:
-        ValueError: there are too many.
+        ValueError: there are too many, or they are too large.
     """
+    if len(form) > _LARGEST_FORM:
+        raise ValueError("Expected a smaller form")
     text = form.decode(errors="surrogateescape")
     return parse_qs(text, keep_blank_values=True, errors="surrogateescape", max_num_fields=_MOST_FIELDS)
