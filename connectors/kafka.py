@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -15,6 +16,7 @@ AWAY: Final = (kafka.KafkaError, OSError, EOFError)
 """No broker answers, or one answers that it cannot now: try again."""
 _FORBIDDEN: Final = (kafka.TopicAuthorizationFailedError, kafka.ClusterAuthorizationFailedError)
 _REQUEST_MS: Final = 10_000
+_STOP_S: Final = 3.0
 _BATCH_BYTES: Final = 256 * 1024
 _LARGEST_REQUEST: Final = 8 * 1024 * 1024
 Headers = Sequence[tuple[str, bytes]]
@@ -89,10 +91,12 @@ class Production:
             raise SetupError(f"Kafka refuses writes: {error!r}") from error
 
     async def stop(self) -> None:
-        """Closes the connections. Waits for what is not acknowledged yet, at most as long as a request may take."""
+        """Closes the connections. Waits a moment for what is not acknowledged: nobody asks for it any more."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            await producer.stop()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_STOP_S):
+                    await producer.stop()
 
     async def _started(self) -> Any:
         async with self._starting:

@@ -22,7 +22,7 @@ from connectors.sender.telemetry import DISPATCHES, OPEN, Done
 from connectors.sender.windows import Window
 from schemas.outputs import SendDispatch
 from workers.app.settings import Settings
-from workers.process.tasks import ended
+from workers.process.tasks import abandoned
 
 TOPIC: Final = "sends.dispatch"
 _POLL_MS: Final = 100
@@ -38,8 +38,12 @@ _OPEN_BYTES: Final = 64 * 1024 * 1024
 _FETCH_BYTES: Final = 4 * 1024 * 1024
 _CALLS_OF_A_CHANNEL: Final = 64
 _MOST_ATTEMPTS: Final = 2**31 - 1
-_FINISH_S: Final = 20.0
+_FINISH_S: Final = 17.0
 _REVOKED_S: Final = 5.0
+_ABANDON_S: Final = 1.0
+_COMMIT_S: Final = 2.0
+_LEAVE_S: Final = 2.0
+"""Without Kafka a commit would wait for ever, and a goodbye for a whole request: no stop may wait so long."""
 
 log = structlog.get_logger()
 _DECODER: Final = msgspec.json.Decoder(SendDispatch)
@@ -106,8 +110,10 @@ class Dispatches(ConsumerRebalanceListener):
                 await self._poll(consumer)
             await self._finish(consumer)
         finally:
-            await ended(*self._tasks)
-            await consumer.stop()
+            await abandoned(*self._tasks, within_s=_ABANDON_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LEAVE_S):
+                    await consumer.stop()
 
     async def _poll(self, consumer: Any) -> None:
         self._balance(consumer)
@@ -117,9 +123,13 @@ class Dispatches(ConsumerRebalanceListener):
             for record in records:
                 window.add(record.offset, len(record.value or b""))
                 self._begin(window, record)
+        self._check()
+        await self._commit(consumer)
+
+    def _check(self) -> None:
+        """Raises what a task raised."""
         if self._failed is not None and self._failed.done():
             self._failed.result()
-        await self._commit(consumer)
 
     def _balance(self, consumer: Any) -> None:
         """Pauses partitions with many open records, all of them if these hold much memory, and resumes the others."""
@@ -224,36 +234,37 @@ class Dispatches(ConsumerRebalanceListener):
             self._failed.set_exception(error)
 
     async def _commit(self, consumer: Any) -> None:
-        offsets = {
-            partition: offset
-            for partition, window in self._windows.items()
-            if (offset := window.to_commit()) is not None and not window.lost
-        }
+        await self._commit_of(consumer, {p: window for p, window in self._windows.items() if not window.lost})
+
+    async def _commit_of(self, consumer: Any, windows: Mapping[TopicPartition, Window]) -> None:
+        offsets = {partition: offset for partition, window in windows.items() if (offset := window.to_commit())}
         if not offsets:
             return
-        # What is not committed comes again, and its claims are denied.
-        with suppress(kafka.CommitFailedError, kafka.IllegalStateError, kafka.KafkaError):
-            await consumer.commit(offsets)
+        # What is not committed now is committed later, or comes again, and its claims are denied.
+        with suppress(kafka.CommitFailedError, kafka.IllegalStateError, kafka.KafkaError, TimeoutError):
+            async with asyncio.timeout(_COMMIT_S):
+                await consumer.commit(offsets)
+            for partition, offset in offsets.items():
+                windows[partition].committed(offset)
 
     async def _finish(self, consumer: Any) -> None:
         """Ends what was claimed. What was not is left to who reads it next; so are waits for the receipts of others."""
         self._stopping = True
         await self._made(_FINISH_S)
         await self._commit(consumer)
+        self._check()
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Waits a moment for calls under way, so that the next owner need not wait for their receipts."""
-        leaving = [self._windows[partition] for partition in revoked if partition in self._windows]
-        for window in leaving:
+        leaving = {partition: self._windows[partition] for partition in revoked if partition in self._windows}
+        for window in leaving.values():
             window.lost = True
-        if any(window.open for window in leaving):
+        if any(window.open for window in leaving.values()):
             await self._made(_REVOKED_S)
-        offsets = {p: o for p in revoked if p in self._windows and (o := self._windows[p].to_commit()) is not None}
-        if offsets and self._consumer is not None:
-            with suppress(kafka.KafkaError):
-                await self._consumer.commit(offsets)
-        for partition in revoked:
-            self._windows.pop(partition, None)
+        if self._consumer is not None:
+            await self._commit_of(self._consumer, leaving)
+        for partition in leaving:
+            del self._windows[partition]
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Begins anew with each partition."""

@@ -24,6 +24,7 @@ from workers.process.liveness import LivenessProbe, ServerLiveness
 from workers.process.tasks import ended, unless_failed, unless_stopped
 
 _RENEW_S: Final = 20.0
+_LEAVE_S: Final = 1.0
 
 log = structlog.get_logger()
 
@@ -71,9 +72,10 @@ class Membership:
                 await self.join()
 
     async def leave(self) -> None:
-        """Leaves the group, if the database answers."""
+        """Leaves the group, if the database answers at once."""
         with suppress(*database.AWAY, SetupError):
-            await self._claims.leave(self._group, self._member)
+            async with asyncio.timeout(_LEAVE_S):
+                await self._claims.leave(self._group, self._member)
 
 
 async def send(

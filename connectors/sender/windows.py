@@ -10,6 +10,7 @@ class Window:
         self._polled: deque[int] = deque()
         self._open: dict[int, int] = {}
         self._next: int | None = None
+        self._committed: int | None = None
         self.bytes = 0
         """Of the records that are not done."""
         self.lost = False
@@ -38,6 +39,9 @@ class Window:
             self._next = self._polled.popleft() + 1
 
     def to_commit(self) -> int | None:
-        """The offset to commit, once: None if nothing changed since the last call."""
-        offset, self._next = self._next, None
-        return offset
+        """The offset to commit; None if there is no new one."""
+        return None if self._next == self._committed else self._next
+
+    def committed(self, offset: int) -> None:
+        """Notes that Kafka has this offset."""
+        self._committed = offset

@@ -41,6 +41,11 @@ class Deliveries:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    @property
+    def under_way(self) -> int:
+        """Webhooks that are not over, repeats included."""
+        return len(self._tasks)
+
     async def stop(self) -> None:
         """Ends what is not delivered."""
         for task in self._tasks:
