@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from schemas.topics import TOPICS
+from schemas.topics import TOPICS, UNMAPPED
 from tests.acceptance.stage import Stage as WorkersAtWork
 from tests.acceptance.stage import set_stage
 from tests.faults import traffic
@@ -107,7 +107,7 @@ async def workers(databases: Databases, cluster: KafkaServer) -> AsyncIterator[W
     broker = Broker("kafka", cluster.bootstrap, f"t{name}.", f"g{name}")
     async with databases.migrated() as url, set_stage(broker, url) as opened:
         yield opened
-    await delete(broker, tuple(TOPICS))
+    await delete(broker, (*TOPICS, UNMAPPED.name))
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -8,11 +8,12 @@ import socket
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from signal import SIGKILL
 from typing import Any, Final
 
+import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connectors.channels import channels_of
@@ -22,10 +23,17 @@ from connectors.simulator.deliveries import Deliveries
 from connectors.simulator.played import ApiRequest
 from connectors.simulator.playing import NoAnswer, Simulator
 from connectors.simulator.server import SimulatorServer
+from tests.acceptance.making import key_of
 from tests.acceptance.stage import Json, Stage, Workspace
 from tests.faults import connector_processes, forking
 from tests.faults.process import Fault, WorkerProcess
-from tests.support.databases import sender_of
+from tests.support.brokers import Broker
+from tests.support.databases import HASH_KEY, sender_of
+from tests.support.kafka import KafkaServer
+from workers.dev.broker import PARTITIONS
+from workers.errors import ExitCode
+from workers.kafka import topics
+from workers.store.pool import pool_of
 
 SECRET: Final = "of-this-test"  # noqa: S105 - made up
 EARLIER_LIFE_S: Final = 2.0
@@ -63,6 +71,18 @@ class Provider(Simulator):
         if faults := self.faults.get(text):
             self.schedule(channel, faults.pop(0))
         return super().call(channel, request)
+
+    async def has_heard_so_many(self, calls: int, timeout_s: float = 30.0) -> None:
+        """Waits until there were so many calls."""
+        async with asyncio.timeout(timeout_s):
+            while len(self.asked) < calls:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    async def has_told_everything(self, timeout_s: float = 60.0) -> None:
+        """Waits until the receiver took every webhook, repeats included."""
+        async with asyncio.timeout(timeout_s):
+            while self._deliveries.under_way:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
     def shown(self) -> Counter[str]:
         """How often each text is on a phone."""
@@ -149,19 +169,26 @@ class Connected:
         assert await sender.ended() == -SIGKILL, sender.tail()
         await forking.expel(self.stage.broker, self.group)
 
+    def next_number(self) -> int:
+        """A number that this test has not used."""
+        self._numbers += 1
+        return self._numbers
+
     def sends(self, count: int, channel: str = "telegram", to: Sequence[str] = (), **fields: Any) -> list[Json]:
         """Sends with texts of their own, to so many people, or in turn to these."""
         made = []
         for _ in range(count):
-            self._numbers += 1
-            address = to[self._numbers % len(to)] if to else address_of(channel, self._numbers)
+            number = self.next_number()
+            address = to[number % len(to)] if to else address_of(channel, number)
             kind = self.channels[channel].kind
             told = {"channel": kind, "channel_id": channel, "to": {"address": address}} | fields
-            made.append(self.workspace.send(f"no-{self._numbers}", **told))
+            made.append(self.workspace.send(f"no-{number}", **told))
         return made
 
-    async def play(self, *sends: Json) -> None:
-        """Publishes sends, after a message of each person: a bot may write only to people who have written."""
+    async def play(self, *sends: Json, wait: bool = True) -> None:
+        """Publishes sends, after a message of each person: a bot may write only to people who have written. Returns
+        once they are applied, if it is to wait.
+        """
         people = {(send["channel"], send["channel_id"], send["to"]["address"]) for send in sends}
         await self.workspace.play_together(
             *(
@@ -169,7 +196,11 @@ class Connected:
                 for channel, id_, address in sorted(people)
             )
         )
-        await self.workspace.play_together(*sends)
+        if wait:
+            await self.workspace.play_together(*sends)
+        else:
+            records = [(key_of(send), msgspec.json.encode(send)) for send in sends]
+            await self.stage.publish("messages.outbound", *records)
 
     def calls(self) -> Counter[str]:
         """How often the provider was called with each text."""
@@ -288,3 +319,24 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@asynccontextmanager
+async def alone(kafka: KafkaServer, database: str, folder: Path) -> AsyncIterator[Connected]:
+    """As `connected`, on servers that may go away: the workers are a process of their own."""
+    broker = Broker("kafka", kafka.bootstrap)
+    await topics.ensure(broker.cluster(), PARTITIONS, 1)
+    environment = {
+        "SLUICE_DATABASE_URL": database,
+        "SLUICE_KAFKA_BOOTSTRAP": broker.bootstrap,
+        "SLUICE_SESSION_TIMEOUT_MS": "6000",
+        "SLUICE_HASH_KEY": HASH_KEY,
+    }
+    working: asyncio.Future[ExitCode] = asyncio.get_running_loop().create_future()
+    async with pool_of(database, name="test", max_size=2) as pool, AsyncExitStack() as stack:
+        stage = Stage(broker, pool, working, database)
+        await stage.open(stack)
+        async with connected(stage, folder) as one:
+            one.started.append(await asyncio.to_thread(forking.fork, "all", environment, folder / "workers.log"))
+            await one.started[0].has_logged("ready")
+            yield one
