@@ -15,7 +15,9 @@ def test_what_is_not_done_keeps_what_is_behind_it() -> None:
     assert (window.to_commit(), window.open, window.span, window.bytes) == (None, 1, 3, 10)
 
     window.done(3)
-    assert (window.to_commit(), window.to_commit()) == (8, None)
+    assert (window.to_commit(), window.to_commit()) == (8, 8)  # the first commit failed
+    window.committed(8)
+    assert window.to_commit() is None
     assert (window.open, window.span, window.bytes) == (0, 0, 0)
 
 

@@ -3,6 +3,7 @@ whose provider is played within the test and remembers every call.
 """
 
 import asyncio
+import json
 import re
 import socket
 import uuid
@@ -31,7 +32,6 @@ from tests.support.brokers import Broker
 from tests.support.databases import HASH_KEY, sender_of
 from tests.support.kafka import KafkaServer
 from workers.dev.broker import PARTITIONS
-from workers.errors import ExitCode
 from workers.kafka import topics
 from workers.store.pool import pool_of
 
@@ -153,15 +153,16 @@ class Connected:
         return one
 
     async def sender(self, fault: Fault | None = None, group: str = "", **environment: str) -> WorkerProcess:
-        """A sender at work, unless it is to end before."""
+        """A sender at work."""
         one = await self.start(connector_processes.send, group, fault, environment)
         await one.has_logged("ready")
         return one
 
     async def receiver(self, fault: Fault | None = None, **environment: str) -> WorkerProcess:
-        """A receiver at work."""
+        """A receiver at work. One with a fault may have ended."""
         one = await self.start(connector_processes.receive, str(self.receiver_port), fault, environment)
-        await one.has_logged("ready")
+        if fault is None:
+            await one.has_logged("ready")
         return one
 
     async def killed(self, sender: WorkerProcess) -> None:
@@ -262,6 +263,27 @@ class Connected:
         return "\n\n".join(f"{one.log.name} (code {one.code}):\n{one.tail()}" for one in self.started)
 
 
+def say(connectors: Connected, count: int) -> list[str]:
+    """So many people write on each channel, now; the texts."""
+    texts = []
+    for _ in range(count):
+        number = connectors.next_number()
+        for channel in connectors.channels.values():
+            texts.append(f"{channel.channel_id} {number}")
+            connectors.provider.say(channel, address_of(channel.channel_id, number), texts[-1])
+    return texts
+
+
+async def assert_applied_once(connectors: Connected, texts: list[str]) -> None:
+    """Every text is one message; `x…` may be one or none."""
+    stage = connectors.stage
+    await stage.broker.caught_up(stage.pool, "messages.inbound")
+    accepted = [json.loads(record.value or b"") for record in await stage.broker.read_all("messages.accepted")]
+    ours = [out for out in accepted if out["workspace_id"] == connectors.workspace.id]
+    ids = {out["message_id"]: out["content"]["text"] for out in ours}
+    assert Counter(text for text in ids.values() if not text.startswith("x")) == Counter(texts), connectors.told()
+
+
 def text_of(send: Json) -> str:
     """The text of a send."""
     text: str = send["content"]["text"]
@@ -332,7 +354,7 @@ async def alone(kafka: KafkaServer, database: str, folder: Path) -> AsyncIterato
         "SLUICE_SESSION_TIMEOUT_MS": "6000",
         "SLUICE_HASH_KEY": HASH_KEY,
     }
-    working: asyncio.Future[ExitCode] = asyncio.get_running_loop().create_future()
+    working: Any = asyncio.get_running_loop().create_future()  # a stage asks only whether it has ended
     async with pool_of(database, name="test", max_size=2) as pool, AsyncExitStack() as stack:
         stage = Stage(broker, pool, working, database)
         await stage.open(stack)

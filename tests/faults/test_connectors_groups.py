@@ -80,15 +80,14 @@ async def test_a_sender_of_other_channels_is_refused_until_the_first_one_stopped
     whole = connectors.file.read_text(encoding="utf-8")
     fewer = tmp_path / "fewer.toml"
     fewer.write_text(whole.rpartition("\n\n[[channel]]")[0], encoding="utf-8")
-    told = {"SLUICE_CHANNELS_FILE": str(fewer)}
-    refused = await connectors.start(connector_processes.send, "", None, told)
+    refused = await connectors.start(connector_processes.send, "", None, {"SLUICE_CHANNELS_FILE": str(fewer)})
     assert await refused.ended() == ExitCode.SETUP, refused.tail()
     [line] = [line["event"] for line in refused.logged() if line["level"] == "error"]
     assert f"another sender of the group {connectors.group} serves other channels" in line
     assert await first.stop() == ExitCode.CLEAN, first.tail()
 
     sends = connectors.sends(3)
-    await connectors.sender(**told)
+    await connectors.sender(SLUICE_CHANNELS_FILE=str(fewer))
     await connectors.play(*sends)
     await connectors.settled()
     assert await connectors.attempts(*sends) == [["sent"]] * 3
