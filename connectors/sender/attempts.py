@@ -26,6 +26,9 @@ T = TypeVar("T")
 EARLIER_LIFE_S: Final = 90.0
 """Beyond `timeout_s`: how long another sender that claimed an attempt may take for its receipt."""
 _CLAIM_AGAIN_S: Final = 0.1
+_SETTLE_AGAIN_S: Final = 1.0
+_SETTLE_AGAIN_AT_MOST_S: Final = 20.0
+"""An attempt without a receipt keeps back the offset of its partition: a receipt must be seen soon."""
 
 log = structlog.get_logger()
 
@@ -102,6 +105,7 @@ class Attempts:
         Raises:
             Unreachable, SetupError: a server did not answer within the bound, or refuses.
         """
+        pause_s = _SETTLE_AGAIN_S
         while True:
             state = await self._ask(lambda: self._claims.attempt(send))
             if state is None or state.status != "dispatched":
@@ -109,7 +113,8 @@ class Attempts:
             left_s = channel.timeout_s + self._earlier_life_s - state.claimed_s_ago
             if left_s <= 0:
                 break
-            await asyncio.sleep(left_s)
+            await asyncio.sleep(min(pause_s, left_s))
+            pause_s = min(2 * pause_s, _SETTLE_AGAIN_AT_MOST_S)
         log.warning(
             "An attempt was claimed, and nobody reported what became of it: it is ambiguous.",
             action="ambiguous",

@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from tests.acceptance.scenes import claim
 from tests.faults.connected import Connected, text_of
 from tests.faults.process import Fault
 from workers.errors import ExitCode
@@ -89,3 +90,15 @@ async def test_a_sender_that_is_asked_to_stop_reports_what_it_claimed_and_commit
     assert await connectors.attempts(*sends) == [["sent"]] * len(sends)
     assert connectors.calls() == {text_of(send): 1 for send in (slow, *sends)}
     await connectors.assert_committed()
+
+
+async def test_a_receipt_of_another_life_is_seen_soon(connectors: Connected) -> None:
+    [send] = connectors.sends(1)
+    await connectors.play(send)
+    assert await claim(connectors.workspace, send) == (True, None)
+    sender = await connectors.sender(FAULT_EARLIER_LIFE="90")
+    await asyncio.sleep(1)
+    await connectors.workspace.play(connectors.workspace.receipt(send, "sent"))
+    await connectors.assert_committed(patience_s=15)
+    assert connectors.calls() == {}
+    assert await sender.stop() == ExitCode.CLEAN, sender.tail()
