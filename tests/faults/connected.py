@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import socket
+import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -236,11 +237,13 @@ class Connected:
 
         await self.stage.until(reached, "no claimed attempts with receipts")
 
-    async def assert_committed(self, group: str = "") -> None:
-        """The group has committed the end of every partition."""
-        broker = self.stage.broker
+    async def assert_committed(self, patience_s: float = 0.0) -> None:
+        """The group has committed the end of every partition, or does so in this time."""
+        broker, deadline = self.stage.broker, time.monotonic() + patience_s
         ends = {p: end for p, end in (await broker.ends("sends.dispatch")).items() if end}
-        assert await broker.committed(self.group + group, "sends.dispatch") == ends
+        while (committed := await broker.committed(self.group, "sends.dispatch")) != ends:
+            assert time.monotonic() < deadline, (committed, ends, self.told())
+            await asyncio.sleep(0.1)
 
     async def attempts(self, *sends: Json) -> list[list[str]]:
         """The statuses of the claimed attempts of each send, in order; a failure with its code (`failed busy`)."""

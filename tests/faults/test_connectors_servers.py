@@ -63,6 +63,7 @@ async def restarts(connectors: Connected, stop: Callable[[], None], start: Calla
         await asyncio.sleep(away_s)
         await asyncio.to_thread(start)
     await connectors.settled_claims_of(*sends)
+    await connectors.assert_committed(patience_s=30)
 
     assert [await one.stop() for one in senders] == [ExitCode.CLEAN] * 2, connectors.told()
     attempts = await connectors.attempts(*sends)
@@ -72,7 +73,6 @@ async def restarts(connectors: Connected, stop: Callable[[], None], start: Calla
     assert {status for [status] in attempts} <= {"sent", "ambiguous"}
     assert all(text_of(send) in calls for send, [status] in zip(sends, attempts, strict=True) if status == "sent")
     assert sum(status == "sent" for [status] in attempts) > 300
-    await connectors.assert_committed()
 
 
 async def test_a_sender_that_is_asked_to_stop_without_kafka_ends_in_time(
