@@ -21,6 +21,7 @@ from workers.process.logs import configure_logging
 from workers.process.loop_watch import watched
 from workers.process.metrics_server import Health, serve_health
 from workers.process.signals import StopSignal, remembered
+from workers.process.tasks import ended
 
 Work = Callable[[asyncio.Event, Callable[[], None]], Coroutine[Any, Any, None]]
 """Runs until the event is set, and calls the function once it does its work."""
@@ -79,13 +80,21 @@ def _process(settings: Settings, work: Work) -> ExitCode:
 
 async def _until_asked(work: Work, asked: StopSignal, health: Health) -> ExitCode:
     stop = asked.event()
+    leaving = asyncio.create_task(_leave(stop, health), name="leave")
     try:
         async with watched():
-            await work(stop, lambda: health.set(ready=True))
+            await work(stop, lambda: health.set(ready=not stop.is_set()))
     except SluiceError as error:
         log.error(str(error), action=type(error).__name__.lower())
         return error.exit_code
     finally:
         health.set(ready=False)
+        await ended(leaving)
     log.info("Stopped.", action="ended")
     return ExitCode.CLEAN
+
+
+async def _leave(stop: asyncio.Event, health: Health) -> None:
+    """Who asks a process that stops hears at once that it is not ready: a proxy then asks another one."""
+    await stop.wait()
+    health.set(ready=False)
