@@ -1,6 +1,8 @@
 """A durable PostgreSQL for one test, which the test may kill or fill up."""
 
+import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +37,19 @@ class OwnPostgres:
     def crash(self) -> None:
         """Ends it in immediate mode: nobody is told, nothing is written, the next start recovers from the log."""
         self._run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """From now on it accepts connections, and answers nobody, as long as the block lasts."""
+        server = int((self._data / "postmaster.pid").read_text().split()[0])
+        backends = [int(pid) for pid in Path(f"/proc/{server}/task/{server}/children").read_text().split()]
+        for pid in (server, *backends):
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in (server, *backends):
+                os.kill(pid, signal.SIGCONT)
 
     @contextmanager
     def full(self, file: str) -> Iterator[None]:

@@ -75,6 +75,27 @@ async def restarts(connectors: Connected, stop: Callable[[], None], start: Calla
     assert sum(status == "sent" for [status] in attempts) > 300
 
 
+async def test_a_sender_that_is_asked_to_stop_ends_in_time_though_postgresql_stands_still(
+    own: OwnPostgres, own_kafka: KafkaServer, tmp_path: Path
+) -> None:
+    async with (
+        Databases(own.url, "sluice_own").migrated() as database,
+        alone(own_kafka, database, tmp_path) as connectors,
+    ):
+        first, *_ = sends = connectors.sends(60)
+        connectors.provider.pause_s = 0.5
+        sender = await connectors.sender()
+        await connectors.play(*sends, wait=False)
+        await connectors.provider.has_heard(text_of(first))
+        with own.standing_still():
+            assert await sender.stop() == ExitCode.CLEAN, sender.tail()
+        await connectors.sender()
+        await connectors.settled_claims_of(*sends)
+        attempts = await connectors.attempts(*sends)
+        assert {len(found) for found in attempts} == {1}
+        assert max(connectors.calls().values()) == 1
+
+
 async def test_a_sender_that_is_asked_to_stop_without_kafka_ends_in_time(
     own_kafka: KafkaServer, database: str, tmp_path: Path
 ) -> None:
