@@ -36,7 +36,7 @@ async def test_a_name_that_points_here_reads_nothing(path: str, host: str) -> No
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "LOCALHOST"])
 async def test_this_machine_reads_the_phones(host: str) -> None:
     async with simulating([TELEGRAM]) as server:
-        for path in ("/", "/phones"):
+        for path in ("/", "/phones", "/events"):
             assert (await server.asks("GET", path, at(server, host))).status == 200
         assert (await server.asks("POST", SAY, at(server, host) | JSON, HELLO)).status == 202
 
