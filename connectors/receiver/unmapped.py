@@ -30,10 +30,15 @@ def unmapped(channel: Channel, webhook: Webhook, errors: Sequence[str], now: dat
         ("provider", channel.provider.name.encode()),
         ("error", "; ".join(errors)[:_LONGEST_ERROR].encode()),
         ("received_at", utc_text(now).encode()),
-        ("query", webhook.query.encode()),
-        *((name, webhook.headers[name].encode()) for name in _KEPT if name in webhook.headers),
+        ("query", _bytes(webhook.query)),
+        *((name, _bytes(webhook.headers[name])) for name in _KEPT if name in webhook.headers),
     ]
     return Produced(Record(UNMAPPED.name, channel_key(channel), body), headers)
+
+
+def _bytes(text: str) -> bytes:
+    """An envelope's address may hold bytes that are no UTF-8: they come as lone surrogates, and go as they came."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 class _Reference(Struct, frozen=True, forbid_unknown_fields=True):

@@ -138,3 +138,31 @@ async def test_a_request_for_another_protocol_is_refused_and_not_taken_without_i
             told = {"connection": "Upgrade", "upgrade": protocol}
             token = {"x-telegram-bot-api-secret-token": TELEGRAM.keys.secret_token.text}
             assert (await server.posts(TELEGRAM, b"{}", told | token)).status == 400
+
+
+@pytest.mark.parametrize(
+    "begins",
+    [
+        "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "Content-Length: 2\r\nContent-Length: 3\r\n\r\n",
+        "Content-Length: +2\r\n\r\n",
+        "Content-Length: -2\r\n\r\n",
+        "Content-Length: 2,2\r\n\r\n",
+        "Content-Length : 2\r\n\r\n",
+        "Transfer-Encoding: xchunked\r\n\r\n",
+        "Transfer-Encoding: chunked, identity\r\n\r\n",
+        "Transfer-Encoding\x0b: chunked\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n0x2\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n2 \n",
+        "Transfer-Encoding: chunked\r\n\r\n-2\r\n",
+        "X: a\r\n b\r\nContent-Length: 2\r\n\r\n",
+        "X: a\0b\r\nContent-Length: 2\r\n\r\n",
+        "Content-Length: 2\n\n",
+    ],
+)
+async def test_a_request_that_two_servers_could_read_in_two_ways_is_400(broker: Broker, begins: str) -> None:
+    async with receiving(broker, [TELEGRAM]) as server, server.connected() as connection:
+        await connection.send(HEAD + begins.encode("latin-1") + b"{}")
+        assert (await connection.reply()).status == 400
+        assert await connection.is_closed()
+    assert await broker.read_all("webhooks.unmapped") == []

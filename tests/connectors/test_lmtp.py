@@ -12,7 +12,7 @@ import uvloop
 
 from connectors.provider import MAX_MAIL, Channel, Webhook
 from connectors.receiver import lmtp
-from connectors.receiver.lmtp import serve_lmtp
+from connectors.receiver.lmtp import Take, serve_lmtp
 from connectors.simulator.played import Said
 from connectors.simulator.smtp import say
 from connectors.simulator.smtp_server import HandOverError, hand_over
@@ -73,7 +73,7 @@ class Client:
 
 
 @asynccontextmanager
-async def listening(taking: Taking, channels: Sequence[Channel] | None = None) -> AsyncIterator[tuple[str, int]]:
+async def listening(taking: Take, channels: Sequence[Channel] | None = None) -> AsyncIterator[tuple[str, int]]:
     host, port = "127.0.0.1", free_port()
     entries = channels or [channel_at(port)]
     port = int(entries[0].keys.listen.rpartition(":")[2])

@@ -13,6 +13,7 @@ from typing import Any, Final
 import pytest
 from prometheus_client import REGISTRY
 
+from connectors.kafka import Production
 from connectors.provider import MAX_BODY, Channel, Webhook
 from connectors.providers import PROVIDERS
 from connectors.receiver import http, taking
@@ -21,10 +22,13 @@ from connectors.simulator.played import Said, played
 from connectors.understanding import Understanding
 from schemas.fields import utc_text
 from tests.connectors.serving import Reply, Server, receiving
+from tests.connectors.test_lmtp import HELP, channel_at, connected, free_port
+from tests.connectors.test_lmtp import listening as lmtp_at
 from tests.connectors.test_simulator_agrees import person_of
 from tests.connectors.test_vectors import NOW, webhook_of
 from tests.connectors.vectors import FILES, channel_of
 from tests.support.brokers import Broker
+from workers.app.settings import load_settings
 from workers.dev.broker import embedded_broker
 
 TELEGRAM: Final = channel_of("telegram")
@@ -250,35 +254,6 @@ async def test_large_bodies_of_strangers_do_not_keep_small_ones_out(
 
 
 @pytest.mark.parametrize(
-    "begins",
-    [
-        "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n",
-        "Content-Length: 2\r\nContent-Length: 3\r\n\r\n",
-        "Content-Length: +2\r\n\r\n",
-        "Content-Length: -2\r\n\r\n",
-        "Content-Length: 2,2\r\n\r\n",
-        "Content-Length : 2\r\n\r\n",
-        "Transfer-Encoding: xchunked\r\n\r\n",
-        "Transfer-Encoding: chunked, identity\r\n\r\n",
-        "Transfer-Encoding\x0b: chunked\r\n\r\n",
-        "Transfer-Encoding: chunked\r\n\r\n0x2\r\n",
-        "Transfer-Encoding: chunked\r\n\r\n2 \n",
-        "Transfer-Encoding: chunked\r\n\r\n-2\r\n",
-        "X: a\r\n b\r\nContent-Length: 2\r\n\r\n",
-        "X: a\0b\r\nContent-Length: 2\r\n\r\n",
-        "Content-Length: 2\n\n",
-    ],
-)
-async def test_a_request_that_two_servers_could_read_in_two_ways_is_400(broker: Broker, begins: str) -> None:
-    head = f"POST {TELEGRAM.webhook} HTTP/1.1\r\nHost: x\r\n" + "".join(f"{k}: {v}\r\n" for k, v in TOKEN.items())
-    async with receiving(broker, [TELEGRAM]) as server, server.connected() as connection:
-        await connection.send((head + begins).encode("latin-1") + b"{}")
-        assert (await connection.reply()).status == 400
-        assert await connection.is_closed()
-    assert await nothing_is_on(broker, "webhooks.unmapped", "messages.inbound")
-
-
-@pytest.mark.parametrize(
     "body",
     [
         b"",
@@ -351,6 +326,32 @@ async def test_a_webhook_that_cannot_be_judged_is_403(broker: Broker) -> None:
 
     async with receiving(broker, [replace(TELEGRAM, provider=replace(TELEGRAM.provider, verify=verify))]) as server:
         assert (await server.posts(TELEGRAM, update("Hi"), TOKEN)).status == 403
+
+
+@pytest.mark.parametrize("sender", [b"\xff\xfe@b.example", b"\xed\xa0\x80@b.example"])
+async def test_a_mail_from_any_address_is_kept(broker: Broker, sender: bytes) -> None:
+    """A mail server would give it again for days, and then send it back."""
+    production = Production(load_settings(kafka_bootstrap=broker.bootstrap), "test")
+    await broker.create("webhooks.unmapped")
+    port = free_port()
+    channel = channel_at(port)
+    intake = taking.WebhookIntake([channel], production, lambda: NOW)
+
+    async def take(channel: Channel, mail: Webhook) -> bool:
+        return await intake.take(channel, mail) is not taking.Answer.UNAVAILABLE
+
+    async with lmtp_at(take, [channel]) as place, connected(place) as client:
+        await client.reply()
+        await client.says("LHLO mx")
+        await client.says(b"MAIL FROM:<" + sender + b"> SMTPUTF8")
+        await client.says(f"RCPT TO:<{HELP}>", "DATA")
+        await client.reply()
+        answer = await client.says(b"\xff: no mail", b".")
+    [record] = await broker.read_all("webhooks.unmapped")
+    await production.stop()
+
+    assert answer[:3] == "250"
+    assert (record.value, record.header("x-envelope-from")) == (b"\xff: no mail\r\n", sender)
 
 
 async def test_a_bad_event_does_not_touch_the_good_ones(broker: Broker) -> None:
