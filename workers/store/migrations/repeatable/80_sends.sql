@@ -153,7 +153,11 @@ BEGIN
             ARRAY[channel_obstacle(send.channel, send.lookup, send.understood, owner.connected_at)],
             blocked_by_hash($1, send.address_hashes, send.requested_at)
         ))[1],
-        (SELECT min(g.code) FROM open_grounds g WHERE g.workspace_id = $1 AND g.send_id = $2)
+        -- Nobody without a profile is protected, and asking for the grounds is half of what a claim costs.
+        CASE WHEN EXISTS (
+            SELECT FROM contacts c
+            WHERE c.workspace_id = $1 AND c.contact_id IN (person, owner.contact_id) AND c.profile_id IS NOT NULL
+        ) THEN (SELECT min(g.code) FROM open_grounds g WHERE g.workspace_id = $1 AND g.send_id = $2) END
     ) END;
     UPDATE sends s SET recheck_at = CASE WHEN why IS NOT NULL THEN clock_timestamp() END
         WHERE s.workspace_id = $1 AND s.send_id = $2 AND (why IS NOT NULL OR s.recheck_at IS NOT NULL);
