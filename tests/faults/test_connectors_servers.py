@@ -82,7 +82,7 @@ async def test_a_sender_that_is_asked_to_stop_ends_in_time_though_postgresql_sta
         Databases(own.url, "sluice_own").migrated() as database,
         alone(own_kafka, database, tmp_path) as connectors,
     ):
-        first, *_ = sends = connectors.sends(60)
+        first, *_ = sends = connectors.sends(300)
         connectors.provider.pause_s = 0.5
         sender = await connectors.sender()
         await connectors.play(*sends, wait=False)
