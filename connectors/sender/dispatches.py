@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -176,9 +177,7 @@ class Dispatches(ConsumerRebalanceListener):
 
     async def _attempt(self, lane: _Lane, window: Window, offset: int, send: SendDispatch) -> None:
         async with lane.slots:
-            if self._may_begin(window):
-                await lane.rate.turn()
-            if not self._may_begin(window):
+            if not await lane.rate.turn(partial(self._may_begin, window)):
                 return  # who reads the record next makes the attempt
             try:
                 with self._under_way():
