@@ -9,7 +9,7 @@ from typing import Final
 import uvicorn
 from starlette.applications import Starlette
 
-from connectors.bounded_heads import BoundedHeads
+from connectors.bounded_http import BoundedHttp
 from workers.errors import SettingsError
 from workers.process.tasks import ended
 
@@ -47,7 +47,7 @@ async def serve_http(app: Starlette, sock: socket.socket, stop: asyncio.Event) -
     server = _Server(
         uvicorn.Config(
             app,
-            http=BoundedHeads,
+            http=BoundedHttp,
             ws="none",
             lifespan="off",
             interface="asgi3",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from connectors import bounded_heads
+from connectors import bounded_http
 from connectors.receiver import http
 from tests.connectors.serving import Server, receiving, simulating
 from tests.connectors.vectors import channel_of
@@ -98,8 +98,8 @@ async def test_a_body_may_come_in_chunks(broker: Broker, size: int) -> None:
 async def test_time_is_bounded_however_little_comes(
     broker: Broker, begins: bytes, piece: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounded_heads, "HEAD_S", 0.3)
-    monkeypatch.setattr(bounded_heads, "REQUEST_S", 0.6)
+    monkeypatch.setattr(bounded_http, "HEAD_S", 0.3)
+    monkeypatch.setattr(bounded_http, "REQUEST_S", 0.6)
     monkeypatch.setattr(http, "_BODY_S", 0.3)
     async with receiving(broker, [TELEGRAM]) as server, server.connected() as connection:
         await connection.send(begins)
@@ -114,7 +114,7 @@ async def test_time_is_bounded_however_little_comes(
 
 
 async def test_who_does_not_read_answers_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounded_heads, "STALLED_S", 0.3)
+    monkeypatch.setattr(bounded_http, "STALLED_S", 0.3)
     page = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
     async with simulating([TELEGRAM]) as server:
         async with server.connected(received=4_096) as connection:
@@ -125,8 +125,8 @@ async def test_who_does_not_read_answers_is_left(monkeypatch: pytest.MonkeyPatch
 
 async def test_a_few_requests_may_be_ahead_of_their_answers(broker: Broker) -> None:
     async with receiving(broker, [TELEGRAM]) as server, server.connected() as connection:
-        await connection.send(EMPTY * (bounded_heads.MOST_WAITING + 1))
-        answers = [(await connection.reply()).status for _ in range(bounded_heads.MOST_WAITING + 1)]
+        await connection.send(EMPTY * (bounded_http.MOST_WAITING + 1))
+        answers = [(await connection.reply()).status for _ in range(bounded_http.MOST_WAITING + 1)]
         assert answers == [200] * len(answers)
         await connection.send(EMPTY * 100)
         assert await connection.is_closed()

@@ -17,7 +17,7 @@ MOST_WAITING: Final = 16
 """Requests of a connection behind the one that is answered. uvicorn reads more of them after each answer."""
 
 
-class BoundedHeads(HttpToolsProtocol):
+class BoundedHttp(HttpToolsProtocol):
     """Closes a connection that has no whole head, or no whole body, in time; one that sends more than 64 KiB beside the
     body, or more than its size again (head, sizes of chunks, trailers); one that does not read its answers; and one
     that sends many requests ahead of them.
