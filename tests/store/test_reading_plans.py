@@ -29,6 +29,7 @@ READ: Final = """
 NOT_ASKED: Final = {
     *("channels", "companies", "profile_statuses", "tags", "field_definitions", "settings_in_effect"),
     *("migrations", "partitions", "partition_progress", "backlog", "dead_letters", "pending_work", "claim_send"),
+    *("join_senders", "leave_senders"),
     *("dead_letter", "command_results", "message_conflicts", "mac_adjustments", "mac_proofs", "mac_accounts"),
     *("closing_delays", "counting_again"),
     "mac_bounds",
