@@ -100,11 +100,12 @@ async def test_others_get_their_turn_by_number_and_by_time(count: int, each_s: f
             had += 1
             await asyncio.sleep(0)
 
-    others = asyncio.create_task(other())
+    others, began = asyncio.create_task(other()), time.perf_counter()
     async for _ in paced(range(count)):
         time.sleep(each_s)  # noqa: ASYNC251 - computing
     await ended(others)
-    assert turns <= had <= turns + 2
+    by_time = 0 if each_s else (time.perf_counter() - began) / TURN_S  # on a machine that has other work
+    assert turns <= had <= turns + 2 + by_time
 
 
 async def produce(broker: Broker, topic: str, records: list[Sent], partition: int = 0) -> None:
