@@ -1,14 +1,13 @@
-"""Turns of a rate: evenly, in order, and never lost to somebody who does not want them any more."""
+"""Turns of a rate: no more than it says, in order, and never lost to somebody who does not want them any more."""
 
 import asyncio
-from itertools import pairwise
 
 from connectors.sender.rates import Rate
 
 INTERVAL_S = 0.05
 
 
-async def test_turns_come_evenly_and_in_order() -> None:
+async def test_turns_come_in_order_and_not_too_fast() -> None:
     rate, clock = Rate(1 / INTERVAL_S), asyncio.get_running_loop().time
     turns: list[tuple[int, float]] = []
 
@@ -19,7 +18,6 @@ async def test_turns_come_evenly_and_in_order() -> None:
     await asyncio.gather(*(one(number) for number in range(5)))
     assert [number for number, _ in turns] == list(range(5))
     assert turns[-1][1] - turns[0][1] >= 4 * INTERVAL_S - 0.01
-    assert all(later - sooner >= INTERVAL_S / 2 for (_, sooner), (_, later) in pairwise(turns))
 
 
 async def test_a_turn_that_is_not_wanted_any_more_is_the_next_one_s() -> None:
