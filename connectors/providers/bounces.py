@@ -8,7 +8,7 @@ from uuid import UUID
 
 from connectors.events import failure, receipt
 from connectors.provider import Channel
-from connectors.providers.mime import Message, Part, headers_of, typed, words
+from connectors.providers.mime import Message, MimePart, headers_of, typed, words
 from connectors.understanding import Understanding
 from schemas.receipts import ReceiptError
 
@@ -137,7 +137,7 @@ def _fields(message: Message, sort: str) -> dict[str, str]:
     return _blocks(machine) if machine is not None else {}
 
 
-def _blocks(part: Part) -> dict[str, str]:
+def _blocks(part: MimePart) -> dict[str, str]:
     data, found, at = part.data(_LONGEST_REPORT).strip(), dict[str, str](), 0
     for _ in range(_MOST_BLOCKS):
         fields, at = headers_of(data, at, len(data), _LONGEST_REPORT)

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from connectors.provider import MAX_MAIL
-from connectors.providers.mime import Part, parts_of, typed
+from connectors.providers.mime import MimePart, parts_of, typed
 
 _MOST_FIELDS: Final = 2_000
 _CHUNK: Final = 65_536
@@ -17,7 +17,7 @@ class Form(NamedTuple):
     """
 
     values: Mapping[str, list[bytes]]
-    files: list[tuple[str, Part]]
+    files: list[tuple[str, MimePart]]
     cut: bool = False
 
     def last(self, name: str) -> str | None:
@@ -33,7 +33,7 @@ def form_of(content_type: str | None, body: bytes, wanted: frozenset[str], longe
         for name, value in _pairs(body, wanted, longest):
             values.setdefault(name, []).append(value)
         return Form(values, [])
-    files: list[tuple[str, Part]] = []
+    files: list[tuple[str, MimePart]] = []
     parts, cut = parts_of(body, 0, {"content-type": content_type or ""})
     for part in parts:
         told = typed(part.headers.get("content-disposition"))[1]

@@ -14,7 +14,7 @@ from connectors.events import Person, attachment, content, message
 from connectors.provider import Channel
 from connectors.providers.addresses import Mailbox, domain_of, is_same, mailboxes
 from connectors.providers.bounces import automatic, ours, read_report
-from connectors.providers.mime import Message, Part, taken_apart, typed, words
+from connectors.providers.mime import Message, MimePart, taken_apart, typed, words
 from connectors.understanding import Understanding
 from schemas import limits
 from schemas.inbound import Attachment
@@ -25,7 +25,7 @@ _MESSAGE_ID: Final = re.compile(r"<\s*([^\s<>]{1,512})\s*>")
 _KINDS: Final = frozenset({"image", "video", "audio"})
 
 
-class Letter(NamedTuple):
+class ParsedMail(NamedTuple):
     """A mail. `headers` are as they came, with names in lower case; `envelope_from` is empty for the null sender of
     SMTP, and None where nobody knows it. `digest` names a mail that has no Message-Id.
     """
@@ -40,7 +40,7 @@ class Letter(NamedTuple):
     cut: bool = False
 
 
-def letter_of(raw: bytes, envelope_from: str | None) -> Letter:
+def letter_of(raw: bytes, envelope_from: str | None) -> ParsedMail:
     """A raw message, read as far as it can be."""
     whole = taken_apart(raw)
     texts: dict[str, list[str]] = {"text/plain": [], "text/html": []}
@@ -52,7 +52,7 @@ def letter_of(raw: bytes, envelope_from: str | None) -> Letter:
             cut = cut or part.end - part.start > _LONGEST_TEXT
         else:
             files.append(_file(part, number))
-    return Letter(
+    return ParsedMail(
         headers=whole.headers,
         envelope_from=envelope_from,
         text=joined(texts["text/plain"]),
@@ -70,12 +70,12 @@ def joined(texts: Iterable[str]) -> str | None:
     return whole if whole.strip() else None
 
 
-def _is_body(part: Part) -> bool:
+def _is_body(part: MimePart) -> bool:
     disposition, _ = typed(part.headers.get("content-disposition", "inline"))
     return part.type in ("text/plain", "text/html") and disposition != "attachment" and part.filename is None
 
 
-def _file(part: Part, number: int) -> Attachment:
+def _file(part: MimePart, number: int) -> Attachment:
     name = part.headers.get("content-id", "").strip().strip("<>")
     return attachment(
         kind_of(part.type),
@@ -92,7 +92,7 @@ def kind_of(type_: str) -> str:
     return major if major in _KINDS else "file"
 
 
-def read(channel: Channel, own: str, letter: Letter, found: Understanding, now: datetime) -> None:
+def read(channel: Channel, own: str, letter: ParsedMail, found: Understanding, now: datetime) -> None:
     """Adds the message of a person to `own`, our address, or the receipt of a report; counts what a machine wrote.
 
     Raises:
@@ -134,7 +134,7 @@ def read(channel: Channel, own: str, letter: Letter, found: Understanding, now: 
     )
 
 
-def _writer(letter: Letter) -> Mailbox:
+def _writer(letter: ParsedMail) -> Mailbox:
     for name in ("from", "sender"):
         if found := mailboxes(letter.headers.get(name, "")):
             return found[0]
@@ -143,7 +143,7 @@ def _writer(letter: Letter) -> Mailbox:
     raise ValueError("Expected an address in the header `From`")
 
 
-def _extra(letter: Letter, writer: Mailbox) -> dict[str, object]:
+def _extra(letter: ParsedMail, writer: Mailbox) -> dict[str, object]:
     copies = {
         name: [mailbox.address for mailbox in mailboxes(letter.headers.get(name, ""))[:_MOST_COPIES]] or None
         for name in ("to", "cc")

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from connectors.events import attachment
 from connectors.providers.forms import Form
-from connectors.providers.mail import Letter, joined, kind_of, letter_of
-from connectors.providers.mime import Message, Part, decoded
+from connectors.providers.mail import ParsedMail, joined, kind_of, letter_of
+from connectors.providers.mime import Message, MimePart, decoded
 from schemas.inbound import Attachment
 
 _HEADERS: Final = {"from", "subject", "Message-Id", "In-Reply-To", "References", "Date", "Sender"}
@@ -20,7 +20,7 @@ _LONGEST_TEXT: Final = 1_048_576
 _MOST_FILES: Final = 500
 
 
-def letter_in(form: Form) -> Letter:
+def letter_in(form: Form) -> ParsedMail:
     """The mail that a route posts, read by Mailgun, or raw in `body-mime`."""
     envelope_from = form.last("sender")
     bare = None if envelope_from is None else envelope_from.strip().strip("<>")
@@ -30,7 +30,7 @@ def letter_in(form: Form) -> Letter:
     files = [part for _, part in form.files]
     texts = {name: form.values.get(name, []) for name in ("body-plain", "body-html")}
     text, html = (joined(decoded(raw[:_LONGEST_TEXT], "utf-8") for raw in raws) for raws in texts.values())
-    return Letter(
+    return ParsedMail(
         headers=headers,
         envelope_from=bare,
         text=text,
@@ -73,7 +73,7 @@ def _attachments(form: Form) -> list[Attachment]:
     return found
 
 
-def _file(field: str, cid: str | None, part: Part) -> Attachment:
+def _file(field: str, cid: str | None, part: MimePart) -> Attachment:
     url = f"cid:{cid}" if cid else f"part:{field}"
     return attachment(kind_of(part.type), url, mime_type=part.type, size=part.end - part.start, name=part.filename)
 

@@ -39,7 +39,7 @@ _MEANT: Final = {"gb2312": "gb18030", "iso_8859_1": "cp1252", "latin1": "cp1252"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MimePart:
     """A part that has no parts itself, from `start` to `end` of the message. Names of headers are in lower case; of
     several with one name the first counts.
     """
@@ -101,7 +101,7 @@ class Message(NamedTuple):
     """A message: its own headers, and its parts in their order. `cut`: there are more parts than we read."""
 
     headers: Mapping[str, str]
-    parts: list[Part]
+    parts: list[MimePart]
     cut: bool
 
 
@@ -112,12 +112,12 @@ def taken_apart(whole: bytes) -> Message:
     return Message(headers, parts, cut)
 
 
-def parts_of(whole: bytes, start: int, headers: Mapping[str, str]) -> tuple[list[Part], bool]:
+def parts_of(whole: bytes, start: int, headers: Mapping[str, str]) -> tuple[list[MimePart], bool]:
     """The parts of a body that begins at `start`, and whether there are more than we read."""
-    found: list[Part] = []
+    found: list[MimePart] = []
     cut = False
     delimiters = _MOST_DELIMITERS
-    waiting = [(Part(whole, start, len(whole), headers), 0)]
+    waiting = [(MimePart(whole, start, len(whole), headers), 0)]
     while waiting:
         part, depth = waiting.pop()
         type_, parameters = typed(part.headers.get("content-type"))
@@ -132,14 +132,14 @@ def parts_of(whole: bytes, start: int, headers: Mapping[str, str]) -> tuple[list
         inner = []
         for begin, end in places[:left]:
             own, body = headers_of(whole, begin, end, _LONGEST_HEADERS_OF_A_PART)
-            inner.append((Part(whole, body, end, own), depth + 1))
+            inner.append((MimePart(whole, body, end, own), depth + 1))
         if not places and depth == 0:  # not one boundary is there: what came is a text
-            found.append(Part(whole, part.start, part.end, {}))
+            found.append(MimePart(whole, part.start, part.end, {}))
         waiting += reversed(inner)
     return found, cut
 
 
-def _between(part: Part, boundary: bytes, most: int) -> tuple[list[tuple[int, int]], int]:
+def _between(part: MimePart, boundary: bytes, most: int) -> tuple[list[tuple[int, int]], int]:
     """Where the parts between the boundaries begin and end, and how many lines looked like one."""
     line = b"\n--" + boundary
     places: list[tuple[int, int]] = []

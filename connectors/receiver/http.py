@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from connectors.faults import ProviderFault, asked
 from connectors.provider import Channel, Webhook
-from connectors.receiver.taking import Answer, WebhookIntake
+from connectors.receiver.taking import WebhookIntake, WebhookResult
 from connectors.receiver.telemetry import WEBHOOKS
 
 PATH: Final = "/webhooks/{workspace_id}/{channel_id}"
@@ -66,10 +66,10 @@ class WebhookServer:
             return Response(status_code=refused.status, headers=_RETRY_AFTER if refused.status == 503 else None)
         except ClientDisconnect:
             return Response(status_code=400)
-        if answer is Answer.ACKNOWLEDGED:
+        if answer is WebhookResult.ACKNOWLEDGED:
             media_type, text = channel.provider.acknowledges
             return Response(text, media_type=media_type)
-        if answer is Answer.FORBIDDEN:
+        if answer is WebhookResult.FORBIDDEN:
             return Response(status_code=403)
         return Response(status_code=503, headers=_RETRY_AFTER)
 

@@ -13,7 +13,7 @@ from connectors.provider import Channel, Webhook
 from connectors.receiver import telemetry
 from connectors.receiver.http import WebhookServer
 from connectors.receiver.lmtp import serve_lmtp
-from connectors.receiver.taking import Answer, WebhookIntake
+from connectors.receiver.taking import WebhookIntake, WebhookResult
 from schemas.building import INBOUND, RECEIPTS
 from schemas.topics import UNMAPPED
 from workers.app.settings import Settings
@@ -83,7 +83,7 @@ async def _serve(
     intake = WebhookIntake(channels, production)
 
     async def take(channel: Channel, mail: Webhook) -> bool:
-        return await intake.take(channel, mail) is not Answer.UNAVAILABLE
+        return await intake.take(channel, mail) is not WebhookResult.UNAVAILABLE
 
     sock.listen()  # whoever hears that we are ready may connect
     host, port = sock.getsockname()[:2]

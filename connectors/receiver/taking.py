@@ -23,7 +23,7 @@ _MOST_TYPES: Final = 200
 log = structlog.get_logger()
 
 
-class Answer(Enum):
+class WebhookResult(Enum):
     """What became of a webhook."""
 
     ACKNOWLEDGED = auto()
@@ -54,7 +54,7 @@ class WebhookIntake:
                 account = channel.provider.name, channel.provider.account(channel)
                 self._by_account.setdefault(account, []).append(channel)
 
-    async def take(self, channel: Channel, webhook: Webhook) -> Answer:
+    async def take(self, channel: Channel, webhook: Webhook) -> WebhookResult:
         """Returns once every record of the webhook is acknowledged, or cannot be."""
         provider = channel.provider.name
         with SECONDS.labels(provider).time():
@@ -62,16 +62,16 @@ class WebhookIntake:
         WEBHOOKS.labels(provider, answer.name.lower()).inc()
         return answer
 
-    async def _take(self, channel: Channel, webhook: Webhook) -> Answer:
+    async def _take(self, channel: Channel, webhook: Webhook) -> WebhookResult:
         now = self._clock()
         if len(webhook.body) > _LARGE_BODY:  # in a thread: others do not wait for it
             records = await asyncio.to_thread(self._mapped, channel, webhook, now)
         else:
             records = self._mapped(channel, webhook, now)
         if records is None:
-            return Answer.FORBIDDEN
+            return WebhookResult.FORBIDDEN
         if not records:
-            return Answer.ACKNOWLEDGED
+            return WebhookResult.ACKNOWLEDGED
         try:
             async with asyncio.timeout(ACKNOWLEDGED_WITHIN_S):
                 await self._production.produce(records)
@@ -82,8 +82,8 @@ class WebhookIntake:
                 channel=channel.place,
                 error=str(error) or type(error).__name__,
             )
-            return Answer.UNAVAILABLE
-        return Answer.ACKNOWLEDGED
+            return WebhookResult.UNAVAILABLE
+        return WebhookResult.ACKNOWLEDGED
 
     def _mapped(self, channel: Channel, webhook: Webhook, now: datetime) -> list[Produced] | None:
         """The records of a webhook, those for other accounts of the same app included; None if it is not verified."""

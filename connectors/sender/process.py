@@ -42,7 +42,7 @@ class _Transports:
         return await self._http.deliver(channel, call)
 
 
-class Membership:
+class SenderMembership:
     """The membership of this process in its group: all members serve the same channels."""
 
     def __init__(self, claims: Database, group: str, channels: Sequence[Channel]) -> None:
@@ -100,7 +100,7 @@ async def send(
         stack.push_async_callback(production.stop)
         claims = Database(settings)
         stack.push_async_callback(claims.stop)
-        membership = Membership(claims, group, channels)
+        membership = SenderMembership(claims, group, channels)
         bound_s = settings.unreachable_after_s
 
         async def prepare() -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
-from connectors.verifier.promises import Attempt
+from connectors.verifier.promises import SeenAttempt
 from schemas.fields import Channel
 from workers.app.settings import Settings
 
@@ -58,10 +58,10 @@ class Views:
         row = await self._connection.fetchrow(_SEND, self._workspace_id, send_id)
         return None if row is None else Standing(*row)
 
-    async def attempts(self, send_ids: Collection[UUID]) -> list[Attempt]:
+    async def attempts(self, send_ids: Collection[UUID]) -> list[SeenAttempt]:
         """The attempts of these sends."""
         rows = await self._connection.fetch(_ATTEMPTS, self._workspace_id, list(send_ids))
-        return [Attempt(*row) for row in rows]
+        return [SeenAttempt(*row) for row in rows]
 
     async def claim(self, send_id: UUID, attempt: int) -> str | None:
         """Claims an attempt; why it was denied, None if it was granted."""

@@ -24,7 +24,7 @@ _FEW: Final = 3
 _RESULTS: Final = frozenset({"sent", "failed", "ambiguous"})
 
 
-class Attempt(NamedTuple):
+class SeenAttempt(NamedTuple):
     """An attempt as the view `send_attempts` has it."""
 
     send_id: UUID
@@ -49,7 +49,7 @@ class Promise(NamedTuple):
 
 
 @dataclass(slots=True)
-class Facts:
+class TrialFacts:
     """What the trials saw. `receipts` are in the order of their arrival.
 
     - `sends`: those that the sender had to send, in the order of their dispatches. `arrived`: the texts of those that
@@ -62,7 +62,7 @@ class Facts:
 
     sends: list[UUID] = field(default_factory=list)
     arrived: list[str] = field(default_factory=list)
-    attempts: Sequence[Attempt] = ()
+    attempts: Sequence[SeenAttempt] = ()
     receipts: list[SeenReceipt] = field(default_factory=list)
     repeated: list[UUID] = field(default_factory=list)
     repeated_after: int = 0
@@ -82,7 +82,7 @@ class Facts:
         ]
 
 
-def judged(facts: Facts) -> list[Promise]:
+def judged(facts: TrialFacts) -> list[Promise]:
     """Every promise, in their order."""
     return [
         _claims(facts),
@@ -96,12 +96,12 @@ def judged(facts: Facts) -> list[Promise]:
     ]
 
 
-def _own(facts: Facts) -> list[Attempt]:
+def _own(facts: TrialFacts) -> list[SeenAttempt]:
     """The attempts that the sender itself had to make."""
     return [one for one in facts.attempts if one.send_id in facts.sends]
 
 
-def _claims(facts: Facts) -> Promise:
+def _claims(facts: TrialFacts) -> Promise:
     reported = [one for one in _own(facts) if facts.results(one.send_id, one.attempt)]
     if not reported:
         return Promise(CLAIMS, "not seen", "no attempt was reported")
@@ -109,7 +109,7 @@ def _claims(facts: Facts) -> Promise:
     return _verdict(CLAIMS, wrong, f"{len(reported)} claimed and reported")
 
 
-def _reports(facts: Facts) -> Promise:
+def _reports(facts: TrialFacts) -> Promise:
     claimed = [one for one in _own(facts) if one.claimed_at is not None or facts.results(one.send_id, one.attempt)]
     if not claimed:
         return Promise(REPORTS, "not seen", "no attempt was claimed")
@@ -124,7 +124,7 @@ def _reports(facts: Facts) -> Promise:
     return _verdict(REPORTS, wrong, f"{len(claimed)} reported")
 
 
-def _names(facts: Facts) -> Promise:
+def _names(facts: TrialFacts) -> Promise:
     if not facts.receipts:
         return Promise(NAMES, "not seen", "there is no receipt")
     wrong = [f"a receipt of send {seen.send_id} cannot be read: {seen.error}" for seen in facts.receipts if seen.error]
@@ -136,7 +136,7 @@ def _names(facts: Facts) -> Promise:
     return _verdict(NAMES, wrong, f"{len(facts.receipts)} receipts")
 
 
-def _provider_id(facts: Facts) -> Promise:
+def _provider_id(facts: TrialFacts) -> Promise:
     sent = [seen for seen in facts.receipts if seen.receipt is not None and seen.receipt.status == "sent"]
     if not sent:
         return Promise(PROVIDER_ID, "not seen", "no attempt was sent")
@@ -148,7 +148,7 @@ def _provider_id(facts: Facts) -> Promise:
     return _verdict(PROVIDER_ID, wrong, f"{len(sent)} with it")
 
 
-def _order(facts: Facts) -> Promise:
+def _order(facts: TrialFacts) -> Promise:
     first = {one.send_id: one.claimed_at for one in _own(facts) if one.attempt == 1}
     times = [(send_id, at) for send_id in facts.sends if (at := first.get(send_id)) is not None]
     if len(times) < 2:
@@ -161,7 +161,7 @@ def _order(facts: Facts) -> Promise:
     return _verdict(ORDER, wrong, f"{len(times)} in order")
 
 
-def _repeated(facts: Facts) -> Promise:
+def _repeated(facts: TrialFacts) -> Promise:
     wrong = [
         f"send {seen.send_id} was reported {seen.receipt.status} once more"
         for seen in facts.receipts[facts.repeated_after :]
@@ -178,7 +178,7 @@ def _tells_of_a_call(receipt: DeliveryReceipt) -> bool:
     return receipt.status == "sent" or (receipt.status == "failed" and receipt.provider_message_id is None)
 
 
-def _refused(facts: Facts) -> Promise:
+def _refused(facts: TrialFacts) -> Promise:
     reported = {(seen.send_id, seen.receipt.attempt or 1) for seen in facts.receipts if seen.receipt is not None}
     wrong = [
         f"there is a receipt of attempt {attempt} of send {send_id}, for which no claim is granted"
@@ -188,7 +188,7 @@ def _refused(facts: Facts) -> Promise:
     return _verdict(REFUSED, wrong, f"{len(facts.refused)} refused", facts.not_read)
 
 
-def _earlier(facts: Facts) -> Promise:
+def _earlier(facts: TrialFacts) -> Promise:
     if facts.earlier is None:
         return Promise(EARLIER, "not seen", facts.not_earlier)
     statuses = [result.status for result in facts.results(facts.earlier, 1)]
@@ -206,5 +206,5 @@ def _verdict(promise: str, wrong: Sequence[str], kept: str, not_seen: str | None
     return Promise(promise, "kept", kept) if not_seen is None else Promise(promise, "not seen", not_seen)
 
 
-def _named(one: Attempt) -> str:
+def _named(one: SeenAttempt) -> str:
     return f"attempt {one.attempt} of send {one.send_id}"

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from connectors.kafka import Produced, Production
 from connectors.verifier.database import Standing, Views
-from connectors.verifier.promises import Facts
+from connectors.verifier.promises import TrialFacts
 from connectors.verifier.watching import DISPATCH, Dispatched, Watch, watching
 from schemas.building import OUTBOUND, RECEIPTS, Record, encoded, receipt_record, send_record
 from schemas.fields import Channel
@@ -47,7 +47,7 @@ class Trials:
     """Makes the trials one after the other; `facts` grows."""
 
     def __init__(self, target: Target, views: Views, production: Production, watch: Watch) -> None:
-        self.facts: Final = Facts(receipts=watch.receipts)
+        self.facts: Final = TrialFacts(receipts=watch.receipts)
         self._target: Final = target
         self._views: Final = views
         self._production: Final = production
@@ -218,7 +218,7 @@ def _forbidden(dispatched: Dispatched, **changed: Any) -> tuple[UUID, int, Produ
     return send.send_id, send.attempt, Produced(record)
 
 
-async def tried(settings: Settings, target: Target, views: Views, tell: Callable[[str], None]) -> Facts:
+async def tried(settings: Settings, target: Target, views: Views, tell: Callable[[str], None]) -> TrialFacts:
     """Makes all trials that make sense; `tell` is called with what comes next.
 
     Raises:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from connectors.provider import MAX_MAIL, Channel, Mail, Unsendable, Webhook
 from connectors.providers.addresses import Mailbox, mailboxes, sendable_address
 from connectors.providers.forms import form_of
-from connectors.providers.mail import Letter, letter_of, read
+from connectors.providers.mail import ParsedMail, letter_of, read
 from connectors.providers.mime import MOST_PARTS, decoded, words
 from connectors.understanding import Understanding
 from tests.connectors.test_vectors import body_of, dispatch
@@ -288,7 +288,7 @@ def test_more_parts_than_we_read_are_told() -> None:
 def test_any_bytes_are_a_mail(raw: bytes, at: int) -> None:
     letter = letter_of(MIXED[:at] + raw + MIXED[at:] + PART + raw, "ada@byron.example")
 
-    assert isinstance(letter, Letter)
+    assert isinstance(letter, ParsedMail)
     read(channel_of("smtp"), "help@acme.example", letter, Understanding(), NOW)
 
 

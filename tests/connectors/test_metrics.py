@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from connectors.receiver import process, telemetry
-from connectors.receiver.taking import Answer
+from connectors.receiver.taking import WebhookResult
 from schemas.topics import TOPICS
 from tests.cli.commands import Sluice
 from tests.support.brokers import Broker
@@ -106,7 +106,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_every_answer_of_the_intake_has_its_label() -> None:
-    assert {answer.name.lower() for answer in Answer} < set(telemetry.ANSWERS)
+    assert {result.name.lower() for result in WebhookResult} < set(telemetry.ANSWERS)
 
 
 async def test_what_a_receiver_has_not_seen_reads_zero_and_what_it_refuses_is_counted(

@@ -15,9 +15,9 @@ from connectors.verifier.promises import (
     REFUSED,
     REPEATED,
     REPORTS,
-    Attempt,
-    Facts,
+    SeenAttempt,
     SeenReceipt,
+    TrialFacts,
     judged,
 )
 from schemas.receipts import DeliveryReceipt
@@ -48,12 +48,12 @@ def receipt(
     return SeenReceipt(send_id, told)
 
 
-def facts(*more: SeenReceipt, **changed: Any) -> Facts:
+def facts(*more: SeenReceipt, **changed: Any) -> TrialFacts:
     """Those of a sender that keeps everything, and more receipts after the repeats."""
     sends = [ONE, TWO, LAST]
     whole: dict[str, Any] = {
         "sends": sends,
-        "attempts": [Attempt(send_id, 1, NOW + timedelta(seconds=n)) for n, send_id in enumerate(sends)],
+        "attempts": [SeenAttempt(send_id, 1, NOW + timedelta(seconds=n)) for n, send_id in enumerate(sends)],
         "receipts": [receipt(ONE), receipt(TWO), receipt(LAST), *more, receipt(CLAIMED, "ambiguous")],
         "repeated": [TWO, ONE],
         "repeated_after": 2,
@@ -61,10 +61,10 @@ def facts(*more: SeenReceipt, **changed: Any) -> Facts:
         "not_read": None,
         "earlier": CLAIMED,
     }
-    return Facts(**whole | changed)
+    return TrialFacts(**whole | changed)
 
 
-def verdicts(given: Facts) -> dict[str, str]:
+def verdicts(given: TrialFacts) -> dict[str, str]:
     return {one.promise: one.verdict for one in judged(given) if one.verdict != "kept"}
 
 
@@ -89,19 +89,19 @@ def verdicts(given: Facts) -> dict[str, str]:
         (facts(receipt(CLAIMED)), {EARLIER: "broken"}),
         (facts(earlier=None, not_earlier="no right"), {EARLIER: "not seen"}),
         (facts(earlier=UUID(int=9)), {EARLIER: "not seen"}),
-        (facts(attempts=[Attempt(ONE, 1, None), Attempt(TWO, 1, NOW)]), {CLAIMS: "broken", ORDER: "not seen"}),
+        (facts(attempts=[SeenAttempt(ONE, 1, None), SeenAttempt(TWO, 1, NOW)]), {CLAIMS: "broken", ORDER: "not seen"}),
         (facts(sends=[TWO, ONE]), {ORDER: "broken"}),
         (
-            facts(attempts=[*facts().attempts, Attempt(TWO, 2, NOW)]),
+            facts(attempts=[*facts().attempts, SeenAttempt(TWO, 2, NOW)]),
             {REPORTS: "broken"},
         ),
         (
-            Facts(),
+            TrialFacts(),
             dict.fromkeys((CLAIMS, REPORTS, NAMES, PROVIDER_ID, ORDER, REPEATED, REFUSED, EARLIER), "not seen"),
         ),
     ],
 )
-def test_a_promise_is_judged_by_what_was_seen(given: Facts, expected: dict[str, str]) -> None:
+def test_a_promise_is_judged_by_what_was_seen(given: TrialFacts, expected: dict[str, str]) -> None:
     assert verdicts(given) == expected
 
 

@@ -338,7 +338,7 @@ async def test_a_mail_from_any_address_is_kept(broker: Broker, sender: bytes) ->
     intake = taking.WebhookIntake([channel], production, lambda: NOW)
 
     async def take(channel: Channel, mail: Webhook) -> bool:
-        return await intake.take(channel, mail) is not taking.Answer.UNAVAILABLE
+        return await intake.take(channel, mail) is not taking.WebhookResult.UNAVAILABLE
 
     async with lmtp_at(take, [channel]) as place, connected(place) as client:
         await client.reply()

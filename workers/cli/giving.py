@@ -87,7 +87,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CommandAnswer:
     """What became of a command. `before`: it was already applied, and this run did not give it."""
 
     asked: Asked
@@ -151,7 +151,7 @@ class Desk:
         """The database's clock. The clock of this machine may be wrong, and the later of two writes wins."""
         return await transaction_time(self.connection)
 
-    async def answers(self, commands: AsyncIterable[Asked]) -> AsyncIterator[Answer]:
+    async def answers(self, commands: AsyncIterable[Asked]) -> AsyncIterator[CommandAnswer]:
         """Gives the commands in their order, not more than `MOST_WAITING` ahead of the answers.
 
         Raises:
@@ -181,7 +181,7 @@ class Desk:
             if not batch and waiting:
                 await asyncio.sleep(_PAUSE_S if len(waiting) < _AT_ONCE else _LONG_PAUSE_S)
 
-    async def _known(self, waiting: dict[UUID, Asked], *, before: bool) -> AsyncIterator[Answer]:
+    async def _known(self, waiting: dict[UUID, Asked], *, before: bool) -> AsyncIterator[CommandAnswer]:
         """Takes the commands that have an answer out of `waiting`."""
         if not waiting:
             return
@@ -190,7 +190,7 @@ class Desk:
             if row["command"] != one.command:
                 raise NotPossible(f"command_id {one.command_id} was already used, for {row['command']}")
             changed = msgspec.json.decode(row["changed"])
-            yield Answer(one, row["outcome"], row["reason"], row["detail"], changed, before)
+            yield CommandAnswer(one, row["outcome"], row["reason"], row["detail"], changed, before)
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from workers.cli.terminal import ActorId, AsJson, FromModule, Limit, OfWorkspace
 from workers.errors import SettingsError
 
 if TYPE_CHECKING:
-    from workers.cli.giving import Answer
+    from workers.cli.giving import CommandAnswer
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -148,9 +148,9 @@ def _give(
         raise SettingsError("say which: either SEND_ID or --group")
     fields = {"send_id": send_id} if group is None else {"group_id": group}
     words = {"send_id": "SEND_ID", "group_id": "--group", **HEAD_WORDS}
-    call = running.Call(giver_of(*head), command, command_id or uuid4(), fields, words, as_json)
+    call = running.GivenCommand(giver_of(*head), command, command_id or uuid4(), fields, words, as_json)
 
-    def told(answer: "Answer") -> str:
+    def told(answer: "CommandAnswer") -> str:
         return wording.answered(answer.changed, group)
 
     running.give_one(call, told)

@@ -10,7 +10,7 @@ from workers.cli.terminal import ActorId, AsJson, FromModule, Restrictions, Role
 from workers.errors import ExitCode, SettingsError
 
 if TYPE_CHECKING:
-    from workers.cli.bulk.imports import CheckedRows, Outcome
+    from workers.cli.bulk.imports import CheckedRows, ImportOutcome
     from workers.cli.bulk.rows import Sheet
     from workers.cli.giving import Giver
 
@@ -119,7 +119,7 @@ def _import(
         raise typer.Exit(ExitCode.FAULT)
 
 
-def _report(found: "CheckedRows", outcome: "Outcome | None", *, as_json: bool) -> None:
+def _report(found: "CheckedRows", outcome: "ImportOutcome | None", *, as_json: bool) -> None:
     from workers.cli import reports, tables
     from workers.cli.bulk.stream import show_tally
 

@@ -259,4 +259,4 @@ def close(  # noqa: PLR0913, PLR0917 - an argument is an option
     words = {"cycle_start": "--cycle", "reason": "--reason", **HEAD_WORDS}
     fields = {"cycle_start": terminal.required_moment(cycle, "--cycle"), "reason": reason}
     giver = giver_of(workspace, actor, role, module, None, timeout)
-    running.give_one(running.Call(giver, "close_cycle", command_id or uuid4(), fields, words, as_json))
+    running.give_one(running.GivenCommand(giver, "close_cycle", command_id or uuid4(), fields, words, as_json))

@@ -10,7 +10,7 @@ from workers.app.settings import Settings
 from workers.cli.bulk.checks import Checker, definitions_of
 from workers.cli.bulk.rows import Sheet, Wrong, rows
 from workers.cli.bulk.stream import AnswerTally, give_all
-from workers.cli.giving import Answer, Asked, Giver, desk
+from workers.cli.giving import Asked, CommandAnswer, Giver, desk
 from workers.cli.progress_line import Progress
 from workers.errors import NotFound
 from workers.store import contact_lists, reports
@@ -44,14 +44,14 @@ class CheckedRows:
 
 
 @dataclass(slots=True)
-class Outcome:
+class ImportOutcome:
     """What became of the rows. Of contacts: how many are new, and how many were known already."""
 
     tally: AnswerTally
     created: int = 0
     known: int = 0
 
-    def hear(self, answer: Answer) -> None:
+    def hear(self, answer: CommandAnswer) -> None:
         if answer.outcome == "done" and answer.asked.command in ("create_contact", "create_profile"):
             new = answer.changed.get("created", True)
             self.created += bool(new)
@@ -95,15 +95,15 @@ def check(source: Source, at_hand: Checker) -> CheckedRows:
     return found
 
 
-async def give(settings: Settings, source: Source, at_hand: Checker, expected: int) -> Outcome:
+async def give(settings: Settings, source: Source, at_hand: Checker, expected: int) -> ImportOutcome:
     """Gives the commands of all rows that are right; `expected`: how many rows there are.
 
     Raises:
         SettingsError, SetupError, Unreachable, NotPossible: see `rows`, `desk` and `Desk.answers`.
     """
-    outcome = Outcome(AnswerTally())
+    outcome = ImportOutcome(AnswerTally())
     async with desk(settings, at_hand.giver) as open_desk:
-        hear: Callable[[Answer], None] = outcome.hear
+        hear: Callable[[CommandAnswer], None] = outcome.hear
         progress = Progress("commands answered", expected if not source.sheet.update else None)
         outcome.tally = await give_all(open_desk, _commands(source, at_hand), progress, hear)
     return outcome

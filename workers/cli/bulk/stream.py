@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from workers.cli import reports, tables, terminal
-from workers.cli.giving import Answer, Asked, Desk
+from workers.cli.giving import Asked, CommandAnswer, Desk
 from workers.cli.progress_line import Progress
 from workers.errors import SluiceError
 
@@ -24,7 +24,7 @@ class AnswerTally:
     refused: Counter[str] = field(default_factory=Counter)
     refusals: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: CommandAnswer) -> None:
         self.commands += 1
         self.before += answer.before
         if answer.outcome == "done":
@@ -63,7 +63,7 @@ def show_tally(tally: AnswerTally, head: Mapping[str, Any], *, as_json: bool) ->
 
 
 async def give_all(
-    desk: Desk, commands: AsyncIterator[Asked], progress: Progress, heard: Callable[[Answer], None] | None = None
+    desk: Desk, commands: AsyncIterator[Asked], progress: Progress, heard: Callable[[CommandAnswer], None] | None = None
 ) -> AnswerTally:
     """Gives all commands and adds up their answers; `heard` gets each answer as well.
 

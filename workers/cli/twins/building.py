@@ -74,7 +74,9 @@ def twin(command: type[CommandBase]) -> Callable[..., None]:
     def run(**values: Any) -> None:
         giver = giver_of(*(values[name] for name in ("workspace", "actor", "role", "module", "restriction", "timeout")))
         given = {option.name: value for option in fields if (value := option.read(values)) is not NOT_GIVEN}
-        one = running.Call(giver, name, values["command_id"] or uuid4(), given, _words(fields), bool(values["as_json"]))
+        one = running.GivenCommand(
+            giver, name, values["command_id"] or uuid4(), given, _words(fields), bool(values["as_json"])
+        )
         if values.get("selection") is not None:
             running.give_to_each(one, values["selection"], dry_run=bool(values["dry_run"]))
         elif values.get("dry_run"):

@@ -12,7 +12,7 @@ from workers.app.settings import Settings
 from workers.cli import reports, tables, terminal
 from workers.cli.bulk import many, selections
 from workers.cli.bulk.stream import show_tally
-from workers.cli.giving import Answer, Giver, Unfit, asked, desk, one_by_one
+from workers.cli.giving import CommandAnswer, Giver, Unfit, asked, desk, one_by_one
 from workers.errors import ExitCode, NotPossible, SettingsError
 
 _PLACE: Final = re.compile(r" - at `\$\.?([^`]*)`")
@@ -20,7 +20,7 @@ _CONTACTS: Final = ("contact_id", "identity", "contact_ids", "all")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class GivenCommand:
     """A twin with its options. `words` has the option of each field, for errors."""
 
     giver: Giver
@@ -31,7 +31,7 @@ class Call:
     as_json: bool
 
 
-def give_one(call: Call, told: Callable[[Answer], str] | None = None) -> None:
+def give_one(call: GivenCommand, told: Callable[[CommandAnswer], str] | None = None) -> None:
     """Gives a command, waits for its answer and prints it; `told`: what is said of it, if not every line of it.
 
     Raises:
@@ -50,7 +50,7 @@ def give_one(call: Call, told: Callable[[Answer], str] | None = None) -> None:
     print(told(answer) if told is not None else _lines(answer))
 
 
-def give_to_each(call: Call, selected: str, *, dry_run: bool) -> None:
+def give_to_each(call: GivenCommand, selected: str, *, dry_run: bool) -> None:
     """Gives a command to each contact of a selection and prints one report.
 
     Raises:
@@ -92,11 +92,11 @@ def _place(path: str, words: Mapping[str, str]) -> str:
     return f" - at {words.get(field) or words.get(name) or path}" if path else ""
 
 
-def _lines(answer: Answer) -> str:
+def _lines(answer: CommandAnswer) -> str:
     return tables.lines({"done": answer.asked.command, "command_id": answer.asked.command_id, **answer.changed})
 
 
-async def _answer(settings: Settings, call: Call) -> Answer:
+async def _answer(settings: Settings, call: GivenCommand) -> CommandAnswer:
     async with desk(settings, call.giver) as at_hand:
         try:
             one = asked(call.giver, call.command, call.command_id, await at_hand.now(), call.fields)
