@@ -26,7 +26,7 @@ def take(channel: Channel, request: ApiRequest, number: int) -> Taken | Answer:
     if not isinstance(contact, str) or not contact or not isinstance(said, dict) or not said.get("type"):
         return _error(422, "message", "Expected `contactId` and `message`")
     id_ = f"their-{number}"
-    return Taken(contact, str(said.get("text") or said["type"]), id_, json_answer(200, _encoded({"mId": id_})))
+    return Taken(contact, str(said.get("text") or said["type"]), id_, json_answer(200, {"mId": id_}))
 
 
 def say(channel: Channel, said: Said) -> Webhook:
@@ -58,7 +58,7 @@ def report(channel: Channel, taken: Taken, what: Report, at: datetime) -> Webhoo
 
 
 def _webhook(channel: Channel, event: dict[str, Any], at: datetime) -> Webhook:
-    body = _encoded({"events": [event]})
+    body = msgspec.json.encode({"events": [event]})
     signature = signature_of(channel.keys.signing_secret, int(at.timestamp()), body)
     return Webhook("POST", "", {"content-type": "application/json", SIGNATURE: signature}, body)
 
@@ -81,11 +81,7 @@ def _is_signed(channel: Channel, request: ApiRequest) -> bool:
 
 
 def _error(status: int, code: str, words: str) -> Answer:
-    return json_answer(status, _encoded({"code": code, "message": words}))
-
-
-def _encoded(value: object) -> bytes:
-    return msgspec.json.encode(value)
+    return json_answer(status, {"code": code, "message": words})
 
 
 PLAYED: Final = Played(
@@ -93,7 +89,7 @@ PLAYED: Final = Played(
     say=say,
     report=report,
     faults={
-        "throttled": json_answer(429, _encoded({"code": "rate", "message": "Too fast"}), {"retry-after": "2"}),
+        "throttled": json_answer(429, {"code": "rate", "message": "Too fast"}, {"retry-after": "2"}),
         "broken": _error(500, "internal", "Something went wrong"),
         "refused": _error(404, "contact", "There is no such person"),
     },

@@ -40,7 +40,7 @@ def take(channel: Channel, request: ApiRequest, number: int) -> Taken | Answer:
             return _error(400, "The request body has 1 error(s)", "messages[0]")
     id_ = str(460_000_000_000_000_000 + number)
     taken = {"sentMessages": [{"id": id_, "quoteToken": f"quote-{number}"}]}
-    return Taken(str(body["to"]), text, id_, json_answer(200, _encoded(taken)))
+    return Taken(str(body["to"]), text, id_, json_answer(200, taken))
 
 
 def say(channel: Channel, said: Said) -> Webhook:
@@ -56,7 +56,7 @@ def say(channel: Channel, said: Said) -> Webhook:
         "webhookEventId": f"event-{said.number}",
         "deliveryContext": {"isRedelivery": False},
     }
-    body = _encoded({"destination": _BOT, "events": [event]})
+    body = msgspec.json.encode({"destination": _BOT, "events": [event]})
     signature = base64.b64encode(hmac.digest(channel.keys.channel_secret.key, body, hashlib.sha256)).decode()
     return Webhook("POST", "", {"content-type": "application/json", "x-line-signature": signature}, body)
 
@@ -72,7 +72,7 @@ def _key(request: ApiRequest) -> str:
 
 def _again(taken: Taken) -> Answer:
     said = {"message": "The retry key is already accepted"} | json_object(taken.answer.body)
-    return json_answer(409, _encoded(said), {"x-line-accepted-request-id": "first"})
+    return json_answer(409, said, {"x-line-accepted-request-id": "first"})
 
 
 def _is_uuid(text: str) -> bool:
@@ -85,11 +85,7 @@ def _is_uuid(text: str) -> bool:
 def _error(status: int, words: str, place: str | None = None) -> Answer:
     details = [{"message": "The value is wrong", "property": place}] if place else None
     said: dict[str, Any] = {"message": words} | ({"details": details} if details else {})
-    return json_answer(status, _encoded(said))
-
-
-def _encoded(value: object) -> bytes:
-    return msgspec.json.encode(value)
+    return json_answer(status, said)
 
 
 PLAYED: Final = Played(

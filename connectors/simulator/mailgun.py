@@ -39,8 +39,8 @@ def take(channel: Channel, request: ApiRequest, number: int) -> Taken | Answer:
         recipient=mailboxes(given["to"])[0].address,
         text=given.get("text") or given.get("html") or given.get("template", ""),
         provider_message_id=id_,
-        answer=json_answer(200, _encoded({"id": f"<{id_}>", "message": "Queued. Thank you."})),
-        reference=_encoded({"from": given["from"], "variables": variables}).decode(),
+        answer=json_answer(200, {"id": f"<{id_}>", "message": "Queued. Thank you."}),
+        reference=msgspec.json.encode({"from": given["from"], "variables": variables}).decode(),
     )
 
 
@@ -75,7 +75,7 @@ def say(channel: Channel, said: Said) -> Webhook:
         "subject": first,
         "body-plain": said.text,
         "stripped-text": said.text,
-        "message-headers": _encoded(headers).decode(),
+        "message-headers": msgspec.json.encode(headers).decode(),
         "Message-Id": id_,
         **_signed(channel, said.at, said.number),
     }
@@ -104,7 +104,7 @@ def report(channel: Channel, taken: Taken, what: Report, at: datetime) -> Webhoo
         event["message"]["headers"] |= {"from": reference["from"], "to": taken.recipient}
     number = int.from_bytes(sha256(taken.provider_message_id.encode()).digest()[:4])
     body = {"signature": _signed(channel, at, number), "event-data": event}
-    return Webhook("POST", "", {"content-type": "application/json"}, _encoded(body))
+    return Webhook("POST", "", {"content-type": "application/json"}, msgspec.json.encode(body))
 
 
 def _signed(channel: Channel, at: datetime, number: int) -> dict[str, str]:
@@ -114,11 +114,7 @@ def _signed(channel: Channel, at: datetime, number: int) -> dict[str, str]:
 
 
 def _error(status: int, message: str) -> Answer:
-    return json_answer(status, _encoded({"message": message}))
-
-
-def _encoded(value: object) -> bytes:
-    return msgspec.json.encode(value)
+    return json_answer(status, {"message": message})
 
 
 PLAYED: Final = Played(
@@ -126,7 +122,7 @@ PLAYED: Final = Played(
     say=say,
     report=report,
     faults={
-        "throttled": json_answer(429, _encoded({"message": "Too many requests"}), {"retry-after": "2"}),
+        "throttled": json_answer(429, {"message": "Too many requests"}, {"retry-after": "2"}),
         "broken": _error(500, "Internal Server Error"),
         "refused": _error(400, "to parameter is not a valid address. please check documentation"),
     },

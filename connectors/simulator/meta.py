@@ -34,7 +34,7 @@ def asked(channel: Channel, request: ApiRequest, path: str) -> dict[str, Any] | 
 def error(status: int, code: int, text: str, **more: Any) -> Answer:
     """An error in the shape of the Graph API."""
     told = {"message": text, "type": "OAuthException", "code": code} | more | {"fbtrace_id": "Az8or2yhqkZfEZ"}
-    return json_answer(status, msgspec.json.encode({"error": told}))
+    return json_answer(status, {"error": told})
 
 
 def missing(what: str) -> Answer:

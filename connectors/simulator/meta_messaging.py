@@ -2,8 +2,6 @@
 
 from typing import Any, Final, NamedTuple
 
-import msgspec
-
 from connectors.provider import Answer, Channel, Webhook
 from connectors.simulator.meta import asked, error, missing, signed
 from connectors.simulator.played import ApiRequest, Fault, Said, Taken, json_answer
@@ -40,7 +38,7 @@ def take(channel: Channel, request: ApiRequest, number: int, longest: int) -> Ta
     if not recipient.isdecimal():
         return error(400, 100, "(#100) No matching user found", error_subcode=2018001)
     id_ = f"m_{number:08d}"
-    answer = json_answer(200, msgspec.json.encode({"recipient_id": recipient, "message_id": id_}))
+    answer = json_answer(200, {"recipient_id": recipient, "message_id": id_})
     return Taken(recipient, text, id_, answer, message.get("metadata", ""))
 
 

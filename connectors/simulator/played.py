@@ -9,6 +9,8 @@ from datetime import datetime
 from importlib import import_module
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from connectors.provider import Answer, Channel, Provider, Webhook
 
 Report = Literal["delivered", "read", "failed"]
@@ -78,6 +80,6 @@ def played(provider: Provider) -> Played:
     return found
 
 
-def json_answer(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
-    """An answer with JSON."""
-    return Answer(status, {"content-type": "application/json"} | dict(headers or {}), body)
+def json_answer(status: int, value: object, headers: Mapping[str, str] | None = None) -> Answer:
+    """An answer with the JSON of a value."""
+    return Answer(status, {"content-type": "application/json"} | dict(headers or {}), msgspec.json.encode(value))

@@ -32,7 +32,7 @@ def take(channel: Channel, request: ApiRequest, number: int) -> Taken | Answer:
     if not chat.removeprefix("-").isdecimal():
         return _error(400, "Bad Request: chat not found")
     message = {"message_id": number, "chat": {"id": int(chat), "type": "private"}, "date": 0, field: body[field]}
-    return Taken(chat, text, f"{chat}:{number}", json_answer(200, _encoded({"ok": True, "result": message})))
+    return Taken(chat, text, f"{chat}:{number}", json_answer(200, {"ok": True, "result": message}))
 
 
 def say(channel: Channel, said: Said) -> Webhook:
@@ -49,7 +49,7 @@ def say(channel: Channel, said: Said) -> Webhook:
         "content-type": "application/json",
         "x-telegram-bot-api-secret-token": channel.keys.secret_token.text,
     }
-    return Webhook("POST", "", headers, _encoded({"update_id": said.number, "message": message}))
+    return Webhook("POST", "", headers, msgspec.json.encode({"update_id": said.number, "message": message}))
 
 
 def report(_channel: Channel, _taken: Taken, _what: Report, _at: datetime) -> Webhook | None:
@@ -58,11 +58,7 @@ def report(_channel: Channel, _taken: Taken, _what: Report, _at: datetime) -> We
 
 
 def _error(code: int, description: str, **more: Any) -> Answer:
-    return json_answer(code, _encoded({"ok": False, "error_code": code, "description": description} | more))
-
-
-def _encoded(value: object) -> bytes:
-    return msgspec.json.encode(value)
+    return json_answer(code, {"ok": False, "error_code": code, "description": description} | more)
 
 
 PLAYED: Final = Played(

@@ -3,10 +3,8 @@
 import base64
 import re
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs, urlencode, urlsplit
-
-import msgspec
 
 from connectors.provider import Answer, Channel, Webhook
 from connectors.providers.twilio_signatures import signature_of
@@ -45,7 +43,7 @@ def take(channel: Channel, request: ApiRequest, number: int) -> Taken | Answer:
         "error_code": None,
         "error_message": None,
     }
-    return Taken(one["To"], text, sid, json_answer(201, _encoded(message)), one.get("StatusCallback", ""))
+    return Taken(one["To"], text, sid, json_answer(201, message), one.get("StatusCallback", ""))
 
 
 def _fault(channel: Channel, one: dict[str, str]) -> Answer | None:
@@ -114,11 +112,7 @@ def _webhook(channel: Channel, query: str, fields: dict[str, str]) -> Webhook:
 
 def _error(status: int, code: int, words: str) -> Answer:
     more = f"https://www.twilio.com/docs/errors/{code}"
-    return json_answer(status, _encoded({"code": code, "message": words, "more_info": more, "status": status}))
-
-
-def _encoded(value: Any) -> bytes:
-    return msgspec.json.encode(value)
+    return json_answer(status, {"code": code, "message": words, "more_info": more, "status": status})
 
 
 PLAYED: Final = Played(

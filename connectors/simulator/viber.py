@@ -28,7 +28,7 @@ _NEEDED: Final = {
 def take(channel: Channel, request: ApiRequest, number: int) -> Taken | Answer:
     """Takes `send_message`. Viber answers 200 to what it refuses, and says why in the body."""
     if request.path != "/pa/send_message" or request.method != "POST":
-        return json_answer(404, b"{}")
+        return json_answer(404, {})
     if request.headers.get("x-viber-auth-token") != channel.keys.auth_token.text:
         return _answer(2, "invalidAuthToken")
     body = json_object(request.body)
@@ -74,17 +74,13 @@ def report(channel: Channel, taken: Taken, what: Report, at: datetime) -> Webhoo
 
 
 def _webhook(channel: Channel, event: dict[str, Any]) -> Webhook:
-    body = _encoded(event)
+    body = msgspec.json.encode(event)
     signature = hmac.digest(channel.keys.auth_token.key, body, hashlib.sha256).hex()
     return Webhook("POST", "", {"content-type": "application/json", "x-viber-content-signature": signature}, body)
 
 
 def _answer(status: int, words: str, **more: Any) -> Answer:
-    return json_answer(200, _encoded({"status": status, "status_message": words} | more))
-
-
-def _encoded(value: object) -> bytes:
-    return msgspec.json.encode(value)
+    return json_answer(200, {"status": status, "status_message": words} | more)
 
 
 PLAYED: Final = Played(
@@ -93,7 +89,7 @@ PLAYED: Final = Played(
     report=report,
     faults={
         "throttled": _answer(12, "tooManyRequests"),
-        "broken": json_answer(500, b"{}"),
+        "broken": json_answer(500, {}),
         "stopped": _answer(6, "receiverNotSubscribed"),
         "refused": _answer(5, "receiverNotRegistered"),
     },

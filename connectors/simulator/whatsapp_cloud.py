@@ -3,8 +3,6 @@
 from datetime import datetime
 from typing import Any, Final
 
-import msgspec
-
 from connectors.provider import Answer, Channel, Webhook
 from connectors.simulator.meta import LONGEST_REFERENCE, asked, error, missing, signed
 from connectors.simulator.played import ApiRequest, Played, Report, Said, Taken, json_answer
@@ -37,7 +35,7 @@ def take(channel: Channel, request: ApiRequest, number: int) -> Taken | Answer:
         recipient,
         body[kind].get(text, ""),
         id_,
-        json_answer(200, msgspec.json.encode(answer)),
+        json_answer(200, answer),
         body.get("biz_opaque_callback_data", ""),
     )
 
