@@ -10,7 +10,8 @@ from workers.app.settings import Settings
 from workers.cli.reports import Report, require_workspace
 from workers.errors import NotFound
 from workers.rules.profile_book import name_key
-from workers.store import reports
+from workers.store import page_reports, reports
+from workers.store.connection import Connection
 
 _MOST_CONTACTS: Final = 1_000
 
@@ -38,8 +39,7 @@ async def show_profile(settings: Settings, workspace: str, profile_id: str) -> R
     async with reading(settings) as tx:
         row = await reports.profile(tx, workspace, profile_id)
         if row is None:
-            await require_workspace(tx, workspace)
-            raise NotFound(f"workspace {workspace!r} has no profile {profile_id!r}")
+            raise await no_profile(tx, workspace, profile_id)
         profile = dict(row)
         notes = msgspec.json.decode(profile.pop("notes"))
         profile["fields"] = msgspec.json.decode(profile["fields"])
@@ -55,36 +55,70 @@ async def find_contacts(settings: Settings, workspace: str, query: str, limit: i
         NotFound: there is no such workspace.
     """
     async with reading(settings) as tx:
-        rows = [_contact(row) for row in await reports.search_contacts(tx, workspace, query, limit)]
+        rows = [contact_row(row) for row in await reports.search_contacts(tx, workspace, query, limit)]
         if not rows:
             await require_workspace(tx, workspace)
         hint = f"No contact has {query!r} as or in its names, numbers and addresses, or it is blocked."
-        return Report({"contacts": rows}, hint=hint, details=_DETAILS_OF_CONTACT, limit=limit)
+        return Report({"contacts": rows}, hint=hint, details=DETAILS_OF_CONTACT, limit=limit)
 
 
 async def show_contact(settings: Settings, workspace: str, contact_id: UUID) -> Report:
-    """A contact and its channels; of one that was merged away the survivor.
+    """A contact, its block and its channels; of one that was merged away the survivor.
 
     Raises:
         NotFound: there is no such workspace or contact.
     """
     async with reading(settings) as tx:
-        contact_id = await reports.present(tx, workspace, contact_id)
-        row = await reports.contact(tx, workspace, contact_id)
+        present = await reports.present(tx, workspace, contact_id)
+        row = await reports.contact(tx, workspace, present)
         if row is None:
-            await require_workspace(tx, workspace)
-            raise NotFound(f"workspace {workspace!r} has no contact {contact_id}")
-        channels = await reports.channels_of_contact(tx, workspace, contact_id)
-        return Report({"contact": [_contact(row)], "channels": channels}, details=("workspace_id",))
+            raise await no_contact(tx, workspace, contact_id)
+        channels = await reports.channels_of_contact(tx, workspace, present)
+        block = await page_reports.block(tx, workspace, present)
+        return Report({"contact": [contact_row(row)], "block": block, "channels": channels}, details=("workspace_id",))
 
 
-_DETAILS_OF_CONTACT: Final = (
+async def show_channels(settings: Settings, workspace: str, contact_id: UUID) -> Report:
+    """The channels of a contact; of one that was merged away those of the survivor.
+
+    Raises:
+        NotFound: there is no such workspace or contact.
+    """
+    async with reading(settings) as tx:
+        present = await reports.present(tx, workspace, contact_id)
+        rows = await reports.channels_of_contact(tx, workspace, present)
+        if not rows and await reports.contact(tx, workspace, present) is None:
+            raise await no_contact(tx, workspace, contact_id)
+        return Report({"channels": rows}, hint="The contact has no address, and the workspace no channel.")
+
+
+async def no_contact(tx: Connection, workspace: str, contact_id: UUID) -> NotFound:
+    """There is no such contact.
+
+    Raises:
+        NotFound: there is no such workspace either.
+    """
+    await require_workspace(tx, workspace)
+    return NotFound(f"workspace {workspace!r} has no contact {contact_id}")
+
+
+async def no_profile(tx: Connection, workspace: str, profile_id: str) -> NotFound:
+    """There is no such profile.
+
+    Raises:
+        NotFound: there is no such workspace either.
+    """
+    await require_workspace(tx, workspace)
+    return NotFound(f"workspace {workspace!r} has no profile {profile_id!r}")
+
+
+DETAILS_OF_CONTACT: Final = (
     *("workspace_id", "avatar_url", "first_name", "last_name", "country", "language", "assignee", "profile_id"),
     *("tags", "custom", "blocked"),
 )
 
 
-def _contact(row: reports.Row) -> dict[str, Any]:
+def contact_row(row: reports.Row) -> dict[str, Any]:
     return dict(row) | {"custom": msgspec.json.decode(row["custom"])}
 
 

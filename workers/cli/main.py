@@ -26,6 +26,7 @@ from workers.cli import (
     record_commands,
     run_commands,
     send_commands,
+    workspace_commands,
 )
 from workers.cli.customer_commands import InWorkspace
 from workers.cli.terminal import (
@@ -66,7 +67,9 @@ app.add_typer(engine_commands.app, name="engine")
 app.add_typer(customer_commands.profiles, name="profiles")
 app.add_typer(customer_commands.contacts, name="contacts")
 app.add_typer(import_commands.app, name="import")
-app.command("merges")(customer_commands.merges)
+app.command("merges")(workspace_commands.merges)
+app.command("merge-suggestions")(workspace_commands.merge_suggestions)
+app.command("drops")(workspace_commands.drops)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -26,13 +26,16 @@ _WORKS_SHOWN: Final = 100
 @dataclass(frozen=True, slots=True)
 class Report:
     """Named tables; in JSON an object of arrays, or one array if there is one table only. `details` are columns that
-    the terminal shows only with --wide. `limit`: the maximum number of rows of a table, though there may be more.
+    the terminal shows only with --wide. `limit`: the maximum number of rows of a table, though there may be more;
+    `following`: the option that shows those behind the last row. `told`: a row as people read it.
     """
 
     tables: Mapping[str, "Rows"]
     hint: str = ""
     details: Sequence[str] = ()
     limit: int | None = None
+    following: str | None = None
+    told: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
 
 
 async def status(settings: Settings) -> Report:
@@ -103,7 +106,7 @@ def show(console: "Callable[[], Console]", report: Report, *, as_json: bool, wid
     for number, (name, rows) in enumerate((name, rows) for name, rows in documents.items() if rows):
         if number:
             screen.print()
-        tables.show(screen, name, rows, () if wide else report.details)
+        tables.show(screen, name, [report.told(row) for row in rows], () if wide else report.details)
 
 
 def describe_topics(console: "Callable[[], Console]", *, as_json: bool, wide: bool) -> None:

@@ -28,6 +28,11 @@ _PIPED_WIDTH: Final = 240  # wider than any terminal, so no cell is broken
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document for machines.")]
 Wide = Annotated[bool, typer.Option("--wide", help="Every column, also those that a narrow terminal leaves out.")]
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="Maximum number of rows.")]
+PageSize = Annotated[int, typer.Option("--limit", min=1, max=1000, help="Maximum number of rows.")]
+Older = Annotated[
+    str | None,
+    typer.Option("--before", metavar="TIME[/ID]", help="Only what is older; a full page tells it for the next one."),
+]
 
 OfWorkspace = Annotated[str | None, typer.Option("--workspace", help="Only this workspace.")]
 
@@ -115,7 +120,7 @@ def show(report: "Coroutine[Any, Any, Report]", *, as_json: bool, wide: bool = F
     made = run_to_end(report)
     reports.show(console, made, as_json=as_json, wide=wide)
     if made.limit is not None:
-        say_if_all(max(map(len, made.tables.values())), made.limit)
+        say_if_all(max(map(len, made.tables.values())), made.limit, made.following)
 
 
 def show_page(document: "Mapping[str, Any]", page: "Callable[[Mapping[str, Any]], Page]", *, as_json: bool) -> None:
@@ -130,10 +135,10 @@ def show_page(document: "Mapping[str, Any]", page: "Callable[[Mapping[str, Any]]
     pages.show(console(), page(document))
 
 
-def say_if_all(rows: int, limit: int) -> None:
-    """Says that there may be more rows than the limit shows."""
+def say_if_all(rows: int, limit: int, following: str | None = None) -> None:
+    """Says that there may be more rows than the limit shows, and the option that shows them."""
     if rows >= limit:
-        say(f"--limit {limit} is reached; there may be more.")
+        say(f"--limit {limit} is reached; there may be more" + ("." if following is None else f": {following}"))
 
 
 def run_to_end(work: Coroutine[Any, Any, T]) -> T:

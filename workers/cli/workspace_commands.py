@@ -1,0 +1,64 @@
+"""Lists of a workspace: merges, what is suggested to merge, dropped messages."""
+
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from workers.cli import terminal
+from workers.cli.customer_commands import InWorkspace
+from workers.cli.terminal import AsJson, Older, PageSize, Wide
+from workers.errors import SettingsError
+
+
+def merges(workspace: InWorkspace, limit: PageSize = 20, wide: Wide = False, as_json: AsJson = False) -> None:
+    """List merges of contacts, the newest on top.
+
+    Exit code 1: there is no such workspace.
+    """
+    from workers.cli import customers
+
+    terminal.show(customers.list_merges(terminal.settings(), workspace, limit), as_json=as_json, wide=wide)
+
+
+def merge_suggestions(
+    workspace: InWorkspace,
+    contact: Annotated[
+        UUID | None, typer.Option("--contact", metavar="ID", help="Only contacts that share a value with this one.")
+    ] = None,
+    after: Annotated[
+        str | None, typer.Option("--after", metavar="FIELD:VALUE", help="Only what comes behind it: the next page.")
+    ] = None,
+    limit: PageSize = 100,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """List contacts that have the same number or e-mail address.
+
+    `sluice merge` merges two of them. Blocked contacts are left out. Exit code 1: there is no such workspace.
+    """
+    from workers.cli import customer_lists
+
+    if contact is not None and after is not None:
+        raise SettingsError("--after goes without --contact: those of one contact are one page")
+    report = customer_lists.suggestions(terminal.settings(), workspace, contact, after, limit)
+    terminal.show(report, as_json=as_json, wide=wide)
+
+
+def drops(
+    workspace: InWorkspace,
+    contact: Annotated[UUID | None, typer.Option("--contact", metavar="ID", help="Only of this contact.")] = None,
+    before: Older = None,
+    limit: PageSize = 100,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """List dropped messages, the latest on top: why, and whether they count.
+
+    rule says by which setting a dropped message counts or not: see docs/billing.md. `sluice release-dropped` accepts
+    those that a mistaken block dropped. Exit code 1: there is no such workspace.
+    """
+    from workers.cli import histories
+
+    report = histories.drops(terminal.settings(), workspace, contact, before, limit)
+    terminal.show(report, as_json=as_json, wide=wide)

@@ -1,0 +1,55 @@
+-- name: contacts_by_name
+SELECT * FROM sluice.contact_list
+WHERE workspace_id = $1 AND (display_name, contact_id) > ($2::text, $3::uuid) ORDER BY display_name, contact_id LIMIT $4
+
+-- name: contacts_without_name
+SELECT * FROM sluice.contact_list
+WHERE workspace_id = $1 AND display_name IS NULL AND contact_id > $2 ORDER BY contact_id LIMIT $3
+
+-- name: contacts_with_tag
+SELECT l.* FROM sluice.contact_page($1, $2, $3, $4) p
+CROSS JOIN LATERAL (
+    SELECT l.* FROM sluice.contact_list l WHERE l.workspace_id = $1 AND l.contact_id = p.contact_id OFFSET 0
+) AS l
+ORDER BY l.contact_id
+
+-- name: blocked_contacts
+SELECT b.contact_id, o.display_name, o.phone, o.email, b.blocked_at, b.blocked_by
+FROM (
+    SELECT contact_id, blocked_at, blocked_by FROM sluice.blocked_contacts
+    WHERE workspace_id = $1 AND (blocked_at, contact_id) < ($2::timestamptz, $3::uuid)
+    ORDER BY blocked_at DESC, contact_id DESC LIMIT $4
+) AS b
+LEFT JOIN LATERAL (
+    SELECT o.* FROM sluice.contact_overview o WHERE o.workspace_id = $1 AND o.contact_id = b.contact_id OFFSET 0
+) AS o ON true
+ORDER BY b.blocked_at DESC, b.contact_id DESC
+
+-- name: block
+SELECT blocked_at, blocked_by FROM sluice.blocked_contacts WHERE workspace_id = $1 AND contact_id = $2
+
+-- name: conversation
+SELECT * FROM sluice.conversation_page($1, $2, $3, $4, $5)
+
+-- name: moments
+SELECT * FROM sluice.profile_page($1, $2, $3, $4, $5)
+
+-- name: profiles
+SELECT profile_id, name, status, companies, protected, reasons, created_by, created_at FROM sluice.profile_overview
+WHERE workspace_id = $1 AND (name, profile_id) > ($2::text, $3::text) ORDER BY name, profile_id LIMIT $4
+
+-- name: suggestions
+SELECT field, value, contact_ids FROM sluice.merge_suggestions
+WHERE workspace_id = $1 AND (field, value) > ($2::text, $3::text) ORDER BY field, value LIMIT $4
+
+-- name: suggestions_of_contact
+SELECT field, value, contact_id FROM sluice.suggestions_of($1, $2) LIMIT $3
+
+-- name: drops
+SELECT * FROM sluice.drops_page($1, $2, $3, $4)
+
+-- name: drops_of_contact
+SELECT * FROM sluice.drop_ledger
+WHERE workspace_id = $1 AND contact_id = $2 AND (event_time, message_id)
+    < (coalesce($3::timestamptz, 'infinity'), coalesce($4::uuid, '00000000-0000-0000-0000-000000000000'))
+ORDER BY event_time DESC, message_id DESC LIMIT $5
