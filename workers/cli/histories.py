@@ -61,10 +61,12 @@ def _decoded(row: reports.Row) -> dict[str, Any]:
 
 
 def _told(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row with its content as a text that fits into a table."""
+    """The row as people read it: the time first, last the content as a text that fits into a table."""
     content = row["content"] or {}
     text = "\n".join(content_lines(content)) or str(content.get("type", ""))
-    return dict(row) | {"content": text if len(text) <= _MOST_TOLD else f"{text[:_MOST_TOLD]}…"}
+    beside = {name: value for name, value in row.items() if name not in ("event_time", "content")}
+    content = text if len(text) <= _MOST_TOLD else f"{text[:_MOST_TOLD]}…"
+    return {"event_time": row["event_time"], **beside, "content": content}
 
 
 async def drops(settings: Settings, workspace: str, contact: UUID | None, before: str | None, limit: int) -> Report:
