@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
+from shlex import split
 from typing import Any
 
 import pytest
@@ -38,3 +40,20 @@ def document_of(ended: Ended) -> Any:
     """The document of a command that has done its work and said nothing else."""
     assert (ended.code, ended.err) == (ExitCode.CLEAN, "")
     return json.loads(ended.out)
+
+
+def pages(run: Callable[..., Ended], *arguments: str, limit: int) -> list[dict[str, Any]]:
+    """Every row of a list, page by page, as the command says how the next one is asked for."""
+    rows: list[dict[str, Any]] = []
+    following: list[str] = []
+    while True:
+        ended = run(*arguments, "--limit", str(limit), "--json", *following)
+        assert ended.code == ExitCode.CLEAN
+        page = json.loads(ended.out)
+        rows += page
+        if len(page) < limit:
+            assert ended.err == ""
+            return rows
+        told = re.fullmatch(rf"--limit {limit} is reached; there may be more: (.+)\n", ended.err)
+        assert told is not None
+        following = split(told[1])

@@ -1,9 +1,6 @@
 """Lists of contacts, profiles and suggestions are read page by page, and nothing is lost between two pages."""
 
-import json
-import re
 from collections.abc import Callable
-from shlex import split
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,7 +8,7 @@ import pytest
 from asyncpg import Pool
 
 from tests.cli.commands import Ended
-from tests.cli.inside import document_of, runner
+from tests.cli.inside import document_of, pages, runner
 from tests.workers.asking import ask, by_phone, contact_of, give
 from tests.workers.ingesting import ingest
 from tests.workers.records import WORKSPACE, message, uuid_of
@@ -51,23 +48,6 @@ def sluice(
     return runner(monkeypatch, capsys, DATABASE_URL=database)
 
 
-def pages(sluice: Callable[..., Ended], *arguments: str, limit: int = 1) -> list[dict[str, Any]]:
-    """Every row of a list, page by page, as the command says how the next one is asked for."""
-    rows: list[dict[str, Any]] = []
-    following: list[str] = []
-    while True:
-        ended = sluice(*arguments, *IN, "--limit", str(limit), "--json", *following)
-        assert ended.code == ExitCode.CLEAN
-        page = json.loads(ended.out)
-        rows += page
-        if len(page) < limit:
-            assert ended.err == ""
-            return rows
-        told = re.fullmatch(rf"--limit {limit} is reached; there may be more: (.+)\n", ended.err)
-        assert told is not None
-        following = split(told[1])
-
-
 def whole(sluice: Callable[..., Ended], *arguments: str) -> Any:
     return document_of(sluice(*arguments, *IN, "--json"))
 
@@ -88,7 +68,7 @@ def test_pages_have_each_row_once_in_the_order_of_the_list(
     listed = whole(sluice, *arguments)
     assert len(listed) > 1
     for limit in (1, 2):
-        assert pages(sluice, *arguments, limit=limit) == listed
+        assert pages(sluice, *arguments, *IN, limit=limit) == listed
 
 
 def test_contacts_are_listed_by_name_by_tag_and_by_block(sluice: Callable[..., Ended], people: dict[str, UUID]) -> None:

@@ -8,8 +8,8 @@ import pytest
 from asyncpg import Pool
 
 from tests.cli.commands import Ended
-from tests.cli.inside import runner
-from tests.cli.test_customer_lists import IN, pages, whole
+from tests.cli.inside import pages, runner
+from tests.cli.test_customer_lists import IN, whole
 from tests.support.hostile import EVERYTHING, inert
 from tests.workers.asking import ask, by_phone, contact_of, give
 from tests.workers.ingesting import ingest
@@ -62,7 +62,7 @@ def test_pages_have_each_message_once_also_those_of_one_moment(
         assert len({row["message_id"] for row in listed}) == len(listed) == count, arguments
         assert [row["event_time"] for row in listed] == sorted((row["event_time"] for row in listed), reverse=True)
         for limit in (1, 2):
-            assert pages(sluice, *arguments, limit=limit) == listed, arguments
+            assert pages(sluice, *arguments, *IN, limit=limit) == listed, arguments
 
 
 def test_a_time_alone_leaves_out_what_is_of_that_time(sluice: Callable[..., Ended], people: dict[str, UUID]) -> None:

@@ -65,7 +65,7 @@ def mac(
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
-    """Monthly active contacts: list, explain, verify, export, chart, close.
+    """Monthly active contacts: list, contacts, adjustments, explain, verify, export, chart, close.
 
     Without a command it lists the counts. A cycle is named by its cycle_start as listed, in UTC. Times are RFC 3339; a
     date alone is its first instant. docs/billing.md says what counts, and what to do at the end of a month.

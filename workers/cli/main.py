@@ -22,6 +22,7 @@ from workers.cli import (
     hold_commands,
     import_commands,
     mac_commands,
+    mac_list_commands,
     progress_commands,
     record_commands,
     run_commands,
@@ -60,6 +61,8 @@ app.add_typer(dead_letter_commands.app, name="dead-letters")
 app.add_typer(hold_commands.app, name="holds")
 app.add_typer(send_commands.app, name="sends")
 app.add_typer(run_commands.app, name="runs")
+mac_commands.app.command("contacts")(mac_list_commands.contacts)
+mac_commands.app.command("adjustments")(mac_list_commands.adjustments)
 app.add_typer(mac_commands.app, name="mac")
 app.add_typer(progress_commands.app, name="progress")
 app.add_typer(record_commands.app, name="records")
@@ -67,6 +70,8 @@ app.add_typer(engine_commands.app, name="engine")
 app.add_typer(customer_commands.profiles, name="profiles")
 app.add_typer(customer_commands.contacts, name="contacts")
 app.add_typer(import_commands.app, name="import")
+app.command("workspaces")(workspace_commands.workspaces)
+app.command("settings")(workspace_commands.settings)
 app.command("merges")(workspace_commands.merges)
 app.command("merge-suggestions")(workspace_commands.merge_suggestions)
 app.command("drops")(workspace_commands.drops)

@@ -1,4 +1,4 @@
-"""Lists of a workspace: merges, what is suggested to merge, dropped messages."""
+"""Workspaces, and lists of one: its settings, merges, what is suggested to merge, dropped messages."""
 
 from typing import Annotated
 from uuid import UUID
@@ -7,8 +7,37 @@ import typer
 
 from workers.cli import terminal
 from workers.cli.customer_commands import InWorkspace
-from workers.cli.terminal import AsJson, Older, PageSize, Wide
+from workers.cli.terminal import AsJson, Limit, Older, PageSize, Wide
 from workers.errors import SettingsError
+
+
+def workspaces(
+    after: Annotated[
+        str, typer.Option("--after", metavar="WORKSPACE", help="Only workspaces behind this one: the next page.")
+    ] = "",
+    limit: Limit = 100,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """List workspaces by id, with their settings.
+
+    Those that were set last, also where they hold from the next cycle on; `sluice settings` shows since when.
+    """
+    from workers.cli import configured
+
+    terminal.show(configured.workspaces(terminal.settings(), after, limit), as_json=as_json, wide=wide)
+
+
+def settings(workspace: InWorkspace, limit: Limit = 1000, wide: Wide = False, as_json: AsJson = False) -> None:
+    """Show what is configured in a workspace.
+
+    Its settings, those in effect and those that will be, each with when it begins to hold; channels, statuses,
+    companies, custom fields and tags. `sluice configure-workspace`, `configure-channel` and `define-…` change them.
+    --limit is about each of them. Exit code 1: there is no such workspace.
+    """
+    from workers.cli import configured
+
+    terminal.show(configured.settings_of(terminal.settings(), workspace, limit), as_json=as_json, wide=wide)
 
 
 def merges(workspace: InWorkspace, limit: PageSize = 20, wide: Wide = False, as_json: AsJson = False) -> None:

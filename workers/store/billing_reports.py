@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from workers.store.connection import Connection
+from workers.store.page_reports import Before
 from workers.store.queries import load
 
 _SQL = load("billing_reports")
@@ -34,12 +35,28 @@ async def contacts(
         start = page[-1]["contact_id"]
 
 
+async def counted(
+    tx: Connection, workspace_id: str, cycle_start: datetime, before: Before, limit: int
+) -> Sequence[Row]:
+    """The contacts of a cycle, those that were counted last on top; at most 1,000."""
+    rows: Sequence[Row] = await tx.fetch(_SQL["counted"], workspace_id, cycle_start, *before, limit)
+    return rows
+
+
+async def adjustments_after(
+    tx: Connection, workspace_id: str, cycle_start: datetime, after: int, limit: int
+) -> Sequence[Row]:
+    """The adjustments of a cycle behind one, by adjustment_id."""
+    rows: Sequence[Row] = await tx.fetch(_SQL["adjustments_after"], workspace_id, cycle_start, after, limit)
+    return rows
+
+
 async def adjustments(
     tx: Connection, workspace_id: str, cycle_start: datetime, at_once: int
 ) -> AsyncIterator[Sequence[Row]]:
     """The adjustments of a cycle, by adjustment_id, page by page."""
     after = 0
-    while page := await tx.fetch(_SQL["adjustments_after"], workspace_id, cycle_start, after, at_once):
+    while page := await adjustments_after(tx, workspace_id, cycle_start, after, at_once):
         yield page
         after = page[-1]["adjustment_id"]
 

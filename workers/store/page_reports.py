@@ -17,6 +17,10 @@ _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 Row = Mapping[str, Any]
 
 
+CONFIGURED: Final = ("settings", "channels", "statuses", "companies", "fields", "tags")
+"""What is configured in a workspace."""
+
+
 class Before(NamedTuple):
     """Only what is older than a time, or of that time and with a smaller id. None: from the newest on; without an id
     only what is older than the time.
@@ -90,3 +94,15 @@ async def drops_of_contact(
 ) -> list[Row]:
     """Dropped messages of a contact, the latest on top."""
     return list(await tx.fetch(_SQL["drops_of_contact"], workspace_id, contact_id, *before, limit))
+
+
+async def workspaces(tx: Connection, after: str, limit: int) -> list[Row]:
+    """Workspaces behind one, by id, with their settings."""
+    return list(await tx.fetch(_SQL["workspaces"], after, limit))
+
+
+async def configured(tx: Connection, workspace_id: str, limit: int) -> dict[str, list[Row]]:
+    """What is configured in a workspace, at most `limit` rows of each. `value` of settings is JSON; they are in effect
+    from `holds_from` on, also those that will be.
+    """
+    return {name: list(await tx.fetch(_SQL[name], workspace_id, limit)) for name in CONFIGURED}

@@ -32,3 +32,7 @@ CROSS JOIN LATERAL (
 -- name: days
 SELECT cycle_start, day, active_contacts FROM sluice.mac_days
 WHERE workspace_id = $1 AND cycle_start = ANY ($2::timestamptz[]) ORDER BY cycle_start, day
+
+-- name: counted
+-- Those that were counted last on top.
+SELECT contact_id, first_message_id, first_counted_at FROM sluice.counted_page($1, $2, $3, $4, $5)

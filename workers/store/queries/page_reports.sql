@@ -53,3 +53,33 @@ SELECT * FROM sluice.drop_ledger
 WHERE workspace_id = $1 AND contact_id = $2 AND (event_time, message_id)
     < (coalesce($3::timestamptz, 'infinity'), coalesce($4::uuid, '00000000-0000-0000-0000-000000000000'))
 ORDER BY event_time DESC, message_id DESC LIMIT $5
+
+-- name: workspaces
+SELECT * FROM sluice.workspace_settings WHERE workspace_id > $1 ORDER BY workspace_id LIMIT $2
+
+-- name: settings
+-- What holds now and what will; of channels only what will.
+SELECT channel_id, name, value, holds_from, holds_from <= now() AS in_effect
+FROM (
+    SELECT channel_id, name, value, holds_from,
+        lead(holds_from) OVER (PARTITION BY channel_id, name ORDER BY holds_from) AS until
+    FROM sluice.settings_in_effect WHERE workspace_id = $1
+) AS s
+WHERE (until IS NULL OR until > now()) AND (channel_id IS NULL OR holds_from > now())
+ORDER BY channel_id NULLS FIRST, name, holds_from LIMIT $2
+
+-- name: channels
+SELECT channel_id, channel, name, default_region, count FROM sluice.channels
+WHERE workspace_id = $1 ORDER BY channel_id LIMIT $2
+
+-- name: statuses
+SELECT name, protected FROM sluice.profile_statuses WHERE workspace_id = $1 ORDER BY name LIMIT $2
+
+-- name: companies
+SELECT company_id, name, protected FROM sluice.companies WHERE workspace_id = $1 ORDER BY company_id LIMIT $2
+
+-- name: fields
+SELECT scope, name, type, options FROM sluice.field_definitions WHERE workspace_id = $1 ORDER BY scope, name LIMIT $2
+
+-- name: tags
+SELECT tag FROM sluice.tags WHERE workspace_id = $1 ORDER BY tag LIMIT $2
