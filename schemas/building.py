@@ -3,12 +3,17 @@
 A record that is built here is one that the workers can read.
 """
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 import msgspec
 
 from schemas import limits
-from schemas.decoding import BadRecord, decode_inbound, decode_receipt, decode_send
+from schemas.actors import Actor
+from schemas.commands import InvalidCommand
+from schemas.decoding import BadRecord, decode_command, decode_inbound, decode_receipt, decode_send
 from schemas.inbound import NO_EXTRA, InboundMessage
 from schemas.receipts import DeliveryReceipt
 from schemas.sends import InvalidSend, SendRequest
@@ -16,10 +21,22 @@ from schemas.sends import InvalidSend, SendRequest
 INBOUND: Final = "messages.inbound"
 RECEIPTS: Final = "messages.receipts"
 OUTBOUND: Final = "messages.outbound"
+COMMANDS: Final = "contacts.commands"
 
 _ENCODER: Final = msgspec.json.Encoder()
 _SURROGATES: Final = dict.fromkeys(range(55296, 57344), "�")
+_TARGETS: Final = ("contact_id", "identity", "survivor_id", "profile_id", "company_id", "send_id", "group_id")
 _UNSENDABLE: Final = {0: None, **_SURROGATES}
+
+
+class CommandHead(NamedTuple):
+    """What every command has, beside its own fields."""
+
+    command_id: UUID
+    workspace_id: str
+    command: str
+    actor: Actor
+    issued_at: datetime
 
 
 class Record(NamedTuple):
@@ -65,6 +82,20 @@ def send_record(request: SendRequest) -> Record:
     return Record(OUTBOUND, f"{request.workspace_id}:{recipient}".encode(), _readable(value, decode_send(value)))
 
 
+def command_record(head: CommandHead, fields: Mapping[str, Any]) -> Record:
+    """The record of a command. Commands about one thing have one key, so that they stay in order.
+
+    Raises:
+        ValueError: it would be refused as `invalid`, or a dead letter; the text says what was expected.
+    """
+    value = _ENCODER.encode({**fields, **head._asdict()})
+    named = next((fields[name] for name in _TARGETS if fields.get(name) is not None), "settings")
+    decoded = decode_command(value)
+    if not isinstance(decoded, InvalidCommand | BadRecord) and isinstance(named, Mapping):
+        named = f"{named['channel']}:{named['address']}"
+    return Record(COMMANDS, f"{head.workspace_id}:{named}".encode(), _readable(value, decoded))
+
+
 def extra_of(values: dict[str, Any]) -> msgspec.Raw:
     """`extra` of a message. Leaves out null values, and what does not fit into its 8 KiB (`truncated` is true then)."""
     kept: dict[str, Any] = {}
@@ -93,7 +124,7 @@ def sendable(text: str) -> str:
 
 
 def _readable(value: bytes, decoded: object) -> bytes:
-    if isinstance(decoded, BadRecord | InvalidSend):
+    if isinstance(decoded, BadRecord | InvalidCommand | InvalidSend):
         raise ValueError(decoded.error)
     return value
 

@@ -14,12 +14,13 @@ from tests.support.layering import only_the_kafka_layer_knows_aiokafka as kafka
 from tests.support.layering import reads_no_clock as clock
 from tests.support.layering import schemas_know_no_workers as schemas
 from tests.support.layering import sql_lives_in_files_of_queries as sql
+from tests.support.layering import the_console_uses_what_is_public as console
 from tests.support.layering import waits_for_nothing as waits
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(
     p
-    for f in ("connectors", "schemas", "workers", "tests", "benchmarks", "examples", "tools")
+    for f in ("connectors", "console", "schemas", "workers", "tests", "benchmarks", "examples", "tools")
     for p in (ROOT / f).rglob("*.py")
 )
 
@@ -45,6 +46,8 @@ BAD: list[tuple[Rule, str, str]] = [
     (waits, "connectors/providers/x.py", "async def f(): ..."),
     (connectors, "connectors/sender/x.py", "from workers.store import sends"),
     (connectors, "connectors/receiver/x.py", "from workers.kafka.connection import Kafka"),
+    (console, "console/x.py", "from workers.store import reports"),
+    (console, "console/api/x.py", "from connectors.channels import channels_of"),
     (kafka, "workers/messages/x.py", "from aiokafka import AIOKafkaConsumer"),
     (kafka, "workers/store/x.py", "import aiokafka.errors"),
     (layers, "workers/store/x.py", "from workers.runtime.ports import Effects"),
@@ -81,6 +84,11 @@ GOOD: list[tuple[Rule, str, str]] = [
         connectors,
         "connectors/x.py",
         "from workers.app.settings import Settings\nfrom workers.process.logs import visible",
+    ),
+    (
+        console,
+        "console/x.py",
+        "from workers.rules.permissions import TABLE\nfrom workers.process.postgres import Postgres",
     ),
     (kafka, "workers/kafka/x.py", "import aiokafka"),
     (

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from benchmarks.connectors.channels import FILE
 from connectors.channels import channels_of
-from connectors.http_server import listening, serve_http
 from connectors.simulator.deliveries import Deliveries
 from connectors.simulator.playing import Simulator
 from connectors.simulator.server import SimulatorServer
+from workers.process.http_server import listening, serve_http
 
 
 async def serve() -> None:

@@ -8,11 +8,11 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from connectors.kafka import Produced
 from connectors.provider import Channel
 from schemas.actors import Actor
 from schemas.building import Record
 from schemas.settings_commands import ConfigureChannel
+from workers.process.production import Produced
 
 TOPIC: Final = "contacts.commands"
 _NAMESPACE: Final = UUID("0d0f6c0e-6d1b-4f0a-9f57-5f3f0b1c9a52")

@@ -7,8 +7,6 @@ from typing import Final
 
 import structlog
 
-from connectors.http_server import serve_http
-from connectors.kafka import AWAY, Produced, Production
 from connectors.provider import Channel, Webhook
 from connectors.receiver import telemetry
 from connectors.receiver.http import WebhookServer
@@ -18,7 +16,9 @@ from schemas.building import INBOUND, RECEIPTS
 from schemas.topics import UNMAPPED
 from workers.app.settings import Settings
 from workers.errors import SetupError
+from workers.process.http_server import serve_http
 from workers.process.liveness import LivenessProbe, ServerLiveness
+from workers.process.production import AWAY, Produced, Production
 from workers.process.tasks import ended, unless_failed, unless_stopped
 
 TOPICS: Final = (INBOUND, RECEIPTS, UNMAPPED.name)
@@ -44,7 +44,7 @@ async def serve(
         SetupError: topics or rights are missing.
     """
     telemetry.from_zero({channel.provider.name for channel in channels})
-    production = Production(settings, "receiver")
+    production = Production(settings.kafka(), "receiver")
     try:
         probe = LivenessProbe("Kafka", AWAY, settings.unreachable_after_s)
         if not await unless_stopped(probe.answer(lambda: production.check_topics(TOPICS)), stop):

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from connectors.kafka import Headers, Produced, Production
 from connectors.provider import Channel
 from connectors.reading import reader
 from connectors.receiver.judging import understood
@@ -20,6 +19,7 @@ from schemas.building import INBOUND, RECEIPTS
 from schemas.topics import UNMAPPED
 from workers.app.settings import Settings
 from workers.errors import Unreachable
+from workers.process.production import Headers, Produced, Production
 
 _MOST_ERRORS: Final = 5
 _MOST_DIFFERENT_ERRORS: Final = 1_000
@@ -125,7 +125,7 @@ async def replayed(
         Unreachable: Kafka did not go on.
         AWAY: Kafka does not answer. What was produced before stays.
     """
-    production = Production(settings, "replay")
+    production = Production(settings.kafka(), "replay")
     try:
         await production.check_topics((INBOUND, RECEIPTS, UNMAPPED.name))
         async with reader(settings, [UNMAPPED.name], "replay") as topic:

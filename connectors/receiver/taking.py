@@ -8,13 +8,13 @@ from typing import Final
 
 import structlog
 
-from connectors.kafka import AWAY, Produced, Production
 from connectors.provider import Channel, Webhook
 from connectors.receiver.judging import is_verified, understood
 from connectors.receiver.telemetry import ANOTHER_ACCOUNT, IGNORED, NOT_UNDERSTOOD, RECORDS, SECONDS, WEBHOOKS
 from connectors.receiver.unmapped import unmapped
 from connectors.understanding import Understanding
 from workers.errors import SetupError
+from workers.process.production import AWAY, Produced, Production
 
 ACKNOWLEDGED_WITHIN_S: Final = 5.0
 _LARGE_BODY: Final = 128 * 1024

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from connectors.kafka import Headers, Produced
 from connectors.provider import Channel, Webhook
 from schemas.building import Record
 from schemas.fields import utc_text
 from schemas.topics import UNMAPPED
+from workers.process.production import Headers, Produced
 
 LARGEST: Final = 5 * 1024 * 1024
 _LARGEST_REFERENCE: Final = 256

@@ -8,11 +8,8 @@ from typing import Final, Protocol, TypeVar
 
 import structlog
 
-from connectors import kafka
 from connectors.faults import ProviderFault, asked
-from connectors.kafka import Produced, Production
 from connectors.provider import Answer, Call, Channel, Mail, Outcome, Unsendable, not_taken, refused, unclear
-from connectors.sender import database
 from connectors.sender.database import Database
 from connectors.sender.outcomes import Again, Tries, after, receipt_of
 from connectors.sender.telemetry import CALL_SECONDS, CALLS, DENIED
@@ -20,7 +17,10 @@ from connectors.sender.transport import Broken, NotConnected
 from schemas.building import receipt_record
 from schemas.outputs import SendDispatch
 from workers.errors import SetupError
+from workers.process import postgres
+from workers.process import production as kafka
 from workers.process.failure_deadline import FailureDeadline
+from workers.process.production import Produced, Production
 
 T = TypeVar("T")
 EARLIER_LIFE_S: Final = 90.0
@@ -137,7 +137,7 @@ class Attempts:
 
     async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
         deadline = FailureDeadline(self._bound_s, "PostgreSQL did not answer")
-        return await deadline.insist(question, database.AWAY)
+        return await deadline.insist(question, postgres.AWAY)
 
     async def _call(self, channel: Channel, send: SendDispatch) -> Outcome:
         provider = channel.provider

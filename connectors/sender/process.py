@@ -9,10 +9,8 @@ from uuid import uuid4
 
 import structlog
 
-from connectors import kafka
-from connectors.kafka import Production
 from connectors.provider import Answer, Call, Channel, Mail
-from connectors.sender import database, smtp, telemetry
+from connectors.sender import smtp, telemetry
 from connectors.sender.attempts import EARLIER_LIFE_S, Attempts, Probe, no_probe
 from connectors.sender.database import Database
 from connectors.sender.dispatches import TOPIC, Dispatches
@@ -20,7 +18,10 @@ from connectors.sender.http import HttpTransport
 from schemas.building import RECEIPTS
 from workers.app.settings import Settings
 from workers.errors import SetupError
+from workers.process import postgres
+from workers.process import production as kafka
 from workers.process.liveness import LivenessProbe, ServerLiveness
+from workers.process.production import Production
 from workers.process.tasks import ended, unless_failed, unless_stopped
 
 _RENEW_S: Final = 20.0
@@ -68,12 +69,12 @@ class SenderMembership:
         """Stays in the group, until cancelled. Raises as `join`, but waits out a database that is away."""
         while True:
             await asyncio.sleep(_RENEW_S)
-            with suppress(*database.AWAY):
+            with suppress(*postgres.AWAY):
                 await self.join()
 
     async def leave(self) -> None:
         """Leaves the group, if the database answers at once."""
-        with suppress(*database.AWAY, SetupError):
+        with suppress(*postgres.AWAY, SetupError):
             async with asyncio.timeout(_LEAVE_S):
                 await self._claims.leave(self._group, self._member)
 
@@ -96,16 +97,16 @@ async def send(
     """
     telemetry.from_zero({channel.provider.name for channel in channels})
     async with AsyncExitStack() as stack:
-        production = Production(settings, "sender")
+        production = Production(settings.kafka(), "sender")
         stack.push_async_callback(production.stop)
-        claims = Database(settings)
+        claims = Database(settings.required_database_url())
         stack.push_async_callback(claims.stop)
         membership = SenderMembership(claims, group, channels)
         bound_s = settings.unreachable_after_s
 
         async def prepare() -> None:
             await LivenessProbe("Kafka", kafka.AWAY, bound_s).answer(lambda: production.check_topics((TOPIC, RECEIPTS)))
-            await LivenessProbe("PostgreSQL", database.AWAY, bound_s).answer(membership.join)
+            await LivenessProbe("PostgreSQL", postgres.AWAY, bound_s).answer(membership.join)
 
         if not await unless_stopped(prepare(), stop):
             return
@@ -115,7 +116,7 @@ async def send(
         dispatches = Dispatches(settings, group, channels, attempts)
         liveness = [
             ServerLiveness("Kafka", production, kafka.AWAY, bound_s),
-            ServerLiveness("PostgreSQL", claims, database.AWAY, bound_s),
+            ServerLiveness("PostgreSQL", claims, postgres.AWAY, bound_s),
         ]
         watching = [asyncio.create_task(one.run(), name=one.name) for one in liveness]
         renewing = asyncio.create_task(membership.renew(), name="membership")

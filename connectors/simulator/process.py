@@ -7,13 +7,13 @@ from contextlib import AsyncExitStack
 
 import structlog
 
-from connectors.http_server import serve_http
 from connectors.provider import Answer, Channel
 from connectors.simulator.deliveries import Deliveries
 from connectors.simulator.played import ApiRequest
 from connectors.simulator.playing import NoAnswer, Simulator
 from connectors.simulator.server import SimulatorServer
 from connectors.simulator.smtp_server import smtp_server
+from workers.process.http_server import serve_http
 
 log = structlog.get_logger()
 

@@ -9,7 +9,6 @@ from uuid import UUID, uuid4
 from asyncpg.exceptions import InsufficientPrivilegeError
 from msgspec.structs import replace
 
-from connectors.kafka import Produced, Production
 from connectors.verifier.database import Standing, Views
 from connectors.verifier.promises import TrialFacts
 from connectors.verifier.watching import DISPATCH, Dispatched, Watch, watching
@@ -20,6 +19,7 @@ from schemas.receipts import DeliveryReceipt, ReceiptError
 from schemas.sends import Recipient, Requester, SendRequest
 from workers.app.settings import Settings
 from workers.errors import NotPossible, SettingsError, SetupError, Unreachable
+from workers.process.production import Produced, Production
 
 _REQUESTER: Final = Requester(id="sluice-connectors-verify", role="system")
 _IN_ORDER: Final = 3
@@ -227,7 +227,7 @@ async def tried(settings: Settings, target: Target, views: Views, tell: Callable
         SetupError: topics or rights are missing.
         Other errors of aiokafka and asyncpg: a server does not answer.
     """
-    production = Production(settings, "verify")
+    production = Production(settings.kafka(), "verify")
     try:
         await production.check_topics((OUTBOUND, DISPATCH, RECEIPTS))
         async with watching(settings) as watch:

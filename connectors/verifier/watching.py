@@ -8,13 +8,13 @@ from uuid import UUID
 
 import msgspec
 
-from connectors.kafka import Headers, Produced
 from connectors.reading import Reader, reader
 from connectors.verifier.promises import SeenReceipt
 from schemas.building import RECEIPTS, Record
 from schemas.decoding import BadRecord, decode_receipt
 from schemas.outputs import SendDispatch
 from workers.app.settings import Settings
+from workers.process.production import Headers, Produced
 from workers.process.tasks import ended
 
 DISPATCH: Final = "sends.dispatch"

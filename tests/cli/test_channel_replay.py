@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import pytest
 
-from connectors.kafka import Produced
 from connectors.provider import Webhook
 from connectors.providers import PROVIDERS
 from connectors.receiver.unmapped import LARGEST, unmapped
@@ -18,6 +17,7 @@ from tests.cli.commands import Ended, Sluice
 from tests.connectors.vectors import channel_of
 from tests.support.brokers import Broker
 from workers.errors import ExitCode
+from workers.process.production import Produced
 
 CAME: Final = datetime(2026, 12, 1, 10, tzinfo=UTC)
 UNMAPPED: Final = "webhooks.unmapped"

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.hostile import inert, texts
-from workers.cli import pages, wording
+from workers.cli import pages
 from workers.cli.tables import Screen
+from workers.rules import wording
 from workers.rules.sends import RefuseReason
 
 NOW: Final = datetime(2026, 3, 1, 8, tzinfo=UTC)

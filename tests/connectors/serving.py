@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from connectors.http_server import listening, serve_http
-from connectors.kafka import Production
 from connectors.provider import Channel
 from connectors.receiver.http import WebhookServer
 from connectors.receiver.process import TOPICS
@@ -19,6 +17,8 @@ from connectors.simulator.server import SimulatorServer
 from tests.connectors.test_vectors import NOW
 from tests.support.brokers import Broker
 from workers.app.settings import load_settings
+from workers.process.http_server import listening, serve_http
+from workers.process.production import Production
 
 LOOPBACK: Final = "127.0.0.1"
 PATIENCE_S: Final = 20.0
@@ -111,7 +111,9 @@ class Server:
 @asynccontextmanager
 async def receiving(broker: Broker, channels: Sequence[Channel], now: datetime = NOW) -> AsyncIterator[Server]:
     """A receiver of these channels whose clock stands still."""
-    production = Production(load_settings(kafka_bootstrap=broker.bootstrap, topic_prefix=broker.topic_prefix), "test")
+    production = Production(
+        load_settings(kafka_bootstrap=broker.bootstrap, topic_prefix=broker.topic_prefix).kafka(), "test"
+    )
     await broker.create(*TOPICS)
     await production.ask()
     intake = WebhookIntake(channels, production, lambda: now)

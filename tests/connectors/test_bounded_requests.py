@@ -2,11 +2,11 @@
 
 import pytest
 
-from connectors import bounded_http
 from connectors.receiver import http
 from tests.connectors.serving import Server, receiving, simulating
 from tests.connectors.vectors import channel_of
 from tests.support.brokers import Broker
+from workers.process import bounded_http
 
 TELEGRAM = channel_of("telegram")
 HEAD = (

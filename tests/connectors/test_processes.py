@@ -4,9 +4,9 @@ import asyncio
 import signal
 from collections.abc import Callable
 
-from connectors.processes import _until_asked
 from workers.errors import ExitCode
 from workers.process.metrics_server import Health
+from workers.process.program import until_asked
 from workers.process.signals import StopSignal
 
 
@@ -21,5 +21,5 @@ async def test_a_process_that_finishes_its_work_is_not_ready_any_more() -> None:
         await asyncio.sleep(0)
         ready.append(health.is_ready)
 
-    assert await _until_asked(work, asked, health) is ExitCode.CLEAN
+    assert await until_asked(work, asked, health) is ExitCode.CLEAN
     assert (ready, health.is_ready) == ([True, False], False)

@@ -13,7 +13,6 @@ from typing import Any, Final
 import pytest
 from prometheus_client import REGISTRY
 
-from connectors.kafka import Production
 from connectors.provider import MAX_BODY, Channel, Webhook
 from connectors.providers import PROVIDERS
 from connectors.receiver import http, taking
@@ -30,6 +29,7 @@ from tests.connectors.vectors import FILES, channel_of
 from tests.support.brokers import Broker
 from workers.app.settings import load_settings
 from workers.dev.broker import embedded_broker
+from workers.process.production import Production
 
 TELEGRAM: Final = channel_of("telegram")
 WHATSAPP: Final = channel_of("whatsapp_cloud")
@@ -331,7 +331,7 @@ async def test_a_webhook_that_cannot_be_judged_is_403(broker: Broker) -> None:
 @pytest.mark.parametrize("sender", [b"\xff\xfe@b.example", b"\xed\xa0\x80@b.example"])
 async def test_a_mail_from_any_address_is_kept(broker: Broker, sender: bytes) -> None:
     """A mail server would give it again for days, and then send it back."""
-    production = Production(load_settings(kafka_bootstrap=broker.bootstrap), "test")
+    production = Production(load_settings(kafka_bootstrap=broker.bootstrap).kafka(), "test")
     await broker.create("webhooks.unmapped")
     port = free_port()
     channel = channel_at(port)

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from connectors.kafka import Produced
 from connectors.provider import Channel, Webhook
 from connectors.receiver.replaying import Replay
 from connectors.receiver.unmapped import LARGEST, unmapped
 from connectors.understanding import Understanding
 from tests.connectors.test_vectors import NOW, named, webhook_of
 from tests.connectors.vectors import channel_of
+from workers.process.production import Produced
 
 LATER: Final = NOW + timedelta(days=3)
 

@@ -10,7 +10,6 @@ import msgspec
 import pytest
 from prometheus_client import generate_latest
 
-from connectors.kafka import Production
 from connectors.provider import Call, Channel, Secret
 from connectors.providers import PROVIDERS
 from connectors.sender import smtp
@@ -27,6 +26,7 @@ from tests.connectors.vectors import channel_of
 from tests.support.brokers import Broker
 from tests.support.processes import settings_for
 from workers.process.logs import configure_logging
+from workers.process.production import Production
 
 FAULTY: Final = (
     b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n",
@@ -62,7 +62,7 @@ async def test_whatever_a_provider_does_its_secrets_are_written_nowhere(
     configure_logging("json", "debug")
     await broker.create(TOPIC, RECEIPTS)
     told = settings_for("postgresql://nobody@127.0.0.1:9/none", broker)
-    production, stop = Production(told, "test"), asyncio.Event()
+    production, stop = Production(told.kafka(), "test"), asyncio.Event()
     providers = [Provider(answer) for answer in FAULTY]
     async with HttpTransport() as http, AsyncExitStack() as stack:
 
@@ -76,7 +76,9 @@ async def test_whatever_a_provider_does_its_secrets_are_written_nowhere(
             await stack.enter_async_context(provider.running())
         ports = [*(provider.port for provider in providers), free_port()]
         channels = [at(name, port) for port in ports]
-        dispatches = Dispatches(told, "g-send", channels, Attempts(Granting(told), production, Transports(), 5.0))
+        dispatches = Dispatches(
+            told, "g-send", channels, Attempts(Granting(told.required_database_url()), production, Transports(), 5.0)
+        )
         sending = asyncio.create_task(dispatches.run(stop, lambda: None))
         person = {"channel": channels[0].kind, "address": person_of(name)}
         await publish(broker, *(record(f"no-{n}", channel_id=c.channel_id, **person) for n, c in enumerate(channels)))

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from connectors.kafka import Production
 from connectors.provider import Answer, Call, Channel, Mail
 from connectors.providers import PROVIDERS
 from connectors.sender.attempts import Attempts
@@ -31,6 +30,7 @@ from tests.support.brokers import Broker
 from tests.support.databases import reader_of, sender_of
 from tests.support.processes import settings_for
 from workers.errors import SetupError
+from workers.process.production import Production
 
 TELEGRAM: Final = channel_of("telegram")
 PATIENCE_S: Final = 30.0
@@ -94,8 +94,10 @@ async def sending(
     await broker.create(TOPIC, RECEIPTS)
     taken, stop = Taken(), asyncio.Event()
     told = settings_for("postgresql://nobody@127.0.0.1:9/none", broker)
-    production = Production(told, "test")
-    dispatches = Dispatches(told, "g-send", channels, Attempts(claims(told), production, taken, 5.0))
+    production = Production(told.kafka(), "test")
+    dispatches = Dispatches(
+        told, "g-send", channels, Attempts(claims(told.required_database_url()), production, taken, 5.0)
+    )
     running = asyncio.create_task(dispatches.run(stop, lambda: None))
     try:
         yield taken

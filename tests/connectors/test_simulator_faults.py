@@ -7,11 +7,11 @@ from typing import Final
 import httpx
 import pytest
 
-from connectors.http_server import listening, serve_http
 from connectors.simulator.deliveries import Deliveries
 from connectors.simulator.playing import Simulator
 from connectors.simulator.server import SimulatorServer
 from tests.connectors.vectors import channel_of
+from workers.process.http_server import listening, serve_http
 
 TELEGRAM: Final = channel_of("telegram")
 STOPS_S: Final = 5.0

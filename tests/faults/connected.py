@@ -19,7 +19,6 @@ import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connectors.channels import channels_of
-from connectors.http_server import listening, serve_http
 from connectors.provider import Answer, Channel
 from connectors.simulator.deliveries import Deliveries
 from connectors.simulator.played import ApiRequest
@@ -34,6 +33,7 @@ from tests.support.databases import HASH_KEY, sender_of
 from tests.support.kafka import KafkaServer
 from workers.dev.broker import PARTITIONS
 from workers.kafka import topics
+from workers.process.http_server import listening, serve_http
 from workers.store.pool import pool_of
 
 SECRET: Final = "of-this-test"  # noqa: S105 - made up

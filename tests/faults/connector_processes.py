@@ -10,12 +10,12 @@ import os
 from collections.abc import Sequence
 
 from connectors.channels import channels_file, channels_of
-from connectors.kafka import Produced, Production
 from connectors.processes import receiving, sending
 from connectors.sender.attempts import EARLIER_LIFE_S, no_probe
 from tests.faults.process import Fault, Trigger
 from workers.app.settings import load_settings
 from workers.errors import ExitCode
+from workers.process.production import Produced, Production
 
 
 def send(group: str) -> ExitCode:

@@ -10,7 +10,7 @@ BEGIN
     FOR found IN
         SELECT c.oid::regclass AS name, pg_relation_size(c.oid) > 8 * 8192 OR c.relname = 'messages' AS is_truncated
         FROM pg_class c
-        WHERE c.relnamespace = 'sluice_core'::regnamespace AND c.relkind = 'r' AND pg_relation_size(c.oid) > 0
+        WHERE c.relnamespace IN ('sluice_core'::regnamespace, 'sluice_console'::regnamespace) AND c.relkind = 'r' AND pg_relation_size(c.oid) > 0
             AND c.relname NOT IN ('migrations', 'repeatable_objects', 'contact_locks')
     LOOP
         IF found.is_truncated THEN

@@ -69,6 +69,7 @@ LAYERS: Final = (
     "workers.dead_letters",
     "workers.app",
     "connectors",
+    "console",
     "workers.dev",
     "workers.cli",
 )
@@ -77,9 +78,18 @@ CONNECTORS_USE: Final = frozenset(
     {"connectors", "schemas", "workers.app.settings", "workers.errors", "workers.process"}
 )
 """What outsiders may use, and what every process needs: connectors are the example for those who write their own."""
+CONSOLE_USES: Final = frozenset(
+    {"console", "schemas", "workers.app.settings", "workers.errors", "workers.process", "workers.rules"}
+)
+"""The console reads public views and writes topics: it has the rules of nobody else's tables."""
 PURE_CONNECTORS: Final = ("connectors/providers",)
 ALSO_IN_PROVIDERS: Final = frozenset({"connectors", "email", "html", "idna", "msgspec", "schemas", "urllib.parse"})
-KNOW_AIOKAFKA: Final = ("workers/kafka", "workers/services/compaction_repair.py", "workers/dev")
+KNOW_AIOKAFKA: Final = (
+    "workers/kafka",
+    "workers/process/production.py",
+    "workers/services/compaction_repair.py",
+    "workers/dev",
+)
 SUPERVISOR: Final = PurePosixPath("workers/app/supervisor.py")
 FAULTS: Final = PurePosixPath("connectors/faults.py")
 
@@ -167,6 +177,13 @@ def connectors_use_what_outsiders_may_use(file: File) -> Iterator[str]:
                 yield f"imports {module}"
 
 
+def the_console_uses_what_is_public(file: File) -> Iterator[str]:
+    if file.within("console"):
+        for module in _imports(file):
+            if _among(module, {"connectors", "workers", "tests"}) and not _among(module, CONSOLE_USES):
+                yield f"imports {module}"
+
+
 def only_the_kafka_layer_knows_aiokafka(file: File) -> Iterator[str]:
     if file.within("workers") and not file.within(*KNOW_AIOKAFKA):
         for module in _imports(file):
@@ -191,7 +208,7 @@ def _layer(module: str) -> int | None:
 
 
 def sql_lives_in_files_of_queries(file: File) -> Iterator[str]:
-    if not file.within("connectors", "workers", "schemas"):
+    if not file.within("connectors", "console", "workers", "schemas"):
         return
     for line, text in _texts(file.tree):
         if _SQL.search(text):
@@ -200,7 +217,7 @@ def sql_lives_in_files_of_queries(file: File) -> Iterator[str]:
 
 def errors_are_named(file: File) -> Iterator[str]:
     """`except BaseException` is for cleaning up: it ends in a raise."""
-    if not file.within("connectors", "workers", "schemas") or file.path in (SUPERVISOR, FAULTS):
+    if not file.within("connectors", "console", "workers", "schemas") or file.path in (SUPERVISOR, FAULTS):
         return
     for node in ast.walk(file.tree):
         if isinstance(node, ast.ExceptHandler):
@@ -229,6 +246,7 @@ RULES: Final[tuple[Rule, ...]] = (
     reads_no_clock,
     schemas_know_no_workers,
     connectors_use_what_outsiders_may_use,
+    the_console_uses_what_is_public,
     only_the_kafka_layer_knows_aiokafka,
     layers_import_only_what_is_below,
     sql_lives_in_files_of_queries,

@@ -14,8 +14,7 @@ from uuid import UUID
 import msgspec
 
 from schemas.actors import Actor, Module, Restriction
-from schemas.commands import InvalidCommand
-from schemas.decoding import BadRecord, decode_command
+from schemas.building import CommandHead, command_record
 from schemas.fields import Role
 from workers.app.database_failures import watching
 from workers.app.settings import Settings
@@ -29,7 +28,6 @@ _AT_ONCE: Final = 500
 _PAUSE_S, _LONG_PAUSE_S = 0.03, 0.1
 _WAIT_S: Final = 30.0
 _LONGEST_WAIT_S: Final = 3_600.0
-_TARGETS: Final = ("contact_id", "identity", "survivor_id", "profile_id", "company_id", "send_id", "group_id")
 
 
 class Unfit(Exception):  # noqa: N818 - about the fields, not about us
@@ -117,26 +115,12 @@ def asked(
     Raises:
         Unfit: see there.
     """
-    head = {
-        "command_id": command_id,
-        "workspace_id": giver.workspace_id,
-        "command": command,
-        "actor": giver.actor,
-        "issued_at": issued_at,
-    }
-    value = msgspec.json.encode({**head, **fields})
-    decoded = decode_command(value)
-    if isinstance(decoded, InvalidCommand | BadRecord):
-        raise Unfit(decoded.error)
-    return Asked(command_id, command, _key(giver.workspace_id, fields), value, subject)
-
-
-def _key(workspace_id: str, fields: Mapping[str, Any]) -> bytes:
-    """Commands about one thing have one key, so that they stay in order."""
-    named = next((fields[name] for name in _TARGETS if fields.get(name) is not None), "settings")
-    if isinstance(named, Mapping):
-        named = f"{named['channel']}:{named['address']}"
-    return f"{workspace_id}:{named}".encode()
+    head = CommandHead(command_id, giver.workspace_id, command, giver.actor, issued_at)
+    try:
+        record = command_record(head, fields)
+    except ValueError as error:
+        raise Unfit(str(error)) from None
+    return Asked(command_id, command, record.key, record.value, subject)
 
 
 class Desk:

@@ -139,10 +139,10 @@ def _give(
 ) -> None:
     from uuid import uuid4
 
-    from workers.cli import wording
     from workers.cli.giving import giver_of
     from workers.cli.twins import running
     from workers.cli.twins.building import HEAD_WORDS
+    from workers.rules import wording
 
     if (send_id is None) == (group is None):
         raise SettingsError("say which: either SEND_ID or --group")

@@ -8,10 +8,10 @@ import msgspec
 
 from workers.app.database_failures import reading
 from workers.app.settings import Settings
-from workers.cli import wording
 from workers.cli.pages import Page, content_lines
 from workers.cli.reports import require_workspace
 from workers.errors import NotFound
+from workers.rules import wording
 from workers.store import send_reports
 from workers.store.connection import Connection
 

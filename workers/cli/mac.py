@@ -9,8 +9,8 @@ from uuid import UUID
 from workers.app.database_failures import reading
 from workers.app.settings import Settings
 from workers.cli.reports import Report, require_workspace, show
-from workers.cli.wording import time_text
 from workers.errors import NotFound
+from workers.rules.wording import time_text
 from workers.store import reports
 from workers.store.connection import Connection
 

@@ -9,9 +9,9 @@ from workers.app.database_failures import reading_much
 from workers.app.settings import Settings
 from workers.billing import verifying
 from workers.cli.reports import Report
-from workers.cli.wording import time_text
 from workers.errors import NotFound
 from workers.rules.verifying import Difference
+from workers.rules.wording import time_text
 from workers.store import verifying as stored
 from workers.store.connection import Connection, transaction_time
 

@@ -8,9 +8,9 @@ from uuid import UUID
 from schemas.fields import CHANNELS
 from workers.app.database_failures import reading
 from workers.app.settings import Settings
-from workers.cli import wording
 from workers.cli.pages import Page
 from workers.errors import NotFound, SettingsError
+from workers.rules import wording
 from workers.rules.address_hashes import HashKeys, address_hash
 from workers.rules.identities import REACHABLE_UNASKED, ResolvedIdentity, identify, is_national, scope_of
 from workers.store import reports, send_reports

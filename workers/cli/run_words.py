@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from workers.cli.wording import reason, time_text
+from workers.rules.wording import reason, time_text
 
 
 def why(run: Mapping[str, Any], parent: Mapping[str, Any] | None) -> str | None:

@@ -8,10 +8,11 @@ import msgspec
 
 from workers.app.database_failures import reading
 from workers.app.settings import Settings
-from workers.cli import run_words, wording
+from workers.cli import run_words
 from workers.cli.pages import Page
 from workers.cli.reports import Report, require_workspace
 from workers.errors import NotFound
+from workers.rules import wording
 from workers.store import run_reports
 
 

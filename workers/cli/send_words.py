@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from workers.cli import wording
+from workers.rules import wording
 
 STANDINGS: Final[Mapping[str, Collection[str]]] = {
     "went out": ("read", "delivered", "sent"),

@@ -8,10 +8,11 @@ import msgspec
 
 from workers.app.database_failures import reading
 from workers.app.settings import Settings
-from workers.cli import send_words, wording
+from workers.cli import send_words
 from workers.cli.pages import Page, content_lines
 from workers.cli.reports import Report, require_workspace
 from workers.errors import NotFound
+from workers.rules import wording
 from workers.store import reports, send_reports
 from workers.store.connection import Connection
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from workers.cli.wording import time_text
+from workers.rules.wording import time_text
 from workers.terminal_text import visible
 
 Rows = Sequence[Mapping[str, Any]]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from connectors.channels import channels_of, secret_of
-from connectors.kafka import Produced
 from connectors.provider import Channel
 from connectors.receiver.announcing import announcements
 from connectors.receiver.process import serve
@@ -19,6 +18,7 @@ from connectors.simulator.process import simulate
 from workers.app.settings import Settings, load_settings
 from workers.dev.relay import LOOPBACK, listening, port_of
 from workers.errors import SettingsError
+from workers.process.production import Produced
 
 RECEIVER_PORT: Final = 8081
 SIMULATOR_PORT: Final = 8082

@@ -20,7 +20,7 @@ from workers.store.pool import APPLICATION_NAME, connected
 from workers.store.queries import load
 
 _QUERIES: Final = load("migrate")
-ROLES: Final = ("sluice_worker", "sluice_reader", "sluice_billing", "sluice_sender")
+ROLES: Final = ("sluice_worker", "sluice_reader", "sluice_billing", "sluice_sender", "sluice_console")
 """Roles without logins. They belong to the whole server, not to a database, so they are created before any
 migration.
 """

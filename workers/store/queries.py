@@ -1,24 +1,10 @@
-"""Named queries. SQL lives in `queries/*.sql`; each statement follows a line `-- name: the_name`."""
+"""The named queries of the store."""
 
-import re
-from functools import cache
-from importlib import resources
 from types import MappingProxyType
-from typing import Final
 
-_NAME: Final = re.compile(r"^-- name: ([a-z0-9_]+)$", re.MULTILINE)
+from workers.process.queries import statements
 
 
-@cache
 def load(family: str) -> MappingProxyType[str, str]:
-    """Statements of `queries/<family>.sql` by name.
-
-    Raises:
-        ValueError: two statements of the file share a name, or text stands before the first name.
-    """
-    text = resources.files("workers.store").joinpath("queries", f"{family}.sql").read_text(encoding="utf-8")
-    head, *rest = _NAME.split(text)
-    names, bodies = rest[::2], rest[1::2]
-    if re.sub(r"^--.*$", "", head, flags=re.MULTILINE).strip() or len(set(names)) != len(names):
-        raise ValueError(f"queries/{family}.sql: every statement needs its own '-- name: …' line")
-    return MappingProxyType(dict(zip(names, (body.strip() for body in bodies), strict=True)))
+    """Statements of `queries/<family>.sql` by name. Raises as `statements`."""
+    return statements("workers.store", family)

@@ -1,15 +1,14 @@
-"""Kafka for connectors: a producer whose acknowledgements are awaited, and a check of the topics."""
+"""A producer for programs beside the workers: its acknowledgements are awaited. And a check of the topics."""
 
 import asyncio
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka
 
 from schemas.building import Record
-from workers.app.settings import Settings
 from workers.errors import SetupError
 
 AWAY: Final = (kafka.KafkaError, OSError, EOFError)
@@ -22,6 +21,18 @@ _LARGEST_REQUEST: Final = 8 * 1024 * 1024
 Headers = Sequence[tuple[str, bytes]]
 
 
+class Cluster(Protocol):
+    """A Kafka cluster, as the settings name it."""
+
+    def clients(self, name: str) -> dict[str, Any]:
+        """Arguments of every aiokafka client."""
+        ...
+
+    def topic(self, name: str) -> str:
+        """A topic's name on the cluster."""
+        ...
+
+
 class Produced(NamedTuple):
     """A record with headers."""
 
@@ -32,13 +43,13 @@ class Produced(NamedTuple):
 class Production:
     """Produces records and awaits their acknowledgements by all replicas in sync.
 
-    Without idempotence: what a connector produces may come twice, for its id makes the repeat harmless. In return a
+    Without idempotence: what such a program produces may come twice, for its id makes the repeat harmless. In return a
     producer that missed an answer never has to be replaced, and gives up a batch after ten seconds: while Kafka is
     away, memory stays bounded. aiokafka has one request in flight for a partition, so records stay in order.
     """
 
-    def __init__(self, settings: Settings, name: str) -> None:
-        self._cluster = settings.kafka()
+    def __init__(self, cluster: Cluster, name: str) -> None:
+        self._cluster = cluster
         self._name = name
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()

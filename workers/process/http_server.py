@@ -9,8 +9,8 @@ from typing import Final
 import uvicorn
 from starlette.applications import Starlette
 
-from connectors.bounded_http import BoundedHttp
 from workers.errors import SettingsError
+from workers.process.bounded_http import BoundedHttp
 from workers.process.tasks import ended
 
 _STOP_S: Final = 20
