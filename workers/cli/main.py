@@ -99,7 +99,11 @@ def _fault(_kind: type[BaseException], error: BaseException, _trace: object) -> 
 
 
 @app.command()
-def demo() -> None:
+def demo(
+    stay: Annotated[
+        bool, typer.Option("--stay", help="Stay up with the day and a console, until Ctrl-C; prints a link to it.")
+    ] = False,
+) -> None:
     """Play a recorded day through every worker; check the figures.
 
     PostgreSQL and a broker run embedded, in a temporary folder. Prints what was accepted, dropped, held, halted and
@@ -107,7 +111,7 @@ def demo() -> None:
     """
     from workers.dev.demo import demo as play
 
-    raise typer.Exit(play())
+    raise typer.Exit(play(stay=stay))
 
 
 app.command("dev")(dev_command.dev)
@@ -249,6 +253,21 @@ def deletions(workspace: OfWorkspace = None, limit: Limit = 100, wide: Wide = Fa
     from workers.cli import reports
 
     show(reports.deletions(settings(), workspace, limit), as_json=as_json, wide=wide)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = 8080,
+) -> None:
+    """Serve the HTTP API and the console, until SIGTERM.
+
+    The API is under /api/v1, the console under /. Its login needs the role sluice_console; `sluice migrate
+    --console-env` creates one. Exit codes as those of workers.
+    """
+    from console.process import serving
+
+    raise typer.Exit(serving(settings(), host, port))
 
 
 app.command("receive")(connector_commands.receive)

@@ -11,15 +11,18 @@ from asyncpg import Pool
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from console.process import serve
 from workers.app import supervisor
 from workers.app.composition import ALL, plan_of
 from workers.app.memory import tune_memory
 from workers.app.settings import Settings
 from workers.dev import figures, servers
+from workers.dev.console import CONSOLE_PORT, login_link
 from workers.dev.feed import Feed
 from workers.dev.figures import Check
 from workers.dev.month_end import MonthEnd
 from workers.dev.recording import DAY, open_day
+from workers.dev.relay import listening
 from workers.dev.scoreboard import scoreboard
 from workers.errors import ExitCode
 from workers.process.logs import configure_logging
@@ -33,8 +36,11 @@ _SETTINGS: Final = {"topic_prefix": "", "group_prefix": "demo", "metrics_port": 
 _POSTGRES: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
-def demo() -> ExitCode:
-    """Plays the day and prints the results; CLEAN only if every figure reconciles."""
+def demo(*, stay: bool = False) -> ExitCode:
+    """Plays the day and prints the results; CLEAN only if every figure reconciles.
+
+    With `stay` everything stays up, with a console, until a signal asks to stop.
+    """
     configure_logging("console", "error")
     tune_memory()
     console = Console()
@@ -44,10 +50,10 @@ def demo() -> ExitCode:
         tempfile.TemporaryDirectory(prefix="sluice-demo-", ignore_cleanup_errors=True) as folder,
         servers.embedded_servers(Path(folder), _POSTGRES, **_SETTINGS) as settings,
     ):
-        return asyncio.run(_run(settings, console, asked))
+        return asyncio.run(_run(settings, console, asked, stay=stay))
 
 
-async def _run(settings: Settings, console: Console, asked: StopSignal) -> ExitCode:
+async def _run(settings: Settings, console: Console, asked: StopSignal, *, stay: bool) -> ExitCode:
     await servers.prepare(settings)
     stop, ready = asked.event(), asyncio.Event()
     working = asyncio.create_task(supervisor.run(settings, plan_of([ALL]), stop, ready=ready.set))
@@ -59,15 +65,27 @@ async def _run(settings: Settings, console: Console, asked: StopSignal) -> ExitC
             await asyncio.gather(playing, return_exceptions=True)
             return _unfinished(console, await working)
         seconds = playing.result()
-        stop.set()
-        ended = await working
+        if not stay:
+            stop.set()
+            await asyncio.wait({working})
         async with pool.acquire() as connection, connection.transaction():
             found = await figures.read(connection)
     console.print(scoreboard(found, DAY))
     console.print(
         f"\n{DAY.records:,} records in {seconds:.1f} s: {DAY.records / seconds:,.0f} a second.", highlight=False
     )
-    return ended or reconciled(console, figures.checks(found, DAY))
+    adds_up = reconciled(console, figures.checks(found, DAY))
+    if stay:
+        await _stay(settings, console, stop)
+    return await working or adds_up
+
+
+async def _stay(settings: Settings, console: Console, stop: asyncio.Event) -> None:
+    """Serves a console of the day until stopped."""
+    with listening(None, CONSOLE_PORT, "--port") as sock:
+        link = await login_link(settings, sock)
+        console.print(f"\nThe console: {link}\nIt stays up until Ctrl-C.", highlight=False, soft_wrap=True)
+        await serve(settings, sock, stop)
 
 
 async def _play(settings: Settings, pool: Pool, ready: asyncio.Event, console: Console) -> float:

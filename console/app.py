@@ -1,0 +1,43 @@
+"""The application: the API under `/api/v1`, the console under `/`, and nothing else."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Router
+
+from console import api, pages
+from console.bounds import AnswerHeaders, Bounds
+from console.parts import Parts
+from workers.errors import SetupError
+from workers.process import postgres, production
+
+API: Final = "/api/"
+_AWAY: Final = (*postgres.AWAY, *production.AWAY, SetupError)
+
+
+def application(parts: Parts) -> Starlette:
+    """The application for a server."""
+    routes: Sequence[BaseRoute] = [Mount("/api/v1", routes=api.routes(parts)), *pages.routes(parts)]
+    # Inside of what turns exceptions into answers.
+    bounded = Bounds(Router(routes, redirect_slashes=False))
+    handlers: dict[type[Exception], Callable[[Request, Any], Response]] = {HTTPException: _refused}
+    handlers |= dict.fromkeys(_AWAY, _away)
+    return Starlette(
+        routes=[Mount("", app=bounded)],
+        middleware=[Middleware(AnswerHeaders)],
+        exception_handlers=handlers,
+    )
+
+
+def _refused(request: Request, error: HTTPException) -> Response:
+    told = api.problem if request.url.path.startswith(API) else pages.problem
+    return told(request, error)
+
+
+def _away(request: Request, _error: Exception) -> Response:
+    return _refused(request, HTTPException(503))

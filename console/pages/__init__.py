@@ -1,0 +1,41 @@
+"""The console: pages that work without scripts. A small script of its own makes them live."""
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from console.pages import confirm, login
+from console.pages.page import PageRoute, routes_of
+from console.pages.rendering import STATIC, is_current, rendered
+from console.parts import Parts
+from console.texts import known, text
+
+PAGES: tuple[PageRoute, ...] = (*confirm.PAGES,)
+_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_NAMES = {403: "forbidden", 404: "not_found", 413: "too_large", 503: "away"}
+
+
+def routes(parts: Parts) -> list[BaseRoute]:
+    """The pages, what they consist of, and the way in and out."""
+    return [
+        Route("/static/{version}/{name}", _static, methods=["GET"]),
+        *login.routes(parts),
+        *routes_of(parts, PAGES),
+    ]
+
+
+def problem(_request: Request, error: HTTPException) -> Response:
+    """An error as a page."""
+    name = _NAMES.get(error.status_code, "not_found")
+    title = text(f"errors.{name}_title") if known(f"errors.{name}_title") else error.detail
+    page = rendered("error.html", {"title": title, "told": text(f"errors.{name}")})
+    return HTMLResponse(page, error.status_code)
+
+
+async def _static(request: Request) -> Response:
+    name = request.path_params["name"]
+    if not is_current(request.path_params["version"], name):
+        raise HTTPException(404)
+    kind = _TYPES[name.rpartition(".")[2]]
+    return Response(STATIC[name], media_type=kind, headers={"cache-control": "public, max-age=31536000, immutable"})

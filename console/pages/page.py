@@ -1,0 +1,202 @@
+"""One request for a page: who asks, in which workspace, and what can be done with it."""
+
+import hmac
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl, quote
+from uuid import UUID, uuid4
+
+from itsdangerous import BadData, URLSafeSerializer
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from console.asking import CommandAnswer
+from console.pages.rendering import rendered
+from console.parts import Parts
+from console.person import Person
+from console.reading import frame
+from console.texts import text
+from schemas.actors import Module
+
+SESSION_COOKIE: Final = "sluice_session"
+NOTICE_COOKIE: Final = "sluice_notice"
+_FIELDS: Final = 1_000
+WAIT_S: Final = 5.0
+
+
+class Notice(NamedTuple):
+    """What is told above the next page. `kind`: `done`, `failed` or `waiting`. `undo`: a form that takes it back, as an
+    address and its fields.
+    """
+
+    kind: str
+    text: str
+    undo: Sequence[Any] | None = None
+
+
+@dataclass(slots=True)
+class PageRequest:
+    """A request for a page of a person in a workspace. `now`: the database's clock."""
+
+    request: Request
+    parts: Parts
+    person: Person
+    session: str
+    workspace: str
+    now: datetime
+    form: FormData = field(default_factory=FormData)
+
+    def path(self, name: str) -> str:
+        """A part of the path."""
+        return str(self.request.path_params[name])
+
+    def uuid(self, name: str) -> UUID:
+        """A part of the path that is an id; anything else does not exist."""
+        try:
+            return UUID(self.path(name))
+        except ValueError:
+            raise HTTPException(404) from None
+
+    def query(self, name: str) -> str | None:
+        """A parameter of the address; None if it is missing or empty."""
+        return self.request.query_params.get(name) or None
+
+    def at(self, path: str) -> str:
+        """The address of a page of the workspace; `path` begins without a slash."""
+        return f"/w/{quote(self.workspace)}/{path}"
+
+    async def render(self, connection: Any, here: str, status: int = 200, **context: Any) -> Response:
+        """The page `here`, from the template of its name, inside the frame. `connection`: of `Postgres.snapshot`."""
+        notice = self._notice()
+        values = {
+            "page": self,
+            "person": self.person,
+            "workspace": self.workspace,
+            "workspaces": await frame.workspaces(connection, self.person),
+            "navigation": navigation(self, await frame.waiting(connection, self.person, self.workspace)),
+            "here": here,
+            "now": self.now,
+            "notice": notice,
+            "csrf": csrf_of(self.session),
+        }
+        answer = HTMLResponse(rendered(f"{here}.html", values | context), status)
+        if notice is not None:
+            answer.delete_cookie(NOTICE_COOKIE)
+        return answer
+
+    async def give(
+        self, command: str, module: Module, fields: Mapping[str, Any], command_id: UUID | None = None
+    ) -> CommandAnswer | None:
+        """Gives a command as this person, and waits for its answer; None: it is not there yet.
+
+        Raises:
+            HTTPException: 403, the person's role does not allow it.
+            ValueError: a field does not fit; the text says which.
+        """
+        if not self.person.may(command, module):
+            raise HTTPException(403)
+        actor = self.person.actor(module)
+        return await self.parts.asking.command(self.workspace, actor, command, command_id or uuid4(), fields, WAIT_S)
+
+    def to(self, path: str, notice: Notice | None = None) -> Response:
+        """Leads to another page of the workspace, where the notice is told."""
+        answer = RedirectResponse(self.at(path), 303)
+        if notice is not None:
+            told = _serializer(self.session).dumps(notice)
+            answer.set_cookie(NOTICE_COOKIE, told, max_age=60, httponly=True, samesite="lax")
+        return answer
+
+    def _notice(self) -> Notice | None:
+        told = self.request.cookies.get(NOTICE_COOKIE)
+        if told is None:
+            return None
+        try:
+            return Notice(*_serializer(self.session).loads(told))
+        except (BadData, TypeError):
+            return None
+
+
+def navigation(page: PageRequest, waiting: frame.Waiting) -> list[tuple[str, str, str]]:
+    """The pages that the person may open: name, address, and what waits there."""
+    pages = [
+        ("confirm", page.at("confirm"), _counted(waiting.holds)),
+        ("conversations", page.at("conversations"), ""),
+        ("contacts", page.at("contacts"), ""),
+        ("profiles", page.at("profiles"), ""),
+        ("dropped", page.at("dropped"), ""),
+        ("active", page.at("active"), ""),
+        ("audit", page.at("audit"), ""),
+        ("operations", page.at("operations"), _counted(waiting.letters)),
+    ]
+    hidden = {"contacts"} if page.person.role == "agent" else set()
+    hidden |= set() if page.person.is_operator else {"operations"}
+    return [one for one in pages if one[0] not in hidden]
+
+
+def _counted(number: int) -> str:
+    return f"{frame.MOST_COUNTED}+" if number > frame.MOST_COUNTED else str(number or "")
+
+
+Handler = Callable[[PageRequest], Coroutine[Any, Any, Response]]
+
+
+class PageRoute(NamedTuple):
+    """A page of a workspace: its path below `/w/{workspace}/`. What changes something has the method POST."""
+
+    path: str
+    handler: Handler
+    method: str = "GET"
+
+
+def routes_of(parts: Parts, pages: Sequence[PageRoute]) -> list[Route]:
+    """The routes of the pages: for people who are signed in and see the workspace; forms must have their token."""
+
+    def route(page: PageRoute) -> Route:
+        async def endpoint(request: Request) -> Response:
+            session = request.cookies.get(SESSION_COOKIE, "")
+            person = await parts.access.of_session(session) if session else None
+            if person is None:
+                return RedirectResponse("/login", 303)
+            workspace = request.path_params.get("workspace", "")
+            if workspace and not person.sees(workspace):
+                raise HTTPException(404)
+            asked = PageRequest(request, parts, person, session, workspace, await parts.asking.now())
+            if page.method == "POST":
+                asked.form = await form_of(request)
+                if not hmac.compare_digest(str(asked.form.get("csrf", "")), csrf_of(session)):
+                    raise HTTPException(403, text("errors.stale"))
+            return await page.handler(asked)
+
+        return Route(f"/w/{{workspace}}/{page.path}", endpoint, methods=[page.method])
+
+    return [route(page) for page in pages]
+
+
+def csrf_of(session: str) -> str:
+    """The token of the forms of a session: only who has the cookie can compute it."""
+    return hmac.digest(session.encode(), b"csrf", "sha256").hex()
+
+
+async def form_of(request: Request) -> FormData:
+    """The fields of a form, URL-encoded.
+
+    Raises:
+        HTTPException: 400 or 413, it is no such form.
+    """
+    if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
+        raise HTTPException(400)
+    try:
+        body = (await request.body()).decode("ascii")
+        fields = parse_qsl(body, keep_blank_values=True, max_num_fields=_FIELDS, errors="strict")
+    except ValueError:
+        raise HTTPException(400) from None
+    return FormData([*fields])
+
+
+def _serializer(session: str) -> URLSafeSerializer:
+    return URLSafeSerializer(session, salt="notice")

@@ -1,0 +1,68 @@
+"""Renders templates. Everything that people wrote is escaped."""
+
+from datetime import UTC, datetime
+from hashlib import sha256
+from importlib import resources
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from console.texts import text
+from workers.rules.wording import span
+
+STATIC: Final = {file.name: file.read_bytes() for file in resources.files("console.pages").joinpath("static").iterdir()}
+_VERSIONS: Final = {name: sha256(content).hexdigest()[:12] for name, content in STATIC.items()}
+
+
+def static_url(name: str) -> str:
+    """The address of a file that never changes under it."""
+    return f"/static/{_VERSIONS[name]}/{name}"
+
+
+def is_current(version: str, name: str) -> bool:
+    """Whether this process has the file in this version."""
+    return _VERSIONS.get(name) == version
+
+
+def when(at: datetime | None, now: datetime) -> Markup:
+    """A time relative to now, with the exact one for those who point at it and for screen readers."""
+    if at is None:
+        return Markup("")  # nosec - a constant
+    exact = at.astimezone(UTC)
+    told = f"{_short(at, now)} ago" if at <= now else f"in {_short(now, at)}"
+    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
+        exact.isoformat(timespec="seconds"), exact.strftime("%Y-%m-%d %H:%M:%S"), told
+    )
+
+
+def _short(earlier: datetime, later: datetime) -> str:
+    """The length in one unit: a list is read at a glance."""
+    number, unit = span(later - earlier).split(" ")[:2]
+    return f"{number} {unit}"
+
+
+def number(value: int | float | None) -> str:
+    """A number with its thousands apart."""
+    return "" if value is None else f"{value:,}"
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("console.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals.update(t=text, static=static_url, when=when)
+    made.filters.update(number=number)
+    return made
+
+
+_ENVIRONMENT: Final = _environment()
+
+
+def rendered(template: str, context: dict[str, Any]) -> str:
+    """The HTML of a template."""
+    return _ENVIRONMENT.get_template(template).render(context)

@@ -1,0 +1,88 @@
+"""The console as a process: serves until a signal asks to stop, with the exit codes of a worker."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Final
+
+import structlog
+
+from console.access import Access
+from console.app import application
+from console.asking import Asking
+from console.parts import Parts
+from schemas.building import COMMANDS, OUTBOUND
+from workers.app.settings import Settings
+from workers.errors import ExitCode
+from workers.process import postgres, production
+from workers.process.http_server import listening, serve_http
+from workers.process.liveness import LivenessProbe, ServerLiveness
+from workers.process.postgres import Postgres
+from workers.process.production import Production
+from workers.process.program import run_program
+from workers.process.tasks import ended, unless_failed, unless_stopped
+
+# Plans for any workspace can be a hundred times slower for a large one: docs/reading.md.
+_READING: Final = {"plan_cache_mode": "force_custom_plan", "statement_timeout": "10s"}
+
+log = structlog.get_logger()
+
+
+def serving(settings: Settings, host: str, port: int) -> ExitCode:
+    """The API and the console, until a signal asks to stop.
+
+    Raises:
+        SettingsError: the address is not available.
+    """
+    sock = listening(host, port)
+    return run_program(settings, lambda stop, ready: serve(settings, sock, stop, ready))
+
+
+def console_postgres(settings: Settings) -> Postgres:
+    """The database as the console reads it."""
+    return Postgres(settings.required_database_url(), "console", "sluice_console", _READING)
+
+
+async def serve(
+    settings: Settings, sock: socket.socket, stop: asyncio.Event, ready: Callable[[], None] = lambda: None
+) -> None:
+    """Serves until stopped; then finishes the requests that it has accepted. Calls `ready` once it answers.
+
+    Raises:
+        Unreachable: a server did not answer within the bound.
+        SetupError: topics, rights or migrations are missing.
+    """
+    async with AsyncExitStack() as stack:
+        database = console_postgres(settings)
+        stack.push_async_callback(database.stop)
+        producer = Production(settings.kafka(), "console")
+        stack.push_async_callback(producer.stop)
+        asking = Asking(database, producer)
+        stack.push_async_callback(asking.stop)
+        bound_s = settings.unreachable_after_s
+
+        async def prepare() -> None:
+            kafka = LivenessProbe("Kafka", production.AWAY, bound_s)
+            await kafka.answer(lambda: producer.check_topics((COMMANDS, OUTBOUND)))
+            await LivenessProbe("PostgreSQL", postgres.AWAY, bound_s).answer(database.ask)
+
+        if not await unless_stopped(prepare(), stop):
+            return
+        liveness = [
+            ServerLiveness("Kafka", producer, production.AWAY, bound_s),
+            ServerLiveness("PostgreSQL", database, postgres.AWAY, bound_s),
+        ]
+        watching = [asyncio.create_task(one.run(), name=one.name) for one in liveness]
+        app = application(Parts(database, Access(database), asking, settings.hash_keys()))
+        sock.listen()  # whoever hears that we are ready may connect
+        host, port = sock.getsockname()[:2]
+        log.info(f"The console is at http://{host}:{port}/.", action="ready")
+        ready()
+        try:
+            kafka_watch, database_watch = watching
+            await unless_failed(unless_failed(serve_http(app, sock, stop), kafka_watch), database_watch)
+        finally:
+            for server in liveness:
+                server.stop()
+            await ended(*watching)

@@ -1,0 +1,68 @@
+"""Pages of lists by keyset: the next page begins behind the last row of this one."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import msgspec
+from itsdangerous.encoding import base64_decode, base64_encode
+from itsdangerous.exc import BadData
+
+MOST: Final = 200
+DEFAULT: Final = 50
+_LONGEST: Final = 2_048
+
+
+class BadCursor(ValueError):  # noqa: N818 - a state of the cursor
+    """A cursor that no list gave, or another list."""
+
+
+class Rows(NamedTuple):
+    """A page of a list: rows with the view's columns, and the cursor of the next page; None: this is the last one."""
+
+    items: Sequence[Mapping[str, Any]]
+    next: str | None
+
+
+class Keyset(NamedTuple):
+    """The columns of a list's order, with their types: `datetime`, `UUID`, `str` or `int`."""
+
+    columns: Sequence[str]
+    types: Sequence[type]
+
+    def cursor(self, row: Mapping[str, Any]) -> str:
+        """The cursor of the page behind a row."""
+        return base64_encode(msgspec.json.encode([row[column] for column in self.columns])).decode()
+
+    def values(self, cursor: str | None) -> Sequence[Any]:
+        """What stands in a cursor; None for each column on the first page.
+
+        Raises:
+            BadCursor: see there.
+        """
+        if cursor is None:
+            return [None] * len(self.columns)
+        try:
+            if len(cursor) > _LONGEST:
+                raise ValueError("too long")
+            values: Sequence[Any] = msgspec.json.decode(base64_decode(cursor), type=tuple[tuple(self.types)])  # type: ignore[misc]
+        except (BadData, ValueError, msgspec.MsgspecError) as error:
+            raise BadCursor("cursor: expected the value of `next` of the page before") from error
+        return values
+
+
+async def page(
+    connection: Any, statement: str, arguments: Sequence[object], keyset: Keyset, limit: int, cursor: str | None
+) -> Rows:
+    """A page. The statement's last parameters are the values of the cursor and, at the very end, the number of rows.
+
+    Raises:
+        BadCursor: see there.
+    """
+    rows = await connection.fetch(statement, *arguments, *keyset.values(cursor), limit + 1)
+    items = [dict(row) for row in rows[:limit]]
+    return Rows(items, keyset.cursor(items[-1]) if len(rows) > limit else None)
+
+
+BY_TIME: Final = (datetime, UUID)
