@@ -65,13 +65,15 @@ async def test_the_first_status_is_told_whatever_it_is(sluice: Sluice, broker: B
         await protect(pool, contact)
         held = document(await asked(sluice, *TO, "--text", "Dear Ada", "--json"))
         assert (held["status"], held["attempts"]) == ("held", [])
+        known = document(await asked(sluice, *TO, "--text", "Dear Bo", "--confirm", "--json"))
+        assert (known["status"], [one["confirmed_by"] for one in known["confirmations"]]) == ("dispatched", ["ann"])
         refused = await asked(sluice, "--channel", "whatsapp-main", "--address", "nobody", "--text", "x", "--json")
         assert document(refused, ExitCode.FAULT)["reason"] == "bad_address"
 
-    requests = [decode_send(record.value) for record in await broker.read("messages.outbound", 5)]
+    requests = [decode_send(record.value) for record in await broker.read("messages.outbound", 6)]
     assert all(isinstance(one, SendRequest) for one in requests)
     dispatches = [json.loads(record.value or b"") for record in await broker.read_all("sends.dispatch")]
-    assert [one["content"]["text"] for one in dispatches] == ["Hello", "Hi"]
+    assert [one["content"]["text"] for one in dispatches] == ["Hello", "Hi", "Dear Bo"]
 
 
 async def test_no_status_in_time_says_how_to_go_on(sluice: Sluice, broker: Broker) -> None:

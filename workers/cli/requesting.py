@@ -8,7 +8,7 @@ from uuid import UUID
 
 from schemas.building import OUTBOUND, Record, send_record
 from schemas.inbound import Content
-from schemas.sends import Recipient, Requester, SendRequest
+from schemas.sends import Confirmation, Recipient, Requester, SendRequest
 from workers.app.database_failures import watching
 from workers.app.settings import Settings
 from workers.cli import sends
@@ -34,7 +34,7 @@ _WORDS: Final = {
 
 class Wanted(NamedTuple):
     """A send as the command line asks for it. `kind` of the channel: None if it is known. `to` is a contact's id or an
-    address. Times to wait are in seconds.
+    address. `confirmed`: who requests it knows what protects the contact. Times to wait are in seconds.
     """
 
     send_id: UUID
@@ -45,6 +45,7 @@ class Wanted(NamedTuple):
     content: Content
     requested_by: Requester
     group_id: str | None
+    confirmed: bool
     timeout_s: float
 
 
@@ -87,6 +88,7 @@ def _record(wanted: Wanted, kind: str, now: datetime) -> Record:
         requested_by=wanted.requested_by,
         source="api",
         group_id=wanted.group_id,
+        confirmation=Confirmation(confirmed_by=wanted.requested_by.id, confirmed_at=now) if wanted.confirmed else None,
     )
     try:
         return send_record(request)

@@ -96,13 +96,17 @@ def request(  # noqa: PLR0913, PLR0917 - an argument is an option
         UUID | None,
         typer.Option("--send-id", help="The id of the send, random unless given. Given twice, it is sent once."),
     ] = None,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Send the confirmation of the actor along: no protection holds it.")
+    ] = False,
     timeout: Timeout = 30,
     as_json: AsJson = False,
 ) -> None:
     """Ask for one send, and wait until it is dispatched, held or refused.
 
-    It is judged like every other request. Exit code 0: dispatched or held; 1: it does not go, or no status came; 2:
-    wrong use or settings.
+    It is judged like every other request. `sluice may-send` says beforehand what protects the contact. Where the
+    workspace wants two persons (two_person_confirm), --confirm is not enough: somebody else confirms the hold. Exit
+    code 0: dispatched or held; 1: it does not go, or no status came; 2: wrong use or settings.
     """
     from schemas.inbound import Content
     from schemas.sends import Recipient, Requester
@@ -123,6 +127,7 @@ def request(  # noqa: PLR0913, PLR0917 - an argument is an option
         content=Content(type="text", text=text, subject=subject),
         requested_by=Requester(id=giver.actor.id, role=giver.actor.role),
         group_id=group_id,
+        confirmed=confirm,
         timeout_s=giver.timeout_s,
     )
     shown = terminal.run_to_end(requesting.requested(terminal.settings(), wanted))
