@@ -6,10 +6,10 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 # Tests mostly wait, so four run at once. A dead process fails the run: if pytest-xdist restarts one, it may hang.
 PARALLEL := --numprocesses 4 --max-worker-restart 0
 
-# The third of the fault tests to run. 0 chooses by the day, so that three days in a row run all of them.
+# The third of the slow tests to run. 0 chooses by the day, so that three days in a row run all of them.
 SEED ?= 0
 
-.PHONY: help install demo test test-faults test-faults-all simulate lint bench bench-quick bench-reading lock clean
+.PHONY: help install demo test test-faults test-faults-all test-console test-console-all simulate lint bench bench-quick bench-reading lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ install: .venv/installed ## create .venv with the sluice command, from the lock 
 demo: install ## play a recorded day on an embedded PostgreSQL and broker; about 20 seconds
 	$(BIN)/sluice demo
 
-test: install ## run all tests except the fault suite; about 11 minutes (real Kafka needs Java and Maven)
+test: install ## run all tests but those of faults and of the console; about 11 minutes (real Kafka needs Java and Maven)
 	$(BIN)/python -m pytest $(PARALLEL)
 
 test-faults: install ## run a third of the fault tests, on real Kafka; SEED=1, 2, 3 chooses which
@@ -36,6 +36,12 @@ test-faults: install ## run a third of the fault tests, on real Kafka; SEED=1, 2
 
 test-faults-all: install ## run all fault tests
 	$(BIN)/python -m pytest tests/faults
+
+test-console: install ## run a third of the console's tests, in Chromium; SEED=1, 2, 3 chooses which
+	$(BIN)/python -m pytest tests/console --third $(SEED) --numprocesses 3 --max-worker-restart 0
+
+test-console-all: install ## run all of the console's tests
+	$(BIN)/python -m pytest tests/console --numprocesses 3 --max-worker-restart 0
 
 simulate: install ## simulate thousands of schedules of the engine; prints a seed that fails
 	$(BIN)/python -m tests.simulation --schedules 5000

@@ -180,7 +180,8 @@ def test_every_command_is_tried_or_asks_no_database() -> None:
     untried = [
         path
         for path in _paths(main.app)
-        if path[0] not in NO_DATABASE | OF_SENDERS | OF_CONSOLE and not any(command[: len(path)] == path for command in tried)
+        if path[0] not in NO_DATABASE | OF_SENDERS | OF_CONSOLE
+        and not any(command[: len(path)] == path for command in tried)
     ]
     assert untried == []
 

@@ -1,4 +1,4 @@
-"""Fixtures of the fault tests, and the choice of a third of them.
+"""Fixtures of the fault tests.
 
 cluster     Apache Kafka, shared by the run. A test that kills it starts it again
 book        a `Stage` for the ledger book's worker: small enough to see through, no natural keys
@@ -10,7 +10,6 @@ quiet_world   what the views show after `traffic` without any fault
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -31,35 +30,6 @@ from tests.support.kafka import KafkaServer, demand, real_kafka
 # Retention is looked after at once, not every five minutes.
 _PROPERTIES = "log.retention.check.interval.ms=1000\nlog.initial.task.delay.ms=1000"
 _QUIET: dict[str, World] = {}
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--third",
-        type=int,
-        metavar="SEED",
-        help="run every third of the fault tests, beginning where SEED says (0: as the day of the year says, so that "
-        "three days in a row run all of them)",
-    )
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    seed = config.getoption("--third")
-    if seed is None:
-        return
-    seed = seed or datetime.now(UTC).timetuple().tm_yday
-    here = Path(__file__).parent
-    ours = [item for item in items if item.path.is_relative_to(here)]
-    left_out = {item for number, item in enumerate(ours) if (number + seed) % 3}
-    items[:] = [item for item in items if item not in left_out]
-    config.stash[_CHOICE] = f"fault tests: {len(ours) - len(left_out)} of {len(ours)}, --third {seed}"
-
-
-_CHOICE = pytest.StashKey[str]()
-
-
-def pytest_report_collectionfinish(config: pytest.Config) -> str:
-    return config.stash.get(_CHOICE, "")
 
 
 @pytest.fixture(scope="session")

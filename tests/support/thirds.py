@@ -1,0 +1,43 @@
+"""Runs a third of slow suites: tests of `tests/faults` one by one, those of `tests/console` by file, for what a file's
+tests share takes long to bring up. A plugin of pytest.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+_TESTS: Final = Path(__file__).resolve().parents[1]
+_BY_TEST: Final = _TESTS / "faults"
+_BY_FILE: Final = _TESTS / "console"
+_CHOICE: Final = pytest.StashKey[str]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--third",
+        type=int,
+        metavar="SEED",
+        help="run every third of the slow tests, beginning where SEED says (0: as the day of the year says, so that "
+        "three days in a row run all of them)",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    seed = config.getoption("--third")
+    if seed is None:
+        return
+    seed = seed or datetime.now(UTC).timetuple().tm_yday
+    tests = [item for item in items if item.path.is_relative_to(_BY_TEST)]
+    left_out = {item for number, item in enumerate(tests) if (number + seed) % 3}
+    files = sorted({item.path for item in items if item.path.is_relative_to(_BY_FILE)})
+    closed = {path for number, path in enumerate(files) if (number + seed) % 3}
+    kept = [item for item in items if item not in left_out and item.path not in closed]
+    config.stash[_CHOICE] = f"slow tests: {len(kept)} of {len(items)}, --third {seed}"
+    items[:] = kept
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> str:
+    return config.stash.get(_CHOICE, "")
