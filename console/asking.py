@@ -5,7 +5,6 @@ All that wait are asked for together: one statement for each kind of answer, how
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -53,7 +52,7 @@ class _Answers:
         self._postgres = postgres
         self._statement = statement
         self._id = id_column
-        self._waiting: dict[Key, asyncio.Future[Mapping[str, Any]]] = {}
+        self._waiting: dict[Key, set[asyncio.Future[Mapping[str, Any]]]] = {}
         self._looking: asyncio.Task[None] | None = None
 
     async def now(self, key: Key) -> Mapping[str, Any] | None:
@@ -62,35 +61,42 @@ class _Answers:
 
     async def within(self, key: Key, seconds: float) -> Mapping[str, Any] | None:
         """The row, once it is there; None if it is not there in time."""
-        future = self._waiting.get(key)
-        if future is None:
-            future = self._waiting[key] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, set()).add(future)
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look(), name=f"answers of {self._id}")
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(seconds):
-                return await asyncio.shield(future)
-        if self._waiting.get(key) is future and not future.done():
-            del self._waiting[key]
-            future.cancel()
-        return None
+                return await future
+        except TimeoutError:
+            return None
+        finally:
+            self._forget(key, future)
 
     async def stop(self) -> None:
         """Ends the waiting."""
         await ended(self._looking)
 
+    def _forget(self, key: Key, future: asyncio.Future[Mapping[str, Any]]) -> None:
+        waiting = self._waiting.get(key, set())
+        waiting.discard(future)
+        if not waiting:
+            self._waiting.pop(key, None)
+
     async def _look(self) -> None:
         """Runs while somebody waits. A database that is away fails all that wait."""
         while self._waiting:
             try:
-                for key, row in (await self._rows(list(self._waiting)[:_TURN])).items():
-                    self._waiting.pop(key).set_result(row)
+                found = await self._rows(list(self._waiting)[:_TURN])
             except (*AWAY, SetupError) as error:
-                waiting, self._waiting = self._waiting, {}
-                for future in waiting.values():
-                    future.set_exception(error)
-                    future.exception()  # who waits may have gone
+                for future in [one for waiting in self._waiting.values() for one in waiting]:
+                    if not future.done():
+                        future.set_exception(error)
                 return
+            for key, row in found.items():
+                for future in self._waiting.pop(key, set()):
+                    if not future.done():
+                        future.set_result(row)
             await asyncio.sleep(_LOOK_S)
 
     async def _rows(self, keys: list[Key]) -> dict[Key, Mapping[str, Any]]:
