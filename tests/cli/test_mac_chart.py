@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from tests.cli.commands import Ended
 from tests.cli.inside import document_of, runner
 from tests.workers.asking import ask, give
-from workers.cli import chart_svg, chart_text
-from workers.cli.mac_chart import Chart, Line, compared, line, ticks
+from workers.cli import chart_text
 from workers.errors import ExitCode
+from workers.rules import chart_svg
+from workers.rules.mac_chart import Chart, Line, compared, line, ticks
 
 SVG: Final = "{http://www.w3.org/2000/svg}"
 NOW: Final = datetime(2026, 4, 12, 21, 30, tzinfo=UTC)

@@ -43,7 +43,7 @@ PURE_STDLIB: Final = frozenset(
     }
 )
 ALSO_IN_SCHEMAS: Final = frozenset({"msgspec", "phonenumbers", "schemas"})
-ALSO_IN_RULES: Final = frozenset({"idna", "msgspec", "phonenumbers", "schemas", "workers.rules"})
+ALSO_IN_RULES: Final = frozenset({"html", "idna", "msgspec", "phonenumbers", "schemas", "workers.rules"})
 WRITES_SCHEMAS: Final = PurePosixPath("schemas/__main__.py")
 ZONES: Final = PurePosixPath("schemas/zones.py")
 """Reads the release's own time zones; elsewhere `zoneinfo` would read those of the machine."""

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from workers.cli import chart_text, reports, terminal
-from workers.cli.mac_chart import Chart
 from workers.errors import SettingsError
+from workers.rules.mac_chart import Chart
 
 _WIDEST = 100  # columns: wider than that a chart is not easier to read
 
@@ -18,7 +18,7 @@ def show(chart: Chart, svg: Path | None, *, as_json: bool) -> None:
     if as_json:
         reports.as_document(chart.document())
     elif svg is not None:
-        from workers.cli import chart_svg
+        from workers.rules import chart_svg
 
         try:
             svg.write_text(chart_svg.svg(chart), encoding="utf-8")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from workers.cli.mac_chart import Chart, Line, compared, ticks
+from workers.rules.mac_chart import Chart, Line, compared, ticks
 
 _HEIGHT: Final = 16  # rows
 _STEPS: Final = 7  # of the axis, at most

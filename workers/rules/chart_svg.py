@@ -1,11 +1,15 @@
-"""A chart as SVG. Line styles, markers and labels tell the cycles apart, so nothing depends on colour."""
+"""A chart as SVG. Line styles, markers and labels tell the cycles apart, so nothing depends on colour.
+
+Alone it is drawn on white. Its classes let a page that contains it set other colours: a rule of a stylesheet has
+precedence over the attributes here.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Final
-from xml.sax.saxutils import escape
 
-from workers.cli.mac_chart import Chart, Line, compared, ticks
+from workers.rules.mac_chart import Chart, Line, compared, ticks
 
 _WIDTH, _HEIGHT = 960, 460
 _LEFT, _RIGHT, _TOP, _BOTTOM = 96, 256, 72, 52
@@ -17,6 +21,7 @@ _LABEL_GAP: Final = 48  # from one label at the right side to the next
 
 @dataclass(frozen=True, slots=True)
 class _Style:
+    name: str
     colour: str
     width: float
     dashes: str
@@ -25,12 +30,12 @@ class _Style:
 
 # Dark enough on white for print, and each with a form of its own.
 _STYLES: Final = (
-    _Style("#0b3d91", 3, "", '<circle r="4"/>'),
-    _Style("#444444", 1.8, "8 4", '<rect x="-3.5" y="-3.5" width="7" height="7"/>'),
-    _Style("#5a5a5a", 1.8, "2 4", '<path d="M0-5 5 4H-5Z"/>'),
-    _Style("#6b6b6b", 1.8, "10 3 2 3", '<path d="M0-5 5 0 0 5-5 0Z"/>'),
-    _Style("#757575", 1.8, "4 2", '<path d="M-4-4 4 4M-4 4 4-4"/>'),
-    _Style("#757575", 1.8, "1 3", '<path d="M0-5V5M-5 0H5"/>'),
+    _Style("now", "#0b3d91", 3, "", '<circle r="4"/>'),
+    _Style("then", "#444444", 1.8, "8 4", '<rect x="-3.5" y="-3.5" width="7" height="7"/>'),
+    _Style("then", "#5a5a5a", 1.8, "2 4", '<path d="M0-5 5 4H-5Z"/>'),
+    _Style("then", "#6b6b6b", 1.8, "10 3 2 3", '<path d="M0-5 5 0 0 5-5 0Z"/>'),
+    _Style("then", "#757575", 1.8, "4 2", '<path d="M-4-4 4 4M-4 4 4-4"/>'),
+    _Style("then", "#757575", 1.8, "1 3", '<path d="M0-5V5M-5 0H5"/>'),
 )
 
 
@@ -53,16 +58,17 @@ def svg(chart: Chart) -> str:
     scale = _Scale(max(line.days for line in chart.lines), up[-1])
     title = f"Active contacts of {chart.workspace_id}"
     size = min(19, 19 * _TITLE // len(title))
+    zone = f"until each day of the cycle, time zone {escape(chart.time_zone)}"
     pairs = list(zip(chart.lines, _STYLES, strict=False))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}"',
-        ' role="img" aria-labelledby="title about"',
+        ' class="chart" role="img" aria-labelledby="chart-title chart-about"',
         ' font-family="Helvetica, Arial, sans-serif" font-size="13" fill="#222">',
-        f'<title id="title">{escape(title)}</title>',
-        f'<desc id="about">{escape(_told(chart))}</desc>',
-        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#fff"/>',
+        f'<title id="chart-title">{escape(title)}</title>',
+        f'<desc id="chart-about">{escape(_told(chart))}</desc>',
+        f'<rect class="back" width="{_WIDTH}" height="{_HEIGHT}" fill="#fff"/>',
         f'<text x="{_LEFT}" y="30" font-size="{size}" font-weight="bold">{escape(title)}</text>',
-        f'<text x="{_LEFT}" y="50" fill="#555">until each day of the cycle, time zone {escape(chart.time_zone)}</text>',
+        f'<text class="dim" x="{_LEFT}" y="50" fill="#555">{zone}</text>',
         *_axes(scale, up),
         *(_curve(line, style, scale) for line, style in reversed(pairs)),
         *_labels(pairs, scale),
@@ -79,15 +85,16 @@ def _axes(scale: _Scale, up: Sequence[int]) -> list[str]:
     right, floor = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
     parts = []
     for count in up:
-        y, colour = scale.y(count), "#222" if count == 0 else "#ddd"
-        parts.append(f'<path d="M{_LEFT} {y}H{right}" stroke="{colour}"/>')
+        y, name, colour = scale.y(count), *(("axis", "#222") if count == 0 else ("grid", "#ddd"))
+        parts.append(f'<path class="{name}" d="M{_LEFT} {y}H{right}" stroke="{colour}"/>')
         parts.append(f'<text x="{_LEFT - 10}" y="{y + 4.5}" text-anchor="end">{count:,}</text>')
     for day in (1, *range(5, scale.days + 1, 5)):
         x = scale.x(day - 1)
-        parts.append(f'<path d="M{x} {floor}v5" stroke="#222"/>')
+        parts.append(f'<path class="axis" d="M{x} {floor}v5" stroke="#222"/>')
         parts.append(f'<text x="{x}" y="{floor + 20}" text-anchor="middle">{day}</text>')
     middle = (_LEFT + right) / 2
-    return [*parts, f'<text x="{middle}" y="{floor + 40}" text-anchor="middle" fill="#555">day of the cycle</text>']
+    label = f'<text class="dim" x="{middle}" y="{floor + 40}" text-anchor="middle" fill="#555">day of the cycle</text>'
+    return [*parts, label]
 
 
 def _curve(line: Line, style: _Style, scale: _Scale) -> str:
@@ -98,7 +105,8 @@ def _curve(line: Line, style: _Style, scale: _Scale) -> str:
     marked = [point for number, point in enumerate(points) if number == last or (number % 5 == 4 and number < last - 1)]
     markers = "".join(f'<g transform="translate({x} {y})">{style.marker}</g>' for x, y in marked)
     return (
-        f'<g stroke="{style.colour}"><polyline points="{path}" fill="none" stroke-width="{style.width}" '
+        f'<g class="{style.name}" stroke="{style.colour}">'
+        f'<polyline points="{path}" fill="none" stroke-width="{style.width}" '
         f'stroke-dasharray="{style.dashes or "none"}" stroke-linejoin="round"/>'
         f'<g fill="{style.colour}" stroke-width="1.5">{markers}</g></g>'
     )
@@ -125,7 +133,8 @@ def _at_its_end(line: Line, style: _Style, scale: _Scale) -> str:
     x = max(scale.x(len(line.counts) - 1), _LEFT + _INSIDE)
     y = max(scale.y(line.counts[-1]), _TOP + 30)
     return (
-        f'<g fill="{style.colour}" stroke="#fff" stroke-width="5" paint-order="stroke" stroke-linejoin="round">'
+        f'<g class="{style.name} edge" fill="{style.colour}" stroke="#fff" stroke-width="5" '
+        f'paint-order="stroke" stroke-linejoin="round">'
         f'<text x="{x}" y="{y - 28}" text-anchor="middle" font-weight="bold">{escape(line.name())}</text>'
         f'<text x="{x}" y="{y - 13}" text-anchor="middle" font-size="12">{_count(line)}</text></g>'
     )
@@ -135,11 +144,12 @@ def _label(line: Line, style: _Style, scale: _Scale, y: float, present: Line) ->
     x, end = _WIDTH - _RIGHT + 26, (scale.x(len(line.counts) - 1), scale.y(line.counts[-1]))
     bold = ' font-weight="bold"' if line is present else ""
     return (
-        f'<path d="M{end[0] + 8} {end[1]}L{x - 14} {y}" stroke="#bbb" fill="none"/>'
-        f'<g transform="translate({x - 4} {y})" fill="{style.colour}" stroke="{style.colour}">{style.marker}</g>'
-        f'<text x="{x + 8}" y="{y + 4}"{bold} fill="{style.colour}">{escape(line.name())}</text>'
+        f'<path class="grid" d="M{end[0] + 8} {end[1]}L{x - 14} {y}" stroke="#bbb" fill="none"/>'
+        f'<g class="{style.name}" fill="{style.colour}" stroke="{style.colour}" transform="translate({x - 4} {y})">'
+        f"{style.marker}</g>"
+        f'<text class="{style.name}" x="{x + 8}" y="{y + 4}"{bold} fill="{style.colour}">{escape(line.name())}</text>'
         f'<text x="{x + 8}" y="{y + 19}" font-size="12">{_count(line)}</text>'
-        f'<text x="{x + 8}" y="{y + 33}" font-size="11" fill="#555">{compared(present, line)}</text>'
+        f'<text x="{x + 8}" y="{y + 33}" font-size="11" class="dim" fill="#555">{compared(present, line)}</text>'
     )
 
 
