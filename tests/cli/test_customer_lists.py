@@ -15,14 +15,17 @@ from tests.workers.records import WORKSPACE, message, uuid_of
 from workers.errors import ExitCode
 
 IN: Final = ("--workspace", WORKSPACE)
-ADA, BOB, CARL, DORA, EVE, FAY = (f"+49151000000{n:02}" for n in range(1, 7))
+ADA, BOB, CARL, DORA, EVE, FAY, GUS, HAL, IDA = (f"+49151000000{n:02}" for n in range(1, 10))
 NAMES: Final = {ADA: "Ada", BOB: "Ada", CARL: None, DORA: "Dora", EVE: None, FAY: "Fay"}
 
 
 @pytest.fixture
 async def people(pool: Pool) -> dict[str, UUID]:
-    """Two of one name, two without; Fay is blocked before Dora. Ada and Bob share two values and a profile."""
-    for address, name in NAMES.items():
+    """Two of one name, two without; Fay is blocked before Dora. Ada and Bob share an address, Ada and Carl a number.
+
+    Three were merged into Eve, two of them at one moment.
+    """
+    for address, name in (NAMES | dict.fromkeys((GUS, HAL, IDA))).items():
         await ingest(pool, message(address, provider_message_id=address, name=name))
     ids = {address: await contact_of(pool, address) for address in NAMES}
     await give(
@@ -33,6 +36,9 @@ async def people(pool: Pool) -> dict[str, UUID]:
         *(ask("create_profile", profile_id=f"p-{n}", name="Lovelace" if n < 3 else "Byron") for n in range(4)),
         *(ask("attach_contact", contact_id=ids[one], profile_id="p-0") for one in (ADA, BOB)),
     )
+    for address, minutes in ((GUS, 1), (HAL, 1), (IDA, 2)):
+        loser = await contact_of(pool, address)
+        await give(pool, ask("merge_contacts", survivor_id=ids[EVE], loser_id=loser, minutes=minutes))
     await give(pool, ask("block_contact", identity=by_phone(FAY), minutes=1))
     await give(pool, ask("block_contact", identity=by_phone(DORA), minutes=2, actor="bo"))
     return ids
@@ -60,6 +66,7 @@ def whole(sluice: Callable[..., Ended], *arguments: str) -> Any:
         ("contacts", "list", "--blocked"),
         ("profiles", "list"),
         ("merge-suggestions",),
+        ("merges",),
     ],
 )
 def test_pages_have_each_row_once_in_the_order_of_the_list(
@@ -107,6 +114,7 @@ def test_suggestions_name_who_shares_what(sluice: Callable[..., Ended], people: 
         (("contacts", "channels", str(uuid_of("x"))), ExitCode.FAULT, "has no contact"),
         (("contacts", "list", "--blocked", "--tag", "vip"), ExitCode.SETUP, "--blocked goes without --tag and --after"),
         (("contacts", "list", "--before", "2026-03-01"), ExitCode.SETUP, "--before belongs to --blocked"),
+        (("runs", "list", "--before", "soon"), ExitCode.SETUP, "--before: expected a time"),
         (("merge-suggestions", "--after", "name:x"), ExitCode.SETUP, "expected email:VALUE or phone:VALUE"),
         (("drops", "--before", "soon"), ExitCode.SETUP, "--before: expected a time"),
         (("drops", "--before", "2026-03-01/x"), ExitCode.SETUP, "expected the id of a row behind the /, got 'x'"),
@@ -132,6 +140,7 @@ def test_what_is_not_there_or_wrong_is_a_sentence(
         ("profiles", "list"),
         ("profiles", "moments", "p-1"),
         ("merge-suggestions",),
+        ("merges",),
         ("drops",),
     ],
 )

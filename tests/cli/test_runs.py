@@ -9,7 +9,7 @@ import pytest
 from asyncpg import Pool
 
 from tests.cli.commands import Ended
-from tests.cli.inside import document_of, runner
+from tests.cli.inside import document_of, pages, runner
 from tests.workers.asking import ask, by_phone, contact_of, give
 from tests.workers.records import WORKSPACE, uuid_of
 from tests.workers.runs import ADA, apply, finish, meet, start, step
@@ -78,6 +78,8 @@ def test_lists_are_by_start_and_by_what_is_asked_for(
     assert ids() == newest_first
     assert ids("--state", "halted") == ["short", "dora", "carl", "below", "alive"]
     assert ids("--state", "running") == ["waits"]
+    for chosen in ((), ("--state", "halted")):
+        assert pages(sluice, "runs", "list", *IN, *chosen, limit=2) == told(sluice, "list", *chosen)
     assert ids("--contact", str(bob)) == ["waits", "dora", "below"]
     assert ids("--contact", str(bob), "--state", "running") == ["waits"]
     monkeypatch.setattr(run_reports, "MOST_OF_A_PAGE", 2)

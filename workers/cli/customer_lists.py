@@ -1,4 +1,4 @@
-"""What `sluice contacts list`, `profiles list` and `merge-suggestions` show."""
+"""What `sluice contacts list`, `profiles list`, `merge-suggestions` and `merges` show."""
 
 from typing import Final
 from uuid import UUID
@@ -105,3 +105,20 @@ async def suggestions(
             await require_workspace(tx, workspace)
         hint = "No contacts share a number or an e-mail address."
         return Report({"merge suggestions": rows}, hint=hint, limit=limit, following=following)
+
+
+async def merges(settings: Settings, workspace: str, before: str | None, limit: int) -> Report:
+    """Merges of contacts, the newest on top.
+
+    Raises:
+        NotFound: there is no such workspace.
+        SettingsError: see `paging.before`.
+    """
+    start = paging.before(before)
+    async with reading(settings) as tx:
+        rows = await page_reports.merges(tx, workspace, start, limit)
+        if not rows:
+            await require_workspace(tx, workspace)
+        hint = "No contacts were merged in this workspace."
+        following = paging.older_than(rows, "merged_at", "merge_id")
+        return Report({"merges": rows}, hint=hint, limit=limit, following=following)

@@ -120,17 +120,3 @@ DETAILS_OF_CONTACT: Final = (
 
 def contact_row(row: reports.Row) -> dict[str, Any]:
     return dict(row) | {"custom": msgspec.json.decode(row["custom"])}
-
-
-async def list_merges(settings: Settings, workspace: str, limit: int) -> Report:
-    """Merges of contacts, the newest on top.
-
-    Raises:
-        NotFound: there is no such workspace.
-    """
-    async with reading(settings) as tx:
-        rows = await reports.merges(tx, workspace, limit)
-        if not rows:
-            await require_workspace(tx, workspace)
-        hint = "No contacts were merged in this workspace."
-        return Report({"merges": rows}, hint=hint, limit=limit)

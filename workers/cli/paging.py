@@ -1,6 +1,7 @@
 """Pages of long lists: where one begins, and how the next one is asked for."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from shlex import quote
 from typing import Any
 from uuid import UUID
@@ -17,18 +18,26 @@ def before(text: str | None) -> Before:
     Raises:
         SettingsError: it is something else.
     """
-    if text is None:
-        return Before()
-    time, slash, row_id = text.partition("/")
+    at, row_id = before_text(text)
     try:
-        return Before(required_moment(time, "--before"), UUID(row_id) if slash else None)
+        return Before(at, None if row_id is None else UUID(row_id))
     except ValueError:
         raise SettingsError(f"--before: expected the id of a row behind the /, got {row_id!r}") from None
 
 
+def before_text(text: str | None) -> tuple[datetime | None, str | None]:
+    """The same for lists whose ids are any text.
+
+    Raises:
+        SettingsError: it begins with no time.
+    """
+    time, slash, row_id = (text or "").partition("/")
+    return None if text is None else required_moment(time, "--before"), row_id if slash else None
+
+
 def older_than(rows: Sequence[Mapping[str, Any]], time: str, row_id: str) -> str | None:
     """The option for the page behind the last row, by its columns for time and id; None: there is no row."""
-    return f"--before {utc_text(rows[-1][time])}/{rows[-1][row_id]}" if rows else None
+    return f"--before {quote(f'{utc_text(rows[-1][time])}/{rows[-1][row_id]}')}" if rows else None
 
 
 def behind(rows: Sequence[Mapping[str, Any]], *columns: str) -> str | None:

@@ -7,7 +7,7 @@ import typer
 
 from workers.cli import terminal
 from workers.cli.customer_commands import InWorkspace
-from workers.cli.terminal import AsJson, Limit, Wide
+from workers.cli.terminal import AsJson, Limit, Older, Wide
 from workers.errors import SettingsError
 
 app = typer.Typer(no_args_is_help=True, help="Workflow runs: list, show.")
@@ -22,6 +22,7 @@ def list_(
     state: Annotated[
         str | None, typer.Option("--state", help=f"Only those in this state: {', '.join(STATES)}.")
     ] = None,
+    before: Older = None,
     limit: Limit = 100,
     wide: Wide = False,
     as_json: AsJson = False,
@@ -35,10 +36,12 @@ def list_(
 
     if state is not None and state not in STATES:
         raise SettingsError(f"--state: expected any of {', '.join(STATES)}, got {state!r}")
-    listing = runs.listed(terminal.settings(), workspace, contact, state, limit)
+    if contact is not None and before is not None:
+        raise SettingsError("--before goes without --contact: the newest runs of one contact are one page")
+    listing = runs.listed(terminal.settings(), workspace, contact, state, before, limit)
     report, whole = terminal.run_to_end(listing)
     reports.show(terminal.console, report, as_json=as_json, wide=wide)
-    terminal.say_if_all(len(report.tables["runs"]), limit)
+    terminal.say_if_all(len(report.tables["runs"]), limit, report.following)
     if not whole:
         terminal.say("Older runs were not looked at; --contact finds those of one contact.")
 

@@ -8,7 +8,7 @@ import msgspec
 
 from workers.app.database_failures import reading
 from workers.app.settings import Settings
-from workers.cli import run_words
+from workers.cli import paging, run_words
 from workers.cli.pages import Page
 from workers.cli.reports import Report, require_workspace
 from workers.errors import NotFound
@@ -17,22 +17,26 @@ from workers.store import run_reports
 
 
 async def listed(
-    settings: Settings, workspace: str, contact: UUID | None, state: str | None, limit: int
+    settings: Settings, workspace: str, contact: UUID | None, state: str | None, before: str | None, limit: int
 ) -> tuple[Report, bool]:
     """Runs, those that started last on top, and whether none was left out unseen.
 
     Raises:
         NotFound: there is no such workspace.
+        SettingsError: `before` begins with no time.
     """
+    start = paging.before_text(before)
     async with reading(settings) as tx:
         if contact is not None:
             rows, whole = await run_reports.runs_of_contact(tx, workspace, contact, state, limit), True
         else:
-            rows, whole = await run_reports.runs(tx, workspace, state, limit)
+            rows, whole = await run_reports.runs(tx, workspace, state, start, limit)
         if not rows:
             await require_workspace(tx, workspace)
     details = ("workflow_id", "contact_id", "trigger")
-    return Report({"runs": rows}, hint="There is no such run.", details=details, limit=limit), whole
+    following = None if contact is not None else paging.older_than(rows, "started_at", "run_id")
+    hint = "There is no such run."
+    return Report({"runs": rows}, hint=hint, details=details, limit=limit, following=following), whole
 
 
 async def shown(settings: Settings, workspace: str, run_id: str) -> dict[str, Any]:

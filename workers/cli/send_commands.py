@@ -7,7 +7,7 @@ import typer
 
 from workers.cli import terminal
 from workers.cli.customer_commands import InWorkspace
-from workers.cli.terminal import ActorId, AsJson, Limit, OfWorkspace, RoleOf, Timeout, Wide
+from workers.cli.terminal import ActorId, AsJson, Limit, OfWorkspace, Older, RoleOf, Timeout, Wide
 from workers.errors import ExitCode, SettingsError
 
 app = typer.Typer(no_args_is_help=True, help="Sends: list, show, group, request.")
@@ -25,6 +25,7 @@ def list_(
     group: Annotated[
         str | None, typer.Option("--group", metavar="ID", help="Only of this group; needs --workspace.")
     ] = None,
+    before: Older = None,
     limit: Limit = 100,
     wide: Wide = False,
     as_json: AsJson = False,
@@ -40,9 +41,9 @@ def list_(
     known = get_args(SendState)
     if status is not None and status not in known:
         raise SettingsError(f"--status: expected any of {', '.join(known)}, got {status!r}")
-    if workspace is None and (contact is not None or group is not None):
-        raise SettingsError("--contact and --group need --workspace: each belongs to one")
-    wanted = sends.SendFilter(workspace, contact, group, status, limit)
+    if workspace is None and any(one is not None for one in (contact, group, before)):
+        raise SettingsError("--contact, --group and --before need --workspace: each belongs to one")
+    wanted = sends.SendFilter(workspace, contact, group, status, before, limit)
     terminal.show(sends.listed(terminal.settings(), wanted), as_json=as_json, wide=wide)
 
 

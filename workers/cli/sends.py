@@ -8,7 +8,7 @@ import msgspec
 
 from workers.app.database_failures import reading
 from workers.app.settings import Settings
-from workers.cli import send_words
+from workers.cli import paging, send_words
 from workers.cli.pages import Page, content_lines
 from workers.cli.reports import Report, require_workspace
 from workers.errors import NotFound
@@ -18,12 +18,13 @@ from workers.store.connection import Connection
 
 
 class SendFilter(NamedTuple):
-    """Which sends to list; None: all. `contact_id` and `group_id` need a workspace."""
+    """Which sends to list; None: all. `contact_id`, `group_id` and `before` need a workspace."""
 
     workspace_id: str | None
     contact_id: UUID | None
     group_id: str | None
     status: str | None
+    before: str | None
     limit: int
 
 
@@ -32,22 +33,25 @@ async def listed(settings: Settings, wanted: SendFilter) -> Report:
 
     Raises:
         NotFound: there is no such workspace.
+        SettingsError: see `paging.before`.
     """
-    workspace, contact, group, status, limit = wanted
+    workspace, contact, group, status, _, limit = wanted
+    start = paging.before(wanted.before)
     async with reading(settings) as tx:
         if workspace is None:
             rows = await send_reports.sends_everywhere(tx, status, limit)
         elif contact is not None:
             present = await reports.present(tx, workspace, contact)
-            rows = await send_reports.sends_of_contact(tx, workspace, present, group, status, limit)
+            rows = await send_reports.sends_of_contact(tx, workspace, present, group, status, start, limit)
         elif group is not None:
-            rows = await send_reports.sends_of_group(tx, workspace, group, status, limit)
+            rows = await send_reports.sends_of_group(tx, workspace, group, status, start, limit)
         else:
-            rows = await send_reports.sends(tx, workspace, status, limit)
+            rows = await send_reports.sends(tx, workspace, status, start, limit)
         if workspace is not None and not rows:
             await require_workspace(tx, workspace)
     details = ("group_id", "contact_id", "attempt", *(["workspace_id"] if workspace is not None else []))
-    return Report({"sends": rows}, hint="There is no such send.", details=details, limit=limit)
+    following = None if workspace is None else paging.older_than(rows, "updated_at", "send_id")
+    return Report({"sends": rows}, hint="There is no such send.", details=details, limit=limit, following=following)
 
 
 async def shown(settings: Settings, workspace: str, send_id: UUID) -> dict[str, Any]:

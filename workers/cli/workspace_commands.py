@@ -40,14 +40,16 @@ def settings(workspace: InWorkspace, limit: Limit = 1000, wide: Wide = False, as
     terminal.show(configured.settings_of(terminal.settings(), workspace, limit), as_json=as_json, wide=wide)
 
 
-def merges(workspace: InWorkspace, limit: PageSize = 20, wide: Wide = False, as_json: AsJson = False) -> None:
+def merges(
+    workspace: InWorkspace, before: Older = None, limit: PageSize = 20, wide: Wide = False, as_json: AsJson = False
+) -> None:
     """List merges of contacts, the newest on top.
 
     Exit code 1: there is no such workspace.
     """
-    from workers.cli import customers
+    from workers.cli import customer_lists
 
-    terminal.show(customers.list_merges(terminal.settings(), workspace, limit), as_json=as_json, wide=wide)
+    terminal.show(customer_lists.merges(terminal.settings(), workspace, before, limit), as_json=as_json, wide=wide)
 
 
 def merge_suggestions(

@@ -29,6 +29,10 @@ class Before(NamedTuple):
     at: datetime | None = None
     id: UUID | None = None
 
+    def definite(self) -> tuple[datetime, UUID]:
+        """The same without None."""
+        return self.at or _NEVER, self.id or _NOBODY
+
 
 async def contacts(tx: Connection, workspace_id: str, after: Row | None, limit: int) -> list[Row]:
     """Contacts that are not blocked, by name, behind one of them; those without a name are last. `custom` is JSON."""
@@ -49,8 +53,7 @@ async def contacts_with_tag(tx: Connection, workspace_id: str, tag: str, after: 
 
 async def blocked_contacts(tx: Connection, workspace_id: str, before: Before, limit: int) -> list[Row]:
     """Blocked contacts, those that were blocked last on top."""
-    at, contact_id = before
-    return list(await tx.fetch(_SQL["blocked_contacts"], workspace_id, at or _NEVER, contact_id or _NOBODY, limit))
+    return list(await tx.fetch(_SQL["blocked_contacts"], workspace_id, *before.definite(), limit))
 
 
 async def block(tx: Connection, workspace_id: str, contact_id: UUID) -> list[Row]:
@@ -82,6 +85,11 @@ async def suggestions(tx: Connection, workspace_id: str, after: tuple[str, str],
 async def suggestions_of_contact(tx: Connection, workspace_id: str, contact_id: UUID, limit: int) -> list[Row]:
     """Contacts that share a value with this one."""
     return list(await tx.fetch(_SQL["suggestions_of_contact"], workspace_id, contact_id, limit))
+
+
+async def merges(tx: Connection, workspace_id: str, before: Before, limit: int) -> list[Row]:
+    """Merges of contacts, the newest on top, undone ones as well."""
+    return list(await tx.fetch(_SQL["merges"], workspace_id, *before.definite(), limit))
 
 
 async def drops(tx: Connection, workspace_id: str, before: Before, limit: int) -> list[Row]:

@@ -95,11 +95,6 @@ async def closing_delays(tx: Connection) -> list[Row]:
     return list(await tx.fetch(_SQL["closing_delays"]))
 
 
-async def merges(tx: Connection, workspace_id: str, limit: int) -> list[Row]:
-    """Merges of contacts, the newest on top, undone ones as well."""
-    return list(await tx.fetch(_SQL["merges"], workspace_id, limit))
-
-
 async def search_profiles(tx: Connection, workspace_id: str, query: str, limit: int) -> list[Row]:
     """Profiles with the query, a `name_key`, in their name."""
     return list(await tx.fetch(_SQL["search_profiles"], workspace_id, query, limit))

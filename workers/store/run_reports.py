@@ -1,6 +1,7 @@
 """Queries for operators about workflow runs: read-only, from the public views and functions."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -25,10 +26,14 @@ class ListedRuns(NamedTuple):
     all_of_them: bool
 
 
-async def runs(tx: Connection, workspace_id: str, state: str | None, limit: int) -> ListedRuns:
-    """Runs of a workspace with this state, at most `limit`. Read page by page, the newest 100,000 at most."""
+async def runs(
+    tx: Connection, workspace_id: str, state: str | None, before: tuple[datetime | None, str | None], limit: int
+) -> ListedRuns:
+    """Runs of a workspace with this state that started before a time, or then with a smaller id, at most `limit`. Read
+    page by page, the newest 100,000 at most.
+    """
     found: list[Row] = []
-    looked_at, last = 0, (None, None)
+    looked_at, last = 0, before
     while len(found) < limit:
         if looked_at >= MOST_LOOKED_AT:
             return ListedRuns(found, all_of_them=False)

@@ -5,6 +5,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from workers.store.connection import Connection
+from workers.store.page_reports import Before
 from workers.store.queries import load
 
 _SQL: Final = load("send_reports")
@@ -36,11 +37,11 @@ async def sends_everywhere(tx: Connection, status: str | None, limit: int) -> li
     return list(await tx.fetch(_SQL["sends_everywhere"], status, limit))
 
 
-async def sends(tx: Connection, workspace_id: str, status: str | None, limit: int) -> list[Row]:
+async def sends(tx: Connection, workspace_id: str, status: str | None, before: Before, limit: int) -> list[Row]:
     """Sends of a workspace, those that changed last on top. Read page by page."""
     rows: list[Row] = []
     while (most := min(MOST_OF_A_PAGE, limit - len(rows))) > 0:
-        last = (rows[-1]["updated_at"], rows[-1]["send_id"]) if rows else (None, None)
+        last = (rows[-1]["updated_at"], rows[-1]["send_id"]) if rows else before
         page = await tx.fetch(_SQL["sends_page"], workspace_id, status, *last, most)
         rows += page
         if len(page) < most:
@@ -49,13 +50,22 @@ async def sends(tx: Connection, workspace_id: str, status: str | None, limit: in
 
 
 async def sends_of_contact(
-    tx: Connection, workspace_id: str, contact_id: UUID, group_id: str | None, status: str | None, limit: int
+    tx: Connection,
+    workspace_id: str,
+    contact_id: UUID,
+    group_id: str | None,
+    status: str | None,
+    before: Before,
+    limit: int,
 ) -> list[Row]:
-    return list(await tx.fetch(_SQL["sends_of_contact"], workspace_id, contact_id, group_id, status, limit))
+    wanted = (workspace_id, contact_id, group_id, status, *before.definite(), limit)
+    return list(await tx.fetch(_SQL["sends_of_contact"], *wanted))
 
 
-async def sends_of_group(tx: Connection, workspace_id: str, group_id: str, status: str | None, limit: int) -> list[Row]:
-    return list(await tx.fetch(_SQL["sends_of_group"], workspace_id, group_id, status, limit))
+async def sends_of_group(
+    tx: Connection, workspace_id: str, group_id: str, status: str | None, before: Before, limit: int
+) -> list[Row]:
+    return list(await tx.fetch(_SQL["sends_of_group"], workspace_id, group_id, status, *before.definite(), limit))
 
 
 async def group(tx: Connection, workspace_id: str, group_id: str) -> dict[str, int]:

@@ -83,3 +83,8 @@ SELECT scope, name, type, options FROM sluice.field_definitions WHERE workspace_
 
 -- name: tags
 SELECT tag FROM sluice.tags WHERE workspace_id = $1 ORDER BY tag LIMIT $2
+
+-- name: merges
+SELECT merge_id, survivor_id, loser_id, actor, merged_at, undone_at FROM sluice.merge_history
+WHERE workspace_id = $1 AND (merged_at, merge_id) < ($2::timestamptz, $3::uuid)
+ORDER BY merged_at DESC, merge_id DESC LIMIT $4

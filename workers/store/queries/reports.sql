@@ -66,10 +66,6 @@ WHERE workspace_id = $1 AND profile_id = $2 ORDER BY lower(display_name), contac
 -- name: search_contacts
 SELECT * FROM sluice.search_contacts($1, $2, $3)
 
--- name: merges
-SELECT merge_id, survivor_id, loser_id, actor, merged_at, undone_at FROM sluice.merge_history
-WHERE workspace_id = $1 ORDER BY merged_at DESC, merge_id LIMIT $2
-
 -- name: present
 -- Who a contact is now, after merges.
 WITH RECURSIVE present (contact_id, hops) AS (

@@ -31,12 +31,14 @@ SELECT * FROM sluice.sends_page($1, $2, $3, $4, $5)
 -- name: sends_of_contact
 SELECT workspace_id, send_id, group_id, contact_id, channel, status, reason, attempt, updated_at FROM sluice.sends
 WHERE workspace_id = $1 AND contact_id = $2 AND ($3::text IS NULL OR group_id = $3) AND ($4::text IS NULL OR status = $4)
-ORDER BY updated_at DESC, send_id DESC LIMIT $5
+    AND (updated_at, send_id) < ($5::timestamptz, $6::uuid)
+ORDER BY updated_at DESC, send_id DESC LIMIT $7
 
 -- name: sends_of_group
 SELECT workspace_id, send_id, group_id, contact_id, channel, status, reason, attempt, updated_at FROM sluice.sends
 WHERE workspace_id = $1 AND group_id = $2 AND ($3::text IS NULL OR status = $3)
-ORDER BY updated_at DESC, send_id DESC LIMIT $4
+    AND (updated_at, send_id) < ($4::timestamptz, $5::uuid)
+ORDER BY updated_at DESC, send_id DESC LIMIT $6
 
 -- name: group
 SELECT status, sends FROM sluice.send_groups WHERE workspace_id = $1 AND group_id = $2 ORDER BY status
