@@ -25,8 +25,8 @@ _HEADERS: Final = {
 
 
 class Bounds:
-    """Refuses large bodies with 413. A request that takes too long is ended with 503, unless it is a stream of
-    events.
+    """Refuses large bodies with 413. A request whose answer does not begin in time is ended with 503. An answer that
+    has begun may take longer: an export, a stream of events.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -46,12 +46,14 @@ class Bounds:
         declared = Headers(scope=scope).get("content-length", "0")
         if int(declared) > LARGEST_BODY:  # the server has checked that it is a number
             raise HTTPException(413)
-        if scope["path"].endswith("/events"):
-            await self._app(scope, bounded, send)
-            return
         try:
-            async with asyncio.timeout(REQUEST_S):
-                await self._app(scope, bounded, send)
+            async with asyncio.timeout(REQUEST_S) as deadline:
+
+                async def begun(message: Message) -> None:
+                    deadline.reschedule(None)
+                    await send(message)
+
+                await self._app(scope, bounded, begun)
         except TimeoutError:
             raise HTTPException(503) from None
 

@@ -20,6 +20,7 @@ from console.pages.rendering import rendered
 from console.parts import Parts
 from console.person import Person
 from console.reading import frame
+from console.reading.paging import BadCursor
 from console.texts import text
 from schemas.actors import Module
 
@@ -70,8 +71,12 @@ class PageRequest:
         """The address of a page of the workspace; `path` begins without a slash."""
         return f"/w/{quote(self.workspace)}/{path}"
 
-    async def render(self, connection: Any, here: str, status: int = 200, **context: Any) -> Response:
-        """The page `here`, from the template of its name, inside the frame. `connection`: of `Postgres.snapshot`."""
+    async def render(
+        self, connection: Any, here: str, status: int = 200, template: str | None = None, **context: Any
+    ) -> Response:
+        """A page inside the frame. `connection`: of `Postgres.snapshot`. `here`: its place in the navigation, and the
+        name of its template unless another one is given.
+        """
         notice = self._notice()
         values = {
             "page": self,
@@ -84,7 +89,7 @@ class PageRequest:
             "notice": notice,
             "csrf": csrf_of(self.session),
         }
-        answer = HTMLResponse(rendered(f"{here}.html", values | context), status)
+        answer = HTMLResponse(rendered(f"{template or here}.html", values | context), status)
         if notice is not None:
             answer.delete_cookie(NOTICE_COOKIE)
         return answer
@@ -170,7 +175,10 @@ def routes_of(parts: Parts, pages: Sequence[PageRoute]) -> list[Route]:
                 asked.form = await form_of(request)
                 if not hmac.compare_digest(str(asked.form.get("csrf", "")), csrf_of(session)):
                     raise HTTPException(403, text("errors.stale"))
-            return await page.handler(asked)
+            try:
+                return await page.handler(asked)
+            except BadCursor:
+                raise HTTPException(404) from None
 
         return Route(f"/w/{{workspace}}/{page.path}", endpoint, methods=[page.method])
 
