@@ -1,6 +1,7 @@
 """What an inbox, an API and operators ask first, as they would ask it: each question is a page, or one row."""
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -101,7 +102,16 @@ def _lately(place: Place, n: int) -> Sequence[object]:
     return place.workspace, place.now - timedelta(minutes=15 + n), _NEVER
 
 
+def _command(command: str, /, **fields: Callable[[Place, int], object]) -> Callable[[Place, int], Sequence[object]]:
+    def values(place: Place, n: int) -> Sequence[object]:
+        given = {"command": command} | {field: value(place, n) for field, value in fields.items()}
+        return place.workspace, json.dumps(given, default=str)
+
+    return values
+
+
 _FUNCTION: Final = "SELECT * FROM sluice."
+_MONTH: Final = timedelta(days=30)
 
 QUESTIONS: Final[Sequence[Question]] = (
     Question("may_send to a contact", f"{_FUNCTION}may_send($1, $2::uuid, 'whatsapp')", _contact),
@@ -252,6 +262,35 @@ QUESTIONS: Final[Sequence[Question]] = (
         "counted, explained",
         f"{_FUNCTION}explain_mac($1, $2, $3)",
         lambda place, n: (place.workspace, place.cycle(), place.contact(n)),
+    ),
+    Question("impact of a block", f"{_FUNCTION}impact($1, $2)", _command("block_contact", contact_id=Place.contact)),
+    Question(
+        "impact of a block in the past",
+        f"{_FUNCTION}impact($1, $2)",
+        _command("block_contact", contact_id=lambda p, _n: _made(p.prefix, 0), issued_at=lambda p, _n: p.now - _MONTH),
+    ),
+    Question(
+        "impact of a merge",
+        f"{_FUNCTION}impact($1, $2)",
+        _command("merge_contacts", survivor_id=Place.contact, loser_id=lambda p, n: p.contact(n + 1)),
+    ),
+    Question(
+        "impact of a deletion",
+        f"{_FUNCTION}impact($1, $2)",
+        _command("delete_contacts", contact_ids=lambda p, n: [p.contact(m) for m in range(n, n + 3)]),
+    ),
+    Question(
+        "impact of a deletion of all", f"{_FUNCTION}impact($1, $2)", _command("delete_contacts", all=lambda *_: True)
+    ),
+    Question(
+        "impact of a protected company",
+        f"{_FUNCTION}impact($1, $2)",
+        _command("protect_company", company_id=lambda _p, n: f"co-{n % 49 + 1}"),
+    ),
+    Question(
+        "impact of a protected status",
+        f"{_FUNCTION}impact($1, $2)",
+        _command("define_status", name=lambda *_: "lead", protected=lambda *_: True),
     ),
     Question("settings", f"{_FUNCTION}workspace_settings WHERE workspace_id = $1", _whole),
     Question("deletions", _page("deletions", "requested_at DESC"), _whole),

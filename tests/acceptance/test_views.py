@@ -142,6 +142,8 @@ async def test_the_promised_functions_are_there(pool: Pool) -> None:
         ("join_senders", "[0:2]={text,uuid,bytea}"),
         ("leave_senders", "[0:1]={text,uuid}"),
         ("dead_letter", "[0:0]={bigint}"),
+        ("dead_letter_settle", "[0:1]={bigint,text}"),
+        ("impact", "[0:1]={text,jsonb}"),
         ("hold_details", "[0:1]={text,uuid}"),
         ("send_details", "[0:1]={text,uuid}"),
         ("run_details", "[0:1]={text,text}"),

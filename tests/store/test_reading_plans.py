@@ -19,6 +19,8 @@ MOST: Final = 1_000
 MOST_OF: Final[Mapping[str, int]] = {
     "search": 8_000,  # the first 1,000 names, and 1,000 of those that have it elsewhere
     "profiles": 2_500,  # five profiles for each protected one, with their status and companies
+    "impact of a deletion of all": 15_000,  # 10,001 contacts, and what the first 500 have
+    "impact of a protected": 5_000,
     "active by day": 3_000,  # the quarters of a month
 }
 READ: Final = """
@@ -30,7 +32,15 @@ NOT_ASKED: Final = {
     *("channels", "companies", "profile_statuses", "tags", "field_definitions", "settings_in_effect"),
     *("migrations", "partitions", "partition_progress", "backlog", "dead_letters", "pending_work", "claim_send"),
     *("join_senders", "leave_senders"),
-    *("dead_letter", "command_results", "message_conflicts", "mac_adjustments", "mac_proofs", "mac_accounts"),
+    *(
+        "dead_letter",
+        "dead_letter_settle",
+        "command_results",
+        "message_conflicts",
+        "mac_adjustments",
+        "mac_proofs",
+        "mac_accounts",
+    ),
     *("closing_delays", "counting_again"),
     "mac_bounds",
     *("verifications", "verification_round", "verify_workspace", "verify_cycles", "verify_figures", "verify_quarters"),

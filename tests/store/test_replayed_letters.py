@@ -1,9 +1,11 @@
 """A replayed record counts on its dead letter only if it is that record: any producer may write the header."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
+import asyncpg
 import pytest
 from asyncpg import Pool
 
@@ -146,3 +148,45 @@ async def test_what_is_forgotten_at_once_is_bounded(pool: Pool) -> None:
     assert isinstance(await upkeep(pool), Unfinished)
     assert await pool.fetchval("SELECT count(*) FROM sluice_core.dead_letters WHERE digest IS NOT NULL") == 1
     assert await upkeep(pool) == ()
+
+
+async def settled(pool: Pool, letter: int, status: object) -> object:
+    return await pool.fetchval("SELECT sluice.dead_letter_settle($1, $2)", letter, status)
+
+
+async def test_a_letter_is_settled_once_and_replayed_only_while_it_is_kept(pool: Pool) -> None:
+    await record(pool, bad(*LETTER, 1), bad(SOURCE, b"acme:1", None, 2))
+
+    assert [await settled(pool, 1, status) for status in ("replayed", "replayed", "dismissed", "dismissed")] == [
+        *(True, False, True, False),
+    ]
+    assert await settled(pool, 1, "replayed")
+    assert [await settled(pool, 2, status) for status in ("replayed", "dismissed")] == [False, True]
+    assert not await settled(pool, 9, "dismissed")
+    found = await pool.fetch("SELECT status FROM sluice.dead_letters ORDER BY id")
+    assert [row["status"] for row in found] == ["replayed", "dismissed"]
+    for wrong in ("new", "", None):
+        with pytest.raises(asyncpg.InvalidParameterValueError):
+            await settled(pool, 1, wrong)
+
+
+async def test_of_two_who_replay_a_letter_one_does(pool: Pool) -> None:
+    await record(pool, bad(*LETTER, 1))
+    async with pool.acquire() as first, first.transaction():
+        assert await first.fetchval("SELECT sluice.dead_letter_settle(1, 'replayed')")
+        second = asyncio.create_task(settled(pool, 1, "replayed"))
+        failed = asyncio.create_task(record(pool, bad(*LETTER, 2, 1)))
+        await asyncio.sleep(0.2)
+        assert not second.done()
+        assert not failed.done()
+    assert await second is False
+    await failed
+    # The record came back bad after it was marked.
+    assert await pool.fetchval("SELECT status || attempts FROM sluice.dead_letters") == "new2"
+
+
+async def test_readers_settle_nothing(pool: Pool) -> None:
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL ROLE sluice_reader")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.fetch("SELECT sluice.dead_letter_settle(1, 'dismissed')")

@@ -116,7 +116,7 @@ async def _replay(connection: Connection, output: "Replayer", identity: int) -> 
             return refused or LetterOutcome(identity, "", "not replayed")
         headers = [*letter.headers, (REPLAY_HEADER, str(identity).encode())]
         await output.produce(letter.source, letter.key, letter.value, headers)
-        await dead_letters.mark_replayed(connection, identity)
+        await dead_letters.settle(connection, identity, "replayed")
     return _outcome(letter, "replayed")
 
 
@@ -134,7 +134,7 @@ async def dismissed(settings: Settings, choice: Choice) -> list[LetterOutcome]:
         for identity in await _chosen(connection, choice):
             letter = await dead_letters.locked(connection, identity)
             if letter is not None:
-                await dead_letters.mark_dismissed(connection, identity)
+                await dead_letters.settle(connection, identity, "dismissed")
             outcomes.append(_outcome(letter, "dismissed") if letter else _unknown(identity))
     return outcomes
 

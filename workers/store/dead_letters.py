@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -18,6 +18,7 @@ _DECODER: Final = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]])
 
 NEW: Final = "new"
 STATUSES: Final = (NEW, "replayed", "dismissed")
+Settled = Literal["replayed", "dismissed"]
 REPLAY_HEADER: Final = "sluice_dead_letter_id"
 """Header of a replayed record: the id of its row, so that another failure counts there."""
 
@@ -108,7 +109,7 @@ async def listed(connection: Connection, wanted: LetterFilter) -> list[Mapping[s
 
 async def locked(connection: Connection, identity: int) -> StoredLetter | None:
     """As `read`, but locks the row until the transaction ends: a worker that finds the replayed record bad again waits
-    for `mark_replayed`.
+    for `settle`.
     """
     await connection.execute(_QUERIES["lock"], identity)
     return await read(connection, identity)
@@ -134,14 +135,11 @@ async def read(connection: Connection, identity: int) -> StoredLetter | None:
     )
 
 
-async def mark_replayed(connection: Connection, identity: int) -> None:
-    """Marks that the record was produced again."""
-    await connection.execute(_QUERIES["mark"], identity, "replayed")
-
-
-async def mark_dismissed(connection: Connection, identity: int) -> None:
-    """Marks that an operator dismissed the record."""
-    await connection.execute(_QUERIES["mark"], identity, "dismissed")
+async def settle(connection: Connection, identity: int, status: Settled) -> bool:
+    """Marks that the record was produced again, or that an operator dismissed it. Returns whether that changed the row:
+    not if it was marked so already, and `replayed` only while the content is kept.
+    """
+    return bool(await connection.fetchval(_QUERIES["settle"], identity, status))
 
 
 async def detach(connection: Connection, sources: Sequence[Partition]) -> None:

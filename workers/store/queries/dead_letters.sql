@@ -44,8 +44,8 @@ FROM sluice.dead_letter($1)
 -- name: lock
 SELECT id FROM dead_letters WHERE id = $1 FOR UPDATE
 
--- name: mark
-UPDATE dead_letters SET status = $2 WHERE id = $1
+-- name: settle
+SELECT sluice.dead_letter_settle($1, $2)
 
 -- name: detach
 UPDATE dead_letters SET source_offset = -id

@@ -78,6 +78,23 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
     FROM sluice_core.dead_letters AS d WHERE d.id = letter
 $$;
 
+-- Marks a letter as `replayed` or `dismissed`. Returns whether that changed it: not if it is marked so already, or if what is to
+-- be replayed is not kept. The row stays locked until the transaction ends. Who replays a letter marks it, produces the record,
+-- and commits: a worker that finds the record bad again counts it after that, and of two who replay it only one hears true.
+CREATE FUNCTION sluice.dead_letter_settle(letter bigint, new_status text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = sluice_core, pg_temp AS $$
+BEGIN
+    IF new_status IS NULL OR new_status NOT IN ('replayed', 'dismissed') THEN
+        RAISE EXCEPTION 'a dead letter becomes replayed or dismissed, not %', coalesce(new_status, 'null')
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    UPDATE dead_letters d SET status = new_status
+    WHERE d.id = letter AND d.status <> new_status AND (new_status = 'dismissed' OR d.value IS NOT NULL);
+    RETURN FOUND;
+END $$;
+
 GRANT SELECT ON sluice.migrations TO sluice_billing;
+REVOKE ALL ON FUNCTION sluice.dead_letter_settle(bigint, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION sluice.dead_letter_settle(bigint, text) TO sluice_worker;
 REVOKE ALL ON FUNCTION sluice.dead_letter(bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION sluice.dead_letter(bigint) TO sluice_worker, sluice_reader;
