@@ -95,6 +95,6 @@ END $$;
 
 GRANT SELECT ON sluice.migrations TO sluice_billing;
 REVOKE ALL ON FUNCTION sluice.dead_letter_settle(bigint, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION sluice.dead_letter_settle(bigint, text) TO sluice_worker;
+GRANT EXECUTE ON FUNCTION sluice.dead_letter_settle(bigint, text) TO sluice_worker, sluice_console;
 REVOKE ALL ON FUNCTION sluice.dead_letter(bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION sluice.dead_letter(bigint) TO sluice_worker, sluice_reader;
