@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.reading import billing
+from benchmarks.reading.asking import Question, large, now_of, small
 from benchmarks.reading.data import Filled, filled
-from benchmarks.reading.questions import QUESTIONS, Question, large, now_of, small
+from benchmarks.reading.questions import QUESTIONS
 
 ALONE_MS: Final = 50
 TOGETHER_MS: Final = 150

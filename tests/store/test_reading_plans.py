@@ -9,8 +9,9 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from benchmarks.reading.asking import Place, Question, large, small
 from benchmarks.reading.data import scripts
-from benchmarks.reading.questions import QUESTIONS, Place, Question, large, small
+from benchmarks.reading.questions import QUESTIONS
 from tests.support.databases import Databases
 
 CONTACTS: Final = 10_000
