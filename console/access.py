@@ -72,6 +72,20 @@ class Access:
             password_hash,
         )
 
+    async def add_token(self, person: Person) -> str | None:
+        """A new token of the API, which is shown only now; None: the name has a token already."""
+        token = secrets.token_urlsafe(32)
+        rows = await self._postgres.fetch(
+            _SQL["add_token"],
+            digest(token),
+            person.name,
+            person.role,
+            list(person.restrictions),
+            list(person.workspaces),
+            person.is_operator,
+        )
+        return token if rows else None
+
     async def _one(self, statement: str, value: object) -> Person | None:
         rows = await self._postgres.fetch(_SQL[statement], value)
         return _person(rows[0]) if rows else None

@@ -42,3 +42,9 @@ VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (name) DO UPDATE SET role = excluded.role, restrictions = excluded.restrictions,
     workspaces = excluded.workspaces, is_operator = excluded.is_operator,
     password_hash = coalesce(excluded.password_hash, users.password_hash), disabled_at = NULL
+
+-- name: add_token
+INSERT INTO sluice_console.tokens (token_hash, name, role, restrictions, workspaces, is_operator)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (name) WHERE revoked_at IS NULL DO NOTHING
+RETURNING token_id

@@ -117,6 +117,11 @@ async def sender_of(database: str) -> str:
     return await _login_of(database, "sender")
 
 
+async def console_of(database: str) -> str:
+    """The same for a login that may do what the console may."""
+    return await _login_of(database, "console")
+
+
 async def _login_of(database: str, role: str) -> str:
     name = f"test_only_{role}_{os.getpid()}"
     connection = await asyncpg.connect(database)
