@@ -5,11 +5,11 @@ from typing import Final
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from console.asking import CommandAnswer
-from console.pages.page import Notice, PageRequest, PageRoute
+from console.pages.page import PageRequest, PageRoute
+from console.pages.telling import told
 from console.reading import sends
 from console.reading.paging import DEFAULT
-from console.texts import known, text
+from console.texts import text
 
 _COMMANDS: Final = {"confirm": "confirm_send", "reject": "reject_send"}
 
@@ -32,16 +32,7 @@ async def answer(page: PageRequest) -> Response:
     group = page.form.get("group_id")
     fields = {"group_id": group} if group else {"send_id": str(page.uuid("send_id"))}
     given = await page.give(command, "inbox", fields)
-    return page.to("confirm", _told(command, given))
-
-
-def _told(command: str, given: CommandAnswer | None) -> Notice:
-    if given is None:
-        return Notice("waiting", text("errors.waiting"))
-    if not given.is_done:
-        key = f"refusals.{given.reason}"
-        return Notice("failed", text(key) if known(key) else given.detail or str(given.reason))
-    return Notice("done", text(f"confirm.done_{command}"))
+    return page.to("confirm", told(given, text(f"confirm.done_{command}")))
 
 
 PAGES: Final = (

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, urlencode
 from uuid import UUID, uuid4
 
 from itsdangerous import BadData, URLSafeSerializer
@@ -28,6 +28,8 @@ SESSION_COOKIE: Final = "sluice_session"
 NOTICE_COOKIE: Final = "sluice_notice"
 _FIELDS: Final = 1_000
 WAIT_S: Final = 5.0
+_WORKSPACES: Final = "/w/{workspace}/"
+_OPERATORS: Final = "/"
 
 
 class Notice(NamedTuple):
@@ -42,7 +44,10 @@ class Notice(NamedTuple):
 
 @dataclass(slots=True)
 class PageRequest:
-    """A request for a page of a person in a workspace. `now`: the database's clock."""
+    """A request for a page of a person in a workspace. `now`: the database's clock.
+
+    A page of no workspace keeps the one that the person came from in the frame; '' if there is none.
+    """
 
     request: Request
     parts: Parts
@@ -71,6 +76,10 @@ class PageRequest:
         """The address of a page of the workspace; `path` begins without a slash."""
         return f"/w/{quote(self.workspace)}/{path}"
 
+    def operations(self, path: str = "") -> str:
+        """The address of a page of operators; `path` begins with a slash."""
+        return f"/operations{path}?{urlencode({'workspace': self.workspace})}"
+
     async def render(
         self, connection: Any, here: str, status: int = 200, template: str | None = None, **context: Any
     ) -> Response:
@@ -78,11 +87,13 @@ class PageRequest:
         name of its template unless another one is given.
         """
         notice = self._notice()
+        workspaces = await frame.workspaces(connection, self.person)
+        self.workspace = self.workspace or next(iter(workspaces), "")
         values = {
             "page": self,
             "person": self.person,
             "workspace": self.workspace,
-            "workspaces": await frame.workspaces(connection, self.person),
+            "workspaces": workspaces,
             "navigation": navigation(self, await frame.waiting(connection, self.person, self.workspace)),
             "here": here,
             "now": self.now,
@@ -110,7 +121,11 @@ class PageRequest:
 
     def to(self, path: str, notice: Notice | None = None) -> Response:
         """Leads to another page of the workspace, where the notice is told."""
-        answer = RedirectResponse(self.at(path), 303)
+        return self.led_to(self.at(path), notice)
+
+    def led_to(self, address: str, notice: Notice | None = None) -> Response:
+        """As `to`, by the whole address of a page, which begins with a slash."""
+        answer = RedirectResponse(address, 303)
         if notice is not None:
             told = _serializer(self.session).dumps(notice)
             answer.set_cookie(NOTICE_COOKIE, told, max_age=60, httponly=True, samesite="lax")
@@ -128,6 +143,9 @@ class PageRequest:
 
 def navigation(page: PageRequest, waiting: frame.Waiting) -> list[tuple[str, str, str]]:
     """The pages that the person may open: name, address, and what waits there."""
+    operations = ("operations", page.operations(), _counted(waiting.letters))
+    if not page.workspace:
+        return [operations]
     pages = [
         ("confirm", page.at("confirm"), _counted(waiting.holds)),
         ("conversations", page.at("conversations"), ""),
@@ -136,7 +154,7 @@ def navigation(page: PageRequest, waiting: frame.Waiting) -> list[tuple[str, str
         ("dropped", page.at("dropped"), ""),
         ("active", page.at("active"), ""),
         ("audit", page.at("audit"), ""),
-        ("operations", page.at("operations"), _counted(waiting.letters)),
+        operations,
     ]
     hidden = {"contacts"} if page.person.role == "agent" else set()
     hidden |= set() if page.person.is_operator else {"operations"}
@@ -151,24 +169,29 @@ Handler = Callable[[PageRequest], Coroutine[Any, Any, Response]]
 
 
 class PageRoute(NamedTuple):
-    """A page of a workspace: its path below `/w/{workspace}/`. What changes something has the method POST."""
+    """A page: its path below `/w/{workspace}/`, or below `/` for operators. What changes something has the method
+    POST.
+    """
 
     path: str
     handler: Handler
     method: str = "GET"
 
 
-def routes_of(parts: Parts, pages: Sequence[PageRoute]) -> list[Route]:
-    """The routes of the pages: for people who are signed in and see the workspace; forms must have their token."""
+def routes_of(parts: Parts, of_workspaces: Sequence[PageRoute], of_operators: Sequence[PageRoute] = ()) -> list[Route]:
+    """The routes of the pages: for people who are signed in and see the workspace, or are operators; forms must have
+    their token.
+    """
 
-    def route(page: PageRoute) -> Route:
+    def route(page: PageRoute, below: str) -> Route:
         async def endpoint(request: Request) -> Response:
             session = request.cookies.get(SESSION_COOKIE, "")
             person = await parts.access.of_session(session) if session else None
             if person is None:
                 return RedirectResponse("/login", 303)
-            workspace = request.path_params.get("workspace", "")
-            if workspace and not person.sees(workspace):
+            named = request.query_params if below == _OPERATORS else request.path_params
+            workspace = named.get("workspace", "")
+            if not (person.is_operator if below == _OPERATORS else person.sees(workspace)):
                 raise HTTPException(404)
             asked = PageRequest(request, parts, person, session, workspace, await parts.asking.now())
             if page.method == "POST":
@@ -180,9 +203,9 @@ def routes_of(parts: Parts, pages: Sequence[PageRoute]) -> list[Route]:
             except BadCursor:
                 raise HTTPException(404) from None
 
-        return Route(f"/w/{{workspace}}/{page.path}", endpoint, methods=[page.method])
+        return Route(f"{below}{page.path}", endpoint, methods=[page.method])
 
-    return [route(page) for page in pages]
+    return [route(page, _WORKSPACES) for page in of_workspaces] + [route(page, _OPERATORS) for page in of_operators]
 
 
 def csrf_of(session: str) -> str:
