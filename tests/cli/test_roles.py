@@ -56,6 +56,8 @@ READING: Final = [
     ["runs", "list", *WORKSPACE, "--contact", CONTACT],
     ["runs", "show", "r1", *WORKSPACE],
     ["may-send", *WORKSPACE, "--address", "+4915100000001", "--channel", "whatsapp"],
+    ["impact", "block", "--contact-id", CONTACT, *WORKSPACE],
+    ["impact", "protect", "--company-id", "c", *WORKSPACE],
     ["deletions"],
     ["workspaces"],
     ["settings", *WORKSPACE],

@@ -41,7 +41,7 @@ from workers.cli.terminal import (
     show,
     show_page,
 )
-from workers.cli.twins.group import WithTwins
+from workers.cli.twins.group import WithImpacts, WithTwins
 from workers.errors import ExitCode, SettingsError, SluiceError
 from workers.terminal_text import visible_lines
 
@@ -64,6 +64,10 @@ app.add_typer(run_commands.app, name="runs")
 mac_commands.app.command("contacts")(mac_list_commands.contacts)
 mac_commands.app.command("adjustments")(mac_list_commands.adjustments)
 app.add_typer(mac_commands.app, name="mac")
+app.add_typer(
+    typer.Typer(cls=WithImpacts, no_args_is_help=True, help="Show what a command would touch, before it is given."),
+    name="impact",
+)
 app.add_typer(progress_commands.app, name="progress")
 app.add_typer(record_commands.app, name="records")
 app.add_typer(engine_commands.app, name="engine")

@@ -139,3 +139,11 @@ async def command_results(tx: Connection, workspace_id: str, command_ids: Sequen
 async def deletions(tx: Connection, workspace_id: str | None, limit: int, *, finished: bool = True) -> list[Row]:
     """Deletions of contacts and their progress, those under way on top; without `finished` only those."""
     return list(await tx.fetch(_SQL["deletions"], workspace_id, finished, limit))
+
+
+async def impact(tx: Connection, workspace_id: str, command: str) -> Row:
+    """What a command would touch, by its JSON as on `contacts.commands`: runs, holds, messages, contacts and
+    active_contacts. Its address is as Sluice keeps it.
+    """
+    row: Row = await tx.fetchrow(_SQL["impact"], workspace_id, command)
+    return row

@@ -1,5 +1,9 @@
-"""`sluice` with the twin of every command, made when it is asked for: help and other commands start quickly."""
+"""`sluice` with the twin of every command, and `sluice impact` with those whose effects can be told beforehand.
 
+They are made when they are asked for: help and other commands start quickly.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
 import typer
@@ -31,8 +35,26 @@ def _twin(name: str) -> Any:
     from workers.cli.twins import building
 
     command = building.twins().get(building.short_names().get(name, name))
-    if command is None:
-        return None
+    return None if command is None else _made(name, building.twin(command))
+
+
+class WithImpacts(TyperGroup):
+    """The group of the commands whose effects can be told beforehand, by the names of their twins."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - as click calls it
+        from workers.cli.twins import foreseeing
+
+        return foreseeing.names()
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        from workers.cli.twins import building, foreseeing
+
+        name = building.short_names().get(cmd_name, cmd_name)
+        known = name in self.list_commands(ctx)
+        return _made(name, foreseeing.foreseeing(building.twins()[name])) if known else None
+
+
+def _made(name: str, run: Callable[..., None]) -> Any:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    app.command(name)(building.twin(command))
+    app.command(name)(run)
     return get_command(app)

@@ -93,3 +93,7 @@ WHERE workspace_id = $1 AND command_id = ANY ($2::uuid[])
 SELECT workspace_id, deletion_id, requested_at, contacts, done, finished_at FROM sluice.deletions
 WHERE ($1::text IS NULL OR workspace_id = $1) AND ($2 OR finished_at IS NULL)
 ORDER BY finished_at IS NOT NULL, requested_at DESC, deletion_id LIMIT $3
+
+-- name: impact
+SELECT runs, holds, messages, contacts, active_contacts FROM sluice.impact($1, $2::jsonb)
+
