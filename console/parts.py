@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from console.access import Access
 from console.asking import Asking
+from console.events.streams import Events
 from workers.process.postgres import Postgres
 from workers.rules.address_hashes import HashKeys
 
@@ -16,3 +17,4 @@ class Parts:
     access: Access
     asking: Asking
     hash_keys: HashKeys
+    events: Events

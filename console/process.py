@@ -11,6 +11,8 @@ import structlog
 from console.access import Access
 from console.app import application
 from console.asking import Asking
+from console.events.happenings import TOPICS
+from console.events.streams import Events
 from console.parts import Parts
 from schemas.building import COMMANDS, OUTBOUND
 from workers.app.settings import Settings
@@ -64,7 +66,7 @@ async def serve(
 
         async def prepare() -> None:
             kafka = LivenessProbe("Kafka", production.AWAY, bound_s)
-            await kafka.answer(lambda: producer.check_topics((COMMANDS, OUTBOUND)))
+            await kafka.answer(lambda: producer.check_topics((COMMANDS, OUTBOUND, *TOPICS)))
             await LivenessProbe("PostgreSQL", postgres.AWAY, bound_s).answer(database.ask)
 
         if not await unless_stopped(prepare(), stop):
@@ -74,15 +76,27 @@ async def serve(
             ServerLiveness("PostgreSQL", database, postgres.AWAY, bound_s),
         ]
         watching = [asyncio.create_task(one.run(), name=one.name) for one in liveness]
-        app = application(Parts(database, Access(database), asking, settings.hash_keys()))
+        events = Events(settings.kafka(), database)
+        telling = asyncio.create_task(events.run(), name="events")
+        closing = asyncio.create_task(_closed(events, stop), name="end of streams")
+        stack.push_async_callback(ended, closing, telling)
+        app = application(Parts(database, Access(database), asking, settings.hash_keys(), events))
         sock.listen()  # whoever hears that we are ready may connect
         host, port = sock.getsockname()[:2]
         log.info(f"The console is at http://{host}:{port}/.", action="ready")
         ready()
         try:
-            kafka_watch, database_watch = watching
-            await unless_failed(unless_failed(serve_http(app, sock, stop), kafka_watch), database_watch)
+            serving = serve_http(app, sock, stop)
+            for other in (*watching, telling):
+                serving = unless_failed(serving, other)
+            await serving
         finally:
             for server in liveness:
                 server.stop()
             await ended(*watching)
+
+
+async def _closed(events: Events, stop: asyncio.Event) -> None:
+    """A stream has no end by itself: the server would wait for it."""
+    await stop.wait()
+    events.close()

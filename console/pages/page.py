@@ -56,6 +56,10 @@ class PageRequest:
     workspace: str
     now: datetime
     form: FormData = field(default_factory=FormData)
+    after: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.after = self.parts.events.now  # before the page reads anything
 
     def path(self, name: str) -> str:
         """A part of the path."""

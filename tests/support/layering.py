@@ -87,6 +87,7 @@ ALSO_IN_PROVIDERS: Final = frozenset({"connectors", "email", "html", "idna", "ms
 KNOW_AIOKAFKA: Final = (
     "workers/kafka",
     "workers/process/production.py",
+    "workers/process/tailing.py",
     "workers/services/compaction_repair.py",
     "workers/dev",
 )
