@@ -168,7 +168,7 @@ class Events:
             return _RESET + self._here()
         clock = asyncio.get_running_loop().time
         until = clock() + _BEHIND_S
-        while self._recent.is_behind(since) and clock() < until:
+        while self._recent.is_behind(since) and clock() < until:  # noqa: ASYNC110 - each waits for another offset
             await asyncio.sleep(_LOOK_S)
         stream.take()  # is among the recent ones
         texts = None if self._recent.is_behind(since) else self._recent.after(since, stream.sees)
