@@ -1,4 +1,4 @@
-"""`sluice migrate --worker-env` and `--sender-env`, and the setup of docker-compose.yml: logins and a key."""
+"""`sluice migrate --worker-env`, `--sender-env`, `--console-env`; the setup of docker-compose.yml: logins and key."""
 
 import os
 import re
@@ -20,10 +20,12 @@ from tests.cli.sending import TOPIC, message, read_env, seconds_until_shown
 from tests.support.brokers import Broker
 from workers.dev.postgres import embedded_postgres
 from workers.errors import ExitCode
+from workers.store.migrate import ROLES
 
 COMPOSE: Final = Path(__file__).resolve().parents[2] / "docker-compose.yml"
 LOGIN: Final = "sluice_app_mine"
 SENDER: Final = "sluice_send_mine"
+CONSOLE: Final = "sluice_console_mine"
 AT_WORK: Final = """
     SELECT array_agg(DISTINCT usename::text) FROM pg_stat_activity
     WHERE datname = 'mine' AND application_name LIKE 'sluice/%'
@@ -59,7 +61,7 @@ def served() -> Iterator[str]:
         data = Path(folder) / "data"
         with embedded_postgres(data, {"fsync": "off"}) as url:
             access = data / "pg_hba.conf"
-            access.write_text(f"local all {LOGIN},{SENDER} scram-sha-256\n{access.read_text()}")
+            access.write_text(f"local all {LOGIN},{SENDER},{CONSOLE} scram-sha-256\n{access.read_text()}")
             yield url
 
 
@@ -74,7 +76,7 @@ async def server(served: str) -> AsyncIterator[Server]:
     )
     yield Server(superuser, owner, admin)
     await admin.execute("DROP DATABASE mine WITH (FORCE)")
-    for role in (LOGIN, SENDER, "sluice_worker", "sluice_reader", "sluice_billing", "sluice_sender", "owner"):
+    for role in (LOGIN, SENDER, CONSOLE, *ROLES, "owner"):
         await admin.execute(f"DROP ROLE IF EXISTS {role}")
     await admin.close()
 
@@ -144,6 +146,33 @@ async def test_senders_get_a_login_of_their_own_and_no_key(server: Server, tmp_p
     assert migrated(tmp_path, server.owner, file, "--sender-env").code == ExitCode.CLEAN
     assert await who(file) == SENDER
     assert file.read_text() != held
+
+
+async def test_the_console_gets_a_login_of_its_own_and_the_key_of_the_workers(server: Server, tmp_path: Path) -> None:
+    workers, file = tmp_path / "worker.env", tmp_path / "console.env"
+    alone = migrated(tmp_path, server.owner, file, "--console-env")
+    assert (alone.code, file.exists()) == (ExitCode.SETUP, False)
+    assert "set SLUICE_HASH_KEY, or give --worker-env with their file" in alone.err
+
+    both = "--worker-env", str(workers), "--console-env", str(file)
+    for _ in range(2):
+        made = Sluice(tmp_path, DATABASE_URL=server.owner).run("migrate", *both)
+        assert made.code == ExitCode.CLEAN, made.err
+        assert made.out.endswith(f"the console logs in as {CONSOLE}: see {file}\n")
+        assert read_env(file)["SLUICE_HASH_KEY"] == read_env(workers)["SLUICE_HASH_KEY"]
+        assert (await who(file), stat.S_IMODE(file.stat().st_mode)) == (CONSOLE, 0o600)
+    assert await server.admin.fetchval(POWERS, CONSOLE) is False
+    assert await server.admin.fetchval(MEMBER, CONSOLE) == ["sluice_console"]
+    assert not [value for value in read_env(file).values() if value in made.out + made.err]
+
+    file.unlink()  # nothing else depends on it, and the key is known
+    assert Sluice(tmp_path, DATABASE_URL=server.owner).run("migrate", *both).code == ExitCode.CLEAN
+    assert await who(file) == CONSOLE
+    differs = migrated(tmp_path, server.owner, file, "--console-env", HASH_KEY=KEY)
+    assert (differs.code, "SLUICE_HASH_KEY differs from" in differs.err) == (ExitCode.SETUP, True)
+    file.unlink()
+    assert migrated(tmp_path, server.owner, file, "--console-env", HASH_KEY=KEY.upper()).code == ExitCode.CLEAN
+    assert read_env(file)["SLUICE_HASH_KEY"] == KEY
 
 
 async def test_workers_and_senders_do_not_share_a_file(server: Server, tmp_path: Path) -> None:

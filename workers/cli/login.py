@@ -1,11 +1,11 @@
-"""Logins of workers and of senders: created once, and kept in files that are their `.env`. The workers' file also holds
-the key of their hashes.
+"""Logins of workers, of senders and of the console: created once, and kept in files that are their `.env`. The files of
+workers and of the console also hold the key of the workers' hashes.
 """
 
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
@@ -14,7 +14,7 @@ from workers.app.database_failures import explained
 from workers.app.settings import PREFIX, Settings
 from workers.dev.envfile import write_privately
 from workers.errors import SettingsError
-from workers.store.logins import SENDERS, WORKERS, Logins, Purpose
+from workers.store.logins import CONSOLE, SENDERS, WORKERS, Logins, Purpose
 
 _URL: Final = f"{PREFIX}DATABASE_URL"
 _KEY: Final = f"{PREFIX}HASH_KEY"
@@ -22,12 +22,15 @@ _KEY: Final = f"{PREFIX}HASH_KEY"
 
 @dataclass(frozen=True, slots=True)
 class EnvFile:
-    """A file with a login. `option` names it on the command line."""
+    """A file with a login. `option` names it on the command line. Its key of hashes is `made` here once, or `given`:
+    the workers' key, from the settings or from `workers`, which is their file.
+    """
 
     option: str
     path: Path
     purpose: Purpose
-    has_key: bool
+    key: Literal["made", "given"] | None = None
+    workers: Path | None = None
 
     async def keep(self, settings: Settings) -> str:
         """Creates what is missing: the login, its password, the key. Returns the login's name. What the file holds
@@ -45,7 +48,7 @@ class EnvFile:
                 logins = Logins(connection, self.purpose)
                 name = await logins.name()
                 values = {_URL: _as(url, name, urlsplit(held.get(_URL, "")).password or secrets.token_hex(32))}
-                if self.has_key:
+                if self.key is not None:
                     values[_KEY] = self._key(settings, held, lost=_URL not in held and await logins.known(name))
                 # First what must not be lost: a login whose password is lost can only be created again.
                 self._write(values)
@@ -55,24 +58,33 @@ class EnvFile:
         return name
 
     def _read(self) -> dict[str, str]:
-        try:
-            lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
-        except (OSError, UnicodeDecodeError) as error:
-            raise self._wrong(f"cannot be read: {getattr(error, 'strerror', error)}") from error
-        held = {name: value for name, _, value in (line.partition("=") for line in lines)}
-        expected = [_URL, _KEY] if self.has_key else [_URL]
+        held = self._lines(self.path)
+        expected = [_URL] if self.key is None else [_URL, _KEY]
         if held.keys() - set(expected):
             raise self._wrong(f"has other lines than {' and '.join(expected)}: use a separate file")
         if _URL in held and not (urlsplit(held[_URL]).username or "").startswith(self.purpose.prefix):
             raise self._wrong(f"holds no login of {self.purpose.role}: use a separate file")
         return held
 
+    def _lines(self, path: Path) -> dict[str, str]:
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        except (OSError, UnicodeDecodeError) as error:
+            raise self._wrong(f"cannot be read: {getattr(error, 'strerror', error)}") from error
+        return {name: value for name, _, value in (line.partition("=") for line in lines)}
+
     def _key(self, settings: Settings, held: dict[str, str], *, lost: bool) -> str:
         given = settings.hash_key.get_secret_value().lower() if settings.hash_key else None
+        if given is None and self.workers is not None:
+            given = self._lines(self.workers).get(_KEY)
         kept = held.get(_KEY)
         if given and kept and given != kept:
             raise SettingsError(
                 f"{_KEY} differs from the one in {self.path}: with it, existing hashes would match nothing"
+            )
+        if not given and not kept and self.key == "given":
+            raise SettingsError(
+                f"{self.option} needs the key of the workers' hashes: set {_KEY}, or give --worker-env with their file"
             )
         if not given and not kept and lost:
             raise SettingsError(
@@ -93,12 +105,17 @@ class EnvFile:
 
 def of_workers(path: Path) -> EnvFile:
     """The workers' file."""
-    return EnvFile("--worker-env", path.resolve(), WORKERS, has_key=True)
+    return EnvFile("--worker-env", path.resolve(), WORKERS, "made")
 
 
 def of_senders(path: Path) -> EnvFile:
     """The senders' file."""
-    return EnvFile("--sender-env", path.resolve(), SENDERS, has_key=False)
+    return EnvFile("--sender-env", path.resolve(), SENDERS)
+
+
+def of_console(path: Path, workers: Path | None) -> EnvFile:
+    """The console's file. Without a key in the settings it gets the one in the `workers`' file."""
+    return EnvFile("--console-env", path.resolve(), CONSOLE, "given", workers)
 
 
 def _as(url: str, name: str, password: str) -> str:

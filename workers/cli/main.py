@@ -155,13 +155,19 @@ def migrate(
     sender_env: Annotated[
         Path | None, typer.Option(help="Create a login for the senders as well; store it in this file.")
     ] = None,
+    console_env: Annotated[
+        Path | None,
+        typer.Option(help="Create a login for the console as well; store it, and the workers' key, in this file."),
+    ] = None,
 ) -> None:
     """Bring the database's schema up to date. Safe to run again and from several places at once.
 
     With --worker-env the workers get a login with the rights of a worker and nothing more. The file holds
     SLUICE_DATABASE_URL and SLUICE_HASH_KEY for them, random values that are created once: it is their .env. Keep it as
     you keep the database. With --sender-env the senders get one with the rights of a sender: SLUICE_DATABASE_URL in a
-    file of their own.
+    file of their own. With --console-env the console gets one that reads, and keeps users. Its file also holds the
+    workers' SLUICE_HASH_KEY, by which it finds blocked addresses of deleted contacts: from the settings, else from the
+    file of --worker-env.
     """
     from workers.app import write_commands
     from workers.cli import login
@@ -173,6 +179,9 @@ def migrate(
         print(f"workers log in as {run_to_end(login.of_workers(worker_env).keep(configured))}: see {worker_env}")
     if sender_env is not None:
         print(f"senders log in as {run_to_end(login.of_senders(sender_env).keep(configured))}: see {sender_env}")
+    if console_env is not None:
+        name = run_to_end(login.of_console(console_env, worker_env).keep(configured))
+        print(f"the console logs in as {name}: see {console_env}")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Logins of the server: those of workers and of senders, and that of the embedded PostgreSQL."""
+"""Logins of the server: those of workers, of senders and of the console, and that of the embedded PostgreSQL."""
 
 from typing import Final, NamedTuple
 
@@ -19,6 +19,7 @@ class Purpose(NamedTuple):
 
 WORKERS: Final = Purpose("sluice_worker", "sluice_app_")
 SENDERS: Final = Purpose("sluice_sender", "sluice_send_")
+CONSOLE: Final = Purpose("sluice_console", "sluice_console_")
 
 
 class Logins:
