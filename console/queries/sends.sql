@@ -20,3 +20,23 @@ WHERE h.workspace_id = $1 AND h.send_id = $2
 -- name: send
 SELECT workspace_id, send_id, group_id, contact_id, channel, status, reason, attempt, updated_at FROM sluice.sends
 WHERE workspace_id = $1 AND send_id = $2
+
+-- name: sent
+SELECT s.workspace_id, s.send_id, s.group_id, s.contact_id, s.channel, s.status, s.reason, s.attempt, s.updated_at, d.channel_id,
+    d.address, d.content, d.source, d.run_id, d.step_id, d.requested_by, d.requested_role, d.requested_at, d.next_attempt_at,
+    coalesce(h.reasons, '{}') AS reasons
+FROM sluice.sends AS s
+CROSS JOIN LATERAL sluice.send_details(s.workspace_id, s.send_id) AS d
+LEFT JOIN sluice.held_sends AS h ON h.workspace_id = s.workspace_id AND h.send_id = s.send_id
+WHERE s.workspace_id = $1 AND s.send_id = $2
+
+-- name: attempts
+SELECT attempt, dispatched_at, claimed_at, status, provider_message_id, error_code, error_message, at FROM sluice.send_attempts
+WHERE workspace_id = $1 AND send_id = $2 ORDER BY attempt
+
+-- name: confirmations
+SELECT confirmed_by, role, confirmed_at, content_sha256, reasons, outcome FROM sluice.send_confirmations
+WHERE workspace_id = $1 AND send_id = $2 ORDER BY confirmed_at, confirmed_by LIMIT 200
+
+-- name: group
+SELECT workspace_id, group_id, status, sends FROM sluice.send_groups WHERE workspace_id = $1 AND group_id = $2 ORDER BY status

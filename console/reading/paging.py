@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -12,6 +12,15 @@ from itsdangerous.exc import BadData
 MOST: Final = 200
 DEFAULT: Final = 50
 _LONGEST: Final = 2_048
+
+
+# PostgreSQL takes these, whatever stands in a cursor that somebody made up.
+_SAFE: Final[Mapping[Any, Any]] = {
+    datetime: Annotated[datetime, msgspec.Meta(tz=True)],
+    int: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
+    str: Annotated[str, msgspec.Meta(pattern=r"^[^\0]*\Z")],
+    str | None: Annotated[str, msgspec.Meta(pattern=r"^[^\0]*\Z")] | None,
+}
 
 
 class BadCursor(ValueError):  # noqa: N818 - a state of the cursor
@@ -26,10 +35,10 @@ class Rows(NamedTuple):
 
 
 class Keyset(NamedTuple):
-    """The columns of a list's order, with their types: `datetime`, `UUID`, `str` or `int`."""
+    """The columns of a list's order, with their types: `datetime`, `UUID`, `str`, `str | None` or `int` (8 bytes)."""
 
     columns: Sequence[str]
-    types: Sequence[type]
+    types: Sequence[Any]
 
     def cursor(self, row: Mapping[str, Any]) -> str:
         """The cursor of the page behind a row."""
@@ -46,7 +55,8 @@ class Keyset(NamedTuple):
         try:
             if len(cursor) > _LONGEST:
                 raise ValueError("too long")
-            values: Sequence[Any] = msgspec.json.decode(base64_decode(cursor), type=tuple[tuple(self.types)])  # type: ignore[misc]
+            safe = tuple(_SAFE.get(kind, kind) for kind in self.types)
+            values: Sequence[Any] = msgspec.json.decode(base64_decode(cursor), type=tuple[safe])  # type: ignore[valid-type]
         except (BadData, ValueError, msgspec.MsgspecError) as error:
             raise BadCursor("cursor: expected the value of `next` of the page before") from error
         return values
@@ -56,13 +66,14 @@ async def page(
     connection: Any, statement: str, arguments: Sequence[object], keyset: Keyset, limit: int, cursor: str | None
 ) -> Rows:
     """A page. The statement's last parameters are the values of the cursor and, at the very end, the number of rows.
+    Columns whose names begin with `_` only order the list.
 
     Raises:
         BadCursor: see there.
     """
     rows = await connection.fetch(statement, *arguments, *keyset.values(cursor), limit + 1)
-    items = [dict(row) for row in rows[:limit]]
-    return Rows(items, keyset.cursor(items[-1]) if len(rows) > limit else None)
+    items = [{name: value for name, value in row.items() if name[0] != "_"} for row in rows[:limit]]
+    return Rows(items, keyset.cursor(rows[limit - 1]) if len(rows) > limit else None)
 
 
 BY_TIME: Final = (datetime, UUID)

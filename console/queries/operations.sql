@@ -1,0 +1,28 @@
+-- name: partitions
+SELECT topic, partition, consumer_group, owner, next_offset, updated_at, working FROM sluice.partitions
+WHERE (topic, partition) > (coalesce($1::text, ''), coalesce($2::bigint, -1)) ORDER BY topic, partition LIMIT $3
+
+-- name: dead_letters
+SELECT id, source_topic, source_partition, source_offset, error, first_seen, attempts, status, content
+FROM sluice.dead_letter_list
+WHERE ($1::text IS NULL OR source_topic = $1) AND ($2::text IS NULL OR status = $2)
+    AND ($3::text IS NULL OR strpos(lower(error), lower($3)) > 0) AND id < coalesce($4::bigint, 9223372036854775807)
+ORDER BY id DESC LIMIT $5
+
+-- name: dead_letter
+SELECT * FROM sluice.dead_letter($1)
+
+-- name: letters
+SELECT status, count(*) AS letters, max(first_seen) AS newest FROM sluice.dead_letters GROUP BY status ORDER BY status
+
+-- name: backlog
+SELECT * FROM sluice.backlog
+
+-- name: pending_work
+SELECT workspace_id, kind, subject, done, total, asked_at FROM sluice.pending_work ORDER BY asked_at LIMIT $1
+
+-- name: closing_delays
+SELECT * FROM sluice.closing_delays ORDER BY since, topic, partition LIMIT $1
+
+-- name: verification_round
+SELECT * FROM sluice.verification_round

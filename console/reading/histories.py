@@ -1,0 +1,35 @@
+"""What happened: runs, dropped messages, deletions, commands."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from console.reading.paging import BY_TIME, Keyset, Rows, page
+from workers.process.queries import statements
+
+_SQL: Final = statements("console", "histories")
+_RUNS: Final = Keyset(("started_at", "run_id"), (datetime, str))
+_DROPS: Final = Keyset(("event_time", "message_id"), BY_TIME)
+_DELETIONS: Final = Keyset(("requested_at", "deletion_id"), (datetime, UUID))
+
+
+async def runs(connection: Any, workspace_id: str, limit: int, cursor: str | None) -> Rows:
+    """Runs, those that started last on top: the columns of `workflow_runs`, and `started_at`. Raises as `page`."""
+    return await page(connection, _SQL["runs"], (workspace_id,), _RUNS, limit, cursor)
+
+
+async def drops(connection: Any, workspace_id: str, limit: int, cursor: str | None) -> Rows:
+    """Dropped messages, the latest on top: the columns of `drop_ledger`. Raises as `page`."""
+    return await page(connection, _SQL["drops"], (workspace_id,), _DROPS, limit, cursor)
+
+
+async def drops_of_contact(
+    connection: Any, workspace_id: str, contact_id: UUID, limit: int, cursor: str | None
+) -> Rows:
+    """Dropped messages of a contact, the latest on top: the columns of `drop_ledger`. Raises as `page`."""
+    return await page(connection, _SQL["drops_of_contact"], (workspace_id, contact_id), _DROPS, limit, cursor)
+
+
+async def deletions(connection: Any, workspace_id: str, limit: int, cursor: str | None) -> Rows:
+    """Deletions of contacts, those that were asked for last on top: the columns of `deletions`. Raises as `page`."""
+    return await page(connection, _SQL["deletions"], (workspace_id,), _DELETIONS, limit, cursor)
