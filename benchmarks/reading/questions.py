@@ -149,7 +149,7 @@ QUESTIONS: Final[Sequence[Question]] = (
         lambda place, n: (place.workspace, place.ago(n)),
     ),
     Question("runs of a contact", f"{FUNCTION}workflow_runs WHERE workspace_id = $1 AND contact_id = $2", contact),
-    Question("audit, newest", page("audit_log", "at DESC"), whole),
+    Question("audit, newest", page("audit_log", "at DESC, command_id DESC"), whole),
     Question("inbox: counts", f"{FUNCTION}inbox_counts WHERE workspace_id = $1", whole),
     Question(
         "active by day",

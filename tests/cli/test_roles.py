@@ -26,6 +26,7 @@ from workers.errors import ExitCode
 
 CONTACT: Final = "0e37df36-f698-11e6-8dd4-cb9ced3df976"
 SEND: Final = "40bdcd0f-d952-56a4-920d-da4f6a81671c"
+COMMAND: Final = "3f0e61f5-8d5b-4c36-9d0a-6d1a1a3a3a10"
 WORKSPACE: Final = ("--workspace", "acme")
 EXPLAINING: Final = (*WORKSPACE, "--cycle", "2026-03-01T00:00:00Z", "--contact", CONTACT)
 
@@ -61,6 +62,9 @@ READING: Final = [
     ["deletions"],
     ["workspaces"],
     ["settings", *WORKSPACE],
+    ["audit", *WORKSPACE],
+    ["audit", *WORKSPACE, "--actor", "olga", "--command", "create-profile", "--since", "2026-03-01"],
+    ["commands", "show", COMMAND, *WORKSPACE],
     ["merges", *WORKSPACE],
     ["merge-suggestions", *WORKSPACE],
     ["merge-suggestions", *WORKSPACE, "--contact", CONTACT],
@@ -135,7 +139,7 @@ async def world(pool: Pool, broker: Broker) -> AsyncIterator[Broker]:
     await pool.execute("UPDATE contacts SET contact_id = $1", CONTACT)
     await pool.execute("UPDATE identities SET contact_id = $1", CONTACT)
     await pool.execute("UPDATE mac_contacts SET contact_id = $1", CONTACT)
-    await give(pool, ask("create_profile", profile_id="p-1", name="Ada"))
+    await give(pool, ask("create_profile", profile_id="p-1", name="Ada", command_id=UUID(COMMAND)))
     await protect(pool, UUID(CONTACT))
     await send(pool, request("s1", group_id="g"))
     await run(pool, "r1")

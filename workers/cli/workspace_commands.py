@@ -1,4 +1,4 @@
-"""Workspaces, and lists of one: its settings, merges, what is suggested to merge, dropped messages."""
+"""Workspaces, and lists of one: its settings, who did what, merges, what is suggested to merge, dropped messages."""
 
 from typing import Annotated
 from uuid import UUID
@@ -9,6 +9,10 @@ from workers.cli import terminal
 from workers.cli.customer_commands import InWorkspace
 from workers.cli.terminal import AsJson, Limit, Older, PageSize, Wide
 from workers.errors import SettingsError
+
+commands = typer.Typer(
+    no_args_is_help=True, help="Commands that were given: show. Each command is a command of its own."
+)
 
 
 def workspaces(
@@ -38,6 +42,49 @@ def settings(workspace: InWorkspace, limit: Limit = 1000, wide: Wide = False, as
     from workers.cli import configured
 
     terminal.show(configured.settings_of(terminal.settings(), workspace, limit), as_json=as_json, wide=wide)
+
+
+def audit(
+    workspace: InWorkspace,
+    actor: Annotated[str | None, typer.Option("--actor", metavar="ID", help="Only what this person gave.")] = None,
+    command: Annotated[
+        str | None, typer.Option("--command", metavar="NAME", help="Only this command, such as block-contact.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="Only what was applied from this time on.")
+    ] = None,
+    before: Older = None,
+    limit: PageSize = 100,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """List who gave which command, and what became of it, the newest on top.
+
+    Also refused ones. `sluice commands show` tells what one of them changed. Exit code 1: there is no such workspace.
+    """
+    from workers.cli import audit
+    from workers.cli.twins.building import short_names
+    from workers.store.page_reports import Audited
+
+    name = None if command is None else short_names().get(command, command).replace("-", "_")
+    wanted = Audited(actor, name, terminal.moment(since, "--since"))
+    terminal.show(audit.listed(terminal.settings(), workspace, wanted, before, limit), as_json=as_json, wide=wide)
+
+
+@commands.command("show")
+def show_command(
+    command_id: Annotated[UUID, typer.Argument(metavar="COMMAND_ID", help="The id of the command, as it was given.")],
+    workspace: InWorkspace,
+    as_json: AsJson = False,
+) -> None:
+    """Show what became of a command: its result, why it was refused, what it changed.
+
+    `sluice audit --wide` lists their ids. Exit code 1: there is no such workspace, or no result yet.
+    """
+    from workers.cli import audit
+
+    told = terminal.run_to_end(audit.command(terminal.settings(), workspace, command_id))
+    terminal.show_page(told, audit.command_page, as_json=as_json)
 
 
 def merges(

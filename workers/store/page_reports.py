@@ -12,7 +12,7 @@ from workers.store.queries import load
 
 _SQL: Final = load("page_reports")
 _NOBODY: Final = UUID(int=0)
-_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+_FIRST, _NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 Row = Mapping[str, Any]
 
@@ -90,6 +90,26 @@ async def suggestions_of_contact(tx: Connection, workspace_id: str, contact_id: 
 async def merges(tx: Connection, workspace_id: str, before: Before, limit: int) -> list[Row]:
     """Merges of contacts, the newest on top, undone ones as well."""
     return list(await tx.fetch(_SQL["merges"], workspace_id, *before.definite(), limit))
+
+
+class Audited(NamedTuple):
+    """Whose commands, of which name, applied from a time on; None: any."""
+
+    actor: str | None = None
+    command: str | None = None
+    since: datetime | None = None
+
+
+async def audit(tx: Connection, workspace_id: str, wanted: Audited, before: Before, limit: int) -> list[Row]:
+    """Commands and what became of them, those that were applied last on top."""
+    arguments = (wanted.actor, wanted.command, wanted.since or _FIRST)
+    return list(await tx.fetch(_SQL["audit"], workspace_id, *arguments, *before.definite(), limit))
+
+
+async def command(tx: Connection, workspace_id: str, command_id: UUID) -> Row | None:
+    """A command that was applied, and its result. `changed` is JSON."""
+    row: Row | None = await tx.fetchrow(_SQL["command"], workspace_id, command_id)
+    return row
 
 
 async def drops(tx: Connection, workspace_id: str, before: Before, limit: int) -> list[Row]:
