@@ -17,9 +17,7 @@ def text(key: str, /, count: int | None = None, **values: object) -> str:
     Raises:
         KeyError: there is no such text.
     """
-    found: Any = TEXTS
-    for name in key.split("."):
-        found = found[name]
+    found = _found(key)
     if count is not None:
         found = found["one" if count == 1 else "other"]
         values["count"] = f"{count:,}"
@@ -29,7 +27,14 @@ def text(key: str, /, count: int | None = None, **values: object) -> str:
 def known(key: str, /) -> bool:
     """Whether there is such a text: codes of a newer version have none."""
     try:
-        text(key)
+        _found(key)
     except KeyError:
         return False
     return True
+
+
+def _found(key: str) -> Any:
+    found: Any = TEXTS
+    for name in key.split("."):
+        found = found[name]
+    return found

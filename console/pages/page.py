@@ -73,12 +73,18 @@ class PageRequest:
             raise HTTPException(404) from None
 
     def query(self, name: str) -> str | None:
-        """A parameter of the address; None if it is missing or empty."""
-        return self.request.query_params.get(name) or None
+        """A parameter of the address; None if it is missing or empty. What no text can hold does not exist."""
+        value = self.request.query_params.get(name) or None
+        if value is not None and "\0" in value:
+            raise HTTPException(404)
+        return value
 
-    def at(self, path: str) -> str:
-        """The address of a page of the workspace; `path` begins without a slash."""
-        return f"/w/{quote(self.workspace)}/{path}"
+    def at(self, path: str, **parameters: str | None) -> str:
+        """The address of a page of the workspace; `path` begins without a slash. Parameters without a value are left
+        out.
+        """
+        given = urlencode({name: value for name, value in parameters.items() if value})
+        return f"/w/{quote(self.workspace)}/{path}{'?' if given else ''}{given}"
 
     def operations(self, path: str = "") -> str:
         """The address of a page of operators; `path` begins with a slash."""
@@ -123,9 +129,9 @@ class PageRequest:
         actor = self.person.actor(module)
         return await self.parts.asking.command(self.workspace, actor, command, command_id or uuid4(), fields, WAIT_S)
 
-    def to(self, path: str, notice: Notice | None = None) -> Response:
+    def to(self, path: str, notice: Notice | None = None, **parameters: str | None) -> Response:
         """Leads to another page of the workspace, where the notice is told."""
-        return self.led_to(self.at(path), notice)
+        return self.led_to(self.at(path, **parameters), notice)
 
     def led_to(self, address: str, notice: Notice | None = None) -> Response:
         """As `to`, by the whole address of a page, which begins with a slash."""

@@ -6,7 +6,7 @@ from importlib import resources
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from console.texts import text
 from workers.rules.wording import span
@@ -42,6 +42,17 @@ def _short(earlier: datetime, later: datetime) -> str:
     return f"{number} {unit}"
 
 
+def worded(key: str, /, count: int | None = None, **values: object) -> Markup:
+    """A text as HTML. Each value stands apart, so its direction of writing does not change that of the text."""
+    whole = escape(text(key, count, **{name: f"{{{name}}}" for name in values}))
+    return whole.format(
+        **{
+            name: value if isinstance(value, Markup) else Markup("<bdi>{}</bdi>").format(value)
+            for name, value in values.items()
+        }
+    )
+
+
 def number(value: int | float | None) -> str:
     """A number with its thousands apart."""
     return "" if value is None else f"{value:,}"
@@ -55,7 +66,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(t=text, static=static_url, when=when)
+    made.globals.update(t=text, worded=worded, static=static_url, when=when)
     made.filters.update(number=number)
     return made
 

@@ -72,17 +72,37 @@ document.addEventListener("submit", (event) => {
   send(form, event.submitter);
 });
 
+// A question that the page behind an address shows is asked above this page.
+async function ask(id, address) {
+  let dialog = document.getElementById(id);
+  if (address) {
+    try {
+      const fetched = new DOMParser().parseFromString(await (await fetch(address)).text(), "text/html").getElementById(id);
+      if (!fetched) throw new Error("no question");
+      fetched.removeAttribute("open");
+      dialog?.remove();
+      dialog = document.getElementById("main").appendChild(fetched);
+    } catch {
+      location.href = address;
+      return;
+    }
+  }
+  dialog?.showModal();
+}
+
 document.addEventListener("click", (event) => {
   const copy = event.target.closest("[data-copy]"), opens = event.target.closest("[data-dialog]");
   if (copy) {
     event.preventDefault();
     navigator.clipboard?.writeText(copy.dataset.copy);
   } else if (opens) {
-    const dialog = document.getElementById(opens.dataset.dialog);
-    if (dialog) { event.preventDefault(); dialog.showModal(); }
-  } else if (event.target.closest("[data-close]")) {
     event.preventDefault();
-    event.target.closest("dialog").close();
+    ask(opens.dataset.dialog, opens.href);
+  } else if (event.target.closest("[data-close]")) {
+    const dialog = event.target.closest("dialog");
+    if (!dialog.matches(":modal")) return;
+    event.preventDefault();
+    dialog.close();
   }
 });
 document.addEventListener("change", (event) => {
