@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from console.access import Access
 from console.asking import Asking
 from console.events.streams import Events
+from console.logins import Logins
+from console.proxy import TrustedProxy
+from console.rates import Rates
 from workers.process.postgres import Postgres
 from workers.rules.address_hashes import HashKeys
 
@@ -15,6 +18,9 @@ class Parts:
 
     postgres: Postgres
     access: Access
+    logins: Logins
+    proxy: TrustedProxy
+    rates: Rates
     asking: Asking
     hash_keys: HashKeys
     events: Events

@@ -13,7 +13,11 @@ from console.app import application
 from console.asking import Asking
 from console.events.happenings import TOPICS
 from console.events.streams import Events
+from console.logins import Logins
 from console.parts import Parts
+from console.passwords import Passwords
+from console.proxy import TrustedProxy
+from console.rates import Rates
 from schemas.building import COMMANDS, OUTBOUND
 from workers.app.settings import Settings
 from workers.errors import ExitCode
@@ -62,6 +66,8 @@ async def serve(
         stack.push_async_callback(producer.stop)
         asking = Asking(database, producer)
         stack.push_async_callback(asking.stop)
+        passwords = Passwords()
+        stack.callback(passwords.stop)
         bound_s = settings.unreachable_after_s
 
         async def prepare() -> None:
@@ -79,8 +85,10 @@ async def serve(
         events = Events(settings.kafka(), database)
         telling = asyncio.create_task(events.run(), name="events")
         closing = asyncio.create_task(_closed(events, stop), name="end of streams")
-        stack.push_async_callback(ended, closing, telling)
-        app = application(Parts(database, Access(database), asking, settings.hash_keys(), events))
+        parts = _parts(settings, database, passwords, asking, events)
+        cleaning = asyncio.create_task(parts.access.keep_clean(), name="expired sessions")
+        stack.push_async_callback(ended, closing, telling, cleaning)
+        app = application(parts)
         sock.listen()  # whoever hears that we are ready may connect
         host, port = sock.getsockname()[:2]
         log.info(f"The console is at http://{host}:{port}/.", action="ready")
@@ -100,3 +108,17 @@ async def _closed(events: Events, stop: asyncio.Event) -> None:
     """A stream has no end by itself: the server would wait for it."""
     await stop.wait()
     events.close()
+
+
+def _parts(settings: Settings, database: Postgres, passwords: Passwords, asking: Asking, events: Events) -> Parts:
+    access = Access(database)
+    return Parts(
+        postgres=database,
+        access=access,
+        logins=Logins(database, access, passwords),
+        proxy=TrustedProxy(settings.console_proxy_header, settings.proxy_networks()),
+        rates=Rates(),
+        asking=asking,
+        hash_keys=settings.hash_keys(),
+        events=events,
+    )

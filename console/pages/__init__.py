@@ -1,5 +1,7 @@
 """The console: pages that work without scripts. A small script of its own makes them live."""
 
+from http import HTTPStatus
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -13,7 +15,7 @@ from console.texts import known, text
 
 PAGES: tuple[PageRoute, ...] = (*confirm.PAGES, *events.PAGES)
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-_NAMES = {403: "forbidden", 404: "not_found", 413: "too_large", 503: "away"}
+_NAMES = {403: "forbidden", 404: "not_found", 413: "too_large", 429: "too_many", 503: "away"}
 
 
 def routes(parts: Parts) -> list[BaseRoute]:
@@ -29,8 +31,10 @@ def problem(_request: Request, error: HTTPException) -> Response:
     """An error as a page."""
     name = _NAMES.get(error.status_code, "not_found")
     title = text(f"errors.{name}_title") if known(f"errors.{name}_title") else error.detail
-    page = rendered("error.html", {"title": title, "told": text(f"errors.{name}")})
-    return HTMLResponse(page, error.status_code)
+    is_said = error.detail != HTTPStatus(error.status_code).phrase
+    told = error.detail if is_said else text(f"errors.{name}")
+    page = rendered("error.html", {"title": title, "told": told})
+    return HTMLResponse(page, error.status_code, error.headers)
 
 
 async def _static(request: Request) -> Response:

@@ -22,9 +22,9 @@ from console.person import Person
 from console.reading import frame
 from console.reading.paging import BadCursor
 from console.texts import text
+from console.visitor import keep_cookie, keep_session, visitor
 from schemas.actors import Module
 
-SESSION_COOKIE: Final = "sluice_session"
 NOTICE_COOKIE: Final = "sluice_notice"
 _FIELDS: Final = 1_000
 WAIT_S: Final = 5.0
@@ -138,7 +138,7 @@ class PageRequest:
         answer = RedirectResponse(address, 303)
         if notice is not None:
             told = _serializer(self.session).dumps(notice)
-            answer.set_cookie(NOTICE_COOKIE, told, max_age=60, httponly=True, samesite="lax")
+            keep_cookie(answer, self.parts, self.request, NOTICE_COOKIE, told, 60)
         return answer
 
     def _notice(self) -> Notice | None:
@@ -195,10 +195,10 @@ def routes_of(parts: Parts, of_workspaces: Sequence[PageRoute], of_operators: Se
 
     def route(page: PageRoute, below: str) -> Route:
         async def endpoint(request: Request) -> Response:
-            session = request.cookies.get(SESSION_COOKIE, "")
-            person = await parts.access.of_session(session) if session else None
-            if person is None:
-                return RedirectResponse("/login", 303)
+            found = await visitor(parts, request)
+            if found is None:
+                return RedirectResponse(_login(request), 303)
+            person, session = found.person, found.session
             named = request.query_params if below == _OPERATORS else request.path_params
             workspace = named.get("workspace", "")
             if not (person.is_operator if below == _OPERATORS else person.sees(workspace)):
@@ -209,13 +209,22 @@ def routes_of(parts: Parts, of_workspaces: Sequence[PageRoute], of_operators: Se
                 if not hmac.compare_digest(str(asked.form.get("csrf", "")), csrf_of(session)):
                     raise HTTPException(403, text("errors.stale"))
             try:
-                return await page.handler(asked)
+                answer = await page.handler(asked)
             except BadCursor:
                 raise HTTPException(404) from None
+            if found.is_new:
+                keep_session(answer, parts, request, session)
+            return answer
 
         return Route(f"{below}{page.path}", endpoint, methods=[page.method])
 
     return [route(page, _WORKSPACES) for page in of_workspaces] + [route(page, _OPERATORS) for page in of_operators]
+
+
+def _login(request: Request) -> str:
+    """The login, and after it the page that was asked for."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return f"/login?next={quote(request.url.path + query, safe='')}" if request.method == "GET" else "/login"
 
 
 def csrf_of(session: str) -> str:

@@ -25,9 +25,10 @@ import httpx
 from playwright.async_api import Page
 
 from console.access import Access
-from console.pages.page import SESSION_COOKIE, csrf_of
+from console.pages.page import csrf_of
 from console.person import Person
 from console.process import console_postgres, serve
+from console.visitor import SESSION_COOKIE
 from schemas.actors import Restriction
 from schemas.fields import Role
 from tests.acceptance.stage import Stage, Workspace, set_stage

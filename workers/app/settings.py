@@ -4,18 +4,19 @@ An error is one line that names the variable and never its value, because a valu
 """
 
 import os
-import re
+from collections.abc import Sequence
 from difflib import get_close_matches
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.sources import DotEnvSettingsSource
 
+from workers.app.settings_checks import Addresses, Brokers, DatabaseUrl, HashKey, HeaderName, SigningSecret
 from workers.app.settings_wording import line
-from workers.engines.signing import secret_of
 from workers.errors import SettingsError
 from workers.kafka.connection import Kafka, PollLimits, UnusableFile, security
 from workers.rules.address_hashes import HashKeys
@@ -24,13 +25,7 @@ PREFIX: Final = "SLUICE_"
 
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$", max_length=64)]
 _MEBIBYTE: Final = 1024 * 1024
-# Checked here, because a driver's error about a malformed URL may quote the password.
-_HOST: Final = r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/@?#,\[\]]+)(?::\d{1,5})?"
-_URL: Final = re.compile(
-    rf"postgres(?:ql)?://(?:[^\s:/@?#]*(?::[^\s/@?#]*)?@)?(?:{_HOST}(?:,{_HOST})*)?(?:/[^\s/?#]*)?(?:\?(?:[\w.]+=[^\s&#]*&?)*)?"
-)
 _FILES_OF_URL: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
-_BROKER: Final = re.compile(_HOST)
 
 
 class Settings(BaseSettings):
@@ -45,18 +40,18 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    database_url: SecretStr | None = Field(
+    database_url: DatabaseUrl | None = Field(
         default=None, description="libpq URL of the database: postgresql://user:password@host:5432/name"
     )
-    kafka_bootstrap: str | None = Field(
+    kafka_bootstrap: Brokers | None = Field(
         default=None, min_length=1, description="Kafka brokers, host:port, separated by commas"
     )
     topic_prefix: _Name = Field(default="", description="prefix of every topic name")
     group_prefix: _Name = Field(default="sluice", min_length=1, description="prefix of every consumer group name")
-    hash_key: SecretStr | None = Field(
+    hash_key: HashKey | None = Field(
         default=None, description="key of the hashes that stay after deletion: 32 bytes, 64 hexadecimal digits"
     )
-    hash_key_old: SecretStr | None = Field(
+    hash_key_old: HashKey | None = Field(
         default=None, description="the key before, while it is replaced: hashes by it are found and renewed"
     )
 
@@ -107,10 +102,10 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="lowest level that is logged"
     )
-    webhook_secret: SecretStr | None = Field(
+    webhook_secret: SigningSecret | None = Field(
         default=None, description="signs what `sluice engine webhook` posts: whsec_ and 24 to 64 bytes in base64"
     )
-    dbos_database_url: SecretStr | None = Field(
+    dbos_database_url: DatabaseUrl | None = Field(
         default=None, description="libpq URL of DBOS's system database, where `sluice engine dbos` cancels workflows"
     )
 
@@ -118,54 +113,16 @@ class Settings(BaseSettings):
         default=None, description="TOML file of the channels that receivers and senders serve"
     )
     accounts_file: Path | None = Field(default=None, description="TOML file of billing accounts and their workspaces")
+    console_proxy_header: HeaderName | None = Field(
+        default=None, description="header in which a trusted proxy names the user of the console"
+    )
+    console_proxy_addresses: Addresses | None = Field(
+        default=None, description="IP addresses or networks of that proxy, separated by commas"
+    )
     metrics_port: int | None = Field(
         default=None, ge=1, le=65_535, description="serves Prometheus metrics on this port; default: not at all"
     )
     metrics_host: str = Field(default="127.0.0.1", description="address of the metrics server")
-
-    @field_validator("hash_key", "hash_key_old")
-    @classmethod
-    def _thirty_two_bytes(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is None:
-            return None
-        try:
-            key = bytes.fromhex(value.get_secret_value())
-        except ValueError:
-            key = b""
-        if len(key) != 32:
-            raise ValueError("must be 64 hexadecimal digits (make one: openssl rand -hex 32)")
-        if len(set(key)) == 1:
-            raise ValueError("is no random key (make one: openssl rand -hex 32)")
-        return value
-
-    @field_validator("webhook_secret")
-    @classmethod
-    def _signing(cls, value: SecretStr | None) -> SecretStr | None:
-        try:
-            if value is not None:
-                secret_of(value.get_secret_value())
-        except ValueError:
-            raise ValueError(
-                'must be whsec_ and 24 to 64 bytes in base64 (make one: echo "whsec_$(openssl rand -base64 32)")'
-            ) from None
-        return value
-
-    @field_validator("database_url", "dbos_database_url")
-    @classmethod
-    def _postgresql(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not _URL.fullmatch(value.get_secret_value()):
-            raise ValueError(
-                "must be a libpq URL, postgresql://user:password@host:5432/name, with special characters of the "
-                "password percent-encoded"
-            )
-        return value
-
-    @field_validator("kafka_bootstrap")
-    @classmethod
-    def _brokers(cls, value: str | None) -> str | None:
-        if value is not None and not all(_BROKER.fullmatch(broker.strip()) for broker in value.split(",")):
-            raise ValueError("must be host:port, separated by commas")
-        return value
 
     @model_validator(mode="after")
     def _safe_together(self) -> Self:
@@ -192,6 +149,8 @@ class Settings(BaseSettings):
             )
         if self.hash_key_old is not None and self.hash_key is None:
             raise ValueError("SLUICE_HASH_KEY_OLD is set without SLUICE_HASH_KEY: nothing would be renewed")
+        if self.console_proxy_header is not None and self.console_proxy_addresses is None:
+            raise ValueError("SLUICE_CONSOLE_PROXY_HEADER is set without SLUICE_CONSOLE_PROXY_ADDRESSES")
         if self.fetch_max_wait_ms * 4 > self.session_timeout_ms:
             raise ValueError("SLUICE_FETCH_MAX_WAIT_MS must be at most a quarter of SLUICE_SESSION_TIMEOUT_MS")
         return self
@@ -243,6 +202,10 @@ class Settings(BaseSettings):
     def hash_keys(self) -> HashKeys:
         """The keys for addresses of deleted contacts."""
         return HashKeys(*map(_key, (self.hash_key, self.hash_key_old)))
+
+    def proxy_networks(self) -> Sequence[IPv4Network | IPv6Network]:
+        """Where the trusted proxy before the console asks from."""
+        return [ip_network(one.strip()) for one in (self.console_proxy_addresses or "").split(",") if one]
 
     def limits(self) -> PollLimits:
         """The bounds of one poll."""
