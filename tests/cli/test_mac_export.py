@@ -14,8 +14,8 @@ from pyarrow import parquet
 from tests.cli.commands import Ended, Sluice
 from tests.cli.inside import document_of, runner
 from workers.cli import mac_export, mac_parquet
-from workers.cli.mac_rows import COLUMNS
 from workers.errors import ExitCode
+from workers.rules.mac_sheet import COLUMNS
 from workers.store import pool as pool_module
 from workers.store.pool import pool_of
 

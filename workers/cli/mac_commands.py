@@ -154,7 +154,7 @@ def export(  # noqa: PLR0913, PLR0917 - an argument is an option
     says.
     """
     from workers.cli import mac_export
-    from workers.cli.mac_rows import CycleName
+    from workers.rules.mac_sheet import CycleName
     from workers.rules.usage_events import Meter
 
     of = CycleName(workspace, terminal.required_moment(cycle, "--cycle"))

@@ -16,10 +16,11 @@ from workers.app.database_failures import reading, reading_much
 from workers.app.settings import Settings
 from workers.cli import reports, terminal
 from workers.cli.mac import require_cycle
-from workers.cli.mac_rows import CycleName, Rows, TextFile, TextRows, lock, writing
+from workers.cli.mac_rows import Rows, TextFile, TextRows, lock, writing
 from workers.cli.progress_line import Progress
 from workers.errors import NotPossible, SettingsError
 from workers.rules import usage_events
+from workers.rules.mac_sheet import CycleName
 from workers.rules.usage_events import AdjustmentBatch, ClosedCycle, Meter, Refusal
 from workers.store import billing_reports
 from workers.store.connection import Connection, transaction_time

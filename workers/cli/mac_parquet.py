@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from workers.cli.mac_rows import COLUMNS, CycleName, adjustment_row, contact_row, other_export, writing
+from workers.cli.mac_rows import other_export, writing
 from workers.errors import SettingsError
+from workers.rules.mac_sheet import COLUMNS, CycleName, adjustment_row, contact_row
 
 ROW_GROUP: Final = 100_000  # rows: about 20 MB in memory
 _MISSING: Final = (

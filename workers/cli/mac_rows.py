@@ -9,7 +9,6 @@ import fcntl
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from io import StringIO
 from pathlib import Path
@@ -18,28 +17,13 @@ from uuid import UUID
 
 import msgspec
 
-from schemas.fields import utc_text
 from workers.errors import NotPossible, SettingsError
+from workers.rules.mac_sheet import COLUMNS, CycleName, adjustment_row, cells, contact_row
 
-COLUMNS: Final = (
-    *("kind", "workspace_id", "cycle_start", "contact_id", "amount"),
-    *("first_message_id", "first_counted_at", "adjustment_id", "cause", "fact_id", "at"),
-)
-"""`kind` is `contact`, with the two columns behind `amount`, or `adjustment`, with the last four. The sum of `amount`
-is what is billed.
-"""
 TextFormat = Literal["csv", "jsonl"]
 
 _ADJUSTMENT: Final[Mapping[TextFormat, bytes]] = {"csv": b"adjustment,", "jsonl": b'{"kind":"adjustment",'}
 _JSON: Final = msgspec.json.Encoder()
-
-
-@dataclass(frozen=True, slots=True)
-class CycleName:
-    """Of which cycle the rows are."""
-
-    workspace_id: str
-    cycle_start: datetime
 
 
 class Bytes(Protocol):
@@ -58,18 +42,6 @@ class Rows(Protocol):
     def add_adjustments(self, page: Sequence[Mapping[str, Any]]) -> None: ...
     def finish(self) -> None:
         """Puts the whole file in its place."""
-
-
-def contact_row(name: CycleName, row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The columns of a contact."""
-    own = (row["contact_id"], 1, row["first_message_id"], row["first_counted_at"])
-    return ("contact", name.workspace_id, name.cycle_start, *own, None, None, None, None)
-
-
-def adjustment_row(name: CycleName, row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The columns of an adjustment."""
-    own = (row["contact_id"], row["amount"], None, None, row["adjustment_id"], row["cause"])
-    return ("adjustment", name.workspace_id, name.cycle_start, *own, row["fact_id"], row["at"])
 
 
 @contextmanager
@@ -130,7 +102,7 @@ class TextRows:
 
     def _write(self, rows: Iterable[tuple[Any, ...]]) -> None:
         if self._kind == "csv":
-            self._to.write(_csv(map(_cells, rows)))
+            self._to.write(_csv(map(cells, rows)))
         else:
             self._to.write(_JSON.encode_lines([dict(zip(COLUMNS, row, strict=True)) for row in rows]))
 
@@ -206,7 +178,3 @@ def _csv(rows: Iterable[Sequence[Any]]) -> bytes:
     text = StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()
-
-
-def _cells(row: tuple[Any, ...]) -> list[Any]:
-    return [utc_text(value) if isinstance(value, datetime) else value for value in row]

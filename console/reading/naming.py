@@ -1,0 +1,15 @@
+"""Names of the contacts that a list mentions."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from workers.process.queries import statements
+
+_SQL: Final = statements("console", "naming")
+
+
+async def names(connection: Any, workspace_id: str, contacts: Iterable[UUID]) -> Mapping[UUID, Mapping[str, Any]]:
+    """`display_name` and `blocked` of contacts, by id. Those that were deleted are missing."""
+    rows = await connection.fetch(_SQL["names"], workspace_id, sorted(set(contacts)))
+    return {row["contact_id"]: dict(row) for row in rows}
