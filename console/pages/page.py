@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
+import msgspec
 from itsdangerous import BadData, URLSafeSerializer
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
@@ -28,18 +29,20 @@ from schemas.actors import Module
 NOTICE_COOKIE: Final = "sluice_notice"
 _FIELDS: Final = 1_000
 WAIT_S: Final = 5.0
+_SORTED: Final = msgspec.json.Encoder(order="sorted")
 _WORKSPACES: Final = "/w/{workspace}/"
 _OPERATORS: Final = "/"
 
 
 class Notice(NamedTuple):
     """What is told above the next page. `kind`: `done`, `failed` or `waiting`. `undo`: a form that takes it back, as an
-    address and its fields.
+    address and its fields. `command`: the id of the command that is waited for.
     """
 
     kind: str
     text: str
     undo: Sequence[Any] | None = None
+    command: str | None = None
 
 
 @dataclass(slots=True)
@@ -57,6 +60,7 @@ class PageRequest:
     now: datetime
     form: FormData = field(default_factory=FormData)
     after: str = field(init=False)
+    given: UUID | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.after = self.parts.events.now  # before the page reads anything
@@ -127,7 +131,16 @@ class PageRequest:
         if not self.person.may(command, module):
             raise HTTPException(403)
         actor = self.person.actor(module)
-        return await self.parts.asking.command(self.workspace, actor, command, command_id or uuid4(), fields, WAIT_S)
+        self.given = command_id or self.new_id(command, fields)
+        return await self.parts.asking.command(self.workspace, actor, command, self.given, fields, WAIT_S)
+
+    def new_id(self, asked: str, fields: Mapping[str, Any]) -> UUID:
+        """The id of what the form asks for. The same form, sent twice, asks for the same thing."""
+        try:
+            once = UUID(str(self.form.get("once", "")))
+        except ValueError:
+            return uuid4()
+        return uuid5(once, f"{asked} {_SORTED.encode(fields).decode()}")
 
     def to(self, path: str, notice: Notice | None = None, **parameters: str | None) -> Response:
         """Leads to another page of the workspace, where the notice is told."""
@@ -137,13 +150,15 @@ class PageRequest:
         """As `to`, by the whole address of a page, which begins with a slash."""
         answer = RedirectResponse(address, 303)
         if notice is not None:
+            if notice.kind == "waiting" and self.given is not None:
+                notice = notice._replace(command=str(self.given))
             told = _serializer(self.session).dumps(notice)
             keep_cookie(answer, self.parts, self.request, NOTICE_COOKIE, told, 60)
         return answer
 
     def _notice(self) -> Notice | None:
         told = self.request.cookies.get(NOTICE_COOKIE)
-        if told is None:
+        if told is None or "x-live" in self.request.headers:  # that one shows parts of a page only
             return None
         try:
             return Notice(*_serializer(self.session).loads(told))

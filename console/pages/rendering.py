@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from importlib import resources
 from typing import Any, Final
+from uuid import uuid4
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -66,7 +67,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(t=text, worded=worded, static=static_url, when=when)
+    made.globals.update(t=text, worded=worded, static=static_url, new_id=uuid4, when=when)
     made.filters.update(number=number)
     return made
 
