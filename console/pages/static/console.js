@@ -78,7 +78,7 @@ async function refresh() {
   for (let rest = 150; waiting.size; rest = 500) {
     await pause(rest);
     if (document.hidden) waiting.clear();
-    if (sending || document.querySelector("dialog[open]")) continue;
+    if (sending || document.querySelector("dialog:modal")) continue;
     const ids = [...waiting];
     waiting.clear();
     try {
