@@ -1,9 +1,5 @@
 """Pages in a browser that become live by their script: what comes in, what was typed, what is sent twice."""
 
-import asyncio
-import re
-from typing import Any
-
 from playwright.async_api import Page, expect
 
 from tests.acceptance.scenes import hold
