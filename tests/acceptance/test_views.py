@@ -53,7 +53,7 @@ COLUMNS: Final = {
     "merge_suggestions": "workspace_id contact_ids field value",
     "merge_history": "workspace_id merge_id survivor_id loser_id actor merged_at undone_at",
     "deletions": "workspace_id deletion_id requested_at contacts done finished_at",
-    "audit_log": "workspace_id at actor command target outcome reason detail command_id role",
+    "audit_log": "workspace_id at actor command target outcome reason detail command_id role module",
     "command_results": "workspace_id command_id command outcome reason detail changed at",
     "dead_letters": "id source_topic source_partition source_offset error first_seen attempts status",
     "partition_progress": "consumer_group topic partition owner next_offset updated_at",

@@ -53,7 +53,12 @@ def test_the_audit_log_is_asked_for_a_person_a_command_and_a_time(sluice: Callab
     everything = told(sluice, "audit")
     for name in ("block", "block-contact", "block_contact"):
         [block] = told(sluice, "audit", "--command", name)
-        assert (block["command_id"], block["actor"], block["role"]) == (str(BLOCK), "olga", "owner")
+        assert (block["command_id"], block["actor"], block["role"], block["module"]) == (
+            str(BLOCK),
+            "olga",
+            "owner",
+            "api",
+        )
     assert len(told(sluice, "audit", "--actor", "bo", "--command", "add-tag")) == 3
     assert told(sluice, "audit", "--since", block["at"]) == everything[:2]
     assert sluice("audit", *IN, "--actor", "nobody").out == "There is no such command in the audit log.\n"
@@ -63,7 +68,12 @@ def test_a_command_tells_what_it_changed_or_why_it_was_refused(sluice: Callable[
     block = told(sluice, "commands", "show", str(BLOCK))
     assert (block["outcome"], block["changed"]["runs_halted"]) == ("done", 1)
     page = sluice("commands", "show", str(BLOCK), *IN).out
-    for line in ("command  block_contact\n", "given    by olga (owner)\n", "result   done\n", "runs_halted: 1\n"):
+    for line in (
+        "command  block_contact\n",
+        "given    by olga (owner) from api\n",
+        "result   done\n",
+        "runs_halted: 1\n",
+    ):
         assert line in page
     refused = told(sluice, "commands", "show", str(REFUSED))
     assert (refused["outcome"], refused["reason"], refused["changed"]) == ("refused", "not_permitted", {})

@@ -409,6 +409,7 @@ _VALUES: Final[Mapping[str, str]] = {
     "timestamptz": "2026-01-10T00:00:00Z",
     "tstzrange": "[2026-01-10T00:00:00Z,)",
     "json": "[]",
+    "jsonb": "[]",
     "bytea": "",
     "float8": "1",
 }

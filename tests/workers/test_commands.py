@@ -100,11 +100,13 @@ async def test_wrong_fields_are_refused_as_invalid(pool: Pool) -> None:
 async def test_everything_is_audited_what_was_refused_too(pool: Pool) -> None:
     await give(
         pool,
-        ask("create_profile", profile_id="p-1", name="Ada", actor="ann", role="agent"),
+        ask("create_profile", profile_id="p-1", name="Ada", actor="ann", role="agent", module="inbox"),
         ask("protect_company", company_id="c-9", actor="max", role="manager"),
         ask("confirm_send", send_id=uuid_of("send")),
         now=at(7),
     )
+    given = "SELECT actor, role, module FROM sluice.audit_log ORDER BY actor"
+    assert await rows(pool, given) == [("ann", "agent", "inbox"), ("max", "manager", "api"), ("olga", "owner", "api")]
     audit = "SELECT workspace_id, at, actor, command, target, outcome, reason FROM sluice.audit_log ORDER BY actor"
     assert await rows(pool, audit) == [
         (WORKSPACE, at(7), "ann", "create_profile", '{"profile_id":"p-1"}', "done", None),

@@ -31,7 +31,7 @@ async def listed(settings: Settings, workspace: str, wanted: Audited, before: st
             await require_workspace(tx, workspace)
     following = paging.older_than(rows, "at", "command_id")
     hint = "There is no such command in the audit log."
-    details = ("role", "detail", "command_id")
+    details = ("role", "module", "detail", "command_id")
     return Report({"audit": rows}, hint=hint, details=details, limit=limit, following=following)
 
 
@@ -55,7 +55,7 @@ def command_page(told: Mapping[str, Any]) -> Page:
     return {
         "command": told["command"],
         "id": str(told["command_id"]),
-        "given": f"by {told['actor']} ({told['role']})",
+        "given": f"by {told['actor']} ({told['role']})" + (f" from {told['module']}" if told["module"] else ""),
         "target": told["target"],
         "result": f"{told['outcome']}{reason}",
         "because": told["detail"],

@@ -36,6 +36,7 @@ def row(asked: CommandRecord[Any], targets: Targets, result: Result) -> CommandR
         command=asked.name,
         actor_id=command.actor.id,
         actor_role=command.actor.role,
+        actor_module=command.actor.module,
         target=_target(asked, targets),
         issued_at=asked.issued_at,
         result=result,

@@ -38,6 +38,7 @@ class CommandRow:
     command: str
     actor_id: str
     actor_role: str
+    actor_module: str
     target: str | None
     issued_at: datetime | None
     result: Result
@@ -61,7 +62,7 @@ async def add(tx: Connection, rows: Iterable[CommandRow], now: datetime) -> None
     ordered = sorted(rows, key=lambda r: (r.workspace_id, r.command_id))
     values = [(*(getattr(r, name) for name in _HEAD), *_outcome(r.result)) for r in ordered]
     if values:
-        status = await tx.execute(_SQL["add"], *columns(values, 11), now)
+        status = await tx.execute(_SQL["add"], *columns(values, 12), now)
         require_all(status, len(values))
 
 

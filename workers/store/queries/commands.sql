@@ -4,12 +4,13 @@ FROM commands
 WHERE (workspace_id, command_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
 
 -- name: add
-INSERT INTO commands (workspace_id, command_id, command, actor_id, actor_role, target, issued_at, outcome, reason,
-    detail, changed, applied_at)
-SELECT workspace_id, command_id, command, actor_id, actor_role, target, issued_at, outcome, reason, detail,
-    changed::json, $12
-FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[],
-        $9::text[], $10::text[], $11::text[])
-    AS new (workspace_id, command_id, command, actor_id, actor_role, target, issued_at, outcome, reason, detail, changed)
+INSERT INTO commands (workspace_id, command_id, command, actor_id, actor_role, actor_module, target, issued_at, outcome,
+    reason, detail, changed, applied_at)
+SELECT workspace_id, command_id, command, actor_id, actor_role, actor_module, target, issued_at, outcome, reason, detail,
+    changed::json, $13
+FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::text[],
+        $10::text[], $11::text[], $12::text[])
+    AS new (workspace_id, command_id, command, actor_id, actor_role, actor_module, target, issued_at, outcome, reason, detail,
+        changed)
 ORDER BY workspace_id, command_id
 ON CONFLICT DO NOTHING
