@@ -84,7 +84,7 @@ class Access:
         """Disables a user and ends its sessions; False: there is no such user."""
         return bool(await self._postgres.fetch(_SQL["disable"], name))
 
-    async def set_password(self, name: str, password_hash: str) -> bool:
+    async def set_password(self, name: str, password_hash: str | None) -> bool:
         """Changes a password and ends the user's sessions; False: there is no such user."""
         return bool(await self._postgres.fetch(_SQL["set_password"], name, password_hash))
 

@@ -102,8 +102,8 @@ CHANGING: Final = [
 ]
 NO_DATABASE: Final = {"demo", "dev", "engine", "topics", "receive", "records", "simulate", "channels"}
 OF_SENDERS: Final = {"send"}
-OF_CONSOLE: Final = {"serve"}
-"""Tried with the role of senders where they are tested."""
+OF_CONSOLE: Final = {"serve", "users", "tokens"}
+"""Tried with the roles of senders and of the console where they are tested."""
 GIVER: Final = (*WORKSPACE, "--actor", "a", "--role", "owner")
 GIVING: Final = [
     ["add-tag", *GIVER, "--contact-id", CONTACT, "--tag", "t"],

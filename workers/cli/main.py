@@ -27,6 +27,7 @@ from workers.cli import (
     record_commands,
     run_commands,
     send_commands,
+    user_commands,
     workspace_commands,
 )
 from workers.cli.customer_commands import InWorkspace
@@ -74,6 +75,8 @@ app.add_typer(engine_commands.app, name="engine")
 app.add_typer(customer_commands.profiles, name="profiles")
 app.add_typer(customer_commands.contacts, name="contacts")
 app.add_typer(import_commands.app, name="import")
+app.add_typer(user_commands.users, name="users")
+app.add_typer(user_commands.tokens, name="tokens")
 app.command("workspaces")(workspace_commands.workspaces)
 app.command("settings")(workspace_commands.settings)
 app.command("audit")(workspace_commands.audit)
