@@ -70,6 +70,16 @@ def page(view: str, order: str, where: str = "") -> str:
     return f"SELECT * FROM sluice.{view} WHERE workspace_id = $1{where} ORDER BY {order} LIMIT 50"  # noqa: S608
 
 
+def older(view: str, columns: str, where: str = "") -> str:
+    """The page behind a time and an id, in the descending order of both."""
+    order = columns.replace(",", " DESC,") + " DESC"
+    return page(view, order, f"{where} AND ({columns}) < ($2, $3)")
+
+
+def some_time_ago(place: Place, n: int) -> Sequence[object]:
+    return place.workspace, place.ago(n), NEVER
+
+
 def whole(place: Place, _n: int) -> Sequence[object]:
     return (place.workspace,)
 

@@ -59,6 +59,9 @@ UPDATE contacts c SET display_name = p.first_name || ' ' || p.last_name, first_n
     blocks = CASE WHEN i % 100 = 7 THEN ARRAY[tstzrange(p.since, NULL)] ELSE '{}' END,
     blocked_at = CASE WHEN i % 100 = 7 THEN p.since END, blocked_by = CASE WHEN i % 100 = 7 THEN 'olga' END
 FROM people p WHERE c.workspace_id = 'acme' AND c.contact_id = p.contact_id;
+-- One in ten more was imported by number alone, and never wrote.
+INSERT INTO contacts (workspace_id, contact_id, phone)
+SELECT 'acme', pg_temp.made('y', n), '+49152' || 20000000 + n FROM generate_series(0, @contacts@ / 10 - 1) n;
 INSERT INTO block_commands (workspace_id, contact_id, issued_at, unblocks, command_id, actor_id)
 SELECT 'acme', contact_id, since, false, gen_random_uuid(), 'olga' FROM people WHERE i % 100 = 7;
 INSERT INTO identities (workspace_id, channel, scope, lookup, address, contact_id, channel_id, connected_at)

@@ -16,8 +16,10 @@ from benchmarks.reading.asking import (
     longest,
     made,
     number,
+    older,
     page,
     profile,
+    some_time_ago,
     whole,
     words,
 )
@@ -29,14 +31,21 @@ QUESTIONS: Final[Sequence[Question]] = (
         f"{FUNCTION}may_send($1, $2::text, 'whatsapp')",
         number,
     ),
-    Question("contacts by name", page("contact_list", "display_name, contact_id"), whole),
+    Question("contacts by name", f"{FUNCTION}contacts_by_name($1, NULL, NULL, 50)", whole),
+    Question("contacts by name, by the view", page("contact_list", "display_name, contact_id"), whole),
     Question(
         "contacts by name, from the middle",
-        page("contact_list", "display_name, contact_id", " AND (display_name, contact_id) > ($2, $3)"),
+        f"{FUNCTION}contacts_by_name($1, $2, $3, 50)",
         lambda place, n: (place.workspace, f"{chr(ord('B') + n % 16)}", NEVER),
     ),
+    Question(
+        "contacts without a name",
+        f"{FUNCTION}contacts_by_name($1, NULL, $2, 50)",
+        lambda place, n: (place.workspace, place.contact(n)),
+    ),
     Question("contacts with a tag", f"{FUNCTION}contact_page($1, $2, '{NEVER}', 50)", words("tag 1", "tag 7")),
-    Question("blocked contacts, newest", page("blocked_contacts", "blocked_at DESC"), whole),
+    Question("blocked contacts, newest", page("blocked_contacts", "blocked_at DESC, contact_id DESC"), whole),
+    Question("blocked contacts, older", older("blocked_contacts", "blocked_at, contact_id"), some_time_ago),
     Question("a contact", f"{FUNCTION}contact_overview WHERE workspace_id = $1 AND contact_id = $2", contact),
     Question("its channels", f"{FUNCTION}contact_channels WHERE workspace_id = $1 AND contact_id = $2", contact),
     Question(
@@ -64,6 +73,15 @@ QUESTIONS: Final[Sequence[Question]] = (
         "inbox: open, of one assignee",
         page("inbox", "last_message_at DESC", " AND status = 'open' AND assignee = $2"),
         assignee,
+    ),
+    Question("inbox: a page of all", f"{FUNCTION}inbox_page($1, NULL, NULL, NULL, NULL, 50)", whole),
+    Question("inbox: an older page of all", f"{FUNCTION}inbox_page($1, NULL, NULL, $2, $3, 50)", some_time_ago),
+    Question("inbox: a page of a status", f"{FUNCTION}inbox_page($1, 'closed', NULL, $2, $3, 50)", some_time_ago),
+    Question("inbox: a page of an assignee", f"{FUNCTION}inbox_page($1, NULL, $2, NULL, NULL, 50)", assignee),
+    Question(
+        "inbox: those without a message",
+        f"{FUNCTION}inbox_page($1, NULL, NULL, NULL, $2, 50)",
+        lambda place, n: (place.workspace, place.contact(n)),
     ),
     Question("inbox: snoozed", page("inbox", "last_message_at DESC", " AND status = 'snoozed'"), whole),
     Question("a conversation, newest", f"{FUNCTION}conversation_page($1, $2, NULL, NULL, 50)", contact),
@@ -118,6 +136,9 @@ QUESTIONS: Final[Sequence[Question]] = (
     ),
     Question("holds, oldest", page("held_sends", "held_at, send_id"), whole),
     Question(
+        "holds, newer", page("held_sends", "held_at, send_id", " AND (held_at, send_id) > ($2, $3)"), some_time_ago
+    ),
+    Question(
         "holds of a group",
         page("held_sends", "held_at, send_id", " AND group_id = $2"),
         lambda place, n: (place.workspace, f"group-{n}"),
@@ -139,8 +160,14 @@ QUESTIONS: Final[Sequence[Question]] = (
         profile,
     ),
     Question("merge suggestions", page("merge_suggestions", "field, value"), whole),
+    Question(
+        "merge suggestions, from the middle",
+        page("merge_suggestions", "field, value", " AND (field, value) > ('email', $2)"),
+        lambda place, n: (place.workspace, f"user{n}"),
+    ),
     Question("suggestions of a contact", f"{FUNCTION}suggestions_of($1, $2)", contact),
-    Question("merges, newest", page("merge_history", "merged_at DESC, merge_id"), whole),
+    Question("merges, newest", page("merge_history", "merged_at DESC, merge_id DESC"), whole),
+    Question("merges, older", older("merge_history", "merged_at, merge_id"), some_time_ago),
     Question("runs, newest", f"{FUNCTION}runs_page($1, NULL, NULL, 50)", whole),
     Question("runs of a contact, newest", f"{FUNCTION}contact_runs($1, $2, NULL, 50)", contact),
     Question(
@@ -150,6 +177,20 @@ QUESTIONS: Final[Sequence[Question]] = (
     ),
     Question("runs of a contact", f"{FUNCTION}workflow_runs WHERE workspace_id = $1 AND contact_id = $2", contact),
     Question("audit, newest", page("audit_log", "at DESC, command_id DESC"), whole),
+    Question("audit, older", older("audit_log", "at, command_id"), some_time_ago),
+    Question("audit of a person", older("audit_log", "at, command_id", " AND actor = 'user-7'"), some_time_ago),
+    Question(
+        "audit of a person who did nothing", older("audit_log", "at, command_id", " AND actor = 'eve'"), some_time_ago
+    ),
+    Question("audit of a command", older("audit_log", "at, command_id", " AND command = 'add_tag'"), some_time_ago),
+    Question(
+        "audit of a rare command", older("audit_log", "at, command_id", " AND command = 'comment'"), some_time_ago
+    ),
+    Question(
+        "adjustments of a cycle",
+        page("mac_adjustments", "adjustment_id DESC", " AND cycle_start = $2"),
+        lambda place, _n: (place.workspace, place.cycle()),
+    ),
     Question("inbox: counts", f"{FUNCTION}inbox_counts WHERE workspace_id = $1", whole),
     Question(
         "active by day",
@@ -202,6 +243,17 @@ QUESTIONS: Final[Sequence[Question]] = (
         command("define_status", name=lambda *_: "lead", protected=lambda *_: True),
     ),
     Question("settings", f"{FUNCTION}workspace_settings WHERE workspace_id = $1", whole),
-    Question("deletions", page("deletions", "requested_at DESC"), whole),
+    Question("deletions", page("deletions", "requested_at DESC, deletion_id DESC"), whole),
+    Question("deletions, older", older("deletions", "requested_at, deletion_id"), some_time_ago),
     Question("dead letters, newest", f"{FUNCTION}dead_letter_list ORDER BY id DESC LIMIT 50", lambda _p, _n: ()),
+    Question(
+        "dead letters of a status",
+        f"{FUNCTION}dead_letter_list WHERE status = 'dismissed' AND id < $1 ORDER BY id DESC LIMIT 50",
+        lambda _p, n: (5_000 - n,),
+    ),
+    Question(
+        "dead letters of a topic",
+        f"{FUNCTION}dead_letter_list WHERE source_topic = 'messages.outbound' AND id < $1 ORDER BY id DESC LIMIT 50",
+        lambda _p, n: (5_000 - n,),
+    ),
 )

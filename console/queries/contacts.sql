@@ -1,20 +1,5 @@
 -- name: by_name
--- Those without a name come last.
-(
-    SELECT * FROM sluice.contact_list
-    WHERE workspace_id = $1 AND ($3::uuid IS NULL OR $2::text IS NOT NULL)
-        AND (display_name, contact_id) > (coalesce($2::text, ''), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-    ORDER BY display_name, contact_id LIMIT $4
-)
-UNION ALL
-(
-    SELECT * FROM sluice.contact_list
-    WHERE workspace_id = $1 AND display_name IS NULL
-        AND contact_id > CASE WHEN $2::text IS NULL AND $3::uuid IS NOT NULL THEN $3::uuid
-            ELSE '00000000-0000-0000-0000-000000000000' END
-    ORDER BY contact_id LIMIT $4
-)
-ORDER BY display_name NULLS LAST, contact_id LIMIT $4
+SELECT * FROM sluice.contacts_by_name($1, $2, $3, $4)
 
 -- name: with_tag
 SELECT l.* FROM sluice.contact_page($1, $2, coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'), $4) AS p

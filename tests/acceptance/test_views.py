@@ -53,7 +53,9 @@ COLUMNS: Final = {
     "merge_suggestions": "workspace_id contact_ids field value",
     "merge_history": "workspace_id merge_id survivor_id loser_id actor merged_at undone_at",
     "deletions": "workspace_id deletion_id requested_at contacts done finished_at",
-    "audit_log": "workspace_id at actor command target outcome reason detail command_id role module",
+    "audit_log": (
+        "workspace_id at actor command target outcome reason detail command_id role module issued_at changed"
+    ),
     "command_results": "workspace_id command_id command outcome reason detail changed at",
     "dead_letters": "id source_topic source_partition source_offset error first_seen attempts status",
     "partition_progress": "consumer_group topic partition owner next_offset updated_at",
@@ -78,6 +80,7 @@ LISTS: Final = {
     ("merge_suggestions", "contact_ids"): "_uuid",
 }
 JSON: Final = {
+    ("audit_log", "changed"),
     ("conversation_messages", "content"),
     ("contact_overview", "custom"),
     ("contact_list", "custom"),
@@ -162,6 +165,8 @@ async def test_the_promised_functions_are_there(pool: Pool) -> None:
         ("search_contacts", "[0:2]={text,text,integer}"),
         ("search_profiles", "[0:2]={text,text,integer}"),
         ("contact_page", "[0:3]={text,text,uuid,integer}"),
+        ("contacts_by_name", "[0:3]={text,text,uuid,integer}"),
+        ("inbox_page", '[0:5]={text,text,text,"timestamp with time zone",uuid,integer}'),
         ("suggestions_of", "[0:1]={text,uuid}"),
         ("drops_page", '[0:3]={text,"timestamp with time zone",uuid,integer}'),
         ("sends_page", '[0:4]={text,text,"timestamp with time zone",uuid,integer}'),

@@ -38,7 +38,6 @@ NOT_ASKED: Final = {
         "dead_letter_settle",
         "command_results",
         "message_conflicts",
-        "mac_adjustments",
         "mac_proofs",
         "mac_accounts",
     ),

@@ -36,14 +36,8 @@ class Before(NamedTuple):
 
 async def contacts(tx: Connection, workspace_id: str, after: Row | None, limit: int) -> list[Row]:
     """Contacts that are not blocked, by name, behind one of them; those without a name are last. `custom` is JSON."""
-    name, last = ("", _NOBODY) if after is None else (after["display_name"], after["contact_id"])
-    rows: list[Row] = []
-    if name is not None:
-        rows += await tx.fetch(_SQL["contacts_by_name"], workspace_id, name, last, limit)
-        last = _NOBODY
-    if len(rows) < limit:
-        rows += await tx.fetch(_SQL["contacts_without_name"], workspace_id, last, limit - len(rows))
-    return rows
+    behind = (None, None) if after is None else (after["display_name"], after["contact_id"])
+    return list(await tx.fetch(_SQL["contacts_by_name"], workspace_id, *behind, limit))
 
 
 async def contacts_with_tag(tx: Connection, workspace_id: str, tag: str, after: UUID | None, limit: int) -> list[Row]:

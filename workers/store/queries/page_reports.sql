@@ -1,10 +1,5 @@
 -- name: contacts_by_name
-SELECT * FROM sluice.contact_list
-WHERE workspace_id = $1 AND (display_name, contact_id) > ($2::text, $3::uuid) ORDER BY display_name, contact_id LIMIT $4
-
--- name: contacts_without_name
-SELECT * FROM sluice.contact_list
-WHERE workspace_id = $1 AND display_name IS NULL AND contact_id > $2 ORDER BY contact_id LIMIT $3
+SELECT * FROM sluice.contacts_by_name($1, $2, $3, $4)
 
 -- name: contacts_with_tag
 SELECT l.* FROM sluice.contact_page($1, $2, $3, $4) p

@@ -85,9 +85,103 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp SET 
     ORDER BY m.first_counted_at DESC, m.contact_id DESC LIMIT least(greatest(n, 0), 1000)
 $$;
 
+-- Contacts by name: the columns of contact_list. Those without a name come last, and null `after` goes on among them.
+CREATE FUNCTION sluice.contacts_by_name(of_workspace text, after text, after_id uuid, n integer)
+RETURNS TABLE (
+    workspace_id text, contact_id uuid, display_name text, avatar_url text, first_name text, last_name text, country text,
+    language text, email text, phone text, assignee text, conversation_status text, profile_id text, tags text[], custom jsonb,
+    blocked boolean
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+#variable_conflict use_column
+DECLARE
+    most integer := least(greatest(n, 0), 1000);
+    found uuid[] := '{}';
+BEGIN
+    IF after IS NOT NULL OR after_id IS NULL THEN
+        found := ARRAY(
+            SELECT l.contact_id FROM sluice.contact_list l
+            WHERE l.workspace_id = of_workspace AND (l.display_name, l.contact_id)
+                > (coalesce(after, ''), coalesce(after_id, '00000000-0000-0000-0000-000000000000'))
+            ORDER BY l.display_name, l.contact_id LIMIT most
+        );
+    END IF;
+    IF cardinality(found) < most THEN
+        found := found || ARRAY(
+            SELECT l.contact_id FROM sluice.contact_list l
+            WHERE l.workspace_id = of_workspace AND l.display_name IS NULL
+                AND l.contact_id > coalesce(CASE WHEN after IS NULL THEN after_id END, '00000000-0000-0000-0000-000000000000')
+            ORDER BY l.display_name, l.contact_id LIMIT most - cardinality(found)
+        );
+    END IF;
+    RETURN QUERY SELECT l.* FROM unnest(found) WITH ORDINALITY AS f (contact_id, place)
+    CROSS JOIN LATERAL (
+        SELECT l.* FROM sluice.contact_list l WHERE l.workspace_id = of_workspace AND l.contact_id = f.contact_id LIMIT 1
+    ) AS l
+    ORDER BY f.place;
+END $$;
+
+-- The inbox, those with the newest message on top: the columns of inbox. With a status or an assignee only those. Who has no message
+-- comes last, and null `before` goes on among them.
+CREATE FUNCTION sluice.inbox_page(
+    of_workspace text, of_status text, of_assignee text, before timestamptz, before_id uuid, n integer
+)
+RETURNS TABLE (
+    workspace_id text, contact_id uuid, status text, assignee text, last_message_at timestamptz, last_direction text,
+    snoozed_until timestamptz
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = sluice_core, pg_temp SET enable_sort = off SET enable_seqscan = off
+    SET plan_cache_mode = force_custom_plan AS $$
+#variable_conflict use_column
+DECLARE
+    most integer := least(greatest(n, 0), 1000);
+    statuses text[] := CASE WHEN of_status IS NULL THEN ARRAY['open', 'closed', 'snoozed', 'blocked'] ELSE ARRAY[of_status] END;
+    start_time timestamptz := coalesce(before, 'infinity');
+    start_id uuid := coalesce(before_id, '00000000-0000-0000-0000-000000000000');
+    dated boolean := before IS NOT NULL OR before_id IS NULL;
+    last_id uuid := coalesce(CASE WHEN before IS NULL THEN before_id END, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+BEGIN
+    -- Of each status a page, from the index of its order; of the last ones as well, because few pages end there.
+    RETURN QUERY SELECT r.* FROM unnest(statuses) AS k (status)
+    CROSS JOIN LATERAL (
+        (
+            SELECT r.* FROM sluice.inbox r
+            WHERE dated AND of_assignee IS NULL AND r.workspace_id = of_workspace AND r.status = k.status
+                AND (r.last_message_at, r.contact_id) < (start_time, start_id)
+            ORDER BY r.last_message_at DESC, r.contact_id DESC LIMIT most
+        )
+        UNION ALL
+        (
+            SELECT r.* FROM sluice.inbox r
+            WHERE dated AND r.assignee = of_assignee AND r.workspace_id = of_workspace AND r.status = k.status
+                AND (r.last_message_at, r.contact_id) < (start_time, start_id)
+            ORDER BY r.last_message_at DESC, r.contact_id DESC LIMIT most
+        )
+        UNION ALL
+        (
+            SELECT r.* FROM sluice.inbox r
+            WHERE of_assignee IS NULL AND r.workspace_id = of_workspace AND r.status = k.status AND r.last_message_at IS NULL
+                AND r.contact_id < last_id
+            ORDER BY r.last_message_at DESC, r.contact_id DESC LIMIT most
+        )
+        UNION ALL
+        (
+            SELECT r.* FROM sluice.inbox r
+            WHERE r.assignee = of_assignee AND r.workspace_id = of_workspace AND r.status = k.status AND r.last_message_at IS NULL
+                AND r.contact_id < last_id
+            ORDER BY r.last_message_at DESC, r.contact_id DESC LIMIT most
+        )
+    ) AS r
+    ORDER BY r.last_message_at DESC NULLS LAST, r.contact_id DESC LIMIT most;
+END $$;
+
 REVOKE ALL ON FUNCTION sluice.drops_page(text, timestamptz, uuid, integer), sluice.sends_page(text, text, timestamptz, uuid, integer),
     sluice.runs_page(text, timestamptz, text, integer), sluice.counted_page(text, timestamptz, timestamptz, uuid, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION sluice.drops_page(text, timestamptz, uuid, integer), sluice.sends_page(text, text, timestamptz, uuid, integer),
     sluice.runs_page(text, timestamptz, text, integer), sluice.counted_page(text, timestamptz, timestamptz, uuid, integer)
     TO sluice_worker, sluice_reader;
 GRANT EXECUTE ON FUNCTION sluice.counted_page(text, timestamptz, timestamptz, uuid, integer) TO sluice_billing;
+REVOKE ALL ON FUNCTION sluice.contacts_by_name(text, text, uuid, integer),
+    sluice.inbox_page(text, text, text, timestamptz, uuid, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION sluice.contacts_by_name(text, text, uuid, integer),
+    sluice.inbox_page(text, text, text, timestamptz, uuid, integer) TO sluice_worker, sluice_reader;

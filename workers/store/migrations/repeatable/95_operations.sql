@@ -44,7 +44,7 @@ GRANT SELECT ON sluice.counting_again TO sluice_billing;
 
 CREATE VIEW sluice.audit_log AS
 SELECT workspace_id, applied_at AS at, actor_id AS actor, command, target, outcome, reason, detail, command_id, actor_role AS role,
-    actor_module AS module
+    actor_module AS module, issued_at, changed
 FROM sluice_core.commands;
 
 -- The answer to each command. `changed` is what it changed, empty if it was refused.

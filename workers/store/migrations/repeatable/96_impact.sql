@@ -286,7 +286,7 @@ BEGIN
     WHEN 'define_status' THEN
         named := ARRAY(
             SELECT p.profile_id FROM profiles p
-            WHERE p.workspace_id = of_workspace AND p.status = of_status AND (command ->> 'protected')::boolean
+            WHERE p.workspace_id = of_workspace AND p.status = of_status AND p.deleted_at IS NULL AND (command ->> 'protected')::boolean
             LIMIT 10001
         );
     WHEN 'set_profile_status' THEN
