@@ -7,13 +7,21 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from console.pages import active, confirm, dropped, events, login
+from console.pages import active, composing, confirm, conversations, conversing, dropped, events, login
 from console.pages.page import PageRoute, routes_of
 from console.pages.rendering import STATIC, is_current, rendered
 from console.parts import Parts
 from console.texts import known, text
 
-PAGES: tuple[PageRoute, ...] = (*active.PAGES, *confirm.PAGES, *dropped.PAGES, *events.PAGES)
+PAGES: tuple[PageRoute, ...] = (
+    *active.PAGES,
+    *composing.PAGES,
+    *confirm.PAGES,
+    *conversations.PAGES,
+    *conversing.PAGES,
+    *dropped.PAGES,
+    *events.PAGES,
+)
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _NAMES = {403: "forbidden", 404: "not_found", 413: "too_large", 429: "too_many", 503: "away"}
 

@@ -1,6 +1,6 @@
 """The queue of held sends: confirm or reject one, or a group."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -11,8 +11,7 @@ from starlette.responses import Response
 
 from console.asking import CommandAnswer
 from console.pages.page import Notice, PageRequest, PageRoute
-from console.pages.rendering import worded
-from console.pages.telling import in_words, told
+from console.pages.telling import grounds, in_words, told
 from console.reading import queue, sends
 from console.reading.paging import DEFAULT
 from console.texts import known, text
@@ -61,18 +60,6 @@ async def answer(page: PageRequest) -> Response:
     notice = _group_notice(given) if group else _notice(page, given, hold, became)
     path = f"confirm/{after}" if after is not None else "confirm"
     return page.to(path, notice, group=shown_group, cursor=page.query("cursor"))
-
-
-def grounds(reasons: Sequence[str], named: Sequence[Mapping[str, Any]]) -> list[Markup]:
-    """What protects a profile, in words; `named`: grounds with the names of statuses and companies."""
-    with_names = {one["code"] for one in named}
-    words = [_ground(one["code"], one["name"] or one["of"]) for one in named]
-    return words + [_ground(code, None) for code in reasons if code not in with_names]
-
-
-def _ground(code: str, name: str | None) -> Markup:
-    key = f"grounds.{code}" if name is not None else f"grounds.unnamed_{code}"
-    return worded(key, name=name) if known(key) else Markup("{}").format(in_words("reasons", code))
 
 
 def _consequence(page: PageRequest, hold: Mapping[str, Any] | None) -> tuple[str, list[Markup], bool]:

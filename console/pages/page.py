@@ -49,6 +49,7 @@ class Notice(NamedTuple):
 class PageRequest:
     """A request for a page of a person in a workspace. `now`: the database's clock.
 
+    `notice`: what this page tells by itself, without another page that leads here.
     A page of no workspace keeps the one that the person came from in the frame; '' if there is none.
     """
 
@@ -59,6 +60,7 @@ class PageRequest:
     workspace: str
     now: datetime
     form: FormData = field(default_factory=FormData)
+    notice: Notice | None = None
     after: str = field(init=False)
     given: UUID | None = field(init=False, default=None)
 
@@ -100,7 +102,7 @@ class PageRequest:
         """A page inside the frame. `connection`: of `Postgres.snapshot`. `here`: its place in the navigation, and the
         name of its template unless another one is given.
         """
-        notice = self._notice()
+        notice = self.notice or self._notice()
         workspaces = await frame.workspaces(connection, self.person)
         self.workspace = self.workspace or next(iter(workspaces), "")
         values = {

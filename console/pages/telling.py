@@ -1,7 +1,13 @@
-"""What is told of a command above the next page."""
+"""What is told of a command above the next page, and codes in words."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
 
 from console.asking import CommandAnswer
 from console.pages.page import Notice
+from console.pages.rendering import worded
 from console.texts import known, text
 
 
@@ -9,6 +15,18 @@ def in_words(section: str, code: str | None) -> str:
     """A code by the text of its section. A code of a newer version stays as it is."""
     key = f"{section}.{code}"
     return text(key) if known(key) else str(code)
+
+
+def grounds(reasons: Sequence[str], named: Sequence[Mapping[str, Any]]) -> list[Markup]:
+    """What protects a profile, in words; `named`: grounds with the names of statuses and companies."""
+    with_names = {one["code"] for one in named}
+    words = [_ground(one["code"], one["name"] or one["of"]) for one in named]
+    return words + [_ground(code, None) for code in reasons if code not in with_names]
+
+
+def _ground(code: str, name: str | None) -> Markup:
+    key = f"grounds.{code}" if name is not None else f"grounds.unnamed_{code}"
+    return worded(key, name=name) if known(key) else Markup("{}").format(in_words("reasons", code))
 
 
 def told(given: CommandAnswer | None, done: str) -> Notice:

@@ -235,6 +235,20 @@ document.addEventListener("click", (event) => {
     dialog.close();
   }
 });
+// What fits to a typed text is fetched while it is typed.
+let typing = 0;
+document.addEventListener("input", (event) => {
+  const form = event.target.form, shown = form?.dataset.suggest;
+  if (!shown) return;
+  clearTimeout(typing);
+  typing = setTimeout(async () => {
+    const response = await fetch(`${form.action}?${new URLSearchParams(new FormData(form))}`);
+    if (response.ok) await swap(response, [shown]);
+  }, 150);
+});
+document.addEventListener("submit", (event) => {
+  if (event.target.dataset.suggest) event.preventDefault();
+});
 document.addEventListener("change", (event) => {
   if (event.target.dataset.submit !== undefined) event.target.form.requestSubmit();
 });

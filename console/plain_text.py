@@ -1,0 +1,47 @@
+"""HTML mail as text: what somebody would read, without a picture loaded or a link followed."""
+
+import re
+from html.parser import HTMLParser
+from typing import Final
+
+_HIDDEN: Final = frozenset({"script", "style", "head", "title", "template"})
+_LINES: Final = frozenset(
+    {"address", "article", "blockquote", "br", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol"}
+    | {"p", "pre", "section", "table", "tr", "ul"}
+)
+_SPACES: Final = re.compile(r"[ \t\r\f\v\u00a0]*\n[ \t\r\f\v\u00a0]*")
+_EMPTY_LINES: Final = re.compile(r"\n{3,}")
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.parts: list[str] = []
+        self._hidden: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - its signature
+        if tag == "body":
+            self._hidden.clear()  # heads are often left open
+        elif tag in _HIDDEN:
+            self._hidden.append(tag)
+        elif tag in _LINES:
+            self.parts.append("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self._hidden:
+            del self._hidden[self._hidden.index(tag) :]
+        elif tag in _LINES:
+            self.parts.append("\n")
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self.parts.append(re.sub(r"\s+", " ", data))
+
+
+def plain_text(html: str) -> str:
+    """The text of a page or mail: one line a block, no empty lines but one between paragraphs."""
+    reader = _Reader()
+    reader.feed(html)
+    reader.close()
+    lines = _SPACES.sub("\n", "".join(reader.parts))
+    return _EMPTY_LINES.sub("\n\n", lines).strip()
