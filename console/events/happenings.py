@@ -17,10 +17,16 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 
 class Happening(NamedTuple):
-    """An event. `workspace_id` is None for what concerns operators alone; `text` is the event as it is sent."""
+    """An event. `workspace_id` is None for what concerns operators alone; `data` is JSON."""
 
     workspace_id: str | None
-    text: bytes
+    kind: str
+    data: bytes
+
+    @property
+    def text(self) -> bytes:
+        """The event as it is sent."""
+        return b"event: %b\ndata: %b\n\n" % (self.kind.encode(), self.data)
 
 
 class _Status(Struct, frozen=True, gc=False):
@@ -88,7 +94,7 @@ def happenings(topic: str, value: bytes | None, headers: Mapping[str, bytes | No
     """The events of a record. A record that nobody understands tells nothing."""
     if topic == DEAD_LETTERS:
         error = headers.get("error") or b""
-        yield Happening(None, _event("letters", {"error": error.decode(errors="replace")}))
+        yield Happening(None, "letters", _ENCODER.encode({"error": error.decode(errors="replace")}))
         return
     if value is None:
         return
@@ -97,7 +103,7 @@ def happenings(topic: str, value: bytes | None, headers: Mapping[str, bytes | No
     except (msgspec.MsgspecError, ValueError):
         return
     for kind in _kinds(told):
-        yield Happening(told.workspace_id, _event(kind, told))
+        yield Happening(told.workspace_id, kind, _ENCODER.encode(told))
 
 
 def _kinds(told: Any) -> Iterator[str]:
@@ -109,7 +115,3 @@ def _kinds(told: Any) -> Iterator[str]:
             yield "blocks"
     else:
         yield "cycles" if isinstance(told, _Cycle) else "messages"
-
-
-def _event(kind: str, data: object) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (kind.encode(), _ENCODER.encode(data))

@@ -1,14 +1,16 @@
 """Workspaces, and lists of one: its settings, who did what, merges, what is suggested to merge, dropped messages."""
 
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 import typer
 
 from workers.cli import terminal
 from workers.cli.customer_commands import InWorkspace
-from workers.cli.terminal import AsJson, Limit, Older, PageSize, Wide
+from workers.cli.terminal import AsJson, Limit, OfWorkspace, Older, PageSize, Wide
 from workers.errors import SettingsError
+
+EVENT_KINDS: Final = ("holds", "results", "blocks", "cycles", "messages", "letters")
 
 commands = typer.Typer(
     no_args_is_help=True, help="Commands that were given: show. Each command is a command of its own."
@@ -69,6 +71,27 @@ def audit(
     name = None if command is None else short_names().get(command, command).replace("-", "_")
     wanted = Audited(actor, name, terminal.moment(since, "--since"))
     terminal.show(audit.listed(terminal.settings(), workspace, wanted, before, limit), as_json=as_json, wide=wide)
+
+
+def events(
+    workspace: OfWorkspace = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option("--kind", help=f"Only events of this kind: {', '.join(EVENT_KINDS)}. May be repeated."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document in each line.")] = False,
+) -> None:
+    """Tell what happens, as it happens, until Ctrl-C or SIGTERM.
+
+    Holds and what becomes of them, results of commands, blocks, changes of counts, messages; without --workspace also
+    dead letters. Ids and states, never a text or an address. It begins with what happens from then on, and needs Kafka
+    alone. Exit code 1: Kafka does not answer; 2: a topic is missing, or Kafka refuses.
+    """
+    from workers.cli import events
+
+    if unknown := sorted(set(kind or ()) - set(EVENT_KINDS)):
+        raise SettingsError(f"--kind: expected any of {', '.join(EVENT_KINDS)}, got {unknown[0]!r}")
+    events.follow(terminal.settings(), events.Wanted(workspace, frozenset(kind or EVENT_KINDS), as_json))
 
 
 @commands.command("show")
