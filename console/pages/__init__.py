@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from console.pages import active, composing, confirm, conversations, conversing, dropped, events, login
+from console.pages import active, audit, composing, confirm, conversations, conversing, dropped, events, login
 from console.pages.page import PageRoute, routes_of
 from console.pages.rendering import STATIC, is_current, rendered
 from console.parts import Parts
@@ -15,6 +15,7 @@ from console.texts import known, text
 
 PAGES: tuple[PageRoute, ...] = (
     *active.PAGES,
+    *audit.PAGES,
     *composing.PAGES,
     *confirm.PAGES,
     *conversations.PAGES,

@@ -54,6 +54,7 @@ async def shown(page: PageRequest) -> Response:
             cycle=cycle,
             start=start,
             cycles=known_cycles,
+            last_active=next((one for one in known_cycles if one["active_contacts"]), None),
             sentences=sentences(cycle, page.now),
             chart=drawing(Chart(page.workspace, zones[0], lines)),
             lines=lines,

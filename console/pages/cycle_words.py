@@ -65,7 +65,7 @@ def closing(cycle: Cycle, now: datetime) -> Sentence:
         end = time_text(count["cycle_end"])
         return Sentence("plain", text("active.runs", left=span(count["cycle_end"] - now), end=end, at=at))
     if now < cycle.closes_at:
-        return Sentence("plain", text("active.ended", left=span(cycle.closes_at - now), at=at))
+        return Sentence("plain", text("active.ended", at=at))
     if not cycle.delays:
         return Sentence("plain", text("active.closing", at=at))
     partitions = ", ".join(f"{one['topic']}/{one['partition']}" for one in cycle.delays)

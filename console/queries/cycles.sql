@@ -5,9 +5,17 @@ LEFT JOIN sluice.mac_bounds AS b ON b.workspace_id = c.workspace_id AND b.cycle_
 WHERE c.workspace_id = $1 AND c.cycle_start = $2
 
 -- name: cycles
--- The newest first, up to now.
-SELECT cycle_start, cycle_end, active_contacts, status FROM sluice.mac_counts
-WHERE workspace_id = $1 AND cycle_start <= now() ORDER BY cycle_start DESC LIMIT $2
+-- The newest first, up to now, each with the time zone that holds for it.
+SELECT c.cycle_start, c.cycle_end, c.active_contacts, c.status, z.time_zone
+FROM (
+    SELECT cycle_start, cycle_end, active_contacts, status FROM sluice.mac_counts
+    WHERE workspace_id = $1 AND cycle_start <= now() ORDER BY cycle_start DESC LIMIT $2
+) AS c
+LEFT JOIN LATERAL (
+    SELECT s.value #>> '{}' AS time_zone FROM sluice.settings_in_effect AS s
+    WHERE s.workspace_id = $1 AND s.name = 'time_zone' AND s.holds_from <= c.cycle_start ORDER BY s.holds_from DESC LIMIT 1
+) AS z ON true
+ORDER BY c.cycle_start DESC
 
 -- name: settings
 SELECT mac_limit, close_grace_hours FROM sluice.workspace_settings WHERE workspace_id = $1

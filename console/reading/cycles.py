@@ -8,6 +8,7 @@ from uuid import UUID
 
 from workers.process.postgres import Postgres
 from workers.process.queries import statements
+from workers.rules.mac_chart import day_of
 
 _SQL: Final = statements("console", "cycles")
 _AT_ONCE: Final = 1_000
@@ -37,8 +38,16 @@ class Cycle:
 
 
 async def cycles(connection: Any, workspace_id: str, most: int) -> Sequence[Row]:
-    """The newest cycles that have begun: `cycle_start`, `cycle_end`, `active_contacts`, `status`."""
-    return [dict(row) for row in await connection.fetch(_SQL["cycles"], workspace_id, most)]
+    """The newest cycles that have begun: `cycle_start`, `cycle_end`, `active_contacts`, `status`; `first`, `last`: its
+    days on the clock of the workspace.
+    """
+    rows = await connection.fetch(_SQL["cycles"], workspace_id, most)
+    return [dict(row) | _days(row) for row in rows]
+
+
+def _days(row: Row) -> dict[str, Any]:
+    zone = row["time_zone"] or "UTC"
+    return {"first": day_of(row["cycle_start"], zone), "last": day_of(row["cycle_end"], zone) - timedelta(days=1)}
 
 
 async def cycle(connection: Any, workspace_id: str, cycle_start: datetime) -> Cycle | None:

@@ -59,12 +59,16 @@ class Chart:
         return {"workspace_id": self.workspace_id, "time_zone": self.time_zone, "cycles": cycles}
 
 
+def day_of(at: datetime, time_zone: str) -> date:
+    """The day on the clock of a time zone; of UTC, if the zone is not known."""
+    return at.astimezone(zone(time_zone) if time_zone in ZONES else UTC).date()
+
+
 def line(row: Mapping[str, Any], active: Mapping[date, int], time_zone: str, now: datetime) -> Line:
     """One cycle: `active` has the contacts whose proof lies on a day."""
-    where = zone(time_zone) if time_zone in ZONES else UTC
-    first, end = (row[name].astimezone(where).date() for name in ("cycle_start", "cycle_end"))
+    first, end = (day_of(row[name], time_zone) for name in ("cycle_start", "cycle_end"))
     days = max((end - first).days, 1)
-    until = days if row["status"] == "closed" else min(days, (now.astimezone(where).date() - first).days + 1)
+    until = days if row["status"] == "closed" else min(days, (day_of(now, time_zone) - first).days + 1)
     by_day = (active.get(first + timedelta(days=number), 0) for number in range(max(until, 1)))
     own = (row["cycle_start"], row["cycle_end"], row["status"], row["active_contacts"])
     return Line(*own, days, first, tuple(accumulate(by_day)))
