@@ -7,7 +7,18 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from console.pages import active, audit, composing, confirm, conversations, conversing, dropped, events, login
+from console.pages import (
+    active,
+    audit,
+    composing,
+    confirm,
+    conversations,
+    conversing,
+    dropped,
+    events,
+    login,
+    operations,
+)
 from console.pages.page import PageRoute, routes_of
 from console.pages.rendering import STATIC, is_current, rendered
 from console.parts import Parts
@@ -23,6 +34,7 @@ PAGES: tuple[PageRoute, ...] = (
     *dropped.PAGES,
     *events.PAGES,
 )
+OF_OPERATORS: tuple[PageRoute, ...] = (*operations.PAGES,)
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _NAMES = {403: "forbidden", 404: "not_found", 413: "too_large", 429: "too_many", 503: "away"}
 
@@ -32,7 +44,7 @@ def routes(parts: Parts) -> list[BaseRoute]:
     return [
         Route("/static/{version}/{name}", _static, methods=["GET"]),
         *login.routes(parts),
-        *routes_of(parts, PAGES),
+        *routes_of(parts, PAGES, OF_OPERATORS),
     ]
 
 

@@ -63,7 +63,8 @@ def why(row: Mapping[str, Any]) -> str:
     """Why a command was refused, in words."""
     key = f"refusals.{row['reason']}"
     words = text(key) if known(key) else str(row["reason"])
-    return f"{words} {row['detail']}" if row["detail"] else words
+    detail = str(row["detail"] or "").replace("`", "")
+    return f"{words} {detail}" if detail else words
 
 
 def changes(changed: Mapping[str, Any] | None) -> list[str]:

@@ -92,9 +92,9 @@ class PageRequest:
         given = urlencode({name: value for name, value in parameters.items() if value})
         return f"/w/{quote(self.workspace)}/{path}{'?' if given else ''}{given}"
 
-    def operations(self, path: str = "") -> str:
+    def operations(self, path: str = "", **query: str) -> str:
         """The address of a page of operators; `path` begins with a slash."""
-        return f"/operations{path}?{urlencode({'workspace': self.workspace})}"
+        return f"/operations{path}?{urlencode({'workspace': self.workspace, **query})}"
 
     async def render(
         self, connection: Any, here: str, status: int = 200, template: str | None = None, **context: Any

@@ -1,0 +1,23 @@
+"""What operators see: how far the workers are, and what is still to be done."""
+
+from typing import Final
+
+from starlette.responses import Response
+
+from console.pages.page import PageRequest, PageRoute
+from console.reading import operations
+from console.reading.paging import MOST
+
+NEW: Final = "new"
+
+
+async def shown(page: PageRequest) -> Response:
+    """Partitions, backlog, pending work, and what holds cycles open."""
+    async with page.parts.postgres.snapshot() as connection:
+        status = await operations.status(connection)
+        partitions = await operations.partitions(connection, MOST, page.query("cursor"))
+        letters = {row["status"]: row["letters"] for row in status["dead_letters"]}
+        return await page.render(connection, "operations", standing=status, partitions=partitions, letters=letters)
+
+
+PAGES: Final = (PageRoute("operations", shown),)
