@@ -44,6 +44,11 @@ REFUSED: list[tuple[dict[str, str], str]] = [
     ),
     ({"SLUICE_KAFKA_KEY_FILE": "key.pem"}, "must be set together"),
     ({"SLUICE_KAFKA_CA_FILE": "ca.pem"}, "SLUICE_KAFKA_SECURITY_PROTOCOL does not speak TLS"),
+    ({"SLUICE_CONSOLE_PROXY_HEADER": "X-User"}, "is set without SLUICE_CONSOLE_PROXY_ADDRESSES"),
+    ({"SLUICE_CONSOLE_PROXY_HEADER": "Cookie"}, "SLUICE_CONSOLE_PROXY_HEADER: must be the name of a header"),
+    ({"SLUICE_CONSOLE_PROXY_HEADER": "X User"}, "SLUICE_CONSOLE_PROXY_HEADER: must be the name of a header"),
+    ({"SLUICE_CONSOLE_PROXY_ADDRESSES": "proxy"}, "SLUICE_CONSOLE_PROXY_ADDRESSES: must be IP addresses"),
+    ({"SLUICE_CONSOLE_PROXY_ADDRESSES": "10.0.0.5/8"}, "SLUICE_CONSOLE_PROXY_ADDRESSES: must be IP addresses"),
     ({"SLUICE_FETCH_MAX_WAIT_MS": "5000", "SLUICE_SESSION_TIMEOUT_MS": "6000"}, "SLUICE_FETCH_MAX_WAIT_MS"),
 ]
 
@@ -53,6 +58,7 @@ ACCEPTED: list[dict[str, str]] = [
     {"SLUICE_DATABASE_URL": "postgresql://u:p@one:5432,two:5433/d"},
     {"SLUICE_KAFKA_BOOTSTRAP": "one:9092, two:9092,[::1]:9093"},
     {"SLUICE_HASH_KEY": KEY},
+    {"SLUICE_CONSOLE_PROXY_HEADER": "X-User", "SLUICE_CONSOLE_PROXY_ADDRESSES": "10.0.0.5, 10.1.0.0/16,::1"},
 ]
 
 

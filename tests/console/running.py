@@ -151,6 +151,14 @@ async def running_console(databases: Databases, **settings: Any) -> AsyncIterato
 
 
 @asynccontextmanager
+async def beside(console: RunningConsole, **settings: Any) -> AsyncIterator[RunningConsole]:
+    """Another console on the same servers, with other settings."""
+    told = console.settings.model_copy(update=settings)
+    async with _served(told, console.stage) as other:
+        yield other
+
+
+@asynccontextmanager
 async def _served(settings: Settings, stage: Stage) -> AsyncIterator[RunningConsole]:
     sock = listening("127.0.0.1", 0)
     stop, ready = asyncio.Event(), asyncio.Event()
