@@ -53,6 +53,7 @@ def test_the_audit_log_is_asked_for_a_person_a_command_and_a_time(sluice: Callab
     everything = told(sluice, "audit")
     for name in ("block", "block-contact", "block_contact"):
         [block] = told(sluice, "audit", "--command", name)
+        assert block["changed"]["runs_halted"] == 1
         assert (block["command_id"], block["actor"], block["role"], block["module"]) == (
             str(BLOCK),
             "olga",

@@ -31,8 +31,10 @@ async def listed(settings: Settings, workspace: str, wanted: Audited, before: st
             await require_workspace(tx, workspace)
     following = paging.older_than(rows, "at", "command_id")
     hint = "There is no such command in the audit log."
-    details = ("role", "module", "detail", "command_id")
-    return Report({"audit": rows}, hint=hint, details=details, limit=limit, following=following)
+    details = ("role", "module", "detail", "changed", "command_id", "issued_at")
+    return Report(
+        {"audit": [_decoded(row) for row in rows]}, hint=hint, details=details, limit=limit, following=following
+    )
 
 
 async def command(settings: Settings, workspace: str, command_id: UUID) -> dict[str, Any]:
@@ -46,6 +48,10 @@ async def command(settings: Settings, workspace: str, command_id: UUID) -> dict[
         if row is None:
             await require_workspace(tx, workspace)
             raise NotFound(f"workspace {workspace!r} has no result of a command {command_id}")
+    return _decoded(row)
+
+
+def _decoded(row: page_reports.Row) -> dict[str, Any]:
     return {**row, "changed": msgspec.json.decode(row["changed"])}
 
 

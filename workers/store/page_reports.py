@@ -95,7 +95,7 @@ class Audited(NamedTuple):
 
 
 async def audit(tx: Connection, workspace_id: str, wanted: Audited, before: Before, limit: int) -> list[Row]:
-    """Commands and what became of them, those that were applied last on top."""
+    """Commands and what became of them, those that were applied last on top. `changed` is JSON."""
     arguments = (wanted.actor, wanted.command, wanted.since or _FIRST)
     return list(await tx.fetch(_SQL["audit"], workspace_id, *arguments, *before.definite(), limit))
 

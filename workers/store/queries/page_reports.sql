@@ -85,14 +85,11 @@ WHERE workspace_id = $1 AND (merged_at, merge_id) < ($2::timestamptz, $3::uuid)
 ORDER BY merged_at DESC, merge_id DESC LIMIT $4
 
 -- name: audit
-SELECT at, actor, role, module, command, target, outcome, reason, detail, command_id FROM sluice.audit_log
+SELECT at, actor, role, module, command, target, outcome, reason, detail, changed, command_id, issued_at FROM sluice.audit_log
 WHERE workspace_id = $1 AND ($2::text IS NULL OR actor = $2) AND ($3::text IS NULL OR command = $3) AND at >= $4::timestamptz
     AND (at, command_id) < ($5::timestamptz, $6::uuid)
 ORDER BY at DESC, command_id DESC LIMIT $7
 
 -- name: command
-SELECT r.workspace_id, r.command_id, r.command, r.outcome, r.reason, r.detail, r.changed, r.at, a.actor, a.role, a.module, a.target,
-    now() AS now
-FROM sluice.command_results r
-JOIN sluice.audit_log a ON a.workspace_id = r.workspace_id AND a.command_id = r.command_id
-WHERE r.workspace_id = $1 AND r.command_id = $2
+SELECT workspace_id, command_id, command, actor, role, module, issued_at, at, target, outcome, reason, detail, changed, now() AS now
+FROM sluice.audit_log WHERE workspace_id = $1 AND command_id = $2
