@@ -31,7 +31,8 @@ RECORDS_BACK: Final = 1_000
 """Of each partition, when a process begins: so far back another process's streams can go on."""
 HEARTBEAT_S: Final = 15.0
 CHECK_S: Final = 3.0
-_BEHIND_S: Final = 5.0
+BEHIND_S: Final = 5.0
+"""So long a stream waits for what another process had read already."""
 _LOOK_S: Final = 0.05
 _RETRY: Final = b"retry: 2000\n\n"
 _RESET: Final = b"event: reset\ndata: {}\n\n"
@@ -167,7 +168,7 @@ class Events:
         if since is None:
             return _RESET + self._here()
         clock = asyncio.get_running_loop().time
-        until = clock() + _BEHIND_S
+        until = clock() + BEHIND_S
         while self._recent.is_behind(since) and clock() < until:  # noqa: ASYNC110 - each waits for another offset
             await asyncio.sleep(_LOOK_S)
         stream.take()  # is among the recent ones
