@@ -12,12 +12,18 @@ from console.pages import (
     audit,
     composing,
     confirm,
+    contact_deletions,
+    contact_export,
+    contact_merges,
+    contacts,
     conversations,
     conversing,
     dropped,
     events,
     login,
     operations,
+    profile_settings,
+    profiles,
 )
 from console.pages.page import PageRoute, routes_of
 from console.pages.rendering import STATIC, is_current, rendered
@@ -29,10 +35,16 @@ PAGES: tuple[PageRoute, ...] = (
     *audit.PAGES,
     *composing.PAGES,
     *confirm.PAGES,
+    *contact_deletions.PAGES,
+    *contact_export.PAGES,
+    *contact_merges.PAGES,
+    *contacts.PAGES,
     *conversations.PAGES,
     *conversing.PAGES,
     *dropped.PAGES,
     *events.PAGES,
+    *profile_settings.PAGES,
+    *profiles.PAGES,
 )
 OF_OPERATORS: tuple[PageRoute, ...] = (*operations.PAGES,)
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}

@@ -262,6 +262,8 @@ async def form_of(request: Request) -> FormData:
         fields = parse_qsl(body, keep_blank_values=True, max_num_fields=_FIELDS, errors="strict")
     except ValueError:
         raise HTTPException(400) from None
+    if any("\0" in value for _, value in fields):
+        raise HTTPException(400)  # no text of PostgreSQL has it
     return FormData([*fields])
 
 

@@ -29,17 +29,19 @@ def _ground(code: str, name: str | None) -> Markup:
     return worded(key, name=name) if known(key) else Markup("{}").format(in_words("reasons", code))
 
 
-def told(given: CommandAnswer | None, done: str) -> Notice:
-    """`done` if the command was carried out; else why not, or that there is no answer yet."""
+def told(given: CommandAnswer | None, done: str, undo: Sequence[Any] | None = None) -> Notice:
+    """`done` if the command was carried out, with the form that takes it back; else why not, or that there is no answer
+    yet.
+    """
     if given is None:
         return Notice("waiting", text("errors.waiting"))
     if not given.is_done:
-        return Notice("failed", _refused(given))
-    return Notice("done", done)
+        return Notice("failed", refusal(given))
+    return Notice("done", done, undo)
 
 
-def _refused(given: CommandAnswer) -> str:
-    """Where a field is wrong, the detail says which."""
+def refusal(given: CommandAnswer) -> str:
+    """Why a command was refused. Where a field is wrong, the detail says which."""
     key = f"refusals.{given.reason}"
     if not known(key):
         return given.detail or str(given.reason)

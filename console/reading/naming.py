@@ -10,6 +10,6 @@ _SQL: Final = statements("console", "naming")
 
 
 async def names(connection: Any, workspace_id: str, contacts: Iterable[UUID]) -> Mapping[UUID, Mapping[str, Any]]:
-    """`display_name` and `blocked` of contacts, by id. Those that were deleted are missing."""
+    """`display_name`, `phone`, `email` and `blocked` of contacts, by id. Those that were deleted are missing."""
     rows = await connection.fetch(_SQL["names"], workspace_id, sorted(set(contacts)))
     return {row["contact_id"]: dict(row) for row in rows}

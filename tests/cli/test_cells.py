@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.fields import FieldValue
-from workers.cli.bulk import cells
+from workers.rules import cells
 
 # A CSV file keeps these as they are; a cell of blanks alone is empty.
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0")).filter(lambda text: text.strip() != "")

@@ -153,6 +153,12 @@ async function answered(event) {
   }
 }
 
+// What goes on without events is fetched again for as long as it goes on.
+setInterval(() => {
+  for (const one of document.querySelectorAll("[data-every]")) waiting.add(one.id);
+  if (waiting.size && !refreshing) refresh();
+}, 2000);
+
 // Times told in words grow old. This machine's clock may be wrong.
 const wrong = Date.now() - Date.parse(document.body.dataset.now);
 setInterval(() => {

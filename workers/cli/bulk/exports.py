@@ -9,34 +9,19 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from tempfile import mkstemp
-from typing import Any, Final
+from typing import Any
 from uuid import uuid4
 
 import msgspec
 
-from schemas.changes import CUSTOM
 from workers.app.settings import Settings
-from workers.cli.bulk import cells, selections
+from workers.cli.bulk import selections
 from workers.cli.giving import Desk, Giver, asked, desk, one_by_one
 from workers.cli.progress_line import Progress
 from workers.errors import NotPossible, SettingsError
+from workers.rules import contact_sheet
 from workers.store import contact_lists
 from workers.terminal_text import visible_json
-
-_OWN: Final = (
-    *("contact_id", "channel", "address", "channel_id", "display_name", "first_name", "last_name", "country"),
-    *(
-        "language",
-        "email",
-        "phone",
-        "assignee",
-        "conversation_status",
-        "profile_id",
-        "tags",
-        "identities",
-        "avatar_url",
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +74,12 @@ async def _ask(at_hand: Desk, wanted: Wanted) -> None:
 async def _write(at_hand: Desk, wanted: Wanted, put: Callable[[str], None]) -> int:
     workspace_id, count, progress = at_hand.giver.workspace_id, 0, Progress("contacts")
     fields = [row["name"] for row in await contact_lists.fields(at_hand.connection, workspace_id, "contact")]
-    put("[" if wanted.as_json else _lines(wanted, [[*_OWN, *(CUSTOM + name for name in fields)]]))
+    put("[" if wanted.as_json else _lines(wanted, [contact_sheet.head(fields)]))
     async for page in contact_lists.pages(at_hand.connection, workspace_id, wanted.tag):
         if wanted.as_json:
             put(("," if count else "") + ",".join("\n" + _document(row) for row in page))
         else:
-            put(_lines(wanted, [_cells(row, fields) for row in page]))
+            put(_lines(wanted, [contact_sheet.row(_decoded(row), fields) for row in page]))
         count += len(page)
         progress.show(count)
     put("\n]\n" if wanted.as_json else "")
@@ -113,15 +98,6 @@ def _decoded(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _document(row: Mapping[str, Any]) -> str:
     return visible_json(msgspec.json.encode(_decoded(row)).decode())
-
-
-def _cells(row: Mapping[str, Any], fields: Sequence[str]) -> list[str]:
-    contact = _decoded(row)
-    first = contact["identities"][0] if contact["identities"] else {}
-    custom = contact["custom"]
-    texts = contact | first | {"contact_id": str(row["contact_id"]), "identities": row["identities"]}
-    own = [str(texts["identities"]) if name == "identities" else cells.cell(texts.get(name)) for name in _OWN]
-    return own + [cells.cell(custom.get(name)) for name in fields]
 
 
 @contextmanager

@@ -12,8 +12,8 @@ import msgspec
 
 from schemas.changes import CONTACT_FIELDS, CUSTOM
 from schemas.fields import CHANNELS
-from workers.cli.bulk import cells
 from workers.errors import SettingsError
+from workers.rules import cells
 
 Kind = Literal["contacts", "profiles"]
 

@@ -57,14 +57,19 @@ def items(of_cell: str) -> list[str]:
 def field_value(kind: str, options: Sequence[str], of_cell: str) -> FieldValue:
     """The value of a custom field of this type. A cell that does not fit stays text: the rules say what would fit."""
     plain = text(of_cell)
-    if kind == "number" and _NUMBER.fullmatch(plain.strip()):
-        number: int | float = msgspec.json.decode(plain.strip(), type=int | float)
-        return number
-    if kind == "checkbox" and plain.strip().lower() in _YES | _NO:
-        return plain.strip().lower() in _YES
     if kind == "list" and plain not in options:
         return items(of_cell)
-    return plain
+    return typed_value(kind, plain)
+
+
+def typed_value(kind: str, typed: str) -> FieldValue:
+    """The value of a custom field of a type that is no list, as somebody typed it. What does not fit stays text."""
+    if kind == "number" and _NUMBER.fullmatch(typed.strip()):
+        number: int | float = msgspec.json.decode(typed.strip(), type=int | float)
+        return number
+    if kind == "checkbox" and typed.strip().lower() in _YES | _NO:
+        return typed.strip().lower() in _YES
+    return typed
 
 
 def _list_cell(values: Sequence[str]) -> str:
