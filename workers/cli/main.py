@@ -77,14 +77,7 @@ app.add_typer(customer_commands.contacts, name="contacts")
 app.add_typer(import_commands.app, name="import")
 app.add_typer(user_commands.users, name="users")
 app.add_typer(user_commands.tokens, name="tokens")
-app.command("workspaces")(workspace_commands.workspaces)
-app.command("settings")(workspace_commands.settings)
-app.command("audit")(workspace_commands.audit)
-app.command("events")(workspace_commands.events)
 app.add_typer(workspace_commands.commands, name="commands")
-app.command("merges")(workspace_commands.merges)
-app.command("merge-suggestions")(workspace_commands.merge_suggestions)
-app.command("drops")(workspace_commands.drops)
 
 
 def main() -> None:
@@ -289,6 +282,13 @@ def serve(
     raise typer.Exit(serving(settings(), host, port))
 
 
+app.command("workspaces")(workspace_commands.workspaces)
+app.command("settings")(workspace_commands.settings)
+app.command("audit")(workspace_commands.audit)
+app.command("events")(workspace_commands.events)
+app.command("merges")(workspace_commands.merges)
+app.command("merge-suggestions")(workspace_commands.merge_suggestions)
+app.command("drops")(workspace_commands.drops)
 app.command("receive")(connector_commands.receive)
 app.command("send")(connector_commands.send)
 app.command("simulate")(connector_commands.simulate)

@@ -60,9 +60,10 @@ def audit(
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
-    """List who gave which command, and what became of it, the newest on top.
+    """List who gave which command, and its result.
 
-    Also refused ones. `sluice commands show` tells what one of them changed. Exit code 1: there is no such workspace.
+    The newest is on top. Also refused ones. `sluice commands show` tells what one of them changed. Exit code 1: there
+    is no such workspace.
     """
     from workers.cli import audit
     from workers.cli.twins.building import short_names
@@ -81,11 +82,11 @@ def events(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document in each line.")] = False,
 ) -> None:
-    """Tell what happens, as it happens, until Ctrl-C or SIGTERM.
+    """Tell what happens, as it happens.
 
-    Holds and what becomes of them, results of commands, blocks, changes of counts, messages; without --workspace also
-    dead letters. Ids and states, never a text or an address. It begins with what happens from then on, and needs Kafka
-    alone. Exit code 1: Kafka does not answer; 2: a topic is missing, or Kafka refuses.
+    Until Ctrl-C or SIGTERM: holds and what becomes of them, results of commands, blocks, changes of counts, messages;
+    without --workspace also dead letters. Ids and states, never a text or an address. It begins with what happens from
+    then on, and needs Kafka alone. Exit code 1: Kafka does not answer; 2: a topic is missing, or Kafka refuses.
     """
     from workers.cli import events
 
@@ -134,7 +135,7 @@ def merge_suggestions(
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
-    """List contacts that have the same number or e-mail address.
+    """List contacts that share a number or an address.
 
     `sluice merge` merges two of them. Blocked contacts are left out. Exit code 1: there is no such workspace.
     """
@@ -154,10 +155,10 @@ def drops(
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
-    """List dropped messages, the latest on top: why, and whether they count.
+    """List dropped messages: why, and whether they count.
 
-    rule says by which setting a dropped message counts or not: see docs/billing.md. `sluice release-dropped` accepts
-    those that a mistaken block dropped. Exit code 1: there is no such workspace.
+    The latest is on top. rule says by which setting a dropped message counts or not: see docs/billing.md. `sluice
+    release-dropped` accepts those that a mistaken block dropped. Exit code 1: there is no such workspace.
     """
     from workers.cli import histories
 
