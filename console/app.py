@@ -11,13 +11,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Router
 
 from console import api, pages
+from console.asking import UNANSWERED
 from console.bounds import AnswerHeaders, Bounds
 from console.parts import Parts
-from workers.errors import SetupError
-from workers.process import postgres, production
 
 API: Final = "/api/"
-_AWAY: Final = (*postgres.AWAY, *production.AWAY, SetupError)
 
 
 def application(parts: Parts) -> Starlette:
@@ -26,7 +24,7 @@ def application(parts: Parts) -> Starlette:
     # Inside of what turns exceptions into answers.
     bounded = Bounds(Router(routes, redirect_slashes=False))
     handlers: dict[type[Exception], Callable[[Request, Any], Response]] = {HTTPException: _refused}
-    handlers |= dict.fromkeys(_AWAY, _away)
+    handlers |= dict.fromkeys(UNANSWERED, _away)
     return Starlette(
         routes=[Mount("", app=bounded)],
         middleware=[Middleware(AnswerHeaders)],

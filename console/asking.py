@@ -13,11 +13,14 @@ from uuid import UUID
 from schemas.actors import Actor
 from schemas.building import CommandHead, Record, command_record
 from workers.errors import SetupError
+from workers.process import production
 from workers.process.postgres import AWAY, Postgres
 from workers.process.production import Produced, Production
 from workers.process.queries import statements
 from workers.process.tasks import ended
 
+UNANSWERED: Final = (*AWAY, *production.AWAY, SetupError)
+"""A server did not answer, or refused. What was produced may be in its topic."""
 _SQL: Final = statements("console", "asking")
 _LOOK_S: Final = 0.03
 _TURN: Final = 2_000

@@ -9,6 +9,7 @@ from console.logins import Logins
 from console.proxy import TrustedProxy
 from console.rates import Rates
 from workers.process.postgres import Postgres
+from workers.process.production import Production
 from workers.rules.address_hashes import HashKeys
 
 
@@ -21,6 +22,7 @@ class Parts:
     logins: Logins
     proxy: TrustedProxy
     rates: Rates
+    production: Production
     asking: Asking
     hash_keys: HashKeys
     events: Events

@@ -64,8 +64,6 @@ async def serve(
         stack.push_async_callback(database.stop)
         producer = Production(settings.kafka(), "console")
         stack.push_async_callback(producer.stop)
-        asking = Asking(database, producer)
-        stack.push_async_callback(asking.stop)
         passwords = Passwords()
         stack.callback(passwords.stop)
         bound_s = settings.unreachable_after_s
@@ -85,7 +83,8 @@ async def serve(
         events = Events(settings.kafka(), database)
         telling = asyncio.create_task(events.run(), name="events")
         closing = asyncio.create_task(_closed(events, stop), name="end of streams")
-        parts = _parts(settings, database, passwords, asking, events)
+        parts = _parts(settings, database, passwords, producer, events)
+        stack.push_async_callback(parts.asking.stop)
         cleaning = asyncio.create_task(parts.access.keep_clean(), name="expired sessions")
         stack.push_async_callback(ended, closing, telling, cleaning)
         app = application(parts)
@@ -110,7 +109,7 @@ async def _closed(events: Events, stop: asyncio.Event) -> None:
     events.close()
 
 
-def _parts(settings: Settings, database: Postgres, passwords: Passwords, asking: Asking, events: Events) -> Parts:
+def _parts(settings: Settings, database: Postgres, passwords: Passwords, producer: Production, events: Events) -> Parts:
     access = Access(database)
     return Parts(
         postgres=database,
@@ -118,7 +117,8 @@ def _parts(settings: Settings, database: Postgres, passwords: Passwords, asking:
         logins=Logins(database, access, passwords),
         proxy=TrustedProxy(settings.console_proxy_header, settings.proxy_networks()),
         rates=Rates(),
-        asking=asking,
+        production=producer,
+        asking=Asking(database, producer),
         hash_keys=settings.hash_keys(),
         events=events,
     )

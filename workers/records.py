@@ -81,9 +81,6 @@ class EnvelopeFault(NamedTuple):
     last_offset: int | None = None
 
 
-BATCH_FAULT: Final = "batch: "
-TOO_LARGE: Final = "too_large: "
-"""Prefix of errors that stand for a batch that is too large."""
 TOO_COSTLY: Final = "too_costly: "
 """Prefix of errors of records that alone are too much for a transaction."""
 

@@ -1,19 +1,42 @@
-"""The JSON API."""
+"""The JSON API: its calls are a table, of which the routes and the OpenAPI document are made."""
 
-from starlette.exceptions import HTTPException
+from typing import Final
+
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
+from console.api import (
+    billing_calls,
+    contact_calls,
+    event_calls,
+    foreseeing_calls,
+    giving_calls,
+    openapi,
+    operating_calls,
+    problems,
+    reading_calls,
+)
+from console.api.serving import route
 from console.parts import Parts
 
+CALLS: Final = (
+    *reading_calls.CALLS,
+    *contact_calls.CALLS,
+    *billing_calls.CALLS,
+    *foreseeing_calls.CALLS,
+    *giving_calls.CALLS,
+    *event_calls.CALLS,
+    *operating_calls.CALLS,
+)
+problem = problems.answered
 
-def routes(_parts: Parts) -> list[BaseRoute]:
-    """The calls of the API."""
-    return []
 
+def routes(parts: Parts) -> list[BaseRoute]:
+    """The calls of the API, and the document that describes them."""
+    document = openapi.encoded(CALLS)
 
-def problem(_request: Request, error: HTTPException) -> Response:
-    """An error as RFC 9457 has it."""
-    document = {"type": "about:blank", "title": error.detail, "status": error.status_code}
-    return JSONResponse(document, error.status_code, media_type="application/problem+json")
+    async def described(_request: Request) -> Response:
+        return Response(document, media_type="application/json")
+
+    return [Route("/openapi.json", described, methods=["GET"]), *(route(parts, call) for call in CALLS)]

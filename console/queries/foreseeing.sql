@@ -5,6 +5,9 @@ SELECT default_region FROM sluice.workspace_settings WHERE workspace_id = $1
 SELECT channel_id, channel, default_region FROM sluice.channels
 WHERE workspace_id = $1 AND (channel_id = $2 OR channel = $2) ORDER BY channel_id
 
+-- name: channel
+SELECT channel FROM sluice.channels WHERE workspace_id = $1 AND channel_id = $2
+
 -- name: channels_of_contact
 SELECT channel, address FROM sluice.contact_channels WHERE workspace_id = $1 AND contact_id = $2
 

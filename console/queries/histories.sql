@@ -15,3 +15,10 @@ SELECT workspace_id, deletion_id, requested_at, contacts, done, finished_at FROM
 WHERE workspace_id = $1 AND (requested_at, deletion_id)
     < (coalesce($2::timestamptz, 'infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
 ORDER BY requested_at DESC, deletion_id DESC LIMIT $4
+
+-- name: audit
+SELECT * FROM sluice.audit_log
+WHERE workspace_id = $1 AND ($2::text IS NULL OR actor = $2) AND ($3::text IS NULL OR command = $3)
+    AND ($4::text IS NULL OR outcome = $4) AND (at, command_id)
+    < (coalesce($5::timestamptz, 'infinity'), coalesce($6::uuid, '00000000-0000-0000-0000-000000000000'))
+ORDER BY at DESC, command_id DESC LIMIT $7

@@ -63,6 +63,12 @@ async def impact(connection: Any, workspace_id: str, command: bytes) -> Mapping[
     return dict(_NOTHING) if row is None else dict(row)
 
 
+async def channel_of(connection: Any, workspace_id: str, channel_id: str) -> str | None:
+    """The kind of a channel; None: the workspace has no record of it."""
+    kind: str | None = await connection.fetchval(_SQL["channel"], workspace_id, channel_id)
+    return kind
+
+
 async def _aimed(connection: Any, workspace_id: str, named: str) -> Aimed | None:
     region = await connection.fetchval(_SQL["region"], workspace_id)
     return aim(named, region, await connection.fetch(_SQL["channels_named"], workspace_id, named))

@@ -1,7 +1,7 @@
 """What happened: runs, dropped messages, deletions, commands."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from console.reading.paging import BY_TIME, Keyset, Rows, page
@@ -11,6 +11,15 @@ _SQL: Final = statements("console", "histories")
 _RUNS: Final = Keyset(("started_at", "run_id"), (datetime, str))
 _DROPS: Final = Keyset(("event_time", "message_id"), BY_TIME)
 _DELETIONS: Final = Keyset(("requested_at", "deletion_id"), (datetime, UUID))
+_AUDIT: Final = Keyset(("at", "command_id"), (datetime, UUID))
+
+
+class Audited(NamedTuple):
+    """Whose commands, of which name, with which outcome; None leaves a condition out."""
+
+    actor: str | None = None
+    command: str | None = None
+    outcome: str | None = None
 
 
 async def runs(connection: Any, workspace_id: str, limit: int, cursor: str | None) -> Rows:
@@ -33,3 +42,8 @@ async def drops_of_contact(
 async def deletions(connection: Any, workspace_id: str, limit: int, cursor: str | None) -> Rows:
     """Deletions of contacts, those that were asked for last on top: the columns of `deletions`. Raises as `page`."""
     return await page(connection, _SQL["deletions"], (workspace_id,), _DELETIONS, limit, cursor)
+
+
+async def audit(connection: Any, workspace_id: str, wanted: Audited, limit: int, cursor: str | None) -> Rows:
+    """Commands, those that were applied last on top: the columns of `audit_log`. Raises as `page`."""
+    return await page(connection, _SQL["audit"], (workspace_id, *wanted), _AUDIT, limit, cursor)

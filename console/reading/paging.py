@@ -9,6 +9,8 @@ import msgspec
 from itsdangerous.encoding import base64_decode, base64_encode
 from itsdangerous.exc import BadData
 
+from schemas.limits import MAX_YEAR
+
 MOST: Final = 200
 DEFAULT: Final = 50
 _LONGEST: Final = 2_048
@@ -57,6 +59,8 @@ class Keyset(NamedTuple):
                 raise ValueError("too long")
             safe = tuple(_SAFE.get(kind, kind) for kind in self.types)
             values: Sequence[Any] = msgspec.json.decode(base64_decode(cursor), type=tuple[safe])  # type: ignore[valid-type]
+            if any(isinstance(value, datetime) and not 1 < value.year < MAX_YEAR for value in values):
+                raise ValueError("too far away")
         except (BadData, ValueError, msgspec.MsgspecError) as error:
             raise BadCursor("cursor: expected the value of `next` of the page before") from error
         return values

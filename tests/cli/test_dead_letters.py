@@ -17,7 +17,7 @@ from tests.support.batches import batch, record
 from tests.support.brokers import Broker
 from tests.support.databases import until
 from workers.errors import ExitCode
-from workers.store.dead_letters import REPLAY_HEADER
+from workers.rules.letters import REPLAY_HEADER
 
 GARBAGE = b'{"workspace_id": "acme", \xff}'
 

@@ -87,6 +87,10 @@ LISTS: Final[Mapping[str, tuple[Asked, str]]] = {
         lambda c, p, n, at: histories.drops_of_contact(c, p.workspace, p.contact(SOMEBODY), n, at),
         "SELECT message_id FROM sluice.drop_ledger WHERE workspace_id = $1 AND contact_id = $2",
     ),
+    "audit": (
+        lambda c, p, n, at: histories.audit(c, p.workspace, histories.Audited(), n, at),
+        "SELECT command_id FROM sluice.audit_log WHERE workspace_id = $1",
+    ),
     "deletions": (
         lambda c, p, n, at: histories.deletions(c, p.workspace, n, at),
         "SELECT deletion_id FROM sluice.deletions WHERE workspace_id = $1",

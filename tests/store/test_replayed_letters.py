@@ -12,9 +12,9 @@ from asyncpg import Pool
 from schemas.limits import MAX_DEAD_LETTER_BYTES
 from workers.dead_letters.erasure import erase
 from workers.records import DeadLetter, Headers, Partition
+from workers.rules.letters import REPLAY_HEADER
 from workers.services.job_runner import Unfinished
 from workers.store import dead_letters
-from workers.store.dead_letters import REPLAY_HEADER
 
 SOURCE: Final = Partition("messages.inbound", 3)
 LETTER: Final = (SOURCE, b"acme:1", b"{bad")

@@ -9,10 +9,10 @@ from workers.app.database_failures import connected, reading
 from workers.app.settings import Settings
 from workers.cli.reports import Report
 from workers.errors import NotFound
-from workers.records import BATCH_FAULT, TOO_LARGE
+from workers.rules.letters import REPLAY_HEADER, why_not_replayed
 from workers.store import dead_letters
 from workers.store.connection import Connection
-from workers.store.dead_letters import REPLAY_HEADER, LetterFilter, StoredLetter
+from workers.store.dead_letters import LetterFilter, StoredLetter
 
 if TYPE_CHECKING:
     from workers.kafka.replaying import Replayer
@@ -153,11 +153,7 @@ def _refused(identity: int, letter: StoredLetter | None) -> LetterOutcome | None
 
 
 def _refusal(letter: StoredLetter) -> str | None:
-    if letter.erased:
-        return "impossible: its content was erased"
-    if letter.error.startswith((BATCH_FAULT, TOO_LARGE)):
-        return "impossible: it is a whole batch that could not be read, and no record"
-    return "impossible: its value was null, or too large to keep" if letter.value is None else None
+    return why_not_replayed(letter.error, letter.value, is_erased=letter.erased)
 
 
 def _unknown(identity: int) -> LetterOutcome:

@@ -17,7 +17,8 @@ from aiokafka.record.legacy_records import LegacyRecordBatch
 
 from workers.kafka.inflating import INFLATED_AT_MOST, INFLATED_AT_ONCE, BrokenBatch, TooLarge
 from workers.kafka.lenient_parsing import UNREADABLE, Parsed, Parser, check_legacy, is_unusual, uncompressed
-from workers.records import BATCH_FAULT, TOO_LARGE, PlainRecord, RawRecord, Unreadable
+from workers.records import PlainRecord, RawRecord, Unreadable
+from workers.rules.letters import BATCH_FAULT, TOO_LARGE
 
 _FRAME: Final = Struct(">qi")
 """Offset and length, of every format."""

@@ -71,6 +71,14 @@ class Postgres:
             ):
                 yield connection
 
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        """A connection in a transaction, which an exception takes back."""
+        with self._explained():
+            pool = await self._connected()
+            async with pool.acquire() as connection, connection.transaction():
+                yield connection
+
     async def _connected(self) -> Any:
         if self._pool is None:
             self._pool = await asyncpg.create_pool(

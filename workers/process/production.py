@@ -101,6 +101,21 @@ class Production:
         except _FORBIDDEN as error:
             raise SetupError(f"Kafka refuses writes: {error!r}") from error
 
+    async def produce_again(
+        self, topic: str, partition: int, key: bytes | None, value: bytes, headers: Sequence[tuple[str, bytes | None]]
+    ) -> None:
+        """Produces a record that was in a topic before to its old partition, where the other records of its key are; if
+        that is gone, to the one that Kafka chooses for the key. Raises as `produce`.
+        """
+        producer = await self._started()
+        name = self.topic(topic)
+        try:
+            known = await producer.partitions_for(name)
+            chosen = partition if partition in known else None
+            await (await producer.send(name, value, key, chosen, headers=list(headers)))
+        except _FORBIDDEN as error:
+            raise SetupError(f"Kafka refuses writes: {error!r}") from error
+
     async def stop(self) -> None:
         """Closes the connections. Waits a moment for what is not acknowledged: nobody asks for it any more."""
         producer, self._producer = self._producer, None

@@ -9,6 +9,7 @@ import msgspec
 
 from schemas.limits import MAX_DEAD_LETTER_BYTES
 from workers.records import DeadLetter, Partition
+from workers.rules.letters import REPLAY_HEADER
 from workers.store.connection import Connection, changed_rows
 from workers.store.queries import load
 
@@ -19,8 +20,6 @@ _DECODER: Final = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]])
 NEW: Final = "new"
 STATUSES: Final = (NEW, "replayed", "dismissed")
 Settled = Literal["replayed", "dismissed"]
-REPLAY_HEADER: Final = "sluice_dead_letter_id"
-"""Header of a replayed record: the id of its row, so that another failure counts there."""
 
 
 @dataclass(frozen=True, slots=True)
