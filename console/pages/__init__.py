@@ -18,6 +18,7 @@ from console.pages import (
     contacts,
     conversations,
     conversing,
+    dead_letters,
     dropped,
     events,
     login,
@@ -46,7 +47,7 @@ PAGES: tuple[PageRoute, ...] = (
     *profile_settings.PAGES,
     *profiles.PAGES,
 )
-OF_OPERATORS: tuple[PageRoute, ...] = (*operations.PAGES,)
+OF_OPERATORS: tuple[PageRoute, ...] = (*operations.PAGES, *dead_letters.PAGES)
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _NAMES = {403: "forbidden", 404: "not_found", 413: "too_large", 429: "too_many", 503: "away"}
 
