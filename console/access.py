@@ -14,7 +14,7 @@ from workers.process.queries import statements
 
 _SQL: Final = statements("console", "access")
 SESSION: Final = timedelta(hours=12)
-LINK: Final = timedelta(minutes=10)
+LINK: Final = timedelta(hours=12)
 PROXIED: Final = "proxy-"
 """How a session begins that counts only while the proxy names its user."""
 CLEANED_S: Final = 300.0
@@ -64,7 +64,7 @@ class Access:
         await self._postgres.fetch(_SQL["end_session"], digest(session))
 
     async def link(self, name: str) -> str | None:
-        """A secret that logs the user in once, within ten minutes; None: there is no such user."""
+        """A secret that logs the user in once, within twelve hours; None: there is no such user."""
         link = secrets.token_urlsafe(32)
         return link if await self._postgres.fetch(_SQL["make_link"], digest(link), name, LINK) else None
 

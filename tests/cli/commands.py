@@ -47,6 +47,11 @@ class Running:
             assert time.monotonic() < deadline, f"nothing came of it: {self._err.read_text()}"
             time.sleep(0.02)
 
+    @property
+    def out(self) -> str:
+        """What it has printed so far."""
+        return self._out.read_text(encoding="utf-8")
+
     def until_consuming(self) -> None:
         """Waits until every worker says that it consumes."""
         self.until_said("ready")

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
+import httpx
 import pytest
 from confluent_kafka import KafkaError, Producer
 
@@ -74,8 +75,8 @@ async def test_whoever_sees_the_env_file_may_produce_and_read_and_the_data_outli
 
 
 async def test_ports_are_those_that_were_asked_for(folder: Path) -> None:
-    ports = [str(_free_port()) for _ in range(2)]
-    options = ("--kafka-port", ports[0], "--postgres-port", ports[1])
+    ports = [str(_free_port()) for _ in range(3)]
+    options = ("--kafka-port", ports[0], "--postgres-port", ports[1], "--console-port", ports[2])
     with Sluice(folder).running(*ARGUMENTS, *options) as running:
         database, bootstrap = _servers(running, folder)
         assert bootstrap == f"127.0.0.1:{ports[0]}"
@@ -86,6 +87,11 @@ async def test_ports_are_those_that_were_asked_for(folder: Path) -> None:
         await seconds_until_shown(database, 1)
         taken = Sluice(folder).run("dev", "--data-dir", "other", "--kafka-port", ports[0])
         assert (taken.code, f"--kafka-port {ports[0]} cannot be used" in taken.err) == (ExitCode.SETUP, True)
+        running.until(lambda: "/login/" in running.out)
+        [link] = re.findall(rf"http://127\.0\.0\.1:{ports[2]}/login/\S+", running.out)
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert (await client.get(link)).status_code == 303
+            assert (await client.get(link)).status_code == 403
         assert running.stop().code == ExitCode.CLEAN
 
 

@@ -13,6 +13,7 @@ from workers.app.memory import tune_memory
 from workers.app.settings import Settings, load_settings
 from workers.dev import servers
 from workers.dev.connectors import Connectors, Wanted
+from workers.dev.console import DevConsole
 from workers.dev.envfile import env_file
 from workers.errors import ExitCode, SettingsError
 from workers.process.logs import configure_logging
@@ -26,28 +27,39 @@ console = Console()
 
 
 def embedded(
-    data_dir: Path, addresses: Path | None, kafka_port: int | None, postgres_port: int | None, wanted: Wanted
+    data_dir: Path,
+    addresses: Path | None,
+    kafka_port: int | None,
+    postgres_port: int | None,
+    wanted: Wanted,
+    console_port: int | None,
 ) -> ExitCode:
-    """Runs embedded servers, then every worker, then connectors."""
+    """Runs embedded servers, then every worker, then the console and connectors."""
     # A signal must not end this process while PostgreSQL runs: the server would keep running.
     with (
         remembered() as asked,
         env_file(addresses) as write,
         Connectors(wanted) as connectors,
+        DevConsole(console_port) as pages,
         servers.open_servers(data_dir, kafka_port, postgres_port, fetch_max_wait_ms=_FETCH_WAIT_MS) as settings,
     ):
-        return asyncio.run(_until_stopped(settings, _begin(settings), write, asked, connectors))
+        return asyncio.run(_until_stopped(settings, _begin(settings), write, asked, connectors, pages))
 
 
-def external(addresses: Path | None, wanted: Wanted) -> ExitCode:
-    """Runs every worker against the configured servers, after migrating the schema, then connectors."""
+def external(addresses: Path | None, wanted: Wanted, console_port: int | None) -> ExitCode:
+    """Runs every worker against the configured servers, after migrating the schema, then the console and connectors."""
     settings = load_settings()
     settings.required_database_url()
     settings.kafka()
     if addresses is not None and addresses.resolve() == Path(".env").resolve():
         raise SettingsError("--env-file must not be the .env that the settings come from")
-    with remembered() as asked, env_file(addresses) as write, Connectors(wanted) as connectors:
-        return asyncio.run(_until_stopped(settings, _bring_up_to_date(settings), write, asked, connectors))
+    with (
+        remembered() as asked,
+        env_file(addresses) as write,
+        Connectors(wanted) as connectors,
+        DevConsole(console_port) as pages,
+    ):
+        return asyncio.run(_until_stopped(settings, _bring_up_to_date(settings), write, asked, connectors, pages))
 
 
 async def _begin(settings: Settings) -> None:
@@ -66,6 +78,7 @@ async def _until_stopped(
     write: Callable[[Settings], None],
     asked: StopSignal,
     connectors: Connectors,
+    pages: DevConsole,
 ) -> ExitCode:
     stop = asked.event()
     configure_logging(settings.log_format, settings.log_level)
@@ -77,10 +90,12 @@ async def _until_stopped(
         connectors.begin(settings, stop)
         write(settings)
         _announce(settings, connectors.lines)
+        pages.begin(settings, stop, lambda link: _say(f"  console:  {link}"))
 
     code = await supervisor.run(settings, plan_of([ALL]), stop, ready=ready)
     stop.set()
     await connectors.ended()
+    await pages.ended()
     return code
 
 
@@ -92,4 +107,8 @@ def _announce(settings: Settings, more: Sequence[str]) -> None:
         *more,
     )
     for line in lines:
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        _say(line)
+
+
+def _say(line: str) -> None:
+    console.print(line, soft_wrap=True, highlight=False, markup=False)
