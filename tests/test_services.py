@@ -1,6 +1,7 @@
 """Checks of the form of docker-compose.yml and deploy/Dockerfile, without a container engine."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -35,7 +36,7 @@ def test_every_worker_has_a_service_that_waits_for_the_setup(services: dict[str,
     workers = {name: s for name, s in services.items() if s.get("command", [None])[0] == "worker"}
 
     assert {name: s["command"] for name, s in workers.items()} == {name: ["worker", name] for name in WORKERS}
-    for service in (*workers.values(), *(services[name] for name in CONNECTORS)):
+    for service in (*workers.values(), *(services[name] for name in (*CONNECTORS, "console"))):
         assert service["depends_on"]["setup"]["condition"] == "service_completed_successfully"
         assert service["stop_grace_period"] == "40s"
         assert "/ready" in service["healthcheck"]["test"][-1]
@@ -67,7 +68,7 @@ def test_receiver_and_sender_serve_the_same_channels_and_start_only_if_asked(
 def test_our_services_run_without_rights_on_a_system_that_they_cannot_write_to(
     services: dict[str, dict[str, Any]],
 ) -> None:
-    for name in (*WORKERS, *CONNECTORS, "setup", "status"):
+    for name in (*WORKERS, *CONNECTORS, "console", "setup", "status"):
         service = services[name]
         assert (service["image"], service["read_only"], service["cap_drop"]) == ("sluice:local", True, ["ALL"])
         assert service["security_opt"] == ["no-new-privileges:true"]
@@ -92,7 +93,7 @@ def test_every_service_is_bounded_and_what_stays_is_watched(services: dict[str, 
 
 
 def test_data_outlives_the_containers(compose: dict[str, Any], services: dict[str, dict[str, Any]]) -> None:
-    assert set(compose["volumes"]) == {"settings", "sender", "postgres", "kafka"}
+    assert set(compose["volumes"]) == {"settings", "sender", "console", "postgres", "kafka"}
     assert services["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]
     assert services["kafka"]["volumes"] == ["kafka:/var/lib/kafka/data"]
 
@@ -129,22 +130,38 @@ def test_only_the_setup_logs_in_as_the_owner_and_only_the_owners_password_has_a_
     }
 
 
-def test_workers_and_senders_read_their_logins_where_the_setup_keeps_them(
+def test_the_console_starts_only_if_asked(services: dict[str, dict[str, Any]]) -> None:
+    console = services["console"]
+    assert console["profiles"] == ["console"]
+    assert console["command"] == ["serve", "--host", "0.0.0.0", "--port", "8080"]  # noqa: S104
+    assert console["ports"] == ["127.0.0.1:${CONSOLE_PORT:-8080}:8080"]
+
+
+def test_the_image_has_every_package(dockerfile: str) -> None:
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    packages = built["targets"]["wheel"]["packages"]
+    assert set(packages) <= set(re.findall(r"^COPY (\w+) \1$", dockerfile, re.MULTILINE))
+
+
+def test_workers_senders_and_the_console_read_their_logins_where_the_setup_keeps_them(
     services: dict[str, dict[str, Any]], dockerfile: str
 ) -> None:
-    folder, of_senders = "/var/lib/sluice", "/var/lib/sluice-sender"
+    folder, of_senders, of_console = "/var/lib/sluice", "/var/lib/sluice-sender", "/var/lib/sluice-console"
     for name in (*WORKERS, "status"):
         assert services[name]["working_dir"] == folder
         assert services[name]["volumes"] == [f"settings:{folder}:ro"]
     assert services["sender"]["working_dir"] == folder
     assert services["sender"]["volumes"][:-1] == [f"sender:{folder}:ro"]
+    assert services["console"]["working_dir"] == folder
+    assert services["console"]["volumes"] == [f"console:{folder}:ro"]
     assert len(services["receiver"]["volumes"]) == 1  # it has no login at all
-    assert services["setup"]["volumes"] == [f"settings:{folder}", f"sender:{of_senders}"]
+    assert services["setup"]["volumes"] == [f"settings:{folder}", f"sender:{of_senders}", f"console:{of_console}"]
     [script] = services["setup"]["command"]
-    assert f"--worker-env {folder}/.env --sender-env {of_senders}/.env " in script
+    kept = f"--worker-env {folder}/.env --sender-env {of_senders}/.env --console-env {of_console}/.env "
+    assert kept in script
     user = re.search(r"^USER (\d+):(\d+)$", dockerfile, re.MULTILINE)
     assert user is not None
-    made = f"install --directory --owner={user[1]} --group={user[2]} --mode=0700 {folder} {of_senders}\n"
+    made = f"install --directory --owner={user[1]} --group={user[2]} --mode=0700 {folder} {of_senders} {of_console}\n"
     assert made in dockerfile
 
 

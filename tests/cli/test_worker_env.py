@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 import yaml
 
-from schemas.topics import TOPICS
+from schemas.topics import EVERY_TOPIC, TOPICS
 from tests.cli.commands import SLUICE, Ended, Sluice
 from tests.cli.sending import TOPIC, message, read_env, seconds_until_shown
 from tests.support.brokers import Broker
@@ -227,14 +227,14 @@ async def test_a_file_of_others_and_another_key_are_refused(
     assert migrated(tmp_path, server.owner, tmp_path / "none" / "worker.env").code == ExitCode.SETUP
 
 
-async def test_the_setup_of_the_services_leads_to_workers_and_senders_that_work(
+async def test_the_setup_of_the_services_leads_to_processes_that_work(
     server: Server, any_broker: Broker, tmp_path: Path
 ) -> None:
     services = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]
     worker, [script] = services["inbound"], services["setup"]["command"]
-    volume, of_senders = tmp_path / "volume", tmp_path / "volume-sender"
-    volume.mkdir()
-    of_senders.mkdir()
+    folders = volume, of_senders, of_console = [tmp_path / f"volume{of}" for of in ("", "-sender", "-console")]
+    for folder in folders:
+        folder.mkdir()
     script = script.replace(worker["working_dir"], str(volume))
     if any_broker.kind == "embedded":  # it makes no topics that a client describes
         await any_broker.create(*TOPICS)
@@ -247,9 +247,9 @@ async def test_the_setup_of_the_services_leads_to_workers_and_senders_that_work(
     held = []
     for _ in range(2):
         _run(script, tmp_path, {"DATABASE_URL": server.url, **kafka})
-        held.append([(folder / ".env").read_text() for folder in (volume, of_senders)])
+        held.append([(folder / ".env").read_text() for folder in folders])
     assert held[0] == held[1]
-    assert [await who(folder / ".env") for folder in (volume, of_senders)] == [LOGIN, SENDER]
+    assert [await who(folder / ".env") for folder in folders] == [LOGIN, SENDER, CONSOLE]
 
     with Sluice(volume, **kafka, SESSION_TIMEOUT_MS=6_000).running(*worker["command"]) as running:
         running.until_consuming()
@@ -258,6 +258,11 @@ async def test_the_setup_of_the_services_leads_to_workers_and_senders_that_work(
         await seconds_until_shown(server.url, 1)
         assert running.stop().code == ExitCode.CLEAN
     await _sends(services["sender"], of_senders, kafka, server)
+    if any_broker.kind == "embedded":
+        await any_broker.create(*EVERY_TOPIC)
+    with Sluice(of_console, **kafka).running("serve", "--port", "0") as running:
+        running.until_said("ready")
+        assert running.stop().code == ExitCode.CLEAN
 
 
 async def _sends(service: dict[str, Any], folder: Path, kafka: dict[str, str], server: Server) -> None:
