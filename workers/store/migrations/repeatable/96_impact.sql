@@ -264,7 +264,7 @@ BEGIN
     );
 END $$;
 
--- The profiles, 10,001 at most, that a command would protect and nothing protects yet. It protects one only if what it names exists.
+-- The profiles, 10,001 at most, that would have what a command protects or gives, if it protects; also those that are protected already.
 CREATE FUNCTION sluice_core.protected_by(of_workspace text, command jsonb) RETURNS text[]
 LANGUAGE plpgsql STABLE SET search_path = sluice_core, pg_temp SET enable_seqscan = off SET enable_hashjoin = off
     SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan AS $$
@@ -273,44 +273,34 @@ DECLARE
     of_company text := command ->> 'company_id';
     of_status text := command ->> 'name';
     new_companies text[] := ARRAY(SELECT jsonb_array_elements_text(coalesce(nullif(command -> 'company_ids', 'null'), '[]')));
-    named text[];
 BEGIN
     CASE command ->> 'command'
     WHEN 'protect_company' THEN
-        named := ARRAY(
+        RETURN ARRAY(
             SELECT b.profile_id FROM companies o
             JOIN profile_companies b ON b.workspace_id = o.workspace_id AND b.company_id = o.company_id
             WHERE o.workspace_id = of_workspace AND o.company_id = of_company AND NOT o.protected
             ORDER BY b.company_id LIMIT 10001
         );
     WHEN 'define_status' THEN
-        named := ARRAY(
+        RETURN ARRAY(
             SELECT p.profile_id FROM profiles p
             WHERE p.workspace_id = of_workspace AND p.status = of_status AND p.deleted_at IS NULL AND (command ->> 'protected')::boolean
             LIMIT 10001
         );
     WHEN 'set_profile_status' THEN
-        named := ARRAY(
+        RETURN ARRAY(
             SELECT command ->> 'profile_id' FROM profile_statuses t
             WHERE t.workspace_id = of_workspace AND t.name = command ->> 'status' AND t.protected
         );
     WHEN 'set_profile_companies' THEN
-        named := ARRAY(
+        RETURN ARRAY(
             SELECT command ->> 'profile_id' FROM companies o
             WHERE o.workspace_id = of_workspace AND o.company_id = ANY (new_companies) AND o.protected LIMIT 1
         );
     ELSE
-        named := '{}';
+        RETURN '{}';
     END CASE;
-    RETURN ARRAY(
-        SELECT n.profile_id FROM unnest(named) AS n (profile_id)
-        WHERE EXISTS (
-            SELECT FROM profiles p WHERE p.workspace_id = of_workspace AND p.profile_id = n.profile_id AND p.deleted_at IS NULL OFFSET 0
-        ) AND NOT EXISTS (
-            SELECT FROM profile_protections g
-            WHERE g.workspace_id = of_workspace AND g.profile_id = n.profile_id AND g.code <> 'protection_unknown' OFFSET 0
-        )
-    );
 END $$;
 
 -- One row for a command that blocks, protects, merges or deletes, as it stands on contacts.commands; none for any other. An address in
@@ -333,6 +323,7 @@ DECLARE
     changed uuid[];     -- whose histories a block changes
     blocks tstzrange[];
     profile text;
+    profiles text[];
 BEGIN
     runs := 0; holds := 0; messages := 0; contacts := 0; active_contacts := 0;
     IF name = 'block_contact' THEN
@@ -379,15 +370,29 @@ BEGIN
         );
         contacts := cardinality(people);
     ELSIF name IN ('protect_company', 'define_status', 'set_profile_status', 'set_profile_companies') THEN
-        people := ARRAY(
-            SELECT c.contact_id FROM unnest(protected_by($1, command)) AS p (profile_id)
+        -- The profile of each contact, until there are enough.
+        profiles := ARRAY(
+            SELECT n.profile_id FROM unnest(protected_by($1, command)) AS n (profile_id)
             CROSS JOIN LATERAL (
-                SELECT c.contact_id FROM living_contacts c
-                WHERE c.workspace_id = $1 AND c.profile_id = p.profile_id AND c.merged_into IS NULL LIMIT 10001
-            ) AS c
+                SELECT p.contacts FROM profiles p
+                WHERE p.workspace_id = $1 AND p.profile_id = n.profile_id AND p.deleted_at IS NULL AND NOT EXISTS (
+                    SELECT FROM profile_protections g
+                    WHERE g.workspace_id = $1 AND g.profile_id = n.profile_id AND g.code <> 'protection_unknown' OFFSET 0
+                )
+                LIMIT 1
+            ) AS p
+            CROSS JOIN LATERAL generate_series(1, p.contacts)
             LIMIT 10001
         );
-        contacts := cardinality(people);
+        contacts := cardinality(profiles);
+        people := ARRAY(
+            SELECT c.contact_id FROM (SELECT DISTINCT profile_id FROM unnest(profiles[:500]) AS profile_id) AS n
+            CROSS JOIN LATERAL (
+                SELECT c.contact_id FROM living_contacts c
+                WHERE c.workspace_id = $1 AND c.profile_id = n.profile_id AND c.merged_into IS NULL LIMIT 500
+            ) AS c
+            LIMIT 500
+        );
     ELSE
         RETURN;
     END IF;
