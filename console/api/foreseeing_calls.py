@@ -15,6 +15,7 @@ from schemas.building import CommandHead, command_record
 
 _IN: Final = "/workspaces/{workspace}"
 _NO_KEY: Final = "it is not known whether a deleted contact had this address and was blocked or had opted out"
+_FLAGS: Final = {"true": True, "false": False}
 # What some commands need, and what changes nothing here.
 _PLACEHOLDERS: Final = {"expected_count": 1}
 
@@ -81,14 +82,13 @@ def _fields(command: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _typed(name: str, value: Any, kind: Any) -> Any:
-    """A value of the type that the field has, as JSON has it."""
-    for candidate in (value, [value]):
+    """A value of the type that the field has, as JSON has it: of one value a list as well."""
+    refused = ""
+    for candidate in (value, _FLAGS.get(str(value), value), [value]):
         try:
             return msgspec.to_builtins(msgspec.convert(candidate, kind, strict=False))
-        except msgspec.ValidationError as error:
-            refused = str(error)
-        except ValueError as error:
-            refused = str(error)
+        except (msgspec.ValidationError, ValueError) as error:
+            refused = refused or str(error)
     raise ValueError(f"{name}: {refused}")
 
 
