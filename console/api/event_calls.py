@@ -2,16 +2,18 @@
 
 from typing import Final
 
+from pydantic import Field
 from starlette.responses import Response
 
-from console.api.calls import Asked, Call, Query, Typed
+from console.api.calls import Asked, Call, Query
 from console.events.answering import EventsAnswer
+from console.events.recent import LONGEST_ID
 
 
 class EventsQuery(Query):
     """`after`: in place of the header `Last-Event-ID`."""
 
-    after: Typed | None = None
+    after: str | None = Field(None, max_length=LONGEST_ID)
 
 
 async def events(asked: Asked) -> Response:
