@@ -2,18 +2,16 @@
 
 from typing import Final
 
-from pydantic import Field
 from starlette.responses import Response
 
-from console.api.calls import Asked, Call, Query
+from console.api.calls import Asked, Call, Query, Typed
 from console.events.answering import EventsAnswer
-from console.events.recent import LONGEST_ID
 
 
 class EventsQuery(Query):
     """`after`: in place of the header `Last-Event-ID`."""
 
-    after: str | None = Field(None, max_length=LONGEST_ID)
+    after: Typed | None = None
 
 
 async def events(asked: Asked) -> Response:

@@ -16,7 +16,7 @@ from workers.process.tailing import Place, Positions
 
 MOST: Final = 20_000
 LONGEST_MS: Final = 5 * 60 * 1000
-LONGEST_ID: Final = 32 * 1024
+_LONGEST_ID: Final = 32 * 1024
 OPERATORS: Final = ""
 """Stands for a workspace where there is none: dead letters."""
 
@@ -31,7 +31,7 @@ def id_of(positions: Positions) -> str:
 
 def positions_of(id_: str) -> Positions | None:
     """What an id says; None: no process gave it."""
-    if len(id_) > LONGEST_ID:
+    if len(id_) > _LONGEST_ID:
         return None
     try:
         ends = msgspec.msgpack.decode(base64_decode(id_), type=list[list[int]])

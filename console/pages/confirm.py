@@ -9,6 +9,7 @@ from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from console import written
 from console.asking import CommandAnswer
 from console.pages.page import Notice, PageRequest, PageRoute
 from console.pages.telling import grounds, in_words, told
@@ -26,10 +27,19 @@ async def shown(page: PageRequest) -> Response:
     group, cursor = page.query("group"), page.query("cursor")
     async with page.parts.postgres.snapshot() as connection:
         holds = await queue.queue(connection, page.workspace, group, DEFAULT, cursor)
-        values: dict[str, Any] = {"hold": None, "gone": None, "waiting": 0, "outlook": None, "asked": page.query("ask")}
+        values: dict[str, Any] = {
+            "hold": None,
+            "gone": None,
+            "waiting": 0,
+            "outlook": None,
+            "content": None,
+            "asked": page.query("ask"),
+        }
         opened = page.uuid("send_id") if "send_id" in page.request.path_params else None
         if opened is not None:
             hold = values["hold"] = await sends.hold(connection, page.workspace, opened)
+            if hold is not None:
+                values["content"] = written.shown(hold["content"])
             if hold is None:
                 values["gone"] = await queue.answer(connection, page.workspace, opened)
             elif hold["group_id"] is not None:
@@ -38,7 +48,12 @@ async def shown(page: PageRequest) -> Response:
                 if page.query("ask") is not None:
                     values["outlook"] = await queue.outlook(connection, page.workspace, group_id, page.person.name)
         values |= {"holds": holds, "opened": opened, "group": group, "cursor": cursor}
-        values |= {"grounds": grounds, "ending": lambda answer: _ending(page, answer), "most": queue.MOST_WAITING}
+        values |= {
+            "grounds": grounds,
+            "ending": lambda answer: _ending(page, answer),
+            "most": queue.MOST_WAITING,
+            "in_words": in_words,
+        }
         return await page.render(connection, "confirm", **values, consequence=_consequence(page, values["hold"]))
 
 

@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from console import snoozing
+from console import snoozing, written
 from console.pages.page import PageRequest, PageRoute
 from console.pages.telling import grounds, in_words
-from console.plain_text import plain_text
 from console.reading import contacts, conversations, profiles, settings
 from console.reading.paging import DEFAULT, Rows
 from workers.rules.wording import PROTECTIONS
@@ -55,8 +53,7 @@ async def view(page: PageRequest, **draft: Any) -> Response:
             protections=PROTECTIONS,
             in_words=in_words,
             tones=_DELIVERED,
-            words=words,
-            leads=leads,
+            written=written.shown,
         )
 
 
@@ -129,21 +126,6 @@ def _preferred(routes: Any, messages: Any) -> str | None:
     usable = [route["channel_id"] for route in routes if PROTECTIONS.issuperset(route["reasons"])]
     used = (one["channel_id"] for one in messages if one["direction"] == "in" and one["channel_id"] in usable)
     return next(used, usable[0] if usable else None)
-
-
-def words(content: Mapping[str, Any]) -> str:
-    """The text of a message; HTML as text."""
-    if content.get("text"):
-        return str(content["text"])
-    return plain_text(content["html"]) if content.get("html") else ""
-
-
-def leads(address: str) -> bool:
-    """Whether an address is one that a browser may be sent to. Nothing but a person follows it."""
-    try:
-        return urlsplit(address).scheme in ("http", "https")
-    except ValueError:
-        return False
 
 
 PAGES: Final = (

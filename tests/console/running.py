@@ -129,9 +129,9 @@ class Team:
     outsider: Member
 
     @asynccontextmanager
-    async def browser(self, member: Member, expected: str = "") -> AsyncIterator[Page]:
+    async def browser(self, member: Member, *, scripted: bool = True) -> AsyncIterator[Page]:
         """A Chromium with the session of a person, on an empty page; see `page_of_a_browser`."""
-        async with page_of_a_browser(expected) as page:
+        async with page_of_a_browser(scripted=scripted) as page:
             cookie: Any = {"name": SESSION_COOKIE, "value": member.session, "url": self.console.url}
             await page.context.add_cookies([cookie])
             yield page

@@ -163,24 +163,6 @@ async def test_a_stream_ends_with_its_session(team: Team) -> None:
         assert (await another.next("holds")).data["status"] == "held"
 
 
-async def test_a_program_has_the_same_events_until_its_token_is_revoked(team: Team) -> None:
-    address = f"/workspaces/{team.workspace.id}/events"
-    async with listening(team.agent.api, address) as told:
-        send = await hold(team.workspace)
-        event = await told.next("holds")
-        await told.named()
-    async with listening(team.agent.api, f"{address}?after={told.id}") as again:
-        await team.workspace.play(team.workspace.command("configure_workspace", set={}))
-        next_one = await again.next()
-        assert await team.console.access.revoke(team.agent.person.name)
-        await again.end()
-    refused = await (await team.console.client()).get(f"/api/v1{address}")
-
-    assert event.data["send_id"] == send["send_id"]
-    assert next_one.kind == "results"
-    assert refused.status_code == 401
-
-
 async def test_a_stream_ends_when_its_workspace_is_taken_away(team: Team) -> None:
     async with stream(team.agent) as told:
         await team.console.access.keep_user(replace(team.agent.person, workspaces=["elsewhere"]))

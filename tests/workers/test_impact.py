@@ -225,11 +225,6 @@ async def test_a_target_is_found_as_commands_find_it(pool: Pool) -> None:
     nobody = {"command": "block_contact", "contact_id": uuid_of("nobody")}
     assert await impact(pool, nobody) == Impact()
     assert await impact(pool, nobody | {"command": "add_tag"}) is None
-    oddities: list[Any] = [{}, [], None, "block_contact", {"command": None}]
-    for odd in oddities:
-        assert await impact(pool, odd) is None
-    for empty in ({"command": "block_contact", "identity": None}, {"command": "delete_contacts", "contact_ids": None}):
-        assert await impact(pool, empty) == Impact()
 
 
 async def test_a_merge_halts_moves_holds_and_counts_one_less(pool: Pool) -> None:

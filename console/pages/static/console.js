@@ -6,7 +6,6 @@ root.classList.add("scripted");
 const ROWS = ".list a.row, .table a.whole";
 const FIELDS = "input:not([type=hidden]), textarea, select";
 const KINDS = ["holds", "results", "blocks", "cycles", "messages", "letters"];
-const LIVE = { headers: { "x-live": "1" } };
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 // What somebody has typed or chosen, and not sent yet.
@@ -76,10 +75,8 @@ function happened(kind) {
 }
 async function refresh() {
   refreshing = true;
-  for (let rest = 150; waiting.size;) {
+  for (let rest = 150; waiting.size; rest = 500) {
     await pause(rest);
-    const began = Date.now();
-    rest = 500;
     if (document.hidden) waiting.clear();
     if (sending || document.querySelector("dialog:modal")) continue;
     const ids = [...waiting];
@@ -89,13 +86,12 @@ async function refresh() {
       if (fetched && !sending) swap(fetched, ids);
     } catch { // the next event, or the next connection, brings it
     }
-    rest = Math.max(1000, 5 * (Date.now() - began));
   }
   refreshing = false;
 }
 // This page as it is now; nothing if it has another address by now, or nobody is signed in any more.
 async function page() {
-  const at = location.href, response = await fetch(at, LIVE);
+  const at = location.href, response = await fetch(at, { headers: { "x-live": "1" } });
   if (new URL(response.url).pathname === "/login") told("signed-out", true);
   if (!response.ok || response.redirected || location.href !== at) return null;
   return parsed(response);
@@ -104,19 +100,17 @@ async function page() {
 // Events. A browser connects again by itself, but not after every failure. A page that nobody sees does not listen:
 // browsers open few connections to one server.
 let source = null, failures = 0, retry = 0, late = 0;
-const mute = () => { late ||= setTimeout(() => told("offline", true), 10000); };
 function listen() {
   const address = document.body.dataset.events;
   if (!address || source || document.hidden) return;
   source = new EventSource(`${address}?after=${encodeURIComponent(document.body.dataset.after || "")}`);
   source.addEventListener("open", () => { failures = 0; clearTimeout(late); late = 0; told("offline", false); });
   source.addEventListener("error", () => {
-    mute();
+    late ||= setTimeout(() => told("offline", true), 10000);
     if (source?.readyState === EventSource.CLOSED) again();
   });
   source.addEventListener("reset", () => happened(""));
-  for (const kind of KINDS) source.addEventListener(kind, () => happened(kind));
-  source.addEventListener("results", answered);
+  for (const kind of KINDS) source.addEventListener(kind, (event) => { if (kind === "results") answered(event); happened(kind); });
 }
 function deaf() {
   source?.close();
@@ -125,6 +119,7 @@ function deaf() {
   late = 0;
 }
 function again() {
+  source?.close();
   source = null;
   clearTimeout(retry);
   retry = setTimeout(catchUp, Math.min(60000, 1000 * 2 ** failures++) * (0.5 + Math.random()));
@@ -138,7 +133,7 @@ async function catchUp() {
     document.body.dataset.after = fetched.body.dataset.after;
     swap(fetched, live().map((one) => one.id));
   } catch {
-    mute();
+    late ||= setTimeout(() => told("offline", true), 10000);
     return again();
   }
   listen();
@@ -147,15 +142,12 @@ document.addEventListener("visibilitychange", () => { if (document.hidden) deaf(
 addEventListener("pageshow", (event) => { if (event.persisted) { deaf(); catchUp(); } });
 addEventListener("pagehide", deaf);
 
-// The notice of a command that was on its way says what became of it. The result may be here before the notice.
-const results = new Set();
+// The notice of a command that was on its way says what became of it.
 async function answered(event) {
-  if (event) results.add(JSON.parse(event.data).command_id);
-  if (results.size > 1000) results.clear();
-  const notice = document.querySelector("[data-command]");
-  if (!notice || !results.has(notice.dataset.command)) return;
+  const notice = document.querySelector(`[data-command="${CSS.escape(JSON.parse(event.data).command_id)}"]`);
+  if (!notice) return;
   try {
-    const next = (await parsed(await fetch(notice.dataset.result, LIVE))).querySelector("#notices .notice");
+    const next = (await parsed(await fetch(notice.dataset.result))).querySelector("#notices .notice");
     if (next) notice.replaceWith(next);
   } catch { // its link leads there
   }
@@ -197,7 +189,6 @@ async function send(form, button) {
     if (response.redirected) history.replaceState(null, "", response.url);
     document.body.dataset.after = fetched.body.dataset.after || document.body.dataset.after;
     document.querySelector("#main [autofocus]")?.focus();
-    answered();
   } catch {
     told("unsent", true, document.getElementById("unsent")?.dataset.text);
   } finally {
@@ -206,6 +197,10 @@ async function send(form, button) {
     for (const one of buttons) one.disabled = false;
   }
 }
+document.addEventListener("click", (event) => {
+  const hint = event.target.closest("[data-hide]");
+  if (hint) hint.parentElement.hidden = true;
+});
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.method !== "post" || form.dataset.whole !== undefined || event.defaultPrevented) return;
@@ -218,7 +213,7 @@ async function ask(id, address) {
   let dialog = document.getElementById(id);
   if (address) {
     try {
-      const fetched = new DOMParser().parseFromString(await (await fetch(address, LIVE)).text(), "text/html").getElementById(id);
+      const fetched = new DOMParser().parseFromString(await (await fetch(address)).text(), "text/html").getElementById(id);
       if (!fetched) throw new Error("no question");
       fetched.removeAttribute("open");
       dialog?.remove();
@@ -239,8 +234,6 @@ document.addEventListener("click", (event) => {
   } else if (opens) {
     event.preventDefault();
     ask(opens.dataset.dialog, opens.href);
-  } else if (event.target.closest("[data-hide]")) {
-    event.target.closest(".notice").hidden = true;
   } else if (event.target.closest("[data-close]")) {
     const dialog = event.target.closest("dialog");
     if (!dialog.matches(":modal")) return;
@@ -254,10 +247,13 @@ document.addEventListener("input", (event) => {
   const form = event.target.form, shown = form?.dataset.suggest;
   if (!shown) return;
   clearTimeout(typing);
-  const now = typing = setTimeout(async () => {
-    const response = await fetch(`${form.action}?${new URLSearchParams(new FormData(form))}`, LIVE);
-    const fetched = response.ok && await parsed(response);
-    if (fetched && typing === now) swap(fetched, [shown]);
+  typing = setTimeout(async () => {
+    const typed = () => String(new URLSearchParams(new FormData(form))), asked = typed();
+    try {
+      const fetched = await parsed(await fetch(`${form.action}?${asked}`));
+      if (typed() === asked) swap(fetched, [shown]);
+    } catch { // the next letter asks again
+    }
   }, 150);
 });
 document.addEventListener("submit", (event) => {

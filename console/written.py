@@ -1,8 +1,10 @@
-"""HTML mail as text: what somebody would read, without a picture loaded or a link followed."""
+"""What people wrote, as text: without a picture loaded, a link followed or markup obeyed."""
 
 import re
+from collections.abc import Mapping
 from html.parser import HTMLParser
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 _HIDDEN: Final = frozenset({"script", "style", "head", "title", "template"})
 _LINES: Final = frozenset(
@@ -11,6 +13,25 @@ _LINES: Final = frozenset(
 )
 _SPACES: Final = re.compile(r"[ \t\r\f\v\u00a0]*\n[ \t\r\f\v\u00a0]*")
 _EMPTY_LINES: Final = re.compile(r"\n{3,}")
+
+_CONTENT: Final = dict.fromkeys(("text", "subject", "html", "attachments", "template"))
+_FILE: Final = {"kind": "other", "url": ""} | dict.fromkeys(("mime_type", "size", "name"))
+
+
+def shown(content: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The content of a message for a page: every field of `Content` is there, and `text` is that of its HTML if it has
+    no other. `attachments`: with `leads`, whether a browser may be sent to their address.
+    """
+    whole = {"type": "other", **_CONTENT, **(content or {})}
+    files = [{**_FILE, **one, "leads": _leads(str(one.get("url", "")))} for one in whole["attachments"] or ()]
+    return whole | {"text": whole["text"] or plain_text(whole["html"] or ""), "attachments": files}
+
+
+def _leads(address: str) -> bool:
+    try:
+        return urlsplit(address).scheme in ("http", "https")
+    except ValueError:
+        return False
 
 
 class _Reader(HTMLParser):
