@@ -83,7 +83,7 @@ async def serve(
         events = Events(settings.kafka(), database)
         telling = asyncio.create_task(events.run(), name="events")
         closing = asyncio.create_task(_closed(events, stop), name="end of streams")
-        parts = _parts(settings, database, passwords, producer, events)
+        parts = parts_of(settings, database, passwords, producer, events)
         stack.push_async_callback(parts.asking.stop)
         cleaning = asyncio.create_task(parts.access.keep_clean(), name="expired sessions")
         stack.push_async_callback(ended, closing, telling, cleaning)
@@ -109,7 +109,10 @@ async def _closed(events: Events, stop: asyncio.Event) -> None:
     events.close()
 
 
-def _parts(settings: Settings, database: Postgres, passwords: Passwords, producer: Production, events: Events) -> Parts:
+def parts_of(
+    settings: Settings, database: Postgres, passwords: Passwords, producer: Production, events: Events
+) -> Parts:
+    """What requests work with, on these connections."""
     access = Access(database)
     return Parts(
         postgres=database,
