@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 from pydantic import BaseModel
 
-from console.api import rows
+from console.api import CALLS, openapi, rows
 from tests.acceptance.test_views import COLUMNS
 
 VIEWS: Final[Mapping[type[BaseModel], str]] = {
@@ -39,3 +39,10 @@ OF_FUNCTIONS_AND_OTHERS: Final[Mapping[type[BaseModel], str]] = {
 def test_rows_have_the_columns_of_their_view(model: type[BaseModel]) -> None:
     promised = f"{COLUMNS[VIEWS[model]]} {OF_FUNCTIONS_AND_OTHERS.get(model, '')}".split()
     assert list(model.model_fields) == promised
+
+
+def test_every_schema_that_is_named_is_there() -> None:
+    document = openapi.document(CALLS)
+    text = openapi.encoded(CALLS).decode()
+    named = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
+    assert named <= document["components"]["schemas"].keys()
