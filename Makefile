@@ -9,7 +9,7 @@ PARALLEL := --numprocesses 4 --max-worker-restart 0
 # The third of the slow tests to run. 0 chooses by the day, so that three days in a row run all of them.
 SEED ?= 0
 
-.PHONY: help install demo test test-faults test-faults-all test-console test-console-all simulate lint bench bench-quick bench-reading lock clean
+.PHONY: help install demo test test-faults test-faults-all test-console test-console-all screenshots simulate lint bench bench-quick bench-reading lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test-console: install ## run a third of the console's tests, in Chromium; SEED=1
 
 test-console-all: install ## run all of the console's tests
 	$(BIN)/python -m pytest tests/console --numprocesses 3 --max-worker-restart 0
+
+screenshots: install ## make the pictures of the console in docs/images from the demo; needs Chromium
+	$(BIN)/python -m tools.screenshots
 
 simulate: install ## simulate thousands of schedules of the engine; prints a seed that fails
 	$(BIN)/python -m tests.simulation --schedules 5000

@@ -69,7 +69,11 @@ def why(row: Mapping[str, Any]) -> str:
 
 def changes(changed: Mapping[str, Any] | None) -> list[str]:
     """What a command changed: each figure that is not 0, by the name that the result gives it."""
-    return [f"{name.replace('_', ' ')}: {_value(value)}" for name, value in (changed or {}).items() if value != 0]
+    return [
+        f"{name.replace('_', ' ')}: {_value(value)}"
+        for name, value in (changed or {}).items()
+        if value is False or value != 0
+    ]
 
 
 def targets(target: str | None) -> Iterator[Named]:
