@@ -212,6 +212,19 @@ async def test_a_block_reaches_runs_below_and_holds_of_a_survivor(pool: Pool) ->
     assert await impact(pool, block) == await impact(pool, block | {"contact_id": ben}) == Impact()
 
 
+async def test_a_block_in_the_past_ends_with_the_next_unblock_and_counts_less_in_later_cycles(pool: Pool) -> None:
+    await protected_people(pool)
+    [(ana,), *_] = await rows(pool, IDS)
+    await ingest(pool, message(PEOPLE[0], minutes=MONTH))
+    block = ask("block_contact", minutes=5, contact_id=ana, timestamp=at(MONTH))
+    assert await impact(pool, block) == Impact(messages=1, contacts=1, active_contacts=-1)
+
+    await give(pool, ask("unblock_contact", minutes=20, contact_id=ana))
+    await send(pool, request("s1", to=ana, minutes=10), request("s2", to=ana, minutes=30))
+    assert await impact(pool, block) == Impact(holds=1, contacts=1)
+    assert await results(pool, block) == [{"runs_halted": 0, "holds_cancelled": 1, "messages_revised": 0}]
+
+
 async def test_a_target_is_found_as_commands_find_it(pool: Pool) -> None:
     await ingest(pool, message("Ana@Example.org", channel="email"), message("7", channel="webchat", channel_id="w1"))
     await workflow(pool, start("r1", 1, identity={"channel": "email", "address": "ana@example.org"}))
