@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -29,7 +29,12 @@ async def view(page: PageRequest, **draft: Any) -> Response:
     folder = page.query("folder") or "open"
     if folder not in FOLDERS:
         raise HTTPException(404)
-    keep = {"folder": folder if folder != "open" else None, "q": page.query("q"), "cursor": page.query("cursor")}
+    keep = {
+        "folder": folder if folder != "open" else None,
+        "q": page.query("q"),
+        "cursor": page.query("cursor"),
+        "side": page.query("side"),
+    }
     async with page.parts.postgres.snapshot() as connection:
         one = None
         if "contact_id" in page.request.path_params:
@@ -49,7 +54,6 @@ async def view(page: PageRequest, **draft: Any) -> Response:
             opened=page.request.path_params.get("contact_id"),
             asked=page.query("ask"),
             draft={"text": "", "route": None} | draft,
-            new_id=uuid4,
             protections=PROTECTIONS,
             in_words=in_words,
             tones=_DELIVERED,
@@ -87,6 +91,7 @@ async def _conversation(page: PageRequest, connection: Any, contact_id: UUID) ->
     return {
         "contact": contact,
         "profile": profile,
+        "side": "profile" if profile is not None and page.query("side") == "profile" else "contact",
         "protections": protections,
         "messages": messages.items[::-1],
         "older": messages.next,

@@ -34,7 +34,7 @@ async def give(page: PageRequest, command: str, fields: Mapping[str, Any]) -> Co
 
 def back(page: PageRequest, notice: Notice) -> Response:
     """Leads back to the conversation, with the same folder beside it."""
-    kept = {name: page.query(name) for name in ("folder", "q", "cursor")}
+    kept = {name: page.query(name) for name in ("folder", "q", "cursor", "side")}
     return page.to(f"conversations/{page.uuid('contact_id')}", notice, **kept)
 
 

@@ -325,6 +325,23 @@ async def test_a_form_that_is_sent_twice_sends_once(team: Team) -> None:
     assert len(await team.workspace.rows("sends")) == 1
 
 
+async def test_the_profile_stands_beside_the_conversation(team: Team) -> None:
+    await protect(team.workspace)
+    await give(team.workspace, "add_note", profile_id="p-vip", text="Prefers mornings")
+    path = await conversation(team.workspace)
+    async with team.browser(team.agent, scripted=False) as page:
+        await open_page(page, team, team.agent, path)
+        side = page.locator("#side")
+        await side.get_by_role("link", name="Profile", exact=True).click()
+        await expect(side).to_contain_text("Prefers mornings")
+        await expect(side).to_contain_text("status vip protects this profile")
+
+        await page.get_by_role("button", name="Close", exact=True).first.click()
+        await expect(side).to_contain_text("Prefers mornings")
+        await side.get_by_role("link", name="Contact", exact=True).click()
+        await expect(side).to_contain_text("Assignee")
+
+
 async def test_an_old_id_of_a_merged_contact_leads_to_the_survivor(team: Team) -> None:
     await team.workspace.play(team.workspace.message(), team.workspace.message(address=phone(1)))
     survivor, loser = [await team.workspace.contact_id(one) for one in (PHONE, phone(1))]
