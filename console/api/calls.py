@@ -44,7 +44,9 @@ class Paged(Query):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request of a person. `path`, `query`, `body`: as the call has them; `workspace`: '' where the path has none."""
+    """A request of a person. `path`, `query`, `body`: as the call has them; `until`: when the request ends
+    without an answer, by the clock of the event loop.
+    """
 
     request: Request
     parts: Parts
@@ -53,6 +55,7 @@ class Asked:
     path: Mapping[str, Any]
     query: Any
     body: Any
+    until: float
 
     @property
     def workspace(self) -> str:

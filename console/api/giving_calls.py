@@ -1,5 +1,6 @@
 """Calls that give commands and ask for sends."""
 
+import asyncio
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -13,12 +14,13 @@ from console.api.documents import CommandGiven, CommandResult, SendGiven
 from console.api.problems import Problem, Wrong, unfit
 from console.api.rows import SendStatus
 from console.asking import UNANSWERED, CommandAnswer, OtherCommand
-from console.bounds import REQUEST_S
 
 _IN: Final = "/workspaces/{workspace}"
 _WAIT_S: Final = 5
 _LONGEST_WAIT_S: Final = 30
-_REST_S: Final = 2.0  # of the time of a request, for everything but waiting
+# Before the request ends: who waits is answered by then, and who asks for something has its id.
+_WAITED_S: Final = 2.0
+_TOLD_S: Final = 1.0
 _PREFER: Final = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,4})\"?(?:$|[,;\s])")
 KEY: Final = "idempotency-key"
 HEADERS: Final = (
@@ -37,9 +39,8 @@ async def command(asked: Asked) -> Answer:
     actor = asked.person.actor("api")
     try:
         bodies.require_fields_of(name, fields)
-        answer = await asked.parts.asking.command(
-            asked.workspace, actor, name, command_id, fields, _wait_of(asked.request)
-        )
+        async with asyncio.timeout_at(asked.until - _TOLD_S):
+            answer = await asked.parts.asking.command(asked.workspace, actor, name, command_id, fields, _wait_of(asked))
     except ValueError as error:
         raise unfit(error) from None
     except OtherCommand as error:
@@ -64,8 +65,9 @@ async def send(asked: Asked) -> Answer:
     send_id = _id_of(asked.request, fields, "send_id")
     _refuse(fields, bodies.SET_BY_SERVER_IN_SENDS)
     try:
-        record = await bodies.send_record_of(asked.parts, asked.person, asked.workspace, send_id, fields)
-        row = await asked.parts.asking.send(asked.workspace, send_id, record, _wait_of(asked.request))
+        async with asyncio.timeout_at(asked.until - _TOLD_S):
+            record = await bodies.send_record_of(asked.parts, asked.person, asked.workspace, send_id, fields)
+            row = await asked.parts.asking.send(asked.workspace, send_id, record, _wait_of(asked))
     except ValueError as error:
         raise unfit(error) from None
     except UNANSWERED:
@@ -108,11 +110,12 @@ def _uuid(where: str, text: object) -> UUID:
         raise Problem(422, errors=[Wrong(where, "expected a UUID")]) from None
 
 
-def _wait_of(request: Request) -> float:
-    """For how long the answer may take, in seconds; less than a request may take in all."""
-    wanted = _PREFER.search(request.headers.get("prefer", ""))
-    seconds = _WAIT_S if wanted is None else min(int(wanted[1]), _LONGEST_WAIT_S)
-    return min(float(seconds), REQUEST_S - _REST_S)
+def _wait_of(asked: Asked) -> float:
+    """For how long to wait for the answer, in seconds."""
+    wanted = _PREFER.search(asked.request.headers.get("prefer", ""))
+    seconds = float(_WAIT_S if wanted is None else min(int(wanted[1]), _LONGEST_WAIT_S))
+    left = asked.until - _WAITED_S - asyncio.get_running_loop().time()
+    return max(0.0, min(seconds, left))
 
 
 CALLS: Final = (

@@ -1,5 +1,6 @@
 """Routes of the calls: who asks, what they may see, what they ask, and the answer."""
 
+import asyncio
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -16,6 +17,7 @@ from console.access import digest
 from console.api.addresses import NAMES
 from console.api.calls import Answer, Asked, Call
 from console.api.problems import Problem, Wrong, unfit
+from console.bounds import REQUEST_S
 from console.parts import Parts
 from console.person import Person
 from console.reading import settings
@@ -29,12 +31,13 @@ def route(parts: Parts, call: Call) -> Route:
     """The route of a call."""
 
     async def endpoint(request: Request) -> Response:
+        until = asyncio.get_running_loop().time() + REQUEST_S
         person, token = await _person(parts, request)
         path = _path_of(request)
         _check_that_it_is_seen(call, person, path)
         query = _query(call, request.query_params)
         body = await _body(request) if call.body is not None else None
-        answer = await _answer(call, Asked(request, parts, person, token, path, query, body))
+        answer = await _answer(call, Asked(request, parts, person, token, path, query, body, until))
         if isinstance(answer, Response):
             return answer
         return Response(_bytes(answer), answer.status, answer.headers, answer.media_type)

@@ -13,8 +13,10 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
+import pytest
 from pydantic import SecretStr
 
+from console.api import serving
 from console.app import application
 from console.events.streams import Events
 from console.passwords import Passwords
@@ -107,6 +109,17 @@ async def test_if_postgresql_goes_away_after_a_command_was_produced_its_id_is_to
     assert (told.status_code, told.json()["command_id"]) == (503, key)
     assert (again.status_code, again.json()["outcome"], again.json()["command_id"]) == (200, "done", key)
     assert len(await team.workspace.rows("audit_log", command="block_contact")) == 1
+
+
+async def test_who_waits_long_is_answered_before_the_request_ends(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "REQUEST_S", 3.0)
+    key = str(uuid4())
+    async with locked_contact(team):
+        told = await block(team.owner.api, team, key)
+    again = await block(team.owner.api, team, key)
+
+    assert (told.status_code, told.json()) == (202, {"command_id": key})
+    assert (again.status_code, again.json()["outcome"]) == (200, "done")
 
 
 async def test_without_kafka_one_reads_and_gives_nothing(team: Team) -> None:

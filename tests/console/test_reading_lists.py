@@ -150,20 +150,34 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def reader(databases: Databases) -> AsyncIterator[asyncpg.Connection]:
-    """A connection as the console's to filled tables."""
+async def filled(databases: Databases) -> AsyncIterator[str]:
+    """The URL of a database with filled tables."""
     async with databases.migrated() as url:
         for script in (*scripts(CONTACTS, 2 * CONTACTS, 500, 20, NOW.isoformat()), MORE):
             filling = await asyncpg.connect(url)
             await filling.execute(script)
             await filling.execute("ANALYZE")
             await filling.close()
-        settings_ = {"role": "sluice_console", "plan_cache_mode": "force_custom_plan", "random_page_cost": "1.1"}
-        connection = await asyncpg.connect(url, server_settings=settings_)
-        for kind in ("json", "jsonb"):
-            await connection.set_type_codec(kind, schema="pg_catalog", encoder=str, decoder=msgspec.json.decode)
-        yield connection
-        await connection.close()
+        yield url
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def reader(filled: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection as the console's."""
+    settings_ = {"role": "sluice_console", "plan_cache_mode": "force_custom_plan", "random_page_cost": "1.1"}
+    connection = await asyncpg.connect(filled, server_settings=settings_)
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(kind, schema="pg_catalog", encoder=str, decoder=msgspec.json.decode)
+    yield connection
+    await connection.close()
+
+
+# Some above the first row, and some at the same moment as others.
+ADDED: Final = """
+    INSERT INTO sluice_core.merges (workspace_id, merge_id, survivor_id, loser_id, actor_id, merged_at)
+    SELECT 'acme', gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'a', at
+    FROM (VALUES (now()), (date_trunc('day', now()))) AS new (at)
+"""
 
 
 def key_of(statement: str, row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -198,6 +212,28 @@ async def test_the_pages_of_a_list_are_its_view(reader: asyncpg.Connection, name
             break
     assert len(found) == len(set(found)) > 0
     assert set(found) == set(expected)
+
+
+async def test_rows_that_come_meanwhile_neither_hide_nor_repeat_others(filled: str, reader: asyncpg.Connection) -> None:
+    asked, statement = LISTS["merges"]
+    place = large(CONTACTS, NOW)
+    before = {row[0] for row in await reader.fetch(statement, place.workspace)}
+    writer = await asyncpg.connect(filled)
+    found: list[Any] = []
+    cursor: str | None = None
+    try:
+        while True:
+            rows = await asked(reader, place, SIZE, cursor)
+            found += [row["merge_id"] for row in rows.items]
+            cursor = rows.next
+            if cursor is None:
+                break
+            await writer.execute(ADDED)
+    finally:
+        await writer.close()
+
+    assert len(found) == len(set(found))
+    assert before <= set(found)
 
 
 @pytest.mark.parametrize("name", LISTS)
