@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Mount, Router
 
 from console import api, pages
 from console.asking import UNANSWERED
-from console.bounds import AnswerHeaders, Bounds
+from console.bounds import AnswerHeaders, Bounds, set_headers
 from console.parts import Parts
 
 API: Final = "/api/"
@@ -24,7 +24,7 @@ def application(parts: Parts) -> Starlette:
     # Inside of what turns exceptions into answers.
     bounded = Bounds(Router(routes, redirect_slashes=False))
     handlers: dict[type[Exception], Callable[[Request, Any], Response]] = {HTTPException: _refused}
-    handlers |= dict.fromkeys(UNANSWERED, _away)
+    handlers |= dict.fromkeys(UNANSWERED, _away) | {Exception: _failed}
     return Starlette(
         routes=[Mount("", app=bounded)],
         middleware=[Middleware(AnswerHeaders)],
@@ -39,3 +39,10 @@ def _refused(request: Request, error: HTTPException) -> Response:
 
 def _away(request: Request, _error: Exception) -> Response:
     return _refused(request, HTTPException(503))
+
+
+def _failed(request: Request, _error: Exception) -> Response:
+    """A fault, which the server logs."""
+    answer = _refused(request, HTTPException(500))
+    set_headers(answer.headers)
+    return answer

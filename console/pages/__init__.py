@@ -49,7 +49,7 @@ PAGES: tuple[PageRoute, ...] = (
 )
 OF_OPERATORS: tuple[PageRoute, ...] = (*operations.PAGES, *dead_letters.PAGES)
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-_NAMES = {403: "forbidden", 404: "not_found", 413: "too_large", 429: "too_many", 503: "away"}
+_NAMES = {403: "forbidden", 404: "not_found", 413: "too_large", 429: "too_many", 500: "fault", 503: "away"}
 
 
 def routes(parts: Parts) -> list[BaseRoute]:

@@ -218,7 +218,7 @@ async def create(page: PageRequest) -> Response:
         return await _form(page, refusal(answer))
     made, contact_id = answer.changed.get("created"), answer.changed.get("contact_id")
     notice = Notice("done", text("contacts.created" if made else "contacts.known"))
-    return page.to(f"contacts/{contact_id:uuid}" if contact_id else "contacts", notice)
+    return page.to(f"contacts/{contact_id}" if contact_id else "contacts", notice)
 
 
 def _split(tags: str) -> Sequence[str]:

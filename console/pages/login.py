@@ -1,6 +1,5 @@
 """The way in and out of the console."""
 
-import hmac
 import secrets
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -10,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from console.pages.page import NOTICE_COOKIE, csrf_of, form_of
+from console.pages.forms import csrf_of, form_of, is_form_of
+from console.pages.page import NOTICE_COOKIE
 from console.pages.rendering import rendered
 from console.parts import Parts
 from console.reading import frame
@@ -56,7 +56,7 @@ def routes(parts: Parts) -> list[Route]:
     async def out(request: Request) -> Response:
         session = request.cookies.get(SESSION_COOKIE, "")
         form = await form_of(request)
-        if not hmac.compare_digest(str(form.get("csrf", "")), csrf_of(session)):
+        if not is_form_of(session, form):
             raise HTTPException(403, text("errors.stale"))
         await parts.access.end(session)
         answer = RedirectResponse("/login", 303)
@@ -91,7 +91,7 @@ def _login_routes(parts: Parts) -> list[Route]:
         # Nobody has a session yet, so SameSite alone would not keep another page from signing its reader in as
         # somebody else: the form must have what only this site's cookie gives.
         cookie = request.cookies.get(_LOGIN_COOKIE, "")
-        if not cookie or not hmac.compare_digest(str(form.get("csrf", "")), csrf_of(cookie)):
+        if not is_form_of(cookie, form):
             return _form(parts, request, after, text("login.stale"), 403)
         try:
             session = await parts.logins.begun(name, password, parts.proxy.address(request))

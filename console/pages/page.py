@@ -1,11 +1,10 @@
 """One request for a page: who asks, in which workspace, and what can be done with it."""
 
-import hmac
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import quote, urlencode
 from uuid import UUID, uuid4, uuid5
 
 import msgspec
@@ -17,17 +16,18 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from console.asking import CommandAnswer
+from console.pages.forms import csrf_of, form_of, is_form_of
 from console.pages.rendering import rendered
 from console.parts import Parts
 from console.person import Person
-from console.reading import frame
+from console.reading import frame, settings
 from console.reading.paging import BadCursor
 from console.texts import text
 from console.visitor import keep_cookie, keep_session, visitor
+from schemas import limits
 from schemas.actors import Module
 
 NOTICE_COOKIE: Final = "sluice_notice"
-_FIELDS: Final = 1_000
 WAIT_S: Final = 5.0
 _SORTED: Final = msgspec.json.Encoder(order="sorted")
 _WORKSPACES: Final = "/w/{workspace}/"
@@ -218,12 +218,12 @@ def routes_of(parts: Parts, of_workspaces: Sequence[PageRoute], of_operators: Se
             person, session = found.person, found.session
             named = request.query_params if below == _OPERATORS else request.path_params
             workspace = named.get("workspace", "")
-            if not (person.is_operator if below == _OPERATORS else person.sees(workspace)):
+            if not (person.is_operator if below == _OPERATORS else await _sees(parts, person, workspace)):
                 raise HTTPException(404)
             asked = PageRequest(request, parts, person, session, workspace, await parts.asking.now())
             if page.method == "POST":
                 asked.form = await form_of(request)
-                if not hmac.compare_digest(str(asked.form.get("csrf", "")), csrf_of(session)):
+                if not is_form_of(session, asked.form):
                     raise HTTPException(403, text("errors.stale"))
             try:
                 answer = await page.handler(asked)
@@ -238,33 +238,20 @@ def routes_of(parts: Parts, of_workspaces: Sequence[PageRoute], of_operators: Se
     return [route(page, _WORKSPACES) for page in of_workspaces] + [route(page, _OPERATORS) for page in of_operators]
 
 
+async def _sees(parts: Parts, person: Person, workspace: str) -> bool:
+    """Whether the workspace exists for the person. Operators see all, so theirs must have had a record."""
+    if workspace in person.workspaces or not person.sees(workspace):
+        return person.sees(workspace)
+    if len(workspace) > limits.ID or "\0" in workspace:
+        return False
+    async with parts.postgres.snapshot() as connection:
+        return await settings.exists(connection, workspace)
+
+
 def _login(request: Request) -> str:
     """The login, and after it the page that was asked for."""
     query = f"?{request.url.query}" if request.url.query else ""
     return f"/login?next={quote(request.url.path + query, safe='')}" if request.method == "GET" else "/login"
-
-
-def csrf_of(session: str) -> str:
-    """The token of the forms of a session: only who has the cookie can compute it."""
-    return hmac.digest(session.encode(), b"csrf", "sha256").hex()
-
-
-async def form_of(request: Request) -> FormData:
-    """The fields of a form, URL-encoded.
-
-    Raises:
-        HTTPException: 400 or 413, it is no such form.
-    """
-    if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
-        raise HTTPException(400)
-    try:
-        body = (await request.body()).decode("ascii")
-        fields = parse_qsl(body, keep_blank_values=True, max_num_fields=_FIELDS, errors="strict")
-    except ValueError:
-        raise HTTPException(400) from None
-    if any("\0" in value for _, value in fields):
-        raise HTTPException(400)  # no text of PostgreSQL has it
-    return FormData([*fields])
 
 
 def _serializer(session: str) -> URLSafeSerializer:

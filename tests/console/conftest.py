@@ -1,6 +1,7 @@
 """A console for each module of tests, and a workspace with people for each test; see tests/console/running.py."""
 
 from collections.abc import AsyncIterator
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [item for item in items if _FOLDER in item.path.parents]
     serving = {item.path for item in ours if "console" in getattr(item, "fixturenames", ())}
     for item in ours:
-        if item.path in serving:
+        if item.path in serving and iscoroutinefunction(getattr(item, "function", None)):
             # The workers live on one event loop: while it rests, they are fenced.
             item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
 

@@ -25,7 +25,7 @@ import httpx
 from playwright.async_api import Page
 
 from console.access import Access
-from console.pages.page import csrf_of
+from console.pages.forms import csrf_of
 from console.person import Person
 from console.process import console_postgres, serve
 from console.visitor import SESSION_COOKIE

@@ -6,7 +6,7 @@ from typing import Any
 import pytest_asyncio
 
 from console.access import PROXIED
-from console.pages.page import csrf_of
+from console.pages.forms import csrf_of
 from console.visitor import SESSION_COOKIE
 from tests.acceptance.scenes import hold, standing
 from tests.console.running import RunningConsole, Team, beside
