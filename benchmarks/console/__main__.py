@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Final
@@ -37,7 +38,7 @@ def main() -> None:
     console = Console(width=None if sys.stdout.isatty() else 140)
     with filled(told.folder, told.scale, console.print) as data, served(data.url) as running:
         if told.only != "streams":
-            console.print(asyncio.run(_pages(running, large(data.contacts, now_of(data.now)))))
+            asyncio.run(_pages(running, large(data.contacts, now_of(data.now)), print))
         if told.only != "pages":
             some = asyncio.run(tokens(data.url, running, -(-told.streams // _STREAMS_OF_A_TOKEN)))
             found = asyncio.run(streams.measured(running, some, told.streams, told.rate, told.seconds))
@@ -47,15 +48,14 @@ def main() -> None:
             console.print(table)
 
 
-async def _pages(running: Served, place: Place) -> Table:
-    table = Table("page or call", "status", "p50 ms", "p95 ms", "KiB", title=f"{place.contacts:,} contacts")
+async def _pages(running: Served, place: Place, say: Callable[[str], None]) -> None:
+    say(f"{place.contacts:,} contacts: status, milliseconds (p50, p95), KiB")
     async with running.client() as client:
         for one in asked():
             status, times, size = await _times(client, one, place)
             p95 = quantiles(times, n=20, method="inclusive")[-1]
-            row = one.name, str(status), f"{median(times):,.1f}", f"{p95:,.1f}", f"{size / 1024:,.0f}"
-            table.add_row(*row, style="bold" if p95 > SLOW_MS or status >= 400 else "")
-    return table
+            mark = "!" if p95 > SLOW_MS or status >= 400 else " "
+            say(f"{mark} {one.name:<64} {status} {median(times):>9,.1f} {p95:>9,.1f} {size / 1024:>6,.0f}")
 
 
 async def _times(client: httpx.AsyncClient, one: Asked, place: Place) -> tuple[int, list[float], int]:
