@@ -24,6 +24,8 @@ _TOLD: Final[Mapping[int, str]] = {
 }
 
 
+_TITLES: Final[Mapping[int, str]] = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""Phrases of RFC 9110 that older releases of Python do not have."""
 # How errors name a field: ours, and those of decoding.
 _NAMED: Final = re.compile(r"([a-z_]+): (.*)", re.DOTALL)
 _AT: Final = re.compile(r" - at `\$\.?([^`]*)`")
@@ -89,7 +91,12 @@ def answered(_request: Request, error: HTTPException) -> Response:
     status = HTTPStatus(error.status_code)
     # Starlette tells the phrase of the status where nobody said more.
     detail = _TOLD.get(status, status.description) if error.detail == status.phrase else error.detail
-    document = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail}
+    document = {
+        "type": "about:blank",
+        "title": _TITLES.get(status, status.phrase),
+        "status": int(status),
+        "detail": detail,
+    }
     headers = dict(error.headers or {})
     if status == HTTPStatus.UNAUTHORIZED:
         headers.setdefault("www-authenticate", 'Bearer realm="sluice"')

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from console import rates
 from tests.acceptance.making import PHONE, WHATSAPP
 from tests.acceptance.scenes import hold, phone, standing
 from tests.console.running import Member, Team
@@ -111,6 +112,17 @@ async def test_bodies_and_tokens_that_are_none(team: Team) -> None:
     assert {told.headers["content-type"] for told in statuses.values()} == {"application/problem+json"}
     assert statuses["nobody"].headers["www-authenticate"] == 'Bearer realm="sluice"'
     assert statuses["another method"].headers["allow"] == "POST"
+
+
+async def test_who_asks_too_often_waits_and_nobody_else(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates, "BURST", 2)
+    monkeypatch.setattr(rates, "PER_SECOND", 0.01)
+    often = [await team.agent.api.get("/workspaces") for _ in range(3)]
+    other = await team.manager.api.get("/workspaces")
+
+    assert [told.status_code for told in (*often, other)] == [200, 200, 429, 200]
+    assert often[2].headers["content-type"] == "application/problem+json"
+    assert int(often[2].headers["retry-after"]) > 1
 
 
 async def test_a_command_that_is_given_again_does_nothing_twice(team: Team) -> None:
