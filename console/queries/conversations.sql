@@ -8,7 +8,7 @@ SELECT coalesce(sum(contacts) FILTER (WHERE status = 'open'), 0)::bigint AS open
 FROM sluice.inbox_counts WHERE workspace_id = $1
 
 -- name: folder
--- Those without a message come last.
+-- Those without a message come last; they have an order of the index, or every row would be looked at.
 SELECT i.*, c.display_name, c.phone, c.email
 FROM (
     (
@@ -25,7 +25,7 @@ FROM (
         FROM sluice.inbox
         WHERE workspace_id = $1 AND status = $2 AND ($3::text IS NULL OR assignee = $3) AND last_message_at IS NULL
             AND contact_id < CASE WHEN $4::bigint = 1 THEN $6::uuid ELSE 'ffffffff-ffff-ffff-ffff-ffffffffffff' END
-        ORDER BY contact_id DESC LIMIT $7
+        ORDER BY last_message_at DESC, contact_id DESC LIMIT $7
     )
     ORDER BY _silent, _at DESC, contact_id DESC LIMIT $7
 ) AS i
