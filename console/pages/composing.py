@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -28,7 +28,7 @@ async def write(page: PageRequest) -> Response:
         told_why = text("conversations.nothing_written" if not written else "conversations.too_long")
         return await _again(page, told_why, written)
     if page.form.get("as") == "comment":
-        return back(page, told(await give(page, "comment", {"text": written}), text("conversations.done_comment")))
+        return back(page, told(await give(page, "comment", text=written), text("conversations.done_comment")))
     return await _send(page, written)
 
 
@@ -43,7 +43,7 @@ async def _send(page: PageRequest, written: str) -> Response:
         return await _again(page, text("conversations.no_channel"), written)
     if confirmed and known.get("two_person_confirm"):
         raise HTTPException(403)
-    send_id = _send_id(page)
+    send_id = page.new_id("send", {"text": written, "route": route["channel_id"], "confirmed": confirmed})
     try:
         record = _record(page, send_id, contact_id, route, written, confirmed=confirmed)
     except (ValueError, msgspec.ValidationError) as error:
@@ -72,14 +72,6 @@ def _record(
             confirmation=Confirmation(confirmed_by=name, confirmed_at=page.now) if confirmed else None,
         )
     )
-
-
-def _send_id(page: PageRequest) -> UUID:
-    """The id that the form was given: sending it twice sends once."""
-    try:
-        return UUID(str(page.form.get("send_id")))
-    except ValueError:
-        return uuid4()
 
 
 def _notice(status: Mapping[str, Any] | None, route: Mapping[str, Any]) -> Notice:

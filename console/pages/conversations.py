@@ -8,9 +8,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from console import snoozing, written
+from console.pages.answers import counted
 from console.pages.page import PageRequest, PageRoute
 from console.pages.telling import grounds, in_words
-from console.reading import contacts, conversations, profiles, settings
+from console.reading import contacts, conversations, people, profiles, settings
 from console.reading.paging import DEFAULT, Rows
 from workers.rules.wording import PROTECTIONS
 
@@ -56,6 +57,7 @@ async def view(page: PageRequest, **draft: Any) -> Response:
             draft={"text": "", "route": None} | draft,
             protections=PROTECTIONS,
             in_words=in_words,
+            counted=counted,
             tones=_DELIVERED,
             written=written.shown,
         )
@@ -118,7 +120,7 @@ async def _asked(page: PageRequest, connection: Any, contact_id: UUID) -> Mappin
     typed = page.query("profile")
     match page.query("ask"):
         case "block":
-            impact = await conversations.impact_of_block(connection, page.workspace, contact_id)
+            impact = await people.impact(connection, page.workspace, "block_contact", contact_id=str(contact_id))
         case "attach" if typed is not None:
             found = (await profiles.found(connection, page.workspace, typed, _SUGGESTED, None)).items
         case _:

@@ -1,14 +1,13 @@
 """What a person does with a conversation: open, close, snooze, assign, block, attach."""
 
-from collections.abc import Mapping
 from typing import Any, Final
-from uuid import uuid4
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from console import snoozing
 from console.asking import CommandAnswer
+from console.pages.answers import given
 from console.pages.page import Notice, PageRequest, PageRoute
 from console.pages.telling import told
 from console.reading import contacts, settings
@@ -18,18 +17,13 @@ from schemas.fields import utc_text
 _BLOCKED: Final = ("runs_halted", "holds_cancelled", "messages_revised")
 
 
-async def given(page: PageRequest, command: str, done: str, **fields: Any) -> Response:
-    """Gives a command about the contact and leads back to its conversation."""
-    return back(page, told(await give(page, command, fields), done))
+async def give(page: PageRequest, command: str, **fields: Any) -> CommandAnswer | None:
+    """Gives a command about the contact, and waits for its answer."""
+    return await given(page, command, "inbox", {"contact_id": str(page.uuid("contact_id")), **fields})
 
 
-async def give(page: PageRequest, command: str, fields: Mapping[str, Any]) -> CommandAnswer | None:
-    """Gives a command about the contact. A field that does not fit refuses it, as the workers would."""
-    named = {"contact_id": str(page.uuid("contact_id")), **fields}
-    try:
-        return await page.give(command, "inbox", named)
-    except ValueError as error:
-        return CommandAnswer(uuid4(), command, "refused", "invalid", str(error), {})
+async def _done(page: PageRequest, command: str, done: str, **fields: Any) -> Response:
+    return back(page, told(await give(page, command, **fields), done))
 
 
 def back(page: PageRequest, notice: Notice) -> Response:
@@ -42,13 +36,13 @@ async def act(page: PageRequest) -> Response:
     """One of the actions that need no more than a word."""
     match str(page.form.get("do")):
         case "open":
-            return await given(page, "open_conversation", text("conversations.done_open"))
+            return await _done(page, "open_conversation", text("conversations.done_open"))
         case "close":
-            return await given(page, "close_conversation", text("conversations.done_close"))
+            return await _done(page, "close_conversation", text("conversations.done_close"))
         case "assign":
             assignee = str(page.form.get("assignee", "")) or None
             done = text("conversations.done_assign", name=assignee) if assignee else text("conversations.done_unassign")
-            return await given(page, "assign_conversation", done, assignee=assignee)
+            return await _done(page, "assign_conversation", done, assignee=assignee)
         case "snooze":
             return await _snooze(page)
         case "detach":
@@ -68,7 +62,7 @@ async def _snooze(page: PageRequest) -> Response:
         return back(page, Notice("failed", text("conversations.no_time")))
     local = until.astimezone(place)
     done = text("conversations.done_snooze", at=f"{local:%Y-%m-%d %H:%M}", zone=str(place))
-    return await given(page, "snooze_conversation", done, until=utc_text(until))
+    return await _done(page, "snooze_conversation", done, until=utc_text(until))
 
 
 async def _attach(page: PageRequest) -> Response:
@@ -76,7 +70,7 @@ async def _attach(page: PageRequest) -> Response:
     if not profile_id and not name:
         return back(page, Notice("failed", text("conversations.no_profile")))
     fields = {"profile_id": profile_id} if profile_id else {"profile_name": name}
-    answer = await give(page, "attach_contact", fields)
+    answer = await give(page, "attach_contact", **fields)
     made = answer is not None and answer.changed.get("profile_created")
     done = "conversations.done_attach_new" if made else "conversations.done_attach"
     return back(page, told(answer, text(done, name=name or profile_id)))
@@ -85,7 +79,7 @@ async def _attach(page: PageRequest) -> Response:
 async def _detach(page: PageRequest) -> Response:
     async with page.parts.postgres.snapshot() as connection:
         contact = await contacts.contact(connection, page.workspace, page.uuid("contact_id"))
-    notice = told(await give(page, "detach_contact", {}), text("conversations.done_detach"))
+    notice = told(await give(page, "detach_contact"), text("conversations.done_detach"))
     if contact is not None and contact["profile_id"] is not None and notice.kind == "done":
         fields = [("do", "attach"), ("profile_id", contact["profile_id"])]
         path = page.at(f"conversations/{contact['contact_id']}")
@@ -96,7 +90,7 @@ async def _detach(page: PageRequest) -> Response:
 async def block(page: PageRequest) -> Response:
     """Blocks the contact, and tells what that did."""
     note = str(page.form.get("note", "")).strip()
-    answer = await give(page, "block_contact", {"note": note} if note else {})
+    answer = await give(page, "block_contact", note=note or None)
     changed = answer.changed if answer is not None else {}
     parts = [text(f"conversations.did_{name}", changed[name]) for name in _BLOCKED if changed.get(name)]
     return back(page, told(answer, " ".join([text("conversations.done_block"), *parts])))
@@ -104,14 +98,16 @@ async def block(page: PageRequest) -> Response:
 
 async def unblock(page: PageRequest) -> Response:
     """Unblocks the contact. Who may also releases what was dropped since the block began."""
+    if page.form.get("release") and not page.person.may("release_dropped", "inbox"):
+        raise HTTPException(403)
     async with page.parts.postgres.snapshot() as connection:
         contact = await contacts.contact(connection, page.workspace, page.uuid("contact_id"))
-    answer = await give(page, "unblock_contact", {})
+    answer = await give(page, "unblock_contact")
     notice = told(answer, text("conversations.done_unblock"))
     since = contact and contact["blocked_at"]
     if notice.kind == "done" and since and page.form.get("release"):
         span = {"from": utc_text(since), "to": utc_text(await page.parts.asking.now())}
-        released = told(await give(page, "release_dropped", span), text("conversations.done_release"))
+        released = told(await give(page, "release_dropped", **span), text("conversations.done_release"))
         notice = Notice(released.kind, f"{notice.text} {released.text}")
     return back(page, notice)
 

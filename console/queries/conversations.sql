@@ -75,9 +75,6 @@ SELECT c.cycle_end FROM sluice.mac_counts AS c
 WHERE c.workspace_id = $1 AND c.cycle_start <= $2 AND c.cycle_end > $2
     AND (SELECT w.mac_block_effect FROM sluice.workspace_settings AS w WHERE w.workspace_id = $1) = 'next_cycle'
 
--- name: impact
-SELECT runs, holds, messages, contacts, active_contacts FROM sluice.impact($1, $2::jsonb)
-
 -- name: people
 SELECT name FROM sluice_console.users
 WHERE disabled_at IS NULL AND (is_operator OR $1 = ANY (workspaces)) ORDER BY name LIMIT $2

@@ -66,12 +66,6 @@ async def uncounted_from(connection: Any, workspace_id: str, blocked_at: datetim
     return at
 
 
-async def impact_of_block(connection: Any, workspace_id: str, contact_id: UUID) -> Mapping[str, int]:
-    """What a block would touch now: the columns of `impact`."""
-    command = {"command": "block_contact", "contact_id": str(contact_id)}
-    return dict(await connection.fetchrow(_SQL["impact"], workspace_id, command))
-
-
 async def people(connection: Any, workspace_id: str) -> Sequence[str]:
     """The names of those who see a workspace, at most 200."""
     return [row["name"] for row in await connection.fetch(_SQL["people"], workspace_id, _PEOPLE)]

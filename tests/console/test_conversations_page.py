@@ -204,6 +204,8 @@ async def test_a_mistaken_block_can_give_its_messages_back(team: Team) -> None:
     assert 'name="release"' not in (await team.agent.get(path, ask="unblock")).text
     assert 'name="release"' in (await team.manager.get(path, ask="unblock")).text
 
+    assert (await team.agent.post(f"{path}/unblock", release="1")).status_code == 403
+    assert (await overview(team.workspace))["blocked"] is True
     await team.manager.post(f"{path}/unblock", release="1")
     await team.workspace.stage.published()
     shown = (await team.manager.get(path)).text
@@ -317,7 +319,7 @@ async def test_a_refusal_keeps_the_typed_text(team: Team) -> None:
 async def test_a_form_that_is_sent_twice_sends_once(team: Team) -> None:
     path = await conversation(team.workspace)
     channel = (await team.workspace.row("channels"))["channel_id"]
-    fields = {"text": "once", "route": channel, "send_id": "5b2f6c1e-8a41-4c0e-9a57-0a4a3e1d7b11", "as": "message"}
+    fields = {"text": "once", "route": channel, "once": "5b2f6c1e-8a41-4c0e-9a57-0a4a3e1d7b11", "as": "message"}
 
     answers = [await team.agent.post(f"{path}/messages", **fields) for _ in range(2)]
 
