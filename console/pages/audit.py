@@ -17,6 +17,7 @@ from workers.rules.permissions import TABLE
 
 _CONTACTS: Final = ("contact_id", "survivor_id", "loser_id")
 _OUTCOMES: Final = ("done", "refused")
+_SHORT: Final = 8  # characters of an id, as `short_id` shows it
 _SHOWN: Final = 5  # of a list of ids
 
 
@@ -27,6 +28,11 @@ class Named(NamedTuple):
     id: str
     contact: UUID | None = None
     path: str | None = None
+
+    @property
+    def is_uuid(self) -> bool:
+        """Whether people know it by the beginning of its id."""
+        return _uuid(self.id) is not None
 
 
 async def shown(page: PageRequest) -> Response:
@@ -118,7 +124,8 @@ def _value(value: Any) -> str:
         return text("audit.yes" if value else "audit.no")
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "–"
-    return "–" if value is None else str(value)
+    words = "–" if value is None else str(value)
+    return words[:_SHORT] if _uuid(words) else words
 
 
 PAGES: Final = (PageRoute("audit", shown),)

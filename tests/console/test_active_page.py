@@ -14,6 +14,15 @@ from tests.acceptance.stage import Workspace
 from tests.console.looking import looked_at
 from tests.console.running import Team
 
+# A partition that stands still. Workers forget partitions that Kafka does not have, so the row must stay.
+STANDING = """
+    INSERT INTO sluice_core.input_ends VALUES ('messages.inbound', 99, 5, now());
+    CREATE FUNCTION sluice_core.kept() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+    CREATE TRIGGER kept BEFORE DELETE ON sluice_core.input_ends FOR EACH ROW WHEN (old.partition = 99)
+        EXECUTE FUNCTION sluice_core.kept();
+"""
+GONE = "DROP FUNCTION sluice_core.kept CASCADE; DELETE FROM sluice_core.input_ends WHERE partition = 99"
+
 
 async def active(workspace: Workspace, count: int = 3) -> None:
     """People who write now."""
@@ -167,3 +176,32 @@ async def test_its_pages_are_fit_to_look_at(team: Team) -> None:
             await page.locator("summary").first.click() if what == "cycle" else None
             await looked_at(page, f"active-{what}")
         assert not await page.locator("main i").count()
+
+
+async def test_an_owner_closes_a_cycle_that_a_partition_holds_open(team: Team) -> None:
+    workspace, pool = team.workspace, team.workspace.stage.pool
+    await pool.execute(STANDING)
+    try:
+        await workspace.play(workspace.command("configure_workspace", set={"close_grace_hours": 0}, at=at(-1_000_000)))
+        old = datetime.now(UTC) - timedelta(days=40)
+        await workspace.play(workspace.message("once", address=phone(1), at=old))
+        [cycle] = [row for row in await workspace.rows("mac_counts") if row["cycle_start"] <= old < row["cycle_end"]]
+        path = f"active?cycle={cycle['cycle_start']:%Y-%m-%dT%H:%M:%SZ}"
+        assert "Close the cycle now" not in (await team.manager.pages.get(team.manager.at(path))).text
+        async with team.browser(team.owner) as page:
+            await page.goto(team.console.url + team.owner.at(path))
+            await expect(page.locator(".told .bad")).to_contain_text("It is held open by messages.inbound/99")
+            await looked_at(page, "active-held-open")
+            await page.get_by_label("Reason").fill("the partition is lost")
+
+            await page.get_by_role("button", name="Close the cycle now").click()
+
+            await expect(page.locator(".notice.done")).to_contain_text("The cycle closes within seconds.")
+
+        async def closed() -> bool:
+            row = await workspace.row("mac_counts", cycle_start=cycle["cycle_start"])
+            return bool(row["status"] == "closed")
+
+        await workspace.stage.until(closed, "the cycle does not close")
+    finally:
+        await pool.execute(GONE)
