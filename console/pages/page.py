@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from console.access import PROXIED
 from console.asking import CommandAnswer
 from console.pages.forms import csrf_of, form_of, is_form_of
 from console.pages.rendering import rendered
@@ -66,6 +67,11 @@ class PageRequest:
 
     def __post_init__(self) -> None:
         self.after = self.parts.events.now  # before the page reads anything
+
+    @property
+    def may_sign_out(self) -> bool:
+        """Whether that would help: a session by the proxy begins again with the next page."""
+        return not self.session.startswith(PROXIED)
 
     def path(self, name: str) -> str:
         """A part of the path."""

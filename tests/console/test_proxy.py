@@ -39,6 +39,8 @@ async def test_the_named_user_works_without_a_password(behind: RunningConsole, t
 
     assert (shown.status_code, refused.status_code, done.status_code) == (200, 403, 303)
     assert session.startswith(PROXIED)
+    assert "/logout" not in shown.text  # the proxy would sign in again
+    assert "/logout" in (await team.agent.get("confirm")).text
     assert client.cookies[SESSION_COOKIE] == session  # one is enough
     assert (await standing(team.workspace, send))[0] == "rejected"
     assert (await client.get("/")).headers["location"] == team.agent.at("confirm")
