@@ -32,8 +32,7 @@ class Logins:
             HTTPException: 429, too many attempts failed.
             Any of `Postgres`.
         """
-        # No user has such a name, and PostgreSQL takes no NUL.
-        asked = name if len(name) <= _LONGEST_NAME and "\0" not in name else ""
+        asked = name if len(name) <= _LONGEST_NAME else ""  # no user has such a name
         by_name, by_address = digest(f"name {asked}"), digest(f"address {address}")
         await self._count(by_address, _OF_ADDRESS)
         await self._count(by_name, _OF_NAME)

@@ -65,12 +65,12 @@ async def test_a_password_leads_to_the_page_that_was_asked_for(team: Team) -> No
 async def test_a_wrong_password_and_an_unknown_name_are_answered_alike(team: Team) -> None:
     name, client = await with_password(team.console, team.agent), await team.console.client()
 
-    answers = [await sign_in(client, who, WRONG) for who in (name, "nobody", "", "a\0b", "x" * 5_000)]
+    answers = [await sign_in(client, who, WRONG) for who in (name, "nobody", "", "x" * 5_000)]
 
-    assert [answer.status_code for answer in answers] == [403] * 5
+    assert [answer.status_code for answer in answers] == [403] * 4
     assert len({re.sub(r'value="[^"]*"', "", answer.text) for answer in answers}) == 1
     assert SESSION_COOKIE not in client.cookies
-    assert (await sign_in(client, name, PASSWORD + "\0")).status_code == 403
+    assert (await sign_in(client, name, PASSWORD + "\0")).status_code == 400
 
 
 async def test_an_unknown_name_takes_as_long_as_a_known_one(team: Team) -> None:
