@@ -1,5 +1,7 @@
 -- name: queue
-SELECT h.workspace_id, h.send_id, h.group_id, h.contact_id, c.display_name, h.channel, h.content ->> 'type' AS type,
+SELECT h.workspace_id, h.send_id, h.group_id, h.contact_id, c.display_name, CASE WHEN c.display_name IS NULL THEN (
+        SELECT d.address FROM sluice.send_details(h.workspace_id, h.send_id) AS d
+    ) END AS address, h.channel, h.content ->> 'type' AS type,
     left(h.content ->> 'text', 200) AS text, h.reasons, h.releasable, h.requested_by, h.held_at, h.expires_at
 FROM (
     SELECT * FROM sluice.held_sends

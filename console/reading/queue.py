@@ -15,7 +15,9 @@ LOOKED_AT: Final = 200
 
 
 async def queue(connection: Any, workspace_id: str, group_id: str | None, limit: int, cursor: str | None) -> Rows:
-    """Holds, oldest first, with the recipient's name and the beginning of the text. Raises as `page`."""
+    """Holds, oldest first, with the beginning of the text and the recipient's name, or else the address. Raises as
+    `page`.
+    """
     return await page(connection, _SQL["queue"], (workspace_id, group_id), _HELD, limit, cursor)
 
 

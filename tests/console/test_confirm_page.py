@@ -58,7 +58,7 @@ async def test_keys_answer_one_hold_after_the_other(team: Team) -> None:
 
         await page.keyboard.press("j")
         await page.keyboard.press("Enter")
-        await expect(page.locator("#hold form.foot")).to_be_visible()
+        await expect(page.locator("#hold form.answers")).to_be_visible()
         await page.keyboard.press("c")
         await expect(page.locator("#notices .notice")).to_contain_text("Confirmed.")
         await expect(page).to_have_url(team.console.url + team.agent.at(f"confirm/{second['send_id']}"))
@@ -230,6 +230,7 @@ async def test_a_long_queue_is_read_page_by_page(team: Team) -> None:
     async with team.browser(team.agent, scripted=False) as page:
         await open_queue(page, team, team.agent)
         first = await page.locator("#queue .row").count()
+        await expect(page.locator("#queue .row").first).to_contain_text(people[0])  # who has no name has a number
         await page.get_by_role("link", name="More").click()
         rest = await page.locator("#queue .row").count()
 
