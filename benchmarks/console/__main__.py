@@ -1,10 +1,10 @@
-"""Measures every page and call over HTTP, by one client beside idle workers, and streams beside many events."""
+"""Measures every page and call over HTTP, by one client; streams beside many events; many requests at once."""
 
 import argparse
 import asyncio
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Final
@@ -13,7 +13,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.console import streams
+from benchmarks.console import load, streams
 from benchmarks.console.asked import Asked, asked
 from benchmarks.console.serving import Served, served, tokens
 from benchmarks.reading.asking import Place, large, now_of
@@ -22,6 +22,7 @@ from benchmarks.reading.data import filled
 SLOW_MS: Final = 100
 _TIMES: Final = 20
 _STREAMS_OF_A_TOKEN: Final = 10
+_REQUESTS_OF_A_TOKEN: Final = 25
 _FOLDER: Final = Path(__file__).parents[1] / "results"
 
 
@@ -29,23 +30,31 @@ def main() -> None:
     """Measures and prints tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.console", description=__doc__)
     parser.add_argument("--scale", type=float, default=0.1, help="1: a million contacts, ten million messages")
-    parser.add_argument("--only", choices=("pages", "streams"))
+    parser.add_argument("--only", choices=("pages", "streams", "load"))
     parser.add_argument("--streams", type=int, default=500)
     parser.add_argument("--rate", type=int, default=1_000, help="events a second, in a hundred workspaces")
+    parser.add_argument("--requests", type=int, default=200, help="requests a second")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--folder", type=Path, default=_FOLDER, help="where the data is kept from run to run")
     told = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 140)
     with filled(told.folder, told.scale, console.print) as data, served(data.url) as running:
-        if told.only != "streams":
-            asyncio.run(_pages(running, large(data.contacts, now_of(data.now)), print))
-        if told.only != "pages":
+        place = large(data.contacts, now_of(data.now))
+        if told.only in (None, "pages"):
+            asyncio.run(_pages(running, place, print))
+        if told.only in (None, "streams"):
             some = asyncio.run(tokens(data.url, running, -(-told.streams // _STREAMS_OF_A_TOKEN)))
-            found = asyncio.run(streams.measured(running, some, told.streams, told.rate, told.seconds))
-            table = Table("what", "")
-            for name, value in found.items():
-                table.add_row(name, f"{value:,.1f}")
-            console.print(table)
+            _show(console, asyncio.run(streams.measured(running, some, told.streams, told.rate, told.seconds)))
+        if told.only in (None, "load"):
+            some = asyncio.run(tokens(data.url, running, told.requests // _REQUESTS_OF_A_TOKEN + 1))
+            _show(console, asyncio.run(load.measured(running, some, place, told.requests, told.seconds)))
+
+
+def _show(console: Console, found: Mapping[str, float]) -> None:
+    table = Table("what", "")
+    for name, value in found.items():
+        table.add_row(name, f"{value:,.1f}")
+    console.print(table)
 
 
 async def _pages(running: Served, place: Place, say: Callable[[str], None]) -> None:
