@@ -45,7 +45,10 @@ async def suggested(page: PageRequest) -> Response:
 
 async def compared(page: PageRequest) -> Response:
     """Two contacts beside each other, or a search for the second one."""
-    return await _comparison(page, _id(page.query("survivor")), _id(page.query("loser")), None)
+    survivor = _id(page.query("survivor"))
+    if survivor is None:
+        return page.to("contacts/suggestions")
+    return await _comparison(page, survivor, _id(page.query("loser")), None)
 
 
 async def merge(page: PageRequest) -> Response:
@@ -125,10 +128,10 @@ def _place(key: str) -> tuple[int, str]:
     return (order.index(key), "") if key in order else (len(order), key)
 
 
-async def _comparison(page: PageRequest, survivor: UUID | None, loser: UUID | None, failed: str | None) -> Response:
+async def _comparison(page: PageRequest, survivor: UUID, loser: UUID | None, failed: str | None) -> Response:
     w, q = page.workspace, page.query("q")
     async with page.parts.postgres.snapshot() as connection:
-        one = await contacts.contact(connection, w, survivor) if survivor else None
+        one = await contacts.contact(connection, w, survivor)
         if one is None:
             raise HTTPException(404)
         other = await contacts.contact(connection, w, loser) if loser else None

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from console.pages import fields
 from console.pages.answers import given
+from console.pages.conversations import leads, words
 from console.pages.page import Notice, PageRequest, PageRoute
 from console.pages.profile_changes import ACTS, back, here, place_of, profile_at, profile_id_of
 from console.pages.telling import refusal, told
@@ -30,6 +31,8 @@ async def listed(page: PageRequest) -> Response:
 
 async def shown(page: PageRequest) -> Response:
     """A profile."""
+    if not page.request.path_params.get("profile_id") and page.query("id") is None:
+        return page.to("profiles")
     async with page.parts.postgres.snapshot() as connection:
         return await _detail(page, connection, None)
 
@@ -98,6 +101,8 @@ async def _detail(page: PageRequest, connection: Any, errors: Mapping[str, str] 
         found=await contacts.found(connection, w, attach, _FOUND, None) if attach else None,
         attach=attach or "",
         moments=moments,
+        words=words,
+        leads=leads,
         names=await naming.names(connection, w, written_by),
         rows=await _rows(page, connection),
         **_around(page),
