@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from playwright.async_api import expect
 
-from tests.acceptance.scenes import phone
+from tests.acceptance.scenes import phone, whatsapp
 from tests.acceptance.stage import PHONE, now
 from tests.console.looking import looked_at
 from tests.console.running import Team
@@ -23,8 +23,8 @@ async def two(team: Team) -> tuple[UUID, UUID]:
     await w.play(
         w.command("update_contact", contact_id=str(ana), set={"last_name": "Souza"}),
         w.command("update_contact", contact_id=str(anna), set={"language": "pt-BR"}),
-        w.event("started", "run-1", contact_id=str(anna), workflow_id="welcome", trigger="manual"),
-        w.event("started", "run-2", contact_id=str(anna), workflow_id="welcome", trigger="manual"),
+        w.event("run_started", "run-1", identity=whatsapp(phone(1))),
+        w.event("run_started", "run-2", identity=whatsapp(phone(1))),
     )
     return ana, anna
 
