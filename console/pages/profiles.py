@@ -8,12 +8,12 @@ from typing import Any, Final
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from console import written
 from console.pages import fields
 from console.pages.answers import given
-from console.pages.conversations import leads, words
 from console.pages.page import Notice, PageRequest, PageRoute
 from console.pages.profile_changes import ACTS, back, here, place_of, profile_at, profile_id_of
-from console.pages.telling import refusal, told
+from console.pages.telling import in_words, refusal, told
 from console.reading import contacts, naming, people, profiles, settings
 from console.reading.paging import DEFAULT, MOST, Rows
 from console.texts import text
@@ -100,9 +100,8 @@ async def _detail(page: PageRequest, connection: Any, errors: Mapping[str, str] 
         has_more=len(attached) > people.MOST,
         found=await contacts.found(connection, w, attach, _FOUND, None) if attach else None,
         attach=attach or "",
-        moments=moments,
-        words=words,
-        leads=leads,
+        moments=moments._replace(items=[_moment(row) for row in moments.items]),
+        in_words=in_words,
         names=await naming.names(connection, w, written_by),
         rows=await _rows(page, connection),
         **_around(page),
@@ -122,6 +121,10 @@ def reasons(profile: Mapping[str, Any], configured: Mapping[str, Any]) -> Sequen
     if "protection_unknown" in profile["reasons"]:
         told_ones.append(text("profiles.protection_unknown"))
     return told_ones
+
+
+def _moment(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**row, "content": written.shown(row["content"])}
 
 
 def _notes(profile: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

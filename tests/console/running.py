@@ -129,9 +129,9 @@ class Team:
     outsider: Member
 
     @asynccontextmanager
-    async def browser(self, member: Member, expected: str = "", *, scripted: bool = True) -> AsyncIterator[Page]:
+    async def browser(self, member: Member, *, scripted: bool = True) -> AsyncIterator[Page]:
         """A Chromium with the session of a person, on an empty page; see `page_of_a_browser`."""
-        async with page_of_a_browser(expected, scripted=scripted) as page:
+        async with page_of_a_browser(scripted=scripted) as page:
             cookie: Any = {"name": SESSION_COOKIE, "value": member.session, "url": self.console.url}
             await page.context.add_cookies([cookie])
             yield page
@@ -148,6 +148,14 @@ async def running_console(databases: Databases, **settings: Any) -> AsyncIterato
             database_url=await console_of(database), kafka_bootstrap=broker.bootstrap, hash_key=HASH_KEY, **settings
         )
         yield await stack.enter_async_context(_served(told, stage))
+
+
+@asynccontextmanager
+async def beside(console: RunningConsole, **settings: Any) -> AsyncIterator[RunningConsole]:
+    """Another console on the same servers, with other settings."""
+    told = console.settings.model_copy(update=settings)
+    async with _served(told, console.stage) as other:
+        yield other
 
 
 @asynccontextmanager

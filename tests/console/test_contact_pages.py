@@ -97,8 +97,9 @@ async def test_two_people_edit_two_fields_of_one_contact(team: Team) -> None:
 async def test_each_type_of_custom_field_is_edited(team: Team) -> None:
     kinds = {"t": "text", "n": "number", "c": "checkbox", "d": "date", "h": "time", "u": "url", "e": "email"}
     defined = [team.workspace.command("define_field", scope="contact", name=k, type=v) for k, v in kinds.items()]
-    options = {"type": "list", "options": ["red", "blue", "green"]}
-    await team.workspace.play(*defined, team.workspace.command("define_field", scope="contact", name="l", **options))
+    colours = ["red", "blue", "green"]
+    a_list = team.workspace.command("define_field", scope="contact", name="l", type="list", options=colours)
+    await team.workspace.play(*defined, a_list)
     ana = await met(team)
     typed = {"t": "two\r\nlines", "n": "12.5", "c": "false", "d": "2026-03-01", "h": "09:30", "u": "https://x.example/"}
     typed |= {"e": "a@example.com"}

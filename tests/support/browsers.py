@@ -29,9 +29,8 @@ def _chromium() -> str:
 
 
 @asynccontextmanager
-async def page_of_a_browser(expected: str = "", *, scripted: bool = True) -> AsyncIterator[Page]:
-    """A page. At the end, nothing may have gone wrong in its scripts, but for errors that have the `expected` text.
-    Not `scripted`: it runs none.
+async def page_of_a_browser(*, scripted: bool = True) -> AsyncIterator[Page]:
+    """A page. At the end, nothing may have gone wrong in its scripts. Not `scripted`: it runs none.
 
     Raises:
         AssertionError: a script raised, or wrote an error to the console.
@@ -46,6 +45,6 @@ async def page_of_a_browser(expected: str = "", *, scripted: bool = True) -> Asy
         page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
         try:
             yield page
-            assert [error for error in errors if not expected or expected not in error] == []
+            assert errors == []
         finally:
             await browser.close()
