@@ -12,7 +12,7 @@ import pytest_asyncio
 from benchmarks.reading.asking import Place, large
 from benchmarks.reading.data import scripts
 from console.person import Person
-from console.reading import billing, contacts, histories, operations, profiles, sends, settings
+from console.reading import billing, contacts, conversations, histories, operations, profiles, queue, sends, settings
 from console.reading.paging import BadCursor, Rows
 from tests.support.databases import Databases
 
@@ -74,6 +74,14 @@ LISTS: Final[Mapping[str, tuple[Asked, str]]] = {
     "holds": (
         lambda c, p, n, at: sends.held(c, p.workspace, None, n, at),
         "SELECT send_id FROM sluice.held_sends WHERE workspace_id = $1",
+    ),
+    "queue of holds": (
+        lambda c, p, n, at: queue.queue(c, p.workspace, None, n, at),
+        "SELECT send_id FROM sluice.held_sends WHERE workspace_id = $1",
+    ),
+    "conversations": (
+        lambda c, p, n, at: conversations.folder(c, p.workspace, "open", None, n, at),
+        "SELECT contact_id FROM sluice.inbox WHERE workspace_id = $1 AND status = 'open'",
     ),
     "runs": (
         lambda c, p, n, at: histories.runs(c, p.workspace, n, at),
@@ -139,6 +147,9 @@ MORE: Final = """
     FROM mac_cycles AS c CROSS JOIN generate_series(1, 30) WHERE c.workspace_id = 'acme';
     INSERT INTO progress (topic, partition, consumer_group, generation, next_offset)
     SELECT 'messages.inbound', n, 'sluice', 1, n FROM generate_series(0, 30) AS n;
+    UPDATE inbox_rows SET last_message_at = NULL WHERE contact_id IN (
+        SELECT contact_id FROM inbox_rows WHERE workspace_id = 'acme' AND status = 'open' ORDER BY contact_id LIMIT 100
+    );
     UPDATE contacts SET display_name = NULL WHERE contact_id IN (
         SELECT contact_id FROM contacts
         WHERE workspace_id = 'acme' AND blocked_at IS NULL ORDER BY contact_id LIMIT 1200
