@@ -68,6 +68,6 @@ ORDER BY field, value LIMIT $4
 
 -- name: merges
 SELECT workspace_id, merge_id, survivor_id, loser_id, actor, merged_at, undone_at FROM sluice.merge_history
-WHERE workspace_id = $1 AND merged_at <= coalesce($2::timestamptz, 'infinity')
-    AND ($2::timestamptz IS NULL OR merged_at < $2 OR merge_id > $3::uuid)
-ORDER BY merged_at DESC, merge_id LIMIT $4
+WHERE workspace_id = $1 AND (merged_at, merge_id)
+    < (coalesce($2::timestamptz, 'infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+ORDER BY merged_at DESC, merge_id DESC LIMIT $4
