@@ -1,10 +1,10 @@
 """The names in addresses of calls: what stands for them, and how it is described."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from console.moments import moment
 from schemas import limits
 
 _ID: Final = {"type": "string", "minLength": 1, "maxLength": limits.ID}
@@ -33,13 +33,6 @@ def _number(text: str) -> int:
     return number
 
 
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None or not 1 < moment.year < limits.MAX_YEAR:
-        raise ValueError("no time")
-    return moment.astimezone(UTC)
-
-
 NAMES: Final[Mapping[str, Named]] = {
     "workspace": Named(_id, {"type": "string", "pattern": "^[A-Za-z0-9_.-]{1,64}$"}),
     "contact_id": Named(UUID, _UUID),
@@ -48,6 +41,6 @@ NAMES: Final[Mapping[str, Named]] = {
     # Ids that others chose may have slashes.
     "profile_id": Named(_id, _ID, "path"),
     "group_id": Named(_id, _ID, "path"),
-    "cycle_start": Named(_moment, {"type": "string", "format": "date-time"}),
+    "cycle_start": Named(moment, {"type": "string", "format": "date-time"}),
     "letter": Named(_number, {"type": "integer", "minimum": 1, "maximum": _GREATEST}),
 }

@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from console.api.calls import Answer, Asked, Call, Items, Paged, Query
+from console.api.calls import Answer, Asked, Call, Items, Paged, Query, When
 from console.api.rows import Adjustment, Count, Counted
 from console.reading import billing
 from console.reading.paging import Rows
@@ -18,7 +18,7 @@ _SVG: Final = "image/svg+xml"
 class ChartQuery(Query):
     """`cycle`: where the cycle begins, by default the present one. `before`: how many cycles before it."""
 
-    cycle: AwareDatetime | None = None
+    cycle: When | None = None
     before: int = Field(2, ge=0, le=5)
 
 

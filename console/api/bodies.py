@@ -109,7 +109,7 @@ def _require_known(fields: Mapping[str, Any], struct: type[msgspec.Struct]) -> N
 
 
 async def _kind(parts: Parts, workspace_id: str, channel_id: object) -> str:
-    if isinstance(channel_id, str):
+    if isinstance(channel_id, str) and "\0" not in channel_id:
         async with parts.postgres.snapshot() as connection:
             known = await foreseeing.channel_of(connection, workspace_id, channel_id)
         if known is not None:

@@ -4,13 +4,14 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from console.moments import within_reach
 from console.parts import Parts
 from console.person import Person
-from console.reading.paging import DEFAULT, MOST
+from console.reading.paging import DEFAULT, LONGEST_CURSOR, MOST
 
 
 def _no_nul(text: str) -> str:
@@ -27,6 +28,8 @@ Typed = Annotated[str, Field(min_length=1, max_length=320), BeforeValidator(_no_
 """What somebody types, or an id."""
 Flag = Annotated[bool, Field(strict=True), BeforeValidator(_yes_or_no)]
 """`true` or `false`."""
+When = Annotated[AwareDatetime, AfterValidator(within_reach)]
+"""A time with its zone."""
 
 
 class Query(BaseModel):
@@ -39,7 +42,7 @@ class Paged(Query):
     """The parameters of every list."""
 
     limit: int = Field(DEFAULT, ge=1, le=MOST, description="How many rows a page has at most.")
-    cursor: Typed | None = Field(None, max_length=2_048, description="`next` of the page before.")
+    cursor: str | None = Field(None, min_length=1, max_length=LONGEST_CURSOR, description="`next` of the page before.")
 
 
 @dataclass(frozen=True, slots=True)

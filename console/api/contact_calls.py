@@ -6,9 +6,9 @@ from typing import Any, Final
 from urllib.parse import quote
 from uuid import UUID
 
-from pydantic import AwareDatetime, model_validator
+from pydantic import model_validator
 
-from console.api.calls import Answer, Asked, Call, Flag, Items, Paged, Typed
+from console.api.calls import Answer, Asked, Call, Flag, Items, Paged, Typed, When
 from console.api.rows import Channel, Contact, ContactShown, Explained, Message
 from console.reading import billing, contacts
 from console.reading.paging import Rows
@@ -33,7 +33,7 @@ class ContactsQuery(Paged):
 class ExplainQuery(Paged):
     """`cycle`: where the cycle begins; by default the present one."""
 
-    cycle: AwareDatetime | None = None
+    cycle: When | None = None
 
 
 async def listed(asked: Asked, connection: Any) -> Rows:

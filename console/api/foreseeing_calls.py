@@ -1,6 +1,7 @@
 """Calls that tell what would become of a send or a command."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -55,9 +56,7 @@ async def impact(asked: Asked, connection: Any) -> Mapping[str, int]:
     """`GET …/impact`."""
     query: ImpactQuery = asked.query
     fields = _fields(query.command, query.model_extra or {})
-    head = CommandHead(
-        uuid4(), asked.workspace, query.command, asked.person.actor("api"), await asked.parts.asking.now()
-    )
+    head = CommandHead(uuid4(), asked.workspace, query.command, asked.person.actor("api"), datetime.now(UTC))
     return await foreseeing.impact(connection, asked.workspace, command_record(head, fields).value)
 
 
@@ -69,10 +68,12 @@ def _fields(command: str, given: Mapping[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, value in given.items():
         first, dot, rest = name.partition(".")
-        if dot:
-            fields.setdefault(first, {})[rest] = value
-        else:
+        if not dot:
             fields[first] = value
+        elif isinstance(fields.setdefault(first, {}), dict):
+            fields[first][rest] = value
+        else:
+            raise ValueError(f"{first}: expected a value, or its fields")
     bodies.require_fields_of(command, fields)
     types = {field.encode_name: field for field in msgspec.structs.fields(struct)}
     for name, placed in _PLACEHOLDERS.items():

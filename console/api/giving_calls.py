@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from console.api import bodies
@@ -53,10 +54,12 @@ async def command(asked: Asked) -> Answer:
     return Answer(_told(answer))
 
 
-async def result(asked: Asked, _connection: Any) -> Mapping[str, Any] | None:
+async def result(asked: Asked) -> Answer:
     """`GET …/commands/{id}`."""
     answer = await asked.parts.asking.result(asked.workspace, asked.path["command_id"])
-    return None if answer is None else _told(answer)
+    if answer is None:
+        raise HTTPException(404)
+    return Answer(_told(answer))
 
 
 async def send(asked: Asked) -> Answer:
@@ -133,7 +136,7 @@ CALLS: Final = (
         f"{_IN}/commands/{{command_id}}",
         "The result of a command; 404 while there is none.",
         {200: CommandResult},
-        read=result,
+        do=result,
     ),
     Call(
         "POST",

@@ -88,7 +88,7 @@ async def _body(request: Request) -> Any:
     raw = await request.body()
     try:
         body = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(422, f"The body is no JSON: {error}") from None
     if not isinstance(body, dict):
         raise Problem(422, "The body is no JSON object.")

@@ -11,6 +11,8 @@ from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
+from console.moments import moment
+from console.pages.answers import given
 from console.pages.cycle_words import cause, sentence, sentences
 from console.pages.page import PageRequest, PageRoute
 from console.pages.telling import told
@@ -110,12 +112,15 @@ async def export(page: PageRequest) -> Response:
 
 async def close(page: PageRequest) -> Response:
     """Closes a cycle that a partition holds open."""
-    start = moment(str(page.form.get("cycle_start", "")))
     reason = str(page.form.get("reason", "")).strip()
-    if start is None or not reason:
+    try:
+        start = moment(str(page.form.get("cycle_start", "")))
+    except ValueError:
+        raise HTTPException(400) from None
+    if not reason:
         raise HTTPException(400)
-    given = await page.give(_CLOSE, "settings", {"cycle_start": start.isoformat(), "reason": reason})
-    return page.to(f"active?{asked(start)}", told(given, text("active.closed_by_command")))
+    answer = await given(page, _CLOSE, "settings", {"cycle_start": start.isoformat(), "reason": reason})
+    return page.to(f"active?{asked(start)}", told(answer, text("active.closed_by_command")))
 
 
 async def _exported(page: PageRequest, of: CycleName) -> AsyncIterator[str]:
@@ -141,19 +146,10 @@ def cycle_of(page: PageRequest) -> datetime | None:
         HTTPException: 404, it names something else.
     """
     named = page.query("cycle")
-    start = moment(named) if named is not None else None
-    if named is not None and start is None:
-        raise HTTPException(404)
-    return start
-
-
-def moment(words: str) -> datetime | None:
-    """A time with its zone; None: it is none."""
     try:
-        at = datetime.fromisoformat(words)
+        return None if named is None else moment(named)
     except ValueError:
-        return None
-    return None if at.tzinfo is None else at.astimezone(UTC)
+        raise HTTPException(404) from None
 
 
 def asked(start: datetime) -> str:

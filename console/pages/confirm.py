@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from console import written
 from console.asking import CommandAnswer
+from console.pages.answers import given
 from console.pages.page import Notice, PageRequest, PageRoute
 from console.pages.telling import grounds, in_words, told
 from console.reading import queue, sends
@@ -65,14 +66,14 @@ async def answer(page: PageRequest) -> Response:
     send_id, group = page.uuid("send_id"), str(page.form.get("group_id", ""))
     async with page.parts.postgres.snapshot() as connection:
         hold = await sends.hold(connection, page.workspace, send_id)
-    given = await page.give(command, "inbox", {"group_id": group} if group else {"send_id": str(send_id)})
+    answered = await given(page, command, "inbox", {"group_id": group} if group else {"send_id": str(send_id)})
     shown_group = page.query("group") if page.query("group") != group else None
     async with page.parts.postgres.snapshot() as connection:
         became = await queue.answer(connection, page.workspace, send_id)
         after: UUID | None = send_id
         if hold is not None and became is not None and became["status"] != "held":
             after = await queue.after(connection, page.workspace, shown_group, hold["held_at"], send_id)
-    notice = _group_notice(given) if group else _notice(page, given, hold, became)
+    notice = _group_notice(answered) if group else _notice(page, answered, hold, became)
     path = f"confirm/{after}" if after is not None else "confirm"
     return page.to(path, notice, group=shown_group, cursor=page.query("cursor"))
 
@@ -94,27 +95,27 @@ def _consequence(page: PageRequest, hold: Mapping[str, Any] | None) -> tuple[str
 
 def _notice(
     page: PageRequest,
-    given: CommandAnswer | None,
+    answered: CommandAnswer | None,
     hold: Mapping[str, Any] | None,
     became: Mapping[str, Any] | None,
 ) -> Notice:
     """What is told after the answer to one hold."""
-    if given is not None and given.reason == "already_final" and became is not None:
+    if answered is not None and answered.reason == "already_final" and became is not None:
         return Notice("failed", text("confirm.too_late", ending=_ending(page, became)))
-    if given is None or not given.is_done:
-        return told(given, "")
-    if not given.changed:
+    if answered is None or not answered.is_done:
+        return told(answered, "")
+    if not answered.changed:
         return Notice("done", text("confirm.nothing_changed"))
-    outcome = next(iter(given.changed))
+    outcome = next(iter(answered.changed))
     name = (hold and (hold["display_name"] or hold["address"])) or text("confirm.unknown")
     why = in_words("reasons", became["reason"]) if became is not None and outcome == "refused" else ""
     return Notice(_TONES.get(outcome, "done"), text(f"confirm.one_{outcome}", name=name, why=why))
 
 
-def _group_notice(given: CommandAnswer | None) -> Notice:
-    if given is None or not given.is_done:
-        return told(given, "")
-    parts = [text(f"confirm.many_{status}", number) for status, number in given.changed.items() if number]
+def _group_notice(answered: CommandAnswer | None) -> Notice:
+    if answered is None or not answered.is_done:
+        return told(answered, "")
+    parts = [text(f"confirm.many_{status}", number) for status, number in answered.changed.items() if number]
     return Notice("done", ", ".join(parts) + "." if parts else text("confirm.group_gone"))
 
 

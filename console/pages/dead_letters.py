@@ -26,6 +26,7 @@ _SETTLE: Final[Mapping[str, Callable[[Parts, int], Awaitable[Settled | None]]]] 
     "dismiss": replaying.dismiss,
 }
 _LARGEST_ID: Final = 2**63 - 1
+_LONGEST_ID: Final = 20  # Python refuses to read numbers of very many digits
 
 
 async def shown(page: PageRequest) -> Response:
@@ -100,7 +101,7 @@ def _shown(raw: bytes | None) -> raw_bytes.Shown | None:
 
 
 def _id(value: str) -> int:
-    if not (value.isascii() and value.isdigit()) or int(value) > _LARGEST_ID:
+    if not (value.isascii() and value.isdigit() and len(value) < _LONGEST_ID) or int(value) > _LARGEST_ID:
         raise HTTPException(404)
     return int(value)
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from console.pages.answers import given
 from console.pages.page import Notice, PageRequest, PageRoute
 from console.pages.telling import told
 from console.reading import histories, naming, releases
@@ -63,11 +64,11 @@ async def release(page: PageRequest) -> Response:
         if not chosen:
             return page.to(path, Notice("failed", text("dropped.none_chosen")))
         fields["message_ids"] = [str(_id(one)) for one in chosen]
-    given = await page.give(RELEASE, "inbox", fields)
-    number = 0 if given is None else given.changed.get("messages_revised", 0)
-    if given is not None and given.reason == "contact_blocked":
+    answer = await given(page, RELEASE, "inbox", fields)
+    number = 0 if answer is None else answer.changed.get("messages_revised", 0)
+    if answer is not None and answer.reason == "contact_blocked":
         return page.to(path, Notice("failed", text("dropped.still_blocked")))
-    return page.to(path, told(given, text("dropped.released", count=number) if number else text("dropped.nothing")))
+    return page.to(path, told(answer, text("dropped.released", count=number) if number else text("dropped.nothing")))
 
 
 def why(drop: Any) -> str:

@@ -85,11 +85,8 @@ class PageRequest:
             raise HTTPException(404) from None
 
     def query(self, name: str) -> str | None:
-        """A parameter of the address; None if it is missing or empty. What no text can hold does not exist."""
-        value = self.request.query_params.get(name) or None
-        if value is not None and "\0" in value:
-            raise HTTPException(404)
-        return value
+        """A parameter of the address; None if it is missing or empty."""
+        return self.request.query_params.get(name) or None
 
     def at(self, path: str, **parameters: str | None) -> str:
         """The address of a page of the workspace; `path` begins without a slash. Parameters without a value are left
@@ -221,6 +218,9 @@ def routes_of(parts: Parts, of_workspaces: Sequence[PageRoute], of_operators: Se
             found = await visitor(parts, request)
             if found is None:
                 return RedirectResponse(_login(request), 303)
+            asked_for = [*request.path_params.values(), *(value for _, value in request.query_params.multi_items())]
+            if "\0" in "".join(asked_for):
+                raise HTTPException(404)  # no text of PostgreSQL has it
             person, session = found.person, found.session
             named = request.query_params if below == _OPERATORS else request.path_params
             workspace = named.get("workspace", "")
@@ -248,7 +248,7 @@ async def _sees(parts: Parts, person: Person, workspace: str) -> bool:
     """Whether the workspace exists for the person. Operators see all, so theirs must have had a record."""
     if workspace in person.workspaces or not person.sees(workspace):
         return person.sees(workspace)
-    if len(workspace) > limits.ID or "\0" in workspace:
+    if len(workspace) > limits.ID:
         return False
     async with parts.postgres.snapshot() as connection:
         return await settings.exists(connection, workspace)

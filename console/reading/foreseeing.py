@@ -46,12 +46,13 @@ async def may_send(
 async def impact(connection: Any, workspace_id: str, command: bytes) -> Mapping[str, int]:
     """What a command that blocks, protects, merges or deletes would touch: `runs`, `holds`, `messages`, `contacts`,
     `active_contacts`; zeros for all others, and for what it would be refused for. A figure above 10,000 is 10,001.
-    `command`: the value of its record.
+    `command`: the value of its record; it would be given now.
 
     Raises:
         ValueError: an address in it cannot be read without a region.
     """
     given = msgspec.json.decode(command)
+    given.pop("issued_at", None)  # the database's clock counts, as this machine's may be wrong
     identity = given.get("identity")
     if identity is not None:
         aimed = await _aimed(connection, workspace_id, identity.get("channel_id") or identity["channel"])

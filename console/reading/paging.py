@@ -13,7 +13,8 @@ from schemas.limits import MAX_YEAR
 
 MOST: Final = 200
 DEFAULT: Final = 50
-_LONGEST: Final = 2_048
+LONGEST_CURSOR: Final = 8_192
+"""In characters: the longest name with the escapes of JSON has half of them."""
 
 
 # PostgreSQL takes these, whatever stands in a cursor that somebody made up.
@@ -55,7 +56,7 @@ class Keyset(NamedTuple):
         if cursor is None:
             return [None] * len(self.columns)
         try:
-            if len(cursor) > _LONGEST:
+            if len(cursor) > LONGEST_CURSOR:
                 raise ValueError("too long")
             safe = tuple(_SAFE.get(kind, kind) for kind in self.types)
             values: Sequence[Any] = msgspec.json.decode(base64_decode(cursor), type=tuple[safe])  # type: ignore[valid-type]
