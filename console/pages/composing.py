@@ -11,7 +11,8 @@ from starlette.responses import Response
 from console.pages.conversations import view
 from console.pages.conversing import back, give
 from console.pages.page import WAIT_S, Notice, PageRequest, PageRoute
-from console.pages.telling import in_words, told
+from console.pages.rendering import in_words
+from console.pages.telling import told
 from console.reading import contacts, conversations, settings
 from console.texts import text
 from schemas.building import Record, send_record

@@ -13,7 +13,8 @@ from console import written
 from console.asking import CommandAnswer
 from console.pages.answers import given
 from console.pages.page import Notice, PageRequest, PageRoute
-from console.pages.telling import grounds, in_words, told
+from console.pages.rendering import in_words
+from console.pages.telling import grounds, told
 from console.reading import queue, sends
 from console.reading.paging import DEFAULT
 from console.texts import known, text
@@ -53,7 +54,6 @@ async def shown(page: PageRequest) -> Response:
             "grounds": grounds,
             "ending": lambda answer: _ending(page, answer),
             "most": queue.MOST_WAITING,
-            "in_words": in_words,
         }
         return await page.render(connection, "confirm", **values, consequence=_consequence(page, values["hold"]))
 

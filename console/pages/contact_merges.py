@@ -75,7 +75,9 @@ async def merged(page: PageRequest) -> Response:
     """What was merged, the newest on top."""
     async with page.parts.postgres.snapshot() as connection:
         rows = await contacts.merges(connection, page.workspace, DEFAULT, page.query("cursor"))
-        names = await naming.names(connection, page.workspace, [row["survivor_id"] for row in rows.items])
+        names = await naming.names(
+            connection, page.workspace, (row[which] for row in rows.items for which in ("survivor_id", "loser_id"))
+        )
         configured = await settings.workspace(connection, page.workspace)
         hours = configured["merge_undo_hours"] if configured else 0
         told_merges = [dict(row) | {"why_not": why_not(page, row, hours)} for row in rows.items]

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from console import snoozing, written
 from console.pages.answers import counted
 from console.pages.page import PageRequest, PageRoute
-from console.pages.telling import grounds, in_words
+from console.pages.telling import grounds
 from console.reading import contacts, conversations, people, profiles, settings
 from console.reading.paging import DEFAULT, Rows
 from workers.rules.wording import PROTECTIONS
@@ -56,7 +56,6 @@ async def view(page: PageRequest, **draft: Any) -> Response:
             asked=page.query("ask"),
             draft={"text": "", "route": None} | draft,
             protections=PROTECTIONS,
-            in_words=in_words,
             counted=counted,
             tones=_DELIVERED,
             written=written.shown,

@@ -13,7 +13,7 @@ from console.pages import fields
 from console.pages.answers import given
 from console.pages.page import Notice, PageRequest, PageRoute
 from console.pages.profile_changes import ACTS, back, here, place_of, profile_at, profile_id_of
-from console.pages.telling import in_words, refusal, told
+from console.pages.telling import refusal, told
 from console.reading import contacts, naming, people, profiles, settings
 from console.reading.paging import DEFAULT, MOST, Rows
 from console.texts import text
@@ -101,7 +101,6 @@ async def _detail(page: PageRequest, connection: Any, errors: Mapping[str, str] 
         found=await contacts.found(connection, w, attach, _FOUND, None) if attach else None,
         attach=attach or "",
         moments=moments._replace(items=[_moment(row) for row in moments.items]),
-        in_words=in_words,
         names=await naming.names(connection, w, written_by),
         rows=await _rows(page, connection),
         **_around(page),

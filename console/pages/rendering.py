@@ -9,7 +9,7 @@ from uuid import uuid4
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from console.texts import text
+from console.texts import known, text
 from workers.rules.wording import span
 
 STATIC: Final = {file.name: file.read_bytes() for file in resources.files("console.pages").joinpath("static").iterdir()}
@@ -43,6 +43,12 @@ def _short(earlier: datetime, later: datetime) -> str:
     return f"{number} {unit}"
 
 
+def in_words(section: str, code: str | None) -> str:
+    """A code by the text of its section. A code of a newer version stays as it is."""
+    key = f"{section}.{code}"
+    return text(key) if known(key) else str(code)
+
+
 def worded(key: str, /, count: int | None = None, **values: object) -> Markup:
     """A text as HTML. Each value stands apart, so its direction of writing does not change that of the text."""
     whole = escape(text(key, count, **{name: f"{{{name}}}" for name in values}))
@@ -67,7 +73,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(t=text, worded=worded, static=static_url, new_id=uuid4, when=when)
+    made.globals.update(t=text, worded=worded, in_words=in_words, static=static_url, new_id=uuid4, when=when)
     made.filters.update(number=number)
     return made
 

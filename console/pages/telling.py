@@ -7,14 +7,8 @@ from markupsafe import Markup
 
 from console.asking import CommandAnswer
 from console.pages.page import Notice
-from console.pages.rendering import worded
+from console.pages.rendering import in_words, worded
 from console.texts import known, text
-
-
-def in_words(section: str, code: str | None) -> str:
-    """A code by the text of its section. A code of a newer version stays as it is."""
-    key = f"{section}.{code}"
-    return text(key) if known(key) else str(code)
 
 
 def grounds(reasons: Sequence[str], named: Sequence[Mapping[str, Any]]) -> list[Markup]:
