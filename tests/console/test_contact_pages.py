@@ -195,24 +195,23 @@ async def test_blocked_contacts_stand_apart(team: Team) -> None:
     assert "olga" in one.text
 
 
-async def test_paging_walks_a_thousand_contacts_once(team: Team) -> None:
+async def test_paging_walks_hundreds_of_contacts_once(team: Team) -> None:
     made = [
         team.workspace.command("create_contact", identity={"channel": "telegram", "address": str(10_000 + n)})
-        for n in range(1_000)
+        for n in range(250)
     ]
-    for start in range(0, 1_000, 250):
-        await team.workspace.play_together(*made[start : start + 250])
+    await team.workspace.play_together(*made)
     seen: list[str] = []
     async with team.browser(team.owner) as page:
         await go(page, team, team.owner, "contacts")
         while True:
-            seen += [str(await box.get_attribute("value")) for box in await page.locator("#list tbody input").all()]
+            seen += await page.locator("#list tbody input").evaluate_all("boxes => boxes.map((box) => box.value)")
             if not await page.get_by_role("link", name="More").count():
                 break
             await page.get_by_role("link", name="More").click()
             await page.wait_for_load_state("load")
 
-    assert len(seen) == len(set(seen)) == 1_000
+    assert len(seen) == len(set(seen)) == 250
 
 
 async def test_hostile_texts_are_shown_as_text(team: Team) -> None:
