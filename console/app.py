@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Mount, Router
 from console import api, pages
 from console.asking import UNANSWERED
 from console.bounds import AnswerHeaders, Bounds, set_headers
+from console.faults import Faults
 from console.parts import Parts
 
 API: Final = "/api/"
@@ -27,13 +28,13 @@ def application(parts: Parts) -> Starlette:
     handlers |= dict.fromkeys(UNANSWERED, _away) | {Exception: _failed}
     return Starlette(
         routes=[Mount("", app=bounded)],
-        middleware=[Middleware(AnswerHeaders)],
+        middleware=[Middleware(AnswerHeaders), Middleware(Faults)],
         exception_handlers=handlers,
     )
 
 
 def _refused(request: Request, error: HTTPException) -> Response:
-    told = api.problem if request.url.path.startswith(API) else pages.problem
+    told = api.problem if request.scope["path"].startswith(API) else pages.problem
     return told(request, error)
 
 

@@ -18,6 +18,7 @@ from console.parts import Parts
 from console.passwords import Passwords
 from console.proxy import TrustedProxy
 from console.rates import Rates
+from console.readiness import check
 from schemas.building import COMMANDS, OUTBOUND
 from workers.app.settings import Settings
 from workers.errors import ExitCode
@@ -71,7 +72,7 @@ async def serve(
         async def prepare() -> None:
             kafka = LivenessProbe("Kafka", production.AWAY, bound_s)
             await kafka.answer(lambda: producer.check_topics((COMMANDS, OUTBOUND, *TOPICS)))
-            await LivenessProbe("PostgreSQL", postgres.AWAY, bound_s).answer(database.ask)
+            await LivenessProbe("PostgreSQL", postgres.AWAY, bound_s).answer(lambda: check(database))
 
         if not await unless_stopped(prepare(), stop):
             return

@@ -29,5 +29,7 @@ class EventsAnswer(StreamingResponse):
         super().__init__(events.told(self._stream, after), media_type="text/event-stream", headers=_HEADERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "HEAD":
+            self._stream.end()  # the answer has no body that would come later
         with self._events.joined(self._stream):
             await super().__call__(scope, receive, send)

@@ -48,6 +48,8 @@ def routes(parts: Parts) -> list[Route]:
         return RedirectResponse(_home(asked), 303)
 
     async def by_link(request: Request) -> Response:
+        if request.method == "HEAD":
+            return Response()  # a program that looks whether a link leads anywhere must not use it up
         session = await parts.access.by_link(request.path_params["link"])
         if session is None:
             return _form(parts, request, "/", text("login.link_used"), 403)

@@ -256,8 +256,9 @@ async def _sees(parts: Parts, person: Person, workspace: str) -> bool:
 
 def _login(request: Request) -> str:
     """The login, and after it the page that was asked for."""
-    query = f"?{request.url.query}" if request.url.query else ""
-    return f"/login?next={quote(request.url.path + query, safe='')}" if request.method == "GET" else "/login"
+    query = request.scope["query_string"].decode("ascii", "replace")
+    asked = request.scope["path"] + ("?" if query else "") + query
+    return f"/login?next={quote(asked, safe='')}" if request.method == "GET" else "/login"
 
 
 def _serializer(session: str) -> URLSafeSerializer:

@@ -155,6 +155,14 @@ async def test_a_quiet_stream_keeps_alive_and_keeps_its_place(team: Team, monkey
         assert await told.named() == told.id
 
 
+async def test_who_asks_for_the_head_of_a_stream_holds_no_stream(team: Team) -> None:
+    events = f"/workspaces/{team.workspace.id}/events"
+    async with asyncio.timeout(10):
+        answers = [await team.owner.api.head(events), await team.owner.api.get("/workspaces")]
+
+    assert [told.status_code for told in answers] == [200, 200]
+
+
 async def test_a_stream_ends_with_its_session(team: Team) -> None:
     async with stream(team.agent) as told, stream(team.manager) as another:
         await team.console.access.end(team.agent.session)

@@ -229,6 +229,15 @@ async def test_a_user_has_a_bounded_number_of_sessions(team: Team) -> None:
     assert await team.console.access.of_session(sessions[0]) is not None
 
 
+async def test_who_only_looks_at_a_link_does_not_use_it_up(team: Team) -> None:
+    link, client = await team.console.access.link(team.agent.person.name), await team.console.client()
+
+    looked, opened = await client.head(f"/login/{link}"), await client.get(f"/login/{link}")
+
+    assert (looked.status_code, looked.headers.get("set-cookie")) == (200, None)
+    assert opened.status_code == 303
+
+
 async def test_a_link_signs_in_once(team: Team) -> None:
     link, client = await team.console.access.link(team.agent.person.name), await team.console.client()
 

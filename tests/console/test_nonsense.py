@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from console.texts import text
 from tests.console.running import Team
 from tests.console.test_security import check_headers
 
@@ -45,7 +46,7 @@ async def test_fields_that_no_command_takes_are_refused_in_words(team: Team, pat
     shown = await team.owner.pages.get(led.headers["location"])
 
     assert led.status_code == 303
-    assert "failed" in shown.text
+    assert text("refusals.invalid") in shown.text
 
 
 @pytest.mark.parametrize("edge", EDGES)

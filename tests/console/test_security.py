@@ -104,15 +104,20 @@ async def test_who_asks_too_often_waits_and_others_do_not(team: Team, monkeypatc
     assert (await team.manager.get("confirm")).status_code == 200
 
 
-async def test_a_fault_is_told_as_little_as_possible(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_fault_is_told_as_little_as_possible(
+    team: Team, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     async def fails(*_: object) -> None:
         raise RuntimeError(TEXT)
 
     monkeypatch.setattr("console.access.Access.of_session", fails)
     monkeypatch.setattr("console.access.Access.of_token", fails)
 
-    page, call = await team.agent.get("confirm"), await team.agent.api.get("/workspaces")
+    with capture_logs() as logs, caplog.at_level("DEBUG"):
+        page, call = await team.agent.get("confirm"), await team.agent.api.get("/workspaces")
 
+    assert TEXT not in str(logs) + caplog.text
+    assert caplog.text.count(f"RuntimeError at {__file__}:") == 2
     assert (page.status_code, call.status_code) == (500, 500)
     assert "Something went wrong" in page.text
     assert TEXT not in page.text + call.text

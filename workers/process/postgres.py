@@ -22,7 +22,12 @@ AWAY: Final = (
 )
 """No answer now: ask again. What was asked may be committed without an answer."""
 _REFUSED: Final = (pg.InvalidAuthorizationSpecificationError, pg.InvalidCatalogNameError)
-_NOT_THERE: Final = (pg.UndefinedFunctionError, pg.UndefinedTableError, pg.InvalidSchemaNameError)
+_NOT_THERE: Final = (
+    pg.UndefinedFunctionError,
+    pg.UndefinedTableError,
+    pg.UndefinedColumnError,
+    pg.InvalidSchemaNameError,
+)
 _STATEMENT_S: Final = 10.0
 _CONNECTIONS: Final = 12
 
