@@ -67,7 +67,9 @@ async def _question(page: PageRequest, selection: Selection, failed: str | None)
     w = page.workspace
     async with page.parts.postgres.snapshot() as connection:
         figures = await people.impact(connection, w, "delete_contacts", **selection.fields())
-        number = await people.count_contacts(connection, w) if selection.is_all else figures["contacts"]
+        number = figures["contacts"]
+        if number > people.MOST_FORESEEN:
+            number = await people.count_contacts(connection, w)
         names = await naming.names(connection, w, selection.ids[:_NAMED])
         return await page.render(
             connection,

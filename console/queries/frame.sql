@@ -1,5 +1,7 @@
 -- name: workspaces
-SELECT workspace_id FROM sluice.workspace_settings WHERE $1 OR workspace_id = ANY ($2::text[]) ORDER BY workspace_id LIMIT 200
+-- Each workspace has at least one value of each setting. Their view would compute all of them for every workspace first.
+SELECT DISTINCT workspace_id FROM sluice.settings_in_effect
+WHERE name = 'anchor_day' AND channel_id IS NULL AND ($1 OR workspace_id = ANY ($2::text[])) ORDER BY workspace_id LIMIT 200
 
 -- name: waiting
 SELECT

@@ -17,7 +17,7 @@ SELECT contact_id, display_name, phone, email, conversation_status FROM sluice.c
 WHERE workspace_id = $1 AND profile_id = $2 ORDER BY lower(display_name), contact_id LIMIT $3
 
 -- name: count_contacts
-SELECT count(*) FROM sluice.contact_overview WHERE workspace_id = $1
+SELECT coalesce(sum(contacts), 0)::bigint FROM sluice.inbox_counts WHERE workspace_id = $1
 
 -- name: impact
 SELECT runs, holds, messages, contacts, active_contacts FROM sluice.impact($1, $2)

@@ -2,9 +2,14 @@
 SELECT EXISTS (SELECT FROM sluice.settings_in_effect WHERE workspace_id = $1)
 
 -- name: workspaces
-SELECT * FROM sluice.workspace_settings
-WHERE ($1 OR workspace_id = ANY ($2::text[])) AND workspace_id > coalesce($3::text, '')
-ORDER BY workspace_id LIMIT $4
+-- Each workspace has at least one value of each setting. The other view would compute every workspace before the limit.
+SELECT w.* FROM (
+    SELECT DISTINCT workspace_id FROM sluice.settings_in_effect
+    WHERE name = 'anchor_day' AND channel_id IS NULL AND ($1 OR workspace_id = ANY ($2::text[])) AND workspace_id > coalesce($3::text, '')
+    ORDER BY workspace_id LIMIT $4
+) AS s
+CROSS JOIN LATERAL (SELECT w.* FROM sluice.workspace_settings AS w WHERE w.workspace_id = s.workspace_id OFFSET 0) AS w
+ORDER BY w.workspace_id
 
 -- name: workspace
 SELECT * FROM sluice.workspace_settings WHERE workspace_id = $1
