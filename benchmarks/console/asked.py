@@ -9,7 +9,7 @@ from benchmarks.reading.asking import Place
 from console.api import CALLS
 from console.pages import PAGES
 
-_NOT_MEASURED: Final = ("/events", ".csv", "results/{command_id}")
+_NOT_MEASURED: Final = ("events", ".csv", "results/{command_id}")
 _PATHS: Final[dict[str, Callable[[Place, int], object]]] = {
     "contact_id": Place.contact,
     "profile_id": Place.profile,
