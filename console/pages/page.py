@@ -219,7 +219,7 @@ def routes_of(parts: Parts, of_workspaces: Sequence[PageRoute], of_operators: Se
             if found is None:
                 return RedirectResponse(_login(request), 303)
             asked_for = [*request.path_params.values(), *(value for _, value in request.query_params.multi_items())]
-            if "\0" in "".join(asked_for):
+            if "\0" in "".join(map(str, asked_for)):
                 raise HTTPException(404)  # no text of PostgreSQL has it
             person, session = found.person, found.session
             named = request.query_params if below == _OPERATORS else request.path_params
