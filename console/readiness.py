@@ -27,5 +27,5 @@ async def check(database: Postgres) -> None:
         for name in _FILES:
             for statement in statements("console", name).values():
                 await connection.prepare(statement)
-        if not await connection.fetchval(_SQL["has_role"], _ROLE):
+        if not await connection.fetchval(_SQL["may"]):
             raise SetupError(f"the database's user lacks a right: the console needs the role {_ROLE}")

@@ -1,2 +1,3 @@
--- name: has_role
-SELECT pg_has_role(oid, 'USAGE') FROM pg_roles WHERE rolname = $1
+-- name: may
+-- An owner of the schema may, without the role.
+SELECT has_table_privilege('sluice_console.sessions', 'INSERT') AND has_table_privilege('sluice.sends', 'SELECT')
