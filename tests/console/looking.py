@@ -27,11 +27,13 @@ async def looked_at(page: Page, name: str) -> None:
     """
     for width, height in (_PHONE, _WIDE):
         await page.set_viewport_size({"width": width, "height": height})
-        assert await overflowing(page) == [], f"{name} is wider than {width} px"
+        too_wide = await overflowing(page)
+        assert not too_wide, f"{name} is wider than {width} px: {too_wide}"
         for scheme in reversed(_SCHEMES):
             await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             await _keep(page, f"{name}-{'phone' if width == _PHONE[0] else 'wide'}-{scheme}")
-            assert await broken_rules(page) == [], f"{name}, {width} px, {scheme}"
+            broken = await broken_rules(page)
+            assert not broken, f"{name}, {width} px, {scheme}: {broken}"
 
 
 async def broken_rules(page: Page) -> list[str]:
