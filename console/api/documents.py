@@ -68,6 +68,8 @@ class SendGiven(BaseModel):
 
 
 class Backlog(BaseModel):
+    """What is stored but not published or done. `holds`: 10,001 means more than 10,000."""
+
     unpublished_batches: int
     unpublished_events: int
     contacts_to_publish: int

@@ -17,7 +17,14 @@ async def shown(page: PageRequest) -> Response:
         status = await operations.status(connection)
         partitions = await operations.partitions(connection, MOST, page.query("cursor"))
         letters = {row["status"]: row["letters"] for row in status["dead_letters"]}
-        return await page.render(connection, "operations", standing=status, partitions=partitions, letters=letters)
+        return await page.render(
+            connection,
+            "operations",
+            standing=status,
+            most=operations.MOST_HOLDS,
+            partitions=partitions,
+            letters=letters,
+        )
 
 
 PAGES: Final = (PageRoute("operations", shown),)

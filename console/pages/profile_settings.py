@@ -11,6 +11,7 @@ from console.pages.answers import Question, ask, given, is_sure, touched
 from console.pages.page import Handler, PageRequest, PageRoute
 from console.pages.telling import refusal, told
 from console.reading import people, settings
+from console.reading.paging import DEFAULT
 from console.texts import text
 from schemas.settings_commands import FieldType
 
@@ -38,7 +39,7 @@ async def _page(page: PageRequest, failed: Mapping[str, str] | None) -> Response
             "profiles",
             template="profile_settings",
             configured=await settings.configured(connection, page.workspace),
-            most=settings.MOST,
+            companies=await settings.companies(connection, page.workspace, DEFAULT, page.query("cursor")),
             types=get_args(FieldType),
             may={command: page.person.may(command, "settings") for command in commands},
             failed=failed or {},
@@ -66,7 +67,7 @@ async def _status(page: PageRequest) -> Response:
     """Makes a status, or changes whether it protects."""
     name, is_protected = str(page.form.get("name", "")).strip(), page.form.get("protected") == "1"
     is_known = bool(page.form.get("known"))
-    if not is_known and await _exists(page, "statuses", "name", name):
+    if not is_known and await _is_status(page, name):
         return await _page(page, {"status": text("profile_settings.status_exists")})
     kept = [("act", "status"), ("name", name), ("protected", "1"), ("known", "1")]
     if is_protected and name:
@@ -86,7 +87,7 @@ async def _company(page: PageRequest) -> Response:
     """Makes a company, or gives it another name."""
     asked = {name: str(page.form.get(name, "")).strip() for name in ("company_id", "name")}
     asked["company_id"] = asked["company_id"] or str(uuid4())
-    if not page.form.get("known") and await _exists(page, "companies", "company_id", asked["company_id"]):
+    if not page.form.get("known") and await _is_company(page, asked["company_id"]):
         return await _page(page, {"company": text("profile_settings.company_exists")})
     answer = await given(page, "define_company", "settings", asked)
     if answer is not None and not answer.is_done:
@@ -124,11 +125,17 @@ async def _field(page: PageRequest) -> Response:
     return page.to(_HERE, told(answer, text("profile_settings.field_saved", name=asked["name"])))
 
 
-async def _exists(page: PageRequest, kind: str, column: str, value: str) -> bool:
-    """Whether a form for something new would change something old."""
+async def _is_status(page: PageRequest, name: str) -> bool:
+    """Whether a form for a new status would change one."""
     async with page.parts.postgres.snapshot() as connection:
         configured = await settings.configured(connection, page.workspace)
-    return any(row[column] == value for row in configured[kind])
+    return any(row["name"] == name for row in configured["statuses"])
+
+
+async def _is_company(page: PageRequest, company_id: str) -> bool:
+    """Whether a form for a new company would change one."""
+    async with page.parts.postgres.snapshot() as connection:
+        return await settings.company_exists(connection, page.workspace, company_id)
 
 
 def _protection_told(name: str, *, is_protected: bool) -> str:

@@ -27,6 +27,12 @@ SELECT * FROM sluice.profile_statuses WHERE workspace_id = $1 ORDER BY name LIMI
 -- name: companies
 SELECT * FROM sluice.companies WHERE workspace_id = $1 ORDER BY company_id LIMIT $2
 
+-- name: companies_page
+SELECT * FROM sluice.companies WHERE workspace_id = $1 AND company_id > coalesce($2::text, '') ORDER BY company_id LIMIT $3
+
+-- name: company
+SELECT * FROM sluice.companies WHERE workspace_id = $1 AND company_id = $2
+
 -- name: fields
 SELECT * FROM sluice.field_definitions WHERE workspace_id = $1 ORDER BY scope, name LIMIT $2
 

@@ -13,6 +13,8 @@ _SQL: Final = statements("console", "operations")
 _PARTITIONS: Final = Keyset(("topic", "partition"), (str, int))
 _LETTERS: Final = Keyset(("id",), (int,))
 _MOST: Final = 200
+MOST_HOLDS: Final = 10_000
+"""More of them are not counted."""
 _HEADERS: Final = msgspec.msgpack.Decoder(tuple[tuple[str, bytes | None], ...])
 
 
@@ -25,11 +27,11 @@ class LetterFilter(NamedTuple):
 
 
 async def status(connection: Any) -> Mapping[str, Any]:
-    """How the workers stand: `backlog`, `dead_letters` by status, `pending_work` and `closing_delays` (at most 200 of
-    each), and the last `verification_round` (null: none yet).
+    """How the workers stand: `backlog` (of `holds` at most 10,001), `dead_letters` by status, `pending_work` and
+    `closing_delays` (at most 200 of each), and the last `verification_round` (null: none yet).
     """
     found = {
-        "backlog": dict(await connection.fetchrow(_SQL["backlog"])),
+        "backlog": dict(await connection.fetchrow(_SQL["backlog"], MOST_HOLDS + 1)),
         "dead_letters": await connection.fetch(_SQL["letters"]),
         "pending_work": await connection.fetch(_SQL["pending_work"], _MOST),
         "closing_delays": await connection.fetch(_SQL["closing_delays"], _MOST),

@@ -9,6 +9,7 @@ from workers.process.queries import statements
 
 _SQL: Final = statements("console", "settings")
 _BY_ID: Final = Keyset(("workspace_id",), (str,))
+_BY_COMPANY: Final = Keyset(("company_id",), (str,))
 MOST: Final = 1_000
 """Of each kind of settings."""
 
@@ -28,6 +29,16 @@ async def workspace(connection: Any, workspace_id: str) -> Mapping[str, Any] | N
     """The values that hold now: the columns of `workspace_settings`."""
     row = await connection.fetchrow(_SQL["workspace"], workspace_id)
     return None if row is None else dict(row)
+
+
+async def companies(connection: Any, workspace_id: str, limit: int, cursor: str | None) -> Rows:
+    """Companies by id: the columns of `companies`. Raises as `page`."""
+    return await page(connection, _SQL["companies_page"], (workspace_id,), _BY_COMPANY, limit, cursor)
+
+
+async def company_exists(connection: Any, workspace_id: str, company_id: str) -> bool:
+    """Whether a company is defined."""
+    return await connection.fetchrow(_SQL["company"], workspace_id, company_id) is not None
 
 
 async def configured(connection: Any, workspace_id: str) -> Mapping[str, Any]:

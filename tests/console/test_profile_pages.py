@@ -1,7 +1,8 @@
 """Profiles in the console: fields, protection, notes, contacts, moments; and what describes them."""
 
+import re
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 from uuid import UUID, uuid4
 
 import pytest
@@ -290,3 +291,18 @@ async def test_pages_of_profiles_are_looked_at(team: Team) -> None:
         await page.get_by_role("button", name="Protect…").first.click()
         await expect(page.get_by_role("dialog")).to_be_visible()
         await looked_at(page, "protect")
+
+
+async def test_companies_are_shown_page_by_page(team: Team) -> None:
+    made = [
+        team.workspace.command("define_company", company_id=f"company-{n:03}", name=f"Number {n}") for n in range(60)
+    ]
+    await team.workspace.play_together(*made)
+    first = (await team.owner.get("profiles/settings")).text
+    link = re.search(r'profiles/settings\?cursor=([^"&]+)"', first)
+    assert link is not None
+    second = (await team.owner.get("profiles/settings", cursor=unquote(link[1]))).text
+
+    pages = [set(re.findall(r"company-\d{3}", shown)) for shown in (first, second)]
+    assert [len(page) for page in pages] == [50, 10]
+    assert not pages[0] & pages[1]

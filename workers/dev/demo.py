@@ -84,7 +84,13 @@ async def _stay(settings: Settings, console: Console, stop: asyncio.Event) -> No
     """Serves a console of the day until stopped."""
     with listening(None, CONSOLE_PORT, "--port") as sock:
         link = await login_link(settings, sock)
-        console.print(f"\nThe console: {link}\nIt stays up until Ctrl-C.", highlight=False, soft_wrap=True)
+        lines = (
+            f"\nThe console: {link}",
+            f"  SLUICE_DATABASE_URL={settings.required_database_url()}",
+            f"  SLUICE_KAFKA_BOOTSTRAP={settings.kafka().bootstrap}",
+            "It stays up until Ctrl-C.",
+        )
+        console.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
         await serve(settings, sock, stop)
 
 
