@@ -68,7 +68,7 @@ class SendGiven(BaseModel):
 
 
 class Backlog(BaseModel):
-    """What is stored but not published or done. `holds`: 10,001 means more than 10,000."""
+    """What is stored but not published or done. `holds`: 1,001 means more than 1,000."""
 
     unpublished_batches: int
     unpublished_events: int

@@ -13,7 +13,7 @@ _SQL: Final = statements("console", "operations")
 _PARTITIONS: Final = Keyset(("topic", "partition"), (str, int))
 _LETTERS: Final = Keyset(("id",), (int,))
 _MOST: Final = 200
-MOST_HOLDS: Final = 10_000
+MOST_HOLDS: Final = 1_000
 """More of them are not counted."""
 _HEADERS: Final = msgspec.msgpack.Decoder(tuple[tuple[str, bytes | None], ...])
 
@@ -27,7 +27,7 @@ class LetterFilter(NamedTuple):
 
 
 async def status(connection: Any) -> Mapping[str, Any]:
-    """How the workers stand: `backlog` (of `holds` at most 10,001), `dead_letters` by status, `pending_work` and
+    """How the workers stand: `backlog` (of `holds` at most 1,001), `dead_letters` by status, `pending_work` and
     `closing_delays` (at most 200 of each), and the last `verification_round` (null: none yet).
     """
     found = {
