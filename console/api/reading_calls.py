@@ -116,7 +116,7 @@ async def deletions(asked: Asked, connection: Any) -> Rows:
 
 async def audit(asked: Asked, connection: Any) -> Rows:
     """`GET …/audit`."""
-    wanted = histories.Audited(asked.query.actor, asked.query.command, asked.query.outcome)
+    wanted = histories.AuditFilter(asked.query.actor, asked.query.command, asked.query.outcome)
     return await histories.audit(connection, asked.workspace, wanted, *_page(asked))
 
 

@@ -9,8 +9,8 @@ import msgspec
 from starlette.responses import Response
 
 from console.pages.page import PageRequest, PageRoute
-from console.reading import auditing, naming
-from console.reading.auditing import Audited
+from console.reading import histories, naming
+from console.reading.histories import AuditFilter
 from console.reading.paging import DEFAULT
 from console.texts import known, text
 from workers.rules.permissions import TABLE
@@ -37,9 +37,9 @@ class Named(NamedTuple):
 
 async def shown(page: PageRequest) -> Response:
     """Commands, the newest on top."""
-    wanted = Audited(*(page.query(name) for name in Audited._fields))
+    wanted = AuditFilter(*(page.query(name) for name in AuditFilter._fields))
     async with page.parts.postgres.snapshot() as connection:
-        rows = await auditing.commands(connection, page.workspace, wanted, DEFAULT, page.query("cursor"))
+        rows = await histories.audit(connection, page.workspace, wanted, DEFAULT, page.query("cursor"))
         named = {row["command_id"]: list(targets(row["target"])) for row in rows.items}
         contacts = (one.contact for all_ in named.values() for one in all_ if one.contact)
         chosen = {name: value for name, value in wanted._asdict().items() if value}

@@ -14,12 +14,15 @@ _DELETIONS: Final = Keyset(("requested_at", "deletion_id"), (datetime, UUID))
 _AUDIT: Final = Keyset(("at", "command_id"), (datetime, UUID))
 
 
-class Audited(NamedTuple):
-    """Whose commands, of which name, with which outcome; None leaves a condition out."""
+class AuditFilter(NamedTuple):
+    """Whose commands, of which name, with which outcome, about what (a part of the target's text). None leaves a
+    condition out.
+    """
 
     actor: str | None = None
     command: str | None = None
     outcome: str | None = None
+    target: str | None = None
 
 
 async def runs(connection: Any, workspace_id: str, limit: int, cursor: str | None) -> Rows:
@@ -44,6 +47,6 @@ async def deletions(connection: Any, workspace_id: str, limit: int, cursor: str 
     return await page(connection, _SQL["deletions"], (workspace_id,), _DELETIONS, limit, cursor)
 
 
-async def audit(connection: Any, workspace_id: str, wanted: Audited, limit: int, cursor: str | None) -> Rows:
+async def audit(connection: Any, workspace_id: str, wanted: AuditFilter, limit: int, cursor: str | None) -> Rows:
     """Commands, those that were applied last on top: the columns of `audit_log`. Raises as `page`."""
     return await page(connection, _SQL["audit"], (workspace_id, *wanted), _AUDIT, limit, cursor)

@@ -96,7 +96,7 @@ LISTS: Final[Mapping[str, tuple[Asked, str]]] = {
         "SELECT message_id FROM sluice.drop_ledger WHERE workspace_id = $1 AND contact_id = $2",
     ),
     "audit": (
-        lambda c, p, n, at: histories.audit(c, p.workspace, histories.Audited(), n, at),
+        lambda c, p, n, at: histories.audit(c, p.workspace, histories.AuditFilter(), n, at),
         "SELECT command_id FROM sluice.audit_log WHERE workspace_id = $1",
     ),
     "deletions": (
