@@ -19,8 +19,5 @@ WHERE workspace_id = $1 AND profile_id = $2 ORDER BY lower(display_name), contac
 -- name: count_contacts
 SELECT coalesce(sum(contacts), 0)::bigint FROM sluice.inbox_counts WHERE workspace_id = $1
 
--- name: impact
-SELECT runs, holds, messages, contacts, active_contacts FROM sluice.impact($1, $2)
-
 -- name: export_page
 SELECT * FROM sluice.contact_page($1, $2, $3, $4)

@@ -10,6 +10,7 @@ from workers.rules.custom_fields import FieldDefinition
 from workers.rules.last_write_wins import LastWrite
 
 _SQL: Final = statements("console", "people")
+_IMPACT: Final = statements("console", "foreseeing")["impact"]
 _EXPORTED_AT_ONCE: Final = 1_000
 MOST: Final = 200
 """Of a list inside of a page."""
@@ -50,7 +51,7 @@ async def impact(connection: Any, workspace_id: str, command: str, **fields: Any
     """What a command would touch: see `impact` in the contract, section 10. No figure is above 10,001, which stands for
     more than `MOST_FORESEEN`.
     """
-    row = await connection.fetchrow(_SQL["impact"], workspace_id, {"command": command} | fields)
+    row = await connection.fetchrow(_IMPACT, workspace_id, {"command": command} | fields)
     return dict(row)
 
 
