@@ -230,7 +230,7 @@ async def test_a_long_queue_is_read_page_by_page(team: Team) -> None:
     async with team.browser(team.agent, scripted=False) as page:
         await open_queue(page, team, team.agent)
         first = await page.locator("#queue .row").count()
-        await expect(page.locator("#queue .row").first).to_contain_text(people[0])  # who has no name has a number
+        await expect(page.locator("#queue .row").first).to_contain_text("+4915187650")  # who has no name has a number
         await page.get_by_role("link", name="More").click()
         rest = await page.locator("#queue .row").count()
 
