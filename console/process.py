@@ -23,7 +23,7 @@ from schemas.building import COMMANDS, OUTBOUND
 from workers.app.settings import Settings
 from workers.errors import ExitCode
 from workers.process import postgres, production
-from workers.process.http_server import listening, serve_http
+from workers.process.http_server import accept_connections, listening, serve_http
 from workers.process.liveness import LivenessProbe, ServerLiveness
 from workers.process.postgres import Postgres
 from workers.process.production import Production
@@ -89,7 +89,7 @@ async def serve(
         cleaning = asyncio.create_task(parts.access.keep_clean(), name="expired sessions")
         stack.push_async_callback(ended, closing, telling, cleaning)
         app = application(parts)
-        sock.listen()  # whoever hears that we are ready may connect
+        accept_connections(sock)  # whoever hears that we are ready may connect
         host, port = sock.getsockname()[:2]
         log.info(f"The console is at http://{host}:{port}/.", action="ready")
         ready()

@@ -176,15 +176,15 @@ QUESTIONS: Final[Sequence[Question]] = (
         lambda place, n: (place.workspace, place.ago(n)),
     ),
     Question("runs of a contact", f"{FUNCTION}workflow_runs WHERE workspace_id = $1 AND contact_id = $2", contact),
-    Question("audit, newest", page("audit_log", "at DESC, command_id DESC"), whole),
-    Question("audit, older", older("audit_log", "at, command_id"), some_time_ago),
-    Question("audit of a person", older("audit_log", "at, command_id", " AND actor = 'user-7'"), some_time_ago),
+    Question("audit, newest", page("audit_list", "at DESC, command_id DESC"), whole),
+    Question("audit, older", older("audit_list", "at, command_id"), some_time_ago),
+    Question("audit of a person", older("audit_list", "at, command_id", " AND actor = 'user-7'"), some_time_ago),
     Question(
-        "audit of a person who did nothing", older("audit_log", "at, command_id", " AND actor = 'eve'"), some_time_ago
+        "audit of a person who did nothing", older("audit_list", "at, command_id", " AND actor = 'eve'"), some_time_ago
     ),
-    Question("audit of a command", older("audit_log", "at, command_id", " AND command = 'add_tag'"), some_time_ago),
+    Question("audit of a command", older("audit_list", "at, command_id", " AND command = 'add_tag'"), some_time_ago),
     Question(
-        "audit of a rare command", older("audit_log", "at, command_id", " AND command = 'comment'"), some_time_ago
+        "audit of a rare command", older("audit_list", "at, command_id", " AND command = 'comment'"), some_time_ago
     ),
     Question(
         "adjustments of a cycle",

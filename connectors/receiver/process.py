@@ -16,7 +16,7 @@ from schemas.building import INBOUND, RECEIPTS
 from schemas.topics import UNMAPPED
 from workers.app.settings import Settings
 from workers.errors import SetupError
-from workers.process.http_server import serve_http
+from workers.process.http_server import accept_connections, serve_http
 from workers.process.liveness import LivenessProbe, ServerLiveness
 from workers.process.production import AWAY, Produced, Production
 from workers.process.tasks import ended, unless_failed, unless_stopped
@@ -85,7 +85,7 @@ async def _serve(
     async def take(channel: Channel, mail: Webhook) -> bool:
         return await intake.take(channel, mail) is not WebhookResult.UNAVAILABLE
 
-    sock.listen()  # whoever hears that we are ready may connect
+    accept_connections(sock)  # whoever hears that we are ready may connect
     host, port = sock.getsockname()[:2]
     log.info(
         f"Receiving webhooks at http://{host}:{port}/webhooks/….",

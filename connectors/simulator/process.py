@@ -13,7 +13,7 @@ from connectors.simulator.played import ApiRequest
 from connectors.simulator.playing import NoAnswer, Simulator
 from connectors.simulator.server import SimulatorServer
 from connectors.simulator.smtp_server import smtp_server
-from workers.process.http_server import serve_http
+from workers.process.http_server import accept_connections, serve_http
 
 log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ async def simulate(
         for host, port in mails.addresses:
             server = await smtp_server(host, port, mails.take)
             stack.callback(server.close)
-        sock.listen()  # whoever hears that we are ready may connect
+        accept_connections(sock)  # whoever hears that we are ready may connect
         host, port = sock.getsockname()[:2]
         log.info(f"The phones are at http://{host}:{port}/.", action="ready", receiver=receiver)
         ready()

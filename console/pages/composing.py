@@ -49,7 +49,8 @@ async def _send(page: PageRequest, written: str) -> Response:
         record = _record(page, send_id, contact_id, route, written, confirmed=confirmed)
     except (ValueError, msgspec.ValidationError) as error:
         return await _again(page, str(error), written)
-    status = await page.parts.asking.send(page.workspace, send_id, record, WAIT_S)
+    asking = page.parts.asking.send(page.workspace, send_id, record, WAIT_S)
+    status = await page.answered(send_id, asking)
     if status is not None and status["status"] == "refused":
         return await _again(page, text("conversations.refused", why=in_words("reasons", status["reason"])), written)
     return back(page, _notice(status, route))

@@ -11,7 +11,7 @@ from console import snoozing, written
 from console.pages.answers import counted
 from console.pages.page import PageRequest, PageRoute
 from console.pages.telling import grounds
-from console.reading import contacts, conversations, people, profiles, settings
+from console.reading import contacts, conversations, naming, people, profiles, settings
 from console.reading.paging import DEFAULT, Rows
 from workers.rules.wording import PROTECTIONS
 
@@ -92,6 +92,7 @@ async def _conversation(page: PageRequest, connection: Any, contact_id: UUID) ->
     return {
         "contact": contact,
         "profile": profile,
+        "companies": await naming.companies(connection, workspace, profile["companies"]) if profile is not None else {},
         "side": "profile" if profile is not None and page.query("side") == "profile" else "contact",
         "protections": protections,
         "messages": messages.items[::-1],

@@ -1,9 +1,9 @@
 """One request for a page: who asks, in which workspace, and what can be done with it."""
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 from uuid import UUID, uuid4, uuid5
 
@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from console.access import PROXIED
-from console.asking import CommandAnswer
+from console.asking import UNANSWERED, CommandAnswer
 from console.pages.forms import csrf_of, form_of, is_form_of
 from console.pages.rendering import rendered
 from console.parts import Parts
@@ -33,6 +33,7 @@ WAIT_S: Final = 5.0
 _SORTED: Final = msgspec.json.Encoder(order="sorted")
 _WORKSPACES: Final = "/w/{workspace}/"
 _OPERATORS: Final = "/"
+T = TypeVar("T")
 
 
 class Notice(NamedTuple):
@@ -137,7 +138,19 @@ class PageRequest:
             raise HTTPException(403)
         actor = self.person.actor(module)
         self.given = command_id or self.new_id(command, fields)
-        return await self.parts.asking.command(self.workspace, actor, command, self.given, fields, WAIT_S)
+        asking = self.parts.asking.command(self.workspace, actor, command, self.given, fields, WAIT_S)
+        return await self.answered(self.given, asking)
+
+    async def answered(self, id_: UUID, asking: Awaitable[T]) -> T:
+        """The answer to what is asked for with this id.
+
+        Raises:
+            HTTPException: 503, a server is away. It may be on its way all the same: the page names its id.
+        """
+        try:
+            return await asking
+        except UNANSWERED:
+            raise HTTPException(503, text("errors.unanswered", id=id_)) from None
 
     def new_id(self, asked: str, fields: Mapping[str, Any]) -> UUID:
         """The id of what the form asks for. The same form, sent twice, asks for the same thing."""

@@ -26,7 +26,10 @@ _VIEWS: Final = ("details", "moments", "attachments")
 async def listed(page: PageRequest) -> Response:
     """The profiles that the address asks for."""
     async with page.parts.postgres.snapshot() as connection:
-        return await page.render(connection, "profiles", rows=await _rows(page, connection), **_around(page))
+        rows = await _rows(page, connection)
+        ids = [company for one in rows.items for company in one["companies"]]
+        companies = await naming.companies(connection, page.workspace, ids)
+        return await page.render(connection, "profiles", rows=rows, companies=companies, **_around(page))
 
 
 async def shown(page: PageRequest) -> Response:

@@ -9,7 +9,7 @@ FROM sluice.inbox_counts WHERE workspace_id = $1
 
 -- name: folder
 -- Those without a message come last; they have an order of the index, or every row would be looked at.
-SELECT i.*, c.display_name, c.phone, c.email
+SELECT i.*, c.display_name, c.phone, c.email, m.last_text
 FROM (
     (
         SELECT 0::bigint AS _silent, last_message_at AS _at, contact_id, status, assignee, last_message_at, last_direction, snoozed_until
@@ -33,6 +33,10 @@ LEFT JOIN LATERAL (
     SELECT c.display_name, c.phone, c.email FROM sluice.contact_overview AS c
     WHERE c.workspace_id = $1 AND c.contact_id = i.contact_id OFFSET 0
 ) AS c ON true
+LEFT JOIN LATERAL (
+    SELECT left(coalesce(m.content ->> 'text', m.content ->> 'subject'), 200) AS last_text
+    FROM sluice.conversation_page($1, i.contact_id, NULL, NULL, 1) AS m
+) AS m ON i.last_message_at IS NOT NULL
 ORDER BY i._silent, i._at DESC, i.contact_id DESC
 
 -- name: snoozed_until

@@ -25,7 +25,7 @@ async def folder(
     connection: Any, workspace_id: str, status: str, assignee: str | None, limit: int, cursor: str | None
 ) -> Rows:
     """Conversations of a status, those with the newest message on top: the columns of `inbox`, and `display_name`,
-    `phone` and `email` of the contact. Raises as `page`.
+    `phone` and `email` of the contact; `last_text`: how its last message or comment begins. Raises as `page`.
     """
     return await page(connection, _SQL["folder"], (workspace_id, status, assignee), _FOLDER, limit, cursor)
 

@@ -48,5 +48,5 @@ async def deletions(connection: Any, workspace_id: str, limit: int, cursor: str 
 
 
 async def audit(connection: Any, workspace_id: str, wanted: AuditFilter, limit: int, cursor: str | None) -> Rows:
-    """Commands, those that were applied last on top: the columns of `audit_log`. Raises as `page`."""
+    """Commands, those that were applied last on top: the columns of `audit_list`. Raises as `page`."""
     return await page(connection, _SQL["audit"], (workspace_id, *wanted), _AUDIT, limit, cursor)

@@ -53,7 +53,8 @@ COLUMNS: Final = {
     "merge_suggestions": "workspace_id contact_ids field value",
     "merge_history": "workspace_id merge_id survivor_id loser_id actor merged_at undone_at",
     "deletions": "workspace_id deletion_id requested_at contacts done finished_at",
-    "audit_log": (
+    "audit_log": "workspace_id at actor command target outcome reason detail",
+    "audit_list": (
         "workspace_id at actor command target outcome reason detail command_id role module issued_at changed"
     ),
     "command_results": "workspace_id command_id command outcome reason detail changed at",
@@ -64,8 +65,8 @@ CONFIGURED: Final = {
     "channels", "companies", "profile_statuses", "tags", "field_definitions", "workspace_settings",
 }  # fmt: skip
 OPERATING: Final = {
-    *("migrations", "partitions", "backlog", "dead_letter_list", "pending_work", "verifications", "verification_round"),
-    *("closing_delays", "counting_again"),
+    *("migrations", "partitions", "backlog", "dead_letter_list", "pending_work", "verifications"),
+    *("verification_round", "closing_delays", "counting_again"),
 }
 """What the command line reads besides what others were promised."""
 
@@ -80,7 +81,7 @@ LISTS: Final = {
     ("merge_suggestions", "contact_ids"): "_uuid",
 }
 JSON: Final = {
-    ("audit_log", "changed"),
+    ("audit_list", "changed"),
     ("conversation_messages", "content"),
     ("contact_overview", "custom"),
     ("contact_list", "custom"),

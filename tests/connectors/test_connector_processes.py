@@ -17,6 +17,8 @@ from tests.connectors.test_lmtp import free_port
 from tests.connectors.test_receiver import TELEGRAM, TOKEN, update
 from tests.support.brokers import Broker
 from workers.dev.relay import Reader, Writer, relayed
+from workers.errors import SettingsError
+from workers.process.http_server import accept_connections, listening
 
 ENTRY: Final = (
     '[[channel]]\nworkspace_id = "acme"\nchannel_id = "tg-main"\nprovider = "telegram"\n'
@@ -101,6 +103,13 @@ def test_without_kafka_it_ends_with_1(tmp_path: Path, monkeypatch: pytest.Monkey
 
     assert (ended.code, ended.out) == (1, "")
     assert "Traceback" not in ended.err
+
+
+def test_of_two_that_bind_a_port_at_the_same_moment_one_is_told() -> None:
+    with listening("127.0.0.1", 0) as first, listening("127.0.0.1", first.getsockname()[1]) as second:
+        accept_connections(first)
+        with pytest.raises(SettingsError, match="is not available"):
+            accept_connections(second)
 
 
 def test_a_port_that_is_taken_ends_with_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from console.app import application
 from console.events.streams import Events
 from console.passwords import Passwords
 from console.process import console_postgres, parts_of
+from console.visitor import SESSION_COOKIE
 from tests.acceptance.making import WHATSAPP
 from tests.console.running import RunningConsole, Team, beside
 from tests.faults.proxy import Proxy, proxy, socket_of
@@ -39,6 +40,7 @@ class Elsewhere:
 
     proxied: Proxy
     api: httpx.AsyncClient
+    pages: httpx.AsyncClient
 
     async def take_postgres_away(self) -> None:
         self.proxied.target = "/nowhere"
@@ -52,7 +54,10 @@ async def elsewhere(team: Team) -> AsyncIterator[Elsewhere]:
         away = f"postgresql://{urlsplit(url).username}@127.0.0.1:{proxied.port}{urlsplit(url).path}?sslmode=disable"
         async with beside(team.console, database_url=SecretStr(away)) as console:
             headers = {"authorization": f"Bearer {team.owner.token}"}
-            yield Elsewhere(proxied, await console.client("/api/v1", headers=headers))
+            cookies = {SESSION_COOKIE: team.owner.session}
+            yield Elsewhere(
+                proxied, await console.client("/api/v1", headers=headers), await console.client(cookies=cookies)
+            )
 
 
 @asynccontextmanager
@@ -109,6 +114,24 @@ async def test_if_postgresql_goes_away_after_a_command_was_produced_its_id_is_to
     assert (told.status_code, told.json()["command_id"]) == (503, key)
     assert (again.status_code, again.json()["outcome"], again.json()["command_id"]) == (200, "done", key)
     assert len(await team.workspace.rows("audit_log", command="block_contact")) == 1
+
+
+async def test_a_page_names_the_id_of_what_was_asked_for_too(team: Team) -> None:
+    once = str(uuid4())
+    async with elsewhere(team) as console:
+        async with locked_contact(team):
+            path = f"conversations/{await team.workspace.contact_id(WHATSAPP['address'])}"
+            form = {"csrf": team.owner.csrf, "once": once, "do": "close"}
+            giving = asyncio.create_task(console.pages.post(team.owner.at(path), data=form))
+            await produced(team)
+            await console.take_postgres_away()
+            told = await giving
+        again = await team.owner.post(path, once=once, do="close")
+
+    [given] = await team.workspace.rows("audit_list", command="close_conversation")
+    assert told.status_code == 503
+    assert str(given["command_id"]) in told.text
+    assert again.status_code == 303
 
 
 async def test_who_waits_long_is_answered_before_the_request_ends(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ VIEWS: Final[Mapping[type[BaseModel], str]] = {
     rows.MergeSuggestion: "merge_suggestions",
     rows.Merge: "merge_history",
     rows.Deletion: "deletions",
-    rows.Audited: "audit_log",
+    rows.Audited: "audit_list",
     rows.Count: "mac_counts",
     rows.Counted: "mac_contacts",
     rows.Adjustment: "mac_adjustments",

@@ -55,6 +55,33 @@ async def test_folders_have_counts_and_the_newest_on_top(team: Team) -> None:
         assert [contact in href for href in shown[folder]] == [True], folder
 
 
+async def test_the_list_shows_how_the_last_message_begins(team: Team) -> None:
+    await conversation(team.workspace, "The first one", f"{HOSTILE} the last one")
+
+    async with team.browser(team.agent, scripted=False) as page:
+        await open_page(page, team, team.agent, "conversations")
+        shown = await page.locator("#list .row").inner_text()
+
+    assert HOSTILE[:80] in shown
+    assert "The first one" not in shown
+    assert "the last one" not in shown
+
+
+async def test_companies_have_their_names(team: Team) -> None:
+    workspace = team.workspace
+    path = await conversation(workspace)
+    await workspace.play(
+        workspace.command("create_profile", profile_id="p-1", name="Ada"),
+        workspace.command("attach_contact", identity=WHATSAPP, profile_id="p-1"),
+        workspace.command("define_company", company_id="c-71", name="Souza Ltda"),
+        workspace.command("set_profile_companies", profile_id="p-1", company_ids=["c-71"]),
+    )
+
+    for shown in (await team.agent.get(f"{path}?side=profile"), await team.agent.get("profiles")):
+        assert "Souza Ltda" in shown.text
+        assert "c-71" not in shown.text
+
+
 async def test_a_search_finds_contacts(team: Team) -> None:
     await conversation(team.workspace)
     name = (await overview(team.workspace))["display_name"]
@@ -102,14 +129,14 @@ async def test_older_messages_are_a_link_away_and_the_newest_is_in_view(team: Te
     path = f"conversations/{await team.workspace.contact_id()}"
     async with team.browser(team.agent, scripted=False) as page:
         await open_page(page, team, team.agent, path)
-        await expect(page.get_by_text("number 69")).to_be_in_viewport()
+        await expect(page.locator("#talk").get_by_text("number 69")).to_be_in_viewport()
         assert await page.locator("#talk .bubble").count() == 50
 
         await page.get_by_role("link", name="Older messages").click()
-        await expect(page.get_by_text("number 19")).to_be_in_viewport()
+        await expect(page.locator("#talk").get_by_text("number 19")).to_be_in_viewport()
         assert await page.locator("#talk .bubble").count() == 20
         await page.get_by_role("link", name="Newest messages").click()
-        await expect(page.get_by_text("number 69")).to_be_in_viewport()
+        await expect(page.locator("#talk").get_by_text("number 69")).to_be_in_viewport()
 
 
 @pytest.mark.parametrize("scripted", [True, False])

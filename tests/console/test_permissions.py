@@ -296,5 +296,5 @@ async def test_the_body_does_not_choose_who_gives_a_command(team: Team) -> None:
     assert refused.status_code == 422
     assert (as_agent.status_code, as_agent.json()["reason"]) == (200, "not_permitted")
     assert (as_owner.status_code, as_owner.json()["outcome"]) == (200, "done")
-    [row] = await team.workspace.rows("audit_log", command_id=UUID(id_))
+    [row] = await team.workspace.rows("audit_list", command_id=UUID(id_))
     assert (row["actor"], row["role"], row["module"]) == (team.owner.person.name, "owner", "api")

@@ -97,7 +97,7 @@ LISTS: Final[Mapping[str, tuple[Asked, str]]] = {
     ),
     "audit": (
         lambda c, p, n, at: histories.audit(c, p.workspace, histories.AuditFilter(), n, at),
-        "SELECT command_id FROM sluice.audit_log WHERE workspace_id = $1",
+        "SELECT command_id FROM sluice.audit_list WHERE workspace_id = $1",
     ),
     "deletions": (
         lambda c, p, n, at: histories.deletions(c, p.workspace, n, at),

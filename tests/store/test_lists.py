@@ -81,12 +81,12 @@ VIEWS: Final = (
     Listed("merge_history", ("merged_at", "merge_id"), descending=True),
     Listed("merge_suggestions", ("field", "value")),
     Listed("profile_overview", ("name", "profile_id")),
-    Listed("audit_log", ("at", "command_id"), descending=True),
+    Listed("audit_list", ("at", "command_id"), descending=True),
     Listed(
-        "audit_log", ("at", "command_id"), descending=True, where="workspace_id = 'acme' AND actor = $1", given="ann"
+        "audit_list", ("at", "command_id"), descending=True, where="workspace_id = 'acme' AND actor = $1", given="ann"
     ),
     Listed(
-        "audit_log",
+        "audit_list",
         ("at", "command_id"),
         descending=True,
         where="workspace_id = 'acme' AND command = $1",
@@ -171,7 +171,7 @@ async def test_the_inbox_ends_with_those_without_a_message(
 async def test_the_audit_log_tells_which_command_and_from_where(pool: Pool) -> None:
     command = ask("define_status", minutes=3, workspace_id="audited", module="settings", name="VIP", protected=True)
     [changed] = await results(pool, command, now=DAY + timedelta(hours=1))
-    row = await pool.fetchrow("SELECT * FROM sluice.audit_log WHERE workspace_id = 'audited'")
+    row = await pool.fetchrow("SELECT * FROM sluice.audit_list WHERE workspace_id = 'audited'")
     expected = {"command_id": command.value.command_id, "actor": "olga", "role": "owner", "module": "settings"}
     assert expected.items() <= dict(row).items()
     assert (row["issued_at"], json.loads(row["changed"])) == (command.value.issued_at, changed)

@@ -105,7 +105,7 @@ async def test_everything_is_audited_what_was_refused_too(pool: Pool) -> None:
         ask("confirm_send", send_id=uuid_of("send")),
         now=at(7),
     )
-    given = "SELECT actor, role, module FROM sluice.audit_log ORDER BY actor"
+    given = "SELECT actor, role, module FROM sluice.audit_list ORDER BY actor"
     assert await rows(pool, given) == [("ann", "agent", "inbox"), ("max", "manager", "api"), ("olga", "owner", "api")]
     audit = "SELECT workspace_id, at, actor, command, target, outcome, reason FROM sluice.audit_log ORDER BY actor"
     assert await rows(pool, audit) == [

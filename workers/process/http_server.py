@@ -2,9 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from starlette.applications import Starlette
@@ -38,8 +38,25 @@ def listening(host: str, port: int) -> socket.socket:
         sock.bind((host, port))
     except OSError as error:
         sock.close()
-        raise SettingsError(f"--host and --port: {host}:{port} is not available: {error.strerror or error}") from error
+        raise _taken((host, port), error) from error
     return sock
+
+
+def accept_connections(sock: socket.socket) -> None:
+    """From now on clients can connect.
+
+    Raises:
+        SettingsError: another process that was started at the same moment has the address.
+    """
+    try:
+        sock.listen()
+    except OSError as error:
+        raise _taken(sock.getsockname(), error) from error
+
+
+def _taken(address: Sequence[Any], error: OSError) -> SettingsError:
+    host, port = address[:2]
+    return SettingsError(f"--host and --port: {host}:{port} is not available: {error.strerror or error}")
 
 
 async def serve_http(app: Starlette, sock: socket.socket, stop: asyncio.Event) -> None:

@@ -85,11 +85,11 @@ WHERE workspace_id = $1 AND (merged_at, merge_id) < ($2::timestamptz, $3::uuid)
 ORDER BY merged_at DESC, merge_id DESC LIMIT $4
 
 -- name: audit
-SELECT at, actor, role, module, command, target, outcome, reason, detail, changed, command_id, issued_at FROM sluice.audit_log
+SELECT at, actor, role, module, command, target, outcome, reason, detail, changed, command_id, issued_at FROM sluice.audit_list
 WHERE workspace_id = $1 AND ($2::text IS NULL OR actor = $2) AND ($3::text IS NULL OR command = $3) AND at >= $4::timestamptz
     AND (at, command_id) < ($5::timestamptz, $6::uuid)
 ORDER BY at DESC, command_id DESC LIMIT $7
 
 -- name: command
 SELECT workspace_id, command_id, command, actor, role, module, issued_at, at, target, outcome, reason, detail, changed, now() AS now
-FROM sluice.audit_log WHERE workspace_id = $1 AND command_id = $2
+FROM sluice.audit_list WHERE workspace_id = $1 AND command_id = $2

@@ -43,6 +43,11 @@ GROUP BY workspace_id;
 GRANT SELECT ON sluice.counting_again TO sluice_billing;
 
 CREATE VIEW sluice.audit_log AS
+SELECT workspace_id, applied_at AS at, actor_id AS actor, command, target, outcome, reason, detail
+FROM sluice_core.commands;
+
+-- As audit_log, and from where each command came, and what it changed. `command_id` orders what has one time.
+CREATE VIEW sluice.audit_list AS
 SELECT workspace_id, applied_at AS at, actor_id AS actor, command, target, outcome, reason, detail, command_id, actor_role AS role,
     actor_module AS module, issued_at, changed
 FROM sluice_core.commands;
