@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import asyncpg
 import httpx
 
 from console.access import Access
@@ -66,6 +67,7 @@ def served(database: str) -> Iterator[Served]:
         "SLUICE_KAFKA_BOOTSTRAP": bootstrap,
         "SLUICE_HASH_KEY": _HASH_KEY,
     }
+    asyncio.run(_forget_topics(database))
     session, token = asyncio.run(_user(database, bootstrap))
     with (
         guarded_broker(bound, EVERY_TOPIC),
@@ -75,6 +77,15 @@ def served(database: str) -> Iterator[Served]:
         url = f"http://127.0.0.1:{port}"
         _await(url, console)
         yield Served(url, bootstrap, console.pid, session, token)
+
+
+async def _forget_topics(database: str) -> None:
+    """The topics are new, the database is kept: workers would wait for the records behind those of the last run."""
+    connection = await asyncpg.connect(database)
+    try:
+        await connection.execute("DELETE FROM sluice_core.progress")
+    finally:
+        await connection.close()
 
 
 async def _user(database: str, bootstrap: str) -> tuple[str, str]:

@@ -41,7 +41,7 @@ NOT_ASKED: Final = {
         "mac_proofs",
         "mac_accounts",
     ),
-    *("closing_delays", "counting_again"),
+    *("closing_delays", "counting_again", "audit_log"),
     "mac_bounds",
     *("verifications", "verification_round", "verify_workspace", "verify_cycles", "verify_figures", "verify_quarters"),
     *("verify_merges", "verify_homes"),
