@@ -100,7 +100,10 @@ CHANGING: Final = [
     ["worker", "upkeep"],
     ["migrate"],
 ]
-NO_DATABASE: Final = {"demo", "dev", "engine", "events", "topics", "receive", "records", "simulate", "channels"}
+NO_DATABASE: Final = {
+    *("demo", "dev", "engine", "events", "topics", "receive", "records", "simulate", "channels"),
+    *("version",),
+}
 OF_SENDERS: Final = {"send"}
 OF_CONSOLE: Final = {"serve", "users", "tokens"}
 """Tried with the roles of senders and of the console where they are tested."""

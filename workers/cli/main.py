@@ -5,7 +5,6 @@ imports what it needs when it runs: help is quick, and only what the command use
 """
 
 import sys
-from pathlib import Path
 from traceback import format_exception
 from typing import Annotated, Final
 from uuid import UUID
@@ -27,6 +26,7 @@ from workers.cli import (
     record_commands,
     run_commands,
     send_commands,
+    server_commands,
     user_commands,
     workspace_commands,
 )
@@ -36,7 +36,6 @@ from workers.cli.terminal import (
     Limit,
     OfWorkspace,
     Wide,
-    console,
     run_to_end,
     settings,
     show,
@@ -51,7 +50,6 @@ WORKER_NAMES: Final = ("inbound", "outbound", "commands", "workflows", "billing"
 app = typer.Typer(
     cls=WithTwins,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Message-ingestion workers: they read Kafka, decide exactly once in PostgreSQL, and publish to Kafka.\n\n"
@@ -78,6 +76,11 @@ app.add_typer(import_commands.app, name="import")
 app.add_typer(user_commands.users, name="users")
 app.add_typer(user_commands.tokens, name="tokens")
 app.add_typer(workspace_commands.commands, name="commands")
+
+
+@app.callback()
+def every(_version: server_commands.OwnVersion = False) -> None:
+    """Options without a command."""
 
 
 def main() -> None:
@@ -122,7 +125,12 @@ app.command("dev")(dev_command.dev)
 
 @app.command()
 def worker(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help=f"Any of {', '.join(WORKER_NAMES)}.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...", help=f"Any of {', '.join(WORKER_NAMES)}.", autocompletion=lambda: list(WORKER_NAMES)
+        ),
+    ],
     accept_bad_until: Annotated[
         list[str] | None,
         typer.Option(
@@ -145,86 +153,10 @@ def worker(
     raise typer.Exit(write_commands.work(names, accept_bad_until or ()))
 
 
-@app.command()
-def migrate(
-    worker_env: Annotated[
-        Path | None,
-        typer.Option(help="Create a login for the workers as well; store it, and a key for hashes, in this file."),
-    ] = None,
-    sender_env: Annotated[
-        Path | None, typer.Option(help="Create a login for the senders as well; store it in this file.")
-    ] = None,
-    console_env: Annotated[
-        Path | None,
-        typer.Option(help="Create a login for the console as well; store it, and the workers' key, in this file."),
-    ] = None,
-) -> None:
-    """Bring the database's schema up to date. Safe to run again and from several places at once.
-
-    With --worker-env the workers get a login with the rights of a worker and nothing more. The file holds
-    SLUICE_DATABASE_URL and SLUICE_HASH_KEY for them, random values that are created once: it is their .env. Keep it as
-    you keep the database. With --sender-env the senders get one with the rights of a sender: SLUICE_DATABASE_URL in a
-    file of their own. With --console-env the console gets one that reads, and keeps users. Its file also holds the
-    workers' SLUICE_HASH_KEY, by which it finds blocked addresses of deleted contacts: from the settings, else from the
-    file of --worker-env.
-    """
-    from workers.app import write_commands
-    from workers.cli import login
-
-    configured = settings()
-    applied = run_to_end(write_commands.migrated(configured))
-    print("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
-    if worker_env is not None:
-        print(f"workers log in as {run_to_end(login.of_workers(worker_env).keep(configured))}: see {worker_env}")
-    if sender_env is not None:
-        print(f"senders log in as {run_to_end(login.of_senders(sender_env).keep(configured))}: see {sender_env}")
-    if console_env is not None:
-        name = run_to_end(login.of_console(console_env, worker_env).keep(configured))
-        print(f"the console logs in as {name}: see {console_env}")
-
-
-@app.command()
-def topics(
-    partitions: Annotated[
-        int | None,
-        typer.Option(min=1, max=10_000, help="Of new topics: 12 unless given. Existing topics are compared."),
-    ] = None,
-    replication: Annotated[
-        int | None,
-        typer.Option(min=1, max=9, help="Replicas of new topics: 1 unless given. Existing topics are compared."),
-    ] = None,
-    describe: Annotated[
-        bool, typer.Option("--describe", help="Print the registry of topics, and change nothing.")
-    ] = False,
-    wide: Wide = False,
-    as_json: AsJson = False,
-) -> None:
-    """Create missing topics, check the others.
-
-    Topics have LogAppendTime; content is kept for 7 days. Exit code 2 if an existing topic has other settings, or
-    another number of partitions or replicas than you give.
-    """
-    from workers.app import write_commands
-    from workers.cli import reports
-
-    if describe:
-        reports.describe_topics(console, as_json=as_json, wide=wide)
-        return
-    checked = run_to_end(write_commands.ensure_topics(settings(), partitions, replication))
-    reports.checked_topics(console(), checked, as_json=as_json)
-    if checked.wrong:
-        raise typer.Exit(ExitCode.SETUP)
-
-
-@app.command()
-def status(wide: Wide = False, as_json: AsJson = False) -> None:
-    """Show what to look at first: progress, what waits, dead letters.
-
-    Progress by partition is what is applied; Kafka's committed offsets are what is published.
-    """
-    from workers.cli import reports
-
-    show(reports.status(settings()), as_json=as_json, wide=wide)
+app.command("migrate")(server_commands.migrate)
+app.command("topics")(server_commands.topics)
+app.command("status")(server_commands.status)
+app.command("version")(server_commands.version)
 
 
 @app.command("may-send")

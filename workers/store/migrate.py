@@ -56,6 +56,11 @@ def migrations() -> list[Migration]:
     return sorted(found)  # digits are before letters
 
 
+def newest() -> int:
+    """The number of the newest numbered file of this version: the number of its schema."""
+    return max(int(m.name[:4]) for m in migrations() if not m.repeatable)
+
+
 def _read(name: str, file: Any) -> Migration:
     if _FILE.match(name) is None:
         raise ValueError(f"migrations/{name}: the name must be NNNN_name.sql or {_REPEATABLE}NN_name.sql")

@@ -18,6 +18,15 @@ class WithTwins(TyperGroup):
         found = super().get_command(ctx, cmd_name)
         return found if found is not None else _twin(cmd_name)
 
+    def list_commands(self, ctx: Any) -> list[str]:
+        """With the twins, while a shell completes a line: the help has a heading of their own for them."""
+        names: list[str] = super().list_commands(ctx)
+        if ctx.resilient_parsing:
+            from workers.cli.twins import building
+
+            names += [*building.twins(), *building.short_names()]
+        return names
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         from workers.cli.twins import building
 

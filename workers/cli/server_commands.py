@@ -1,0 +1,115 @@
+"""`sluice migrate`, `topics`, `status`, `version`: what concerns the servers and the installation."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workers.cli.terminal import AsJson, Wide, console, run_to_end, settings, show
+from workers.errors import ExitCode
+
+
+def _told(asked: bool) -> None:
+    if asked:
+        from workers.cli import version
+
+        print(version.line())
+        raise typer.Exit
+
+
+OwnVersion = Annotated[
+    bool, typer.Option("--version", callback=_told, is_eager=True, help="Print the version of Sluice.")
+]
+
+
+def migrate(
+    worker_env: Annotated[
+        Path | None,
+        typer.Option(help="Create a login for the workers as well; store it, and a key for hashes, in this file."),
+    ] = None,
+    sender_env: Annotated[
+        Path | None, typer.Option(help="Create a login for the senders as well; store it in this file.")
+    ] = None,
+    console_env: Annotated[
+        Path | None,
+        typer.Option(help="Create a login for the console as well; store it, and the workers' key, in this file."),
+    ] = None,
+) -> None:
+    """Bring the database's schema up to date. Safe to run again and from several places at once.
+
+    With --worker-env the workers get a login with the rights of a worker and nothing more. The file holds
+    SLUICE_DATABASE_URL and SLUICE_HASH_KEY for them, random values that are created once: it is their .env. Keep it as
+    you keep the database. With --sender-env the senders get one with the rights of a sender: SLUICE_DATABASE_URL in a
+    file of their own. With --console-env the console gets one that reads, and keeps users. Its file also holds the
+    workers' SLUICE_HASH_KEY, by which it finds blocked addresses of deleted contacts: from the settings, else from the
+    file of --worker-env.
+    """
+    from workers.app import write_commands
+    from workers.cli import login
+
+    configured = settings()
+    applied = run_to_end(write_commands.migrated(configured))
+    print("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
+    if worker_env is not None:
+        print(f"workers log in as {run_to_end(login.of_workers(worker_env).keep(configured))}: see {worker_env}")
+    if sender_env is not None:
+        print(f"senders log in as {run_to_end(login.of_senders(sender_env).keep(configured))}: see {sender_env}")
+    if console_env is not None:
+        name = run_to_end(login.of_console(console_env, worker_env).keep(configured))
+        print(f"the console logs in as {name}: see {console_env}")
+
+
+def topics(
+    partitions: Annotated[
+        int | None,
+        typer.Option(min=1, max=10_000, help="Of new topics: 12 unless given. Existing topics are compared."),
+    ] = None,
+    replication: Annotated[
+        int | None,
+        typer.Option(min=1, max=9, help="Replicas of new topics: 1 unless given. Existing topics are compared."),
+    ] = None,
+    describe: Annotated[
+        bool, typer.Option("--describe", help="Print the registry of topics, and change nothing.")
+    ] = False,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """Create missing topics, check the others.
+
+    Topics have LogAppendTime; content is kept for 7 days. Exit code 2 if an existing topic has other settings, or
+    another number of partitions or replicas than you give.
+    """
+    from workers.app import write_commands
+    from workers.cli import reports
+
+    if describe:
+        reports.describe_topics(console, as_json=as_json, wide=wide)
+        return
+    checked = run_to_end(write_commands.ensure_topics(settings(), partitions, replication))
+    reports.checked_topics(console(), checked, as_json=as_json)
+    if checked.wrong:
+        raise typer.Exit(ExitCode.SETUP)
+
+
+def status(wide: Wide = False, as_json: AsJson = False) -> None:
+    """Show what to look at first: progress, what waits, dead letters.
+
+    Progress by partition is what is applied; Kafka's committed offsets are what is published.
+    """
+    from workers.cli import reports
+
+    show(reports.status(settings()), as_json=as_json, wide=wide)
+
+
+def version(as_json: AsJson = False) -> None:
+    """Print the version of Sluice, the number of its database schema, and the version of Python.
+
+    It asks no server.
+    """
+    from workers.cli import reports
+    from workers.cli import version as versions
+
+    if as_json:
+        reports.as_document(versions.document())
+    else:
+        print(versions.line())
