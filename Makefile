@@ -9,10 +9,10 @@ PARALLEL := --numprocesses 4 --max-worker-restart 0
 # The third of the slow tests to run. 0 chooses by the day, so that three days in a row run all of them.
 SEED ?= 0
 
-.PHONY: help install demo test test-faults test-faults-all test-console test-console-all screenshots simulate lint bench bench-quick bench-reading lock clean
+.PHONY: help install demo test test-faults test-faults-all test-console test-console-all test-operations test-operations-all screenshots simulate lint bench bench-quick bench-reading lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The stamp file skips the installation until the lock file or the package's metadata change.
 .venv/installed: requirements.lock pyproject.toml
@@ -28,7 +28,7 @@ install: .venv/installed ## create .venv with the sluice command, from the lock 
 demo: install ## play a recorded day on an embedded PostgreSQL and broker; about 20 seconds
 	$(BIN)/sluice demo
 
-test: install ## run all tests but those of faults and of the console; about 11 minutes (real Kafka needs Java and Maven)
+test: install ## run all tests but those of faults, the console and operations; about 11 minutes (real Kafka needs Java and Maven)
 	$(BIN)/python -m pytest $(PARALLEL)
 
 test-faults: install ## run a third of the fault tests, on real Kafka; SEED=1, 2, 3 chooses which
@@ -42,6 +42,12 @@ test-console: install ## run a third of the console's tests, in Chromium; SEED=1
 
 test-console-all: install ## run all of the console's tests
 	$(BIN)/python -m pytest tests/console --numprocesses 3 --max-worker-restart 0
+
+test-operations: install ## run a third of the tests of operations, on real servers; SEED=1, 2, 3 chooses which
+	$(BIN)/python -m pytest tests/operations --third $(SEED) --numprocesses 2 --max-worker-restart 0
+
+test-operations-all: install ## run all tests of operations
+	$(BIN)/python -m pytest tests/operations --numprocesses 2 --max-worker-restart 0
 
 screenshots: install ## make the pictures of the console in docs/images from the demo; needs Chromium
 	$(BIN)/python -m tools.screenshots

@@ -244,7 +244,7 @@ def test_ci_can_be_run_and_stops_at_the_first_failure() -> None:
     assert os.access(script, os.X_OK)
     assert "set -euo pipefail" in text
     steps = re.findall(r"^(?:step \d+ make \S+|tests \d+) ([\w-]+)$", text, re.MULTILINE)
-    assert set(steps) == {"install", "lint", "demo", "test-faults", "test-console", "test"}
+    assert set(steps) == {"install", "lint", "demo", "test-faults", "test-console", "test-operations", "test"}
 
 
 def test_ci_ends_within_half_an_hour() -> None:

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -27,9 +27,9 @@ _PROPERTIES: Final = """
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},{doors},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port},{told}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,{protocols},CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:{port},{doors},{logins}CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},{logins}{told}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,{protocols},{secured}CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
 log.dirs={data}
@@ -104,20 +104,24 @@ _END_S: Final = 30.0
 class KafkaServer:
     """One broker on a fixed port, with its data in `folder`; it can be killed and started again, paused and woken.
 
-    A client of one of the `doors` is told to use another port from then on.
+    A client of one of the `doors` is told to use another port from then on. `logins`: names of listeners that ask for
+    TLS and a login, which `extra` has to configure.
     """
 
-    def __init__(self, folder: Path, extra: str = "") -> None:
+    def __init__(self, folder: Path, extra: str = "", logins: Sequence[str] = ()) -> None:
         self._classpath = f"{jars()}/*"
         self._folder = folder
         self._port = _free_port()
         self._properties = folder / "server.properties"
         self.doors = [Door(_free_port(), _free_port()) for _ in range(_DOORS)]
+        self.logins = {name: f"127.0.0.1:{_free_port()}" for name in logins}
         properties = _PROPERTIES.format(
             port=self._port,
             doors=",".join(f"DOOR{n}://127.0.0.1:{door.port}" for n, door in enumerate(self.doors)),
             told=",".join(f"DOOR{n}://127.0.0.1:{door.told}" for n, door in enumerate(self.doors)),
             protocols=",".join(f"DOOR{n}:PLAINTEXT" for n in range(_DOORS)),
+            logins="".join(f"{name}://{place}," for name, place in self.logins.items()),
+            secured="".join(f"{name}:SASL_SSL," for name in self.logins),
             controller=_free_port(),
             data=folder / "data",
         )
@@ -188,10 +192,10 @@ class KafkaServer:
 
 
 @contextmanager
-def real_kafka(extra: str = "") -> Iterator[KafkaServer]:
+def real_kafka(extra: str = "", logins: Sequence[str] = ()) -> Iterator[KafkaServer]:
     """A started broker in a temporary folder; `extra` are further lines of its server.properties."""
     with tempfile.TemporaryDirectory(prefix="sluice-kafka-", ignore_cleanup_errors=True) as folder:
-        server = KafkaServer(Path(folder), extra)
+        server = KafkaServer(Path(folder), extra, logins)
         server.start()
         try:
             yield server

@@ -7,7 +7,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 _STAGE: Final = re.compile(r"^tests/acceptance/.*[\[-](embedded|kafka)[]-]")
 _EXAMPLES: Final = "tests/examples/"
-_CONSOLE: Final = "tests/console/"
+_BY_FILE: Final = ("tests/console/", "tests/operations/")
 _WHOLE: Final = ("tests/simulation/test_simulation.py", "tests/store/test_plans.py")
 """Files with a fixture that all their tests share."""
 
@@ -25,4 +25,4 @@ class InOneGo(LoadScopeScheduling):
         if nodeid.startswith(_EXAMPLES):
             return _EXAMPLES
         file = nodeid.partition("::")[0]
-        return file if file in _WHOLE or file.startswith(_CONSOLE) else nodeid
+        return file if file in _WHOLE or file.startswith(_BY_FILE) else nodeid

@@ -1,5 +1,5 @@
-"""Runs a third of slow suites: tests of `tests/faults` one by one, those of `tests/console` by file, for what a file's
-tests share takes long to bring up. A plugin of pytest.
+"""Runs a third of slow suites: tests of `tests/faults` one by one, those of `tests/console` and `tests/operations` by
+file, for what a file's tests share takes long to bring up. A plugin of pytest.
 """
 
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ import pytest
 
 _TESTS: Final = Path(__file__).resolve().parents[1]
 _BY_TEST: Final = _TESTS / "faults"
-_BY_FILE: Final = _TESTS / "console"
+_BY_FILE: Final = (_TESTS / "console", _TESTS / "operations")
 _CHOICE: Final = pytest.StashKey[str]()
 
 
@@ -32,8 +32,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     seed = seed or datetime.now(UTC).timetuple().tm_yday
     tests = [item for item in items if item.path.is_relative_to(_BY_TEST)]
     left_out = {item for number, item in enumerate(tests) if (number + seed) % 3}
-    files = sorted({item.path for item in items if item.path.is_relative_to(_BY_FILE)})
-    closed = {path for number, path in enumerate(files) if (number + seed) % 3}
+    files = sorted({item.path for item in items if any(item.path.is_relative_to(folder) for folder in _BY_FILE)})
+    thirds = len(files) >= 3  # pytest fails if nothing is left
+    closed = {path for number, path in enumerate(files) if thirds and (number + seed) % 3}
     kept = [item for item in items if item not in left_out and item.path not in closed]
     config.stash[_CHOICE] = f"slow tests: {len(kept)} of {len(items)}, --third {seed}"
     items[:] = kept
