@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from random import Random
+from threading import Event
 from typing import Final, NamedTuple
 
 import msgspec
@@ -23,7 +24,7 @@ from benchmarks.watching import Ends
 from tests.acceptance.making import Json, Wire, identity, wire
 
 PREFIX: Final = "steady."
-_ACCEPTED: Final = f"{PREFIX}messages.accepted"
+ACCEPTED: Final = f"{PREFIX}messages.accepted"
 _CONTROL: Final = f"{PREFIX}workflows.control"
 _RESULTS: Final = f"{PREFIX}commands.results"
 _WARMING_UP_S: Final = 2.0
@@ -108,20 +109,20 @@ def steady(stage: Stage, side: Steady, number: int, tell: Tell) -> Latency:
     def say(n: int) -> Wire:
         return message(CONTACTS + n, "acme", dice.randrange(CONTACTS), datetime.now(UTC))
 
-    before = stage.offsets.ends([_ACCEPTED])
+    before = stage.offsets.ends([ACCEPTED])
     command = command_of(stage, side.module, database, PREFIX, name, side.arguments)
     with running(name, command, 1, stage.folder) as (process,):
         if side.regulars:
-            greeted = _paced(stage, greet, 2 * side.rate, CONTACTS / (2 * side.rate), tell)
-            before = _until(stage, _ACCEPTED, before, greeted, process)
+            greeted = paced(stage, greet, 2 * side.rate, CONTACTS / (2 * side.rate), tell)
+            before = until(stage, ACCEPTED, before, greeted, process)
         began, used = time.time(), cpu_of([process.pid])[0]
-        count = _paced(stage, say, side.rate, side.seconds, tell)
+        count = paced(stage, say, side.rate, side.seconds, tell)
         used = (cpu_of([process.pid])[0] - used) / side.seconds * 100
-        after = _until(stage, _ACCEPTED, before, count, process)
+        after = until(stage, ACCEPTED, before, count, process)
     stage.drop(name)
-    sent = ((_MESSAGE.decode(value).received_at.timestamp(), at) for value, at in _read(stage, before, after))
+    sent = ((_MESSAGE.decode(value).received_at.timestamp(), at) for value, at in read(stage, before, after))
     taken = [at - s * 1000 + _HALF_A_MILLISECOND for s, at in sent if s > began + _WARMING_UP_S]
-    return _latency(side.name, number, taken, used)
+    return latency_of(side.name, number, taken, used)
 
 
 def halts(stage: Stage, side: Halts, number: int, tell: Tell) -> Latency:
@@ -143,17 +144,17 @@ def halts(stage: Stage, side: Halts, number: int, tell: Tell) -> Latency:
 
     command = command_of(stage, "sluice", database, PREFIX, name, ("commands", "workflows"))
     with running(name, command, 1, stage.folder) as (process,):
-        begun = _paced(stage, begin, 1_000, side.rate * side.seconds / 1_000, tell)
+        begun = paced(stage, begin, 1_000, side.rate * side.seconds / 1_000, tell)
         _committed(stage, f"{name}-workflows", f"{PREFIX}workflows.events", begun, process)
         before = stage.offsets.ends([_CONTROL])
         used = cpu_of([process.pid])[0]
-        count = _paced(stage, ask, side.rate, side.seconds, tell)
+        count = paced(stage, ask, side.rate, side.seconds, tell)
         used = (cpu_of([process.pid])[0] - used) / side.seconds * 100
-        after = _until(stage, _CONTROL, before, count, process)
+        after = until(stage, _CONTROL, before, count, process)
     stage.drop(name)
-    told = ((_TOLD.decode(value), at) for value, at in _read(stage, before, after))
+    told = ((_TOLD.decode(value), at) for value, at in read(stage, before, after))
     taken = [at - asked[fact.run_id] + _HALF_A_MILLISECOND for fact, at in told if fact.control == "run_halted"]
-    return _latency(side.name, number, taken, used)
+    return latency_of(side.name, number, taken, used)
 
 
 def commands(stage: Stage, side: Commands, number: int, tell: Tell) -> Latency:
@@ -179,24 +180,26 @@ def commands(stage: Stage, side: Commands, number: int, tell: Tell) -> Latency:
     with running(name, command, 1, stage.folder) as (process,):
         before = stage.offsets.ends([_RESULTS])
         used = cpu_of([process.pid])[0]
-        count = _paced(stage, ask, side.rate, side.seconds, tell)
+        count = paced(stage, ask, side.rate, side.seconds, tell)
         used = (cpu_of([process.pid])[0] - used) / side.seconds * 100
-        after = _until(stage, _RESULTS, before, count, process)
-        told = [(_ANSWER.decode(value), at) for value, at in _read(stage, before, after)]
+        after = until(stage, _RESULTS, before, count, process)
+        told = [(_ANSWER.decode(value), at) for value, at in read(stage, before, after)]
         if any(answer.outcome != "done" for answer, _ in told):
             raise process.failed("refused a command")
     stage.drop(name)
     late = set(ids[side.warming :])
     taken = [at - asked[a.command_id] + _HALF_A_MILLISECOND for a, at in told if a.command_id in late]
-    return _latency(side.name, number, taken, used)
+    return latency_of(side.name, number, taken, used)
 
 
-def _paced(stage: Stage, say: Callable[[int], Wire], rate: float, seconds: float, tell: Tell) -> int:
-    """Produces the results of `say` evenly over the time. Returns how many."""
+def paced(
+    stage: Stage, say: Callable[[int], Wire], rate: float, seconds: float, tell: Tell, over: Event | None = None
+) -> int:
+    """Produces the results of `say` evenly over the time, or until it is over. Returns how many."""
     count, sent = round(rate * seconds), 0
     producing = producer(stage.bootstrap, linger_ms=0)
     began = time.perf_counter()
-    while sent < count:
+    while sent < count and not (over is not None and over.is_set()):
         due = min(count, 1 + int((time.perf_counter() - began) * rate))
         for n in range(sent, due):
             topic, key, value = say(n)
@@ -206,10 +209,10 @@ def _paced(stage: Stage, say: Callable[[int], Wire], rate: float, seconds: float
         tell(sent)
         time.sleep(min(0.02, 1 / rate))
     producing.flush(_PATIENCE_S)
-    return count
+    return sent
 
 
-def _until(stage: Stage, topic: str, before: Ends, count: int, process: SideProcess) -> Ends:
+def until(stage: Stage, topic: str, before: Ends, count: int, process: SideProcess) -> Ends:
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         after = stage.offsets.ends([topic])
@@ -231,7 +234,7 @@ def _require(process: SideProcess, deadline: float) -> None:
     time.sleep(0.05)
 
 
-def _read(stage: Stage, before: Ends, after: Ends) -> Iterator[tuple[bytes, int]]:
+def read(stage: Stage, before: Ends, after: Ends) -> Iterator[tuple[bytes, int]]:
     """Values of outputs with the broker's timestamps in milliseconds."""
     reading = Consumer({"bootstrap.servers": stage.bootstrap, "group.id": "reading", "log_level": 2})
     reading.assign([TopicPartition(topic, partition, at) for (topic, partition), at in before.items()])
@@ -243,7 +246,7 @@ def _read(stage: Stage, before: Ends, after: Ends) -> Iterator[tuple[bytes, int]
     reading.close()
 
 
-def _latency(side: str, number: int, taken: Sequence[float], worker_cpu: float) -> Latency:
+def latency_of(side: str, number: int, taken: Sequence[float], worker_cpu: float) -> Latency:
     ordered = sorted(taken)
     return Latency(
         side=side,

@@ -71,7 +71,7 @@ def running(name: str, command: Sequence[str], count: int, folder: Path) -> Iter
     """`count` processes of one side, which consume when the block begins and end with it."""
     processes: list[SideProcess] = []
     try:
-        processes.extend(_started(command, folder / f"{name}-{number}.log", folder) for number in range(count))
+        processes.extend(started(command, folder / f"{name}-{number}.log", folder) for number in range(count))
         for process in processes:
             process.await_consuming()
         yield processes
@@ -80,7 +80,8 @@ def running(name: str, command: Sequence[str], count: int, folder: Path) -> Iter
             process.end()
 
 
-def _started(command: Sequence[str], log: Path, folder: Path) -> SideProcess:
+def started(command: Sequence[str], log: Path, folder: Path) -> SideProcess:
+    """One process, which does not consume yet."""
     told = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
     told["PYTHONPATH"] = str(ROOT)
     reading, writing = os.pipe()

@@ -9,10 +9,11 @@ from benchmarks.load import CONTACTS, Crowd, fill, partition_of_the_flood
 from benchmarks.measuring import Side, measure
 from benchmarks.processes import SideFailed
 from benchmarks.result import Result
+from benchmarks.rolling import Rolling, rolling
 from benchmarks.stage import Past, Stage
 from tests.acceptance.making import Wire
 
-Measurement = Side | Steady | Halts | Commands
+Measurement = Side | Steady | Halts | Commands | Rolling
 Tell = Callable[[str, int, int], None]
 """Receives the present measurement, the number of its records that are done, and their total."""
 
@@ -159,7 +160,12 @@ LATENCIES: Final[Sequence[Measurement]] = (
     Commands("halt-10000", "a contact with 10,000 runs blocked", 0.25, 24, GROUPS, traffic.block_runner, warming=1),
 )
 
-MEASUREMENTS: Final[Sequence[Measurement]] = (FLOOR, *SLUICE, *PEERS, *LATENCIES)
+REPLACED: Final[Sequence[Measurement]] = (
+    Rolling("restart", "5,000 a second while each of three workers restarts", "restart", 5_000, 120, rounds=2),
+    Rolling("scale", "5,000 a second while one worker becomes three, and one again", "scale", 5_000, 120, rounds=2),
+)
+
+MEASUREMENTS: Final[Sequence[Measurement]] = (FLOOR, *SLUICE, *PEERS, *LATENCIES, *REPLACED)
 QUICK: Final[Sequence[Side]] = (FLOOR._replace(records=90_000), INBOUND._replace(records=40_000))
 
 _CROWDS: Final[Mapping[str, Crowd]] = {
@@ -227,6 +233,8 @@ def _one(stage: Stage, measurement: Measurement, number: int, tell: Tell) -> Res
     count = round(measurement.rate * measurement.seconds)
     if isinstance(measurement, Steady):
         return steady(stage, measurement, number, lambda done: tell(name, done, count))
+    if isinstance(measurement, Rolling):
+        return rolling(stage, measurement, number, lambda done: tell(name, done, count))
     if isinstance(measurement, Commands):
         return commands(stage, measurement, number, lambda done: tell(name, done, count))
     return halts(stage, measurement, number, lambda done: tell(name, done, count))

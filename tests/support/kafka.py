@@ -111,10 +111,10 @@ class KafkaServer:
     def __init__(self, folder: Path, extra: str = "", logins: Sequence[str] = ()) -> None:
         self._classpath = f"{jars()}/*"
         self._folder = folder
-        self._port = _free_port()
+        self._port, controller, *ports = _free_ports(2 + 2 * _DOORS + len(logins))
         self._properties = folder / "server.properties"
-        self.doors = [Door(_free_port(), _free_port()) for _ in range(_DOORS)]
-        self.logins = {name: f"127.0.0.1:{_free_port()}" for name in logins}
+        self.logins = {name: f"127.0.0.1:{ports.pop()}" for name in logins}
+        self.doors = [Door(*pair) for pair in zip(ports[::2], ports[1::2], strict=True)]
         properties = _PROPERTIES.format(
             port=self._port,
             doors=",".join(f"DOOR{n}://127.0.0.1:{door.port}" for n, door in enumerate(self.doors)),
@@ -122,7 +122,7 @@ class KafkaServer:
             protocols=",".join(f"DOOR{n}:PLAINTEXT" for n in range(_DOORS)),
             logins="".join(f"{name}://{place}," for name, place in self.logins.items()),
             secured="".join(f"{name}:SASL_SSL," for name in self.logins),
-            controller=_free_port(),
+            controller=controller,
             data=folder / "data",
         )
         self._properties.write_text(f"{properties}\n{extra}\n", encoding="utf-8")
@@ -208,10 +208,13 @@ def required() -> bool:
     return os.environ.get("CI", "") not in ("", "0", "false")
 
 
-def _free_port() -> int:
-    # Not one the system gives to clients: while a broker is down, one of them could get it, or even connect to itself.
-    while True:
-        port = random.randrange(10_000, 32_000)  # noqa: S311 - no secret
+def _free_ports(number: int) -> list[int]:
+    # Not those the system gives to clients: while a broker is down, a client could get one, or even connect to itself.
+    found: list[int] = []
+    for port in random.sample(range(10_000, 32_000), 100):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
+                found.append(port)
+        if len(found) == number:
+            return found
+    raise RuntimeError(f"of a hundred ports only {len(found)} are free, {number} are needed")
