@@ -9,7 +9,7 @@ PARALLEL := --numprocesses 4 --max-worker-restart 0
 # The third of the slow tests to run. 0 chooses by the day, so that three days in a row run all of them.
 SEED ?= 0
 
-.PHONY: help install demo test test-faults test-faults-all test-console test-console-all test-operations test-operations-all screenshots simulate lint bench bench-quick bench-reading lock clean
+.PHONY: help install demo test test-faults test-faults-all test-console test-console-all test-operations test-operations-all screenshots simulate lint bench bench-quick bench-reading lock audit sbom clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,7 +86,27 @@ lock: install ## update the lock files within the ranges of pyproject.toml
 	$(COMPILE) --constraint requirements.lock pyproject.toml --output-file requirements-runtime.lock
 	$(COMPILE) --upgrade --constraint requirements.lock --group bench --output-file benchmarks/requirements.lock
 	$(COMPILE) --upgrade --group bench-quix --output-file benchmarks/requirements-quix.lock
+	$(COMPILE) --upgrade --constraint requirements.lock --group supply-chain --output-file deploy/requirements-supply-chain.lock
 	echo hatchling | $(COMPILE) --constraint requirements.lock - --output-file deploy/requirements-build.lock
+
+.venv/supply-chain: .venv/installed deploy/requirements-supply-chain.lock
+	$(BIN)/uv venv --quiet --clear $@
+	$(BIN)/uv pip install --quiet --python $@ --require-hashes -r deploy/requirements-supply-chain.lock
+
+# `--strict`: a package that the registry tells nothing about fails it, instead of passing unseen.
+AUDIT := .venv/supply-chain/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off
+
+audit: .venv/supply-chain ## ask the package registry for known vulnerabilities of what the lock files name
+	$(AUDIT) -r requirements-runtime.lock -r deploy/requirements-build.lock
+	$(AUDIT) -r requirements.lock
+
+# Of what the image holds: a fresh environment of the runtime packages.
+sbom: .venv/supply-chain ## list the components of a release in CycloneDX: dist/sluice.cdx.json
+	$(BIN)/uv venv --quiet --clear .venv/runtime
+	$(BIN)/uv pip install --quiet --python .venv/runtime --require-hashes -r requirements-runtime.lock
+	@mkdir -p dist
+	.venv/supply-chain/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --spec-version 1.6 \
+		--output-reproducible --output-format JSON --output-file dist/sluice.cdx.json .venv/runtime/bin/python
 
 clean: ## remove generated files
 	rm -rf .venv .mypy_cache .ruff_cache .hypothesis

@@ -15,9 +15,10 @@ from workers.cli import main
 from workers.cli.twins.building import short_names, twins
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-TOP: Final = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+TOP: Final = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")]
 DOCS: Final = [*TOP, *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
 LOCKS: Final = ["requirements.lock", "requirements-runtime.lock", "deploy/requirements-build.lock"]
+TOOLS_LOCK: Final = "deploy/requirements-supply-chain.lock"
 
 _CODE: Final = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 _BLOCK: Final = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -201,7 +202,7 @@ def _settings_table() -> dict[str, tuple[str, str, str]]:
 # --- lock files
 
 
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("name", [*LOCKS, TOOLS_LOCK])
 def test_a_lock_file_names_no_registry_and_has_a_hash_for_every_package(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     entries = [entry for entry in re.split(r"\n(?=\S)", text) if _PIN.match(entry)]
@@ -226,12 +227,54 @@ def test_lock_files_hold_what_the_package_asks_for() -> None:
     assert not (extras - needed) & {"confluent-kafka", "mypy", "pytest"} & _pins("requirements-runtime.lock").keys()
 
 
+def test_tools_of_a_release_share_the_versions_that_were_tested() -> None:
+    tested, tools = _pins("requirements.lock"), _pins(TOOLS_LOCK)
+
+    assert {"cyclonedx-bom", "pip-audit"} <= tools.keys()
+    assert {name: tools[name] for name in tools.keys() & tested.keys()} == {
+        name: tested[name] for name in tools.keys() & tested.keys()
+    }
+
+
 def _pins(name: str) -> dict[str, str]:
     return dict(_PIN.findall((ROOT / name).read_text(encoding="utf-8")))
 
 
 def _package(requirement: str) -> str:
     return re.split(r"[^A-Za-z0-9._-]", requirement)[0].lower()
+
+
+# --- releases
+
+
+def test_each_release_names_its_day_and_its_commit_newest_first() -> None:
+    releases = _releases()
+
+    assert releases
+    assert all(re.fullmatch(r"20\d\d-\d\d-\d\d", day) and re.fullmatch(r"[0-9a-f]{8,40}", c) for _, day, c in releases)
+    assert releases == sorted(releases, key=lambda one: [int(part) for part in one[0].split(".")], reverse=True)
+
+
+def test_the_newest_release_has_its_schemas_and_no_version_is_older() -> None:
+    newest = _releases()[0][0]
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+
+    assert [folder.name for folder in (ROOT / "docs/released").iterdir()] == [newest]
+    assert [int(part) for part in version.split(".")] >= [int(part) for part in newest.split(".")]
+
+
+def _releases() -> list[tuple[str, str, str]]:
+    """Version, day and commit of each section of the changelog."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    assert sections.pop(0).startswith("Unreleased\n")
+    return [_release(section) for section in sections]
+
+
+def _release(section: str) -> tuple[str, str, str]:
+    found = re.match(r"(\d+\.\d+\.\d+) - (\S+)\n\nCommit: `(\w+)`", section)
+    assert found, section[:80]
+    return found[1], found[2], found[3]
 
 
 # --- continuous integration
