@@ -156,6 +156,7 @@ def worker(
 app.command("migrate")(server_commands.migrate)
 app.command("topics")(server_commands.topics)
 app.command("status")(server_commands.status)
+app.command("doctor")(server_commands.doctor)
 app.command("version")(server_commands.version)
 
 

@@ -1,4 +1,4 @@
-"""`sluice migrate`, `topics`, `status`, `version`: what concerns the servers and the installation."""
+"""`sluice migrate`, `topics`, `status`, `doctor`, `version`: what concerns the servers and the installation."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from workers.cli.terminal import AsJson, Wide, console, run_to_end, settings, show
-from workers.errors import ExitCode
+from workers.errors import ExitCode, SettingsError
 
 
 def _told(asked: bool) -> None:
@@ -101,10 +101,48 @@ def status(wide: Wide = False, as_json: AsJson = False) -> None:
     show(reports.status(settings()), as_json=as_json, wide=wide)
 
 
+def doctor(
+    purpose: Annotated[
+        str,
+        typer.Option(
+            "--for",
+            metavar="KIND",
+            help="What will run with these settings: worker, receiver, sender, console or engine.",
+            autocompletion=lambda: ["worker", "receiver", "sender", "console", "engine"],
+        ),
+    ] = "worker",
+    partitions: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="How many partitions every topic should have.")
+    ] = None,
+    replication: Annotated[
+        int | None, typer.Option(min=1, max=9, help="How many replicas every partition should have.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check settings, servers, rights, topics, schema, clocks and connections; say what to do.
+
+    It changes nothing. A warning is something that works and may fail later. Exit code 0: there is no problem; 1: there
+    is one.
+    """
+    from workers.cli import doctor as doctors
+    from workers.cli import reports
+
+    if purpose not in doctors.PURPOSES:
+        raise SettingsError(f"--for: expected one of {', '.join(doctors.PURPOSES)}, got {purpose!r}")
+    findings = run_to_end(doctors.examined(doctors.Asked(purpose, partitions, replication)))
+    if as_json:
+        reports.as_document(doctors.document(findings))
+    else:
+        for line in doctors.lines(findings):
+            console().print(line, soft_wrap=True)
+    if doctors.document(findings)["level"] == "problem":
+        raise typer.Exit(ExitCode.FAULT)
+
+
 def version(as_json: AsJson = False) -> None:
     """Print the version of Sluice, the number of its database schema, and the version of Python.
 
-    It asks no server.
+    It asks no server: `sluice doctor` compares it with the database.
     """
     from workers.cli import reports
     from workers.cli import version as versions

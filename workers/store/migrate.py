@@ -61,6 +61,14 @@ def newest() -> int:
     return max(int(m.name[:4]) for m in migrations() if not m.repeatable)
 
 
+async def applied_number(connection: Any) -> int | None:
+    """The number of the newest numbered file that the database has; None without a schema of Sluice."""
+    if not await connection.fetchval(_QUERIES["exists"]):
+        return None
+    applied = await _checksums(connection, "known")
+    return max((int(name[:4]) for name in applied if not name.startswith(_REPEATABLE)), default=None)
+
+
 def _read(name: str, file: Any) -> Migration:
     if _FILE.match(name) is None:
         raise ValueError(f"migrations/{name}: the name must be NNNN_name.sql or {_REPEATABLE}NN_name.sql")
