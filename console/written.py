@@ -20,9 +20,9 @@ _FILE: Final = {"kind": "other", "url": ""} | dict.fromkeys(("mime_type", "size"
 
 def shown(content: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """The content of a message for a page: every field of `Content` is there, and `text` is that of its HTML if it has
-    no other. `attachments`: with `leads`, whether a browser may be sent to their address.
+    no other. `attachments`: with `leads`, whether a browser may be sent to their address. None: it is not kept.
     """
-    whole = {"type": "other", **_CONTENT, **(content or {})}
+    whole = {"type": "other" if content else "erased", **_CONTENT, **(content or {})}
     files = [{**_FILE, **one, "leads": _leads(str(one.get("url", "")))} for one in whole["attachments"] or ()]
     return whole | {"text": whole["text"] or plain_text(whole["html"] or ""), "attachments": files}
 

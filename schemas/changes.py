@@ -128,6 +128,7 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, gc=False):
     quarantine_days: _Days | UnsetType | None = UNSET
     hold_ttl_hours: Annotated[int, Meta(ge=1, le=87_600)] | UnsetType | None = UNSET
     claim_ttl_hours: Annotated[int, Meta(ge=1, le=87_600)] | UnsetType | None = UNSET
+    message_retention_days: Annotated[int, Meta(ge=1, le=3_650)] | UnsetType | None = UNSET
     merge_undo_hours: _Hours | UnsetType | None = UNSET
     two_person_confirm: bool | UnsetType | None = UNSET
 

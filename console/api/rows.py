@@ -22,6 +22,7 @@ class Workspace(BaseModel):
     quarantine_days: int
     hold_ttl_hours: int
     claim_ttl_hours: int
+    message_retention_days: int | None
     merge_undo_hours: int
     two_person_confirm: bool
 
@@ -61,7 +62,7 @@ class Message(BaseModel):
     channel: str | None
     channel_id: str | None
     event_time: datetime
-    content: dict[str, Any]
+    content: dict[str, Any] | None
     status: str | None
     bypassed_block: bool
     kind: str
@@ -117,7 +118,7 @@ class Moment(BaseModel):
     direction: Direction
     channel: str | None
     event_time: datetime
-    content: dict[str, Any]
+    content: dict[str, Any] | None
     attachments: list[dict[str, Any]] | None
 
 

@@ -114,6 +114,7 @@ async def test_rule_2_configure_workspace_sets_what_is_given(workspace: Workspac
         "close_grace_hours": 72,
         "quarantine_days": 7,
         "claim_ttl_hours": 24,
+        "message_retention_days": None,
         "merge_undo_hours": 24,
         "two_person_confirm": False,
     }

@@ -27,6 +27,7 @@ async def test_a_workspace_and_a_channel_exist_from_their_first_record_on(worksp
         "quarantine_days": 7,
         "hold_ttl_hours": 72,
         "claim_ttl_hours": 24,
+        "message_retention_days": None,
         "merge_undo_hours": 24,
         "two_person_confirm": False,
     }

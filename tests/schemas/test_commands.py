@@ -90,6 +90,7 @@ WRONG_FIELDS: Final[list[tuple[str, dict[str, object]]]] = [
     ("configure_channel", {"default_region": "UK"}),
     ("configure_workspace", {"set": {"hold_ttl_hours": 0}}),
     ("configure_workspace", {"set": {"claim_ttl_hours": 0}}),
+    ("configure_workspace", {"set": {"message_retention_days": 0}}),
     ("configure_workspace", {"set": {"quarantine_days": -1}}),
     ("configure_channel", {"channel": "pigeon"}),
     ("comment", {"issued_at": "not a time"}),

@@ -75,6 +75,7 @@ VALUES: Final[dict[str, st.SearchStrategy[Any]]] = {
     "quarantine_days": st.integers(0, 30),
     "hold_ttl_hours": st.integers(1, 90),
     "claim_ttl_hours": st.integers(1, 90),
+    "message_retention_days": st.none() | st.integers(1, 90),
     "merge_undo_hours": st.integers(0, 90),
     "two_person_confirm": st.booleans(),
 }

@@ -45,6 +45,7 @@ async def test_every_setting_is_shown_as_it_was_set(pool: Pool) -> None:
         "quarantine_days": 0,
         "hold_ttl_hours": 5,
         "claim_ttl_hours": 3,
+        "message_retention_days": 400,
         "merge_undo_hours": 0,
         "two_person_confirm": True,
     }

@@ -13,11 +13,13 @@ from workers.billing.closing import JOBS as CLOSING_JOBS
 from workers.billing.cycles import JOBS as CYCLE_JOBS
 from workers.billing.mac_topic import COUNTS, COUNTS_REPAIR
 from workers.billing.nightly import JOBS as VERIFY_JOBS
+from workers.commands.forgetting import JOBS as COMMAND_JOBS
 from workers.contacts.changes_topic import CONTACTS, CONTACTS_REPAIR
 from workers.contacts.conversations import JOBS as SNOOZE_JOBS
 from workers.contacts.erasing import JOBS as DELETION_JOBS
 from workers.dead_letters.erasure import JOBS as LETTER_JOBS
 from workers.messages.jobs import JOBS as MESSAGE_JOBS
+from workers.messages.retention import JOBS as RETENTION_JOBS
 from workers.messages.worker import SPEC as INBOUND
 from workers.sends.jobs import JOBS as SEND_JOBS
 from workers.sends.worker import SPEC as OUTBOUND
@@ -36,7 +38,11 @@ WORKERS: Final[Mapping[str, Plan]] = MappingProxyType(
             closes=True,
         ),
         "upkeep": Plan(
-            jobs=(*SEND_JOBS, *SNOOZE_JOBS, *STEP_JOBS, *MESSAGE_JOBS, *LETTER_JOBS, *DELETION_JOBS, *VERIFY_JOBS),
+            jobs=(
+                *(*SEND_JOBS, *SNOOZE_JOBS, *STEP_JOBS, *MESSAGE_JOBS, *RETENTION_JOBS, *LETTER_JOBS),
+                *COMMAND_JOBS,
+                *(*DELETION_JOBS, *VERIFY_JOBS),
+            ),
             compacted=(CONTACTS,),
             repaired=(CONTACTS_REPAIR,),
         ),

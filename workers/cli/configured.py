@@ -15,7 +15,7 @@ from workers.store import page_reports
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)  # no event is older
 _DETAILS: Final = (
     *("mac_block_effect", "count_broadcasts", "count_reactions", "close_grace_hours", "quarantine_days"),
-    *("hold_ttl_hours", "claim_ttl_hours", "merge_undo_hours"),
+    *("hold_ttl_hours", "claim_ttl_hours", "message_retention_days", "merge_undo_hours"),
 )
 
 

@@ -199,6 +199,8 @@ def message_row(judged: Judged, workspace: Workspace, generation: int, now: date
         reason, rule = verdict.reason, verdict.rule
         days = workspace.policies.quarantine_days if verdict.reason == "contact_blocked" else 0
         body, erase_at = (body, now + timedelta(days=days)) if days else (None, None)
+    if not workspace.policies.keeps(arrival.event_time, now):
+        body = erase_at = None
     return MessageRow(  # by position, which is several times faster than by name
         generation,
         message.workspace_id,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from workers.rules.cycles import Setting
 
@@ -17,6 +17,7 @@ class Policies:
     quarantine_days: int = 7
     hold_ttl_hours: int = 72
     claim_ttl_hours: int = 24
+    message_retention_days: int | None = None
     merge_undo_hours: int = 24
     two_person_confirm: bool = False
 
@@ -24,6 +25,11 @@ class Policies:
     def hold_for(self) -> timedelta:
         """How long a hold waits for an answer."""
         return timedelta(hours=self.hold_ttl_hours)
+
+    def keeps(self, event_time: datetime, now: datetime) -> bool:
+        """Whether the content of a message of that time is still kept at `now`."""
+        days = self.message_retention_days
+        return days is None or now - event_time <= timedelta(days=days)
 
     @property
     def claim_for(self) -> timedelta:

@@ -72,11 +72,16 @@ class AcceptedMessage:
 
     @property
     def content(self) -> Content:
+        """Of a send whose content is kept."""
         return msgspec.json.decode(self.send.content, type=Content)
 
     @property
     def digest(self) -> int:
-        """The digest of the same message as an echo: an echo with the same content is a repeat and no conflict."""
+        """The digest of the same message as an echo: an echo with the same content is a repeat and no conflict. 0: the
+        content is not kept.
+        """
+        if self.send.erased:
+            return 0
         known = self.send.identity_key
         return content_digest("echo", self.content, whom(known) if known is not None else b"")
 
@@ -84,7 +89,9 @@ class AcceptedMessage:
 def says_else(message: AcceptedMessage) -> bool:
     """Whether its echo has another content."""
     echo = message.acceptance.echo
-    return echo is not None and not is_repeat(echo.content_digest, message.digest, "echo", message.content)
+    if echo is None or message.send.erased:
+        return False
+    return not is_repeat(echo.content_digest, message.digest, "echo", message.content)
 
 
 def message_row(message: AcceptedMessage, generation: int) -> MessageRow:
@@ -103,7 +110,7 @@ def message_row(message: AcceptedMessage, generation: int) -> MessageRow:
         block_start=message.verdict.block_start,
         counted=message.verdict.counted,
         content_digest=message.digest,
-        body=msgspec.json.encode({"source": send.source, "content": send.content}).decode(),
+        body=None if send.erased else msgspec.json.encode({"source": send.source, "content": send.content}).decode(),
         send_id=send.send_id,
         recorded_at=message.acceptance.recorded_at,
     )

@@ -136,7 +136,8 @@ def _retry_at(account: SendAccount, change: AttemptChange, now: datetime) -> dat
     throttles = _throttles(account, change.known)
     if send.status == "failed" and not throttles and not _is_news(change.known, latest):
         return send.retry_at
-    final = send.ended_at is not None or latest.permanent or account.attempts[change.known.attempt].permanent
+    gone = send.erased and not send.forgotten  # a deleted contact's is judged again, and refused
+    final = gone or send.ended_at is not None or latest.permanent or account.attempts[change.known.attempt].permanent
     if send.status == "failed" and send.retry_at is None and throttles:
         # The number of attempts may have ended the send, which no longer holds, or a permanent failure, which does.
         final = final or any(attempt.permanent for attempt in account.attempts.values())

@@ -164,7 +164,7 @@ def _apply(account: SendAccount, number: int, arrival: ReceiptArrival, made: Sen
     after = forward(attempt, arrival)
     if any(a.provider_message_id == after.provider_message_id for n, a in account.attempts.items() if n != number):
         after = replace(after, provider_message_id=attempt.provider_message_id)
-    if before.erased:
+    if before.forgotten:
         after = _without_person(attempt, after)
     accounts.put(account, after, made)
     _accept(account, number, arrival, ids, is_news=attempt.provider_message_id is None or before.accepted_at is None)
@@ -202,7 +202,7 @@ def _message_of(error: ReceiptError | None) -> str | None:
 
 
 def _without_person(attempt: Attempt, after: Attempt) -> Attempt:
-    """What is kept of a receipt of an erased send."""
+    """What is kept of a receipt of a send whose contact was deleted."""
     named = after.provider_message_id
     if attempt.provider_message_id is None and named is not None:
         named = send_attempts.hidden(named)
@@ -242,12 +242,13 @@ def _accept(account: SendAccount, number: int, arrival: ReceiptArrival, ids: Pro
 
 
 def _provider_id(account: SendAccount, number: int, arrival: ReceiptArrival) -> str | None:
-    """The provider's id of the attempt that was accepted. Of an erased send only the receipt has it.
+    """The provider's id of the attempt that was accepted. Where the contact was deleted only the receipt has
+    it.
 
     An attempt that failed afterwards does not show that it was accepted; the only one of an accepted send was.
     """
     attempt, said = account.attempts[number], arrival.receipt
     if said.status not in ACCEPTED and attempt.status not in ACCEPTED and len(account.attempts) > 1:
         return None
-    known = None if account.send.erased else attempt.provider_message_id
+    known = None if account.send.forgotten else attempt.provider_message_id
     return known or said.provider_message_id

@@ -25,6 +25,10 @@ from workers.store.sends import Send, SendKey
 SETTLED: Final = "settled"
 """The error code of an attempt that a person says has failed, and the reason of its send."""
 
+_NOT_KEPT: Final = (
+    "`as`: expected sent or failed; the content of this send is not kept any more (`message_retention_days`)"
+)
+
 Ask = CommandRecord[SettleSend]
 
 
@@ -53,7 +57,10 @@ async def carry_out(
             continue
         send, statuses = account.send, {number: attempt.status for number, attempt in account.attempts.items()}
         status = settled.get(send.key, send.status)
-        results[a.key] = result = settle(status, statuses, a.command.as_, throttled=account.throttled)
+        result = settle(status, statuses, a.command.as_, throttled=account.throttled)
+        if isinstance(result, Done) and a.command.as_ == "retry" and send.erased and not send.forgotten:
+            result = Refused("too_late", _NOT_KEPT)
+        results[a.key] = result
         if isinstance(result, Done) and result.changed:
             settled[send.key] = result.changed["status"]
             arrivals += _receipts(a, send, statuses)

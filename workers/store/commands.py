@@ -66,6 +66,11 @@ async def add(tx: Connection, rows: Iterable[CommandRow], now: datetime) -> None
         require_all(status, len(values))
 
 
+async def forget(tx: Connection, applied_before: datetime, limit: int) -> int:
+    """Deletes commands that were applied before that time, at most `limit`, the oldest. Returns how many."""
+    return changed_rows(await tx.execute(_SQL["forget"], applied_before, limit))
+
+
 def require_all(status: str, expected: int) -> None:
     """Checks that an INSERT … ON CONFLICT DO NOTHING stored all rows; `status` is PostgreSQL's answer.
 

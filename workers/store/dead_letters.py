@@ -156,3 +156,10 @@ async def forget(connection: Connection, erased_for_days: int, limit: int = 1000
     """Deletes the digests of rows that were erased before that time, at most `limit`. Returns how many."""
     status: str = await connection.execute(_QUERIES["forget"], erased_for_days, limit)
     return changed_rows(status)
+
+
+async def remove(connection: Connection, days: int, limit: int = 1000) -> int:
+    """Deletes the rows of letters that were first seen before that time and are erased and forgotten, at most `limit`.
+    Returns how many.
+    """
+    return changed_rows(await connection.execute(_QUERIES["remove"], days, limit))

@@ -75,8 +75,13 @@ class Send(Struct, frozen=True, kw_only=True):
 
     @property
     def erased(self) -> bool:
-        """Its contact was deleted, and nothing of the person is left."""
+        """Its content is gone, because its contact was deleted or its workspace keeps content no longer than that."""
         return bytes(self.content) == b"{}"
+
+    @property
+    def forgotten(self) -> bool:
+        """Its contact was deleted, and nothing of the person is left."""
+        return self.erased and self.lookup is None
 
     @property
     def cover(self) -> Cover:

@@ -3,6 +3,11 @@ SELECT workspace_id, command_id, command, outcome, reason, detail, changed, appl
 FROM commands
 WHERE (workspace_id, command_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
 
+-- name: forget
+DELETE FROM commands WHERE (workspace_id, command_id) IN (
+    SELECT workspace_id, command_id FROM commands WHERE applied_at < $1 ORDER BY applied_at LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+
 -- name: add
 INSERT INTO commands (workspace_id, command_id, command, actor_id, actor_role, actor_module, target, issued_at, outcome,
     reason, detail, changed, applied_at)

@@ -57,6 +57,13 @@ WHERE id IN (SELECT id FROM dead_letters
              WHERE erased_at IS NULL AND first_seen < now() - make_interval(days => $1::int)
              ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)
 
+-- name: remove
+-- Ids are in the order of time but for letters that are seen at once, so the oldest rows are looked at, and no others.
+DELETE FROM dead_letters WHERE id IN (
+    SELECT d.id FROM (SELECT id, first_seen, erased_at, digest FROM dead_letters ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED) AS d
+    WHERE d.first_seen < now() - make_interval(days => $1::int) AND d.erased_at IS NOT NULL AND d.digest IS NULL
+)
+
 -- name: forget
 UPDATE dead_letters SET digest = NULL
 WHERE id IN (SELECT id FROM dead_letters

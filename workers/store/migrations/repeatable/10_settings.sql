@@ -9,8 +9,8 @@ FROM sluice_core.workspaces w
 CROSS JOIN (VALUES
     ('time_zone', '"UTC"'::jsonb), ('anchor_day', '1'), ('mac_block_effect', '"next_cycle"'), ('count_broadcasts', 'true'),
     ('count_reactions', 'true'), ('close_grace_hours', '72'), ('mac_limit', 'null'), ('default_region', 'null'),
-    ('quarantine_days', '7'), ('hold_ttl_hours', '72'), ('claim_ttl_hours', '24'), ('merge_undo_hours', '24'),
-    ('two_person_confirm', 'false')
+    ('quarantine_days', '7'), ('hold_ttl_hours', '72'), ('claim_ttl_hours', '24'), ('message_retention_days', 'null'),
+    ('merge_undo_hours', '24'), ('two_person_confirm', 'false')
 ) AS d (name, value)
 WHERE NOT EXISTS (SELECT FROM sluice_core.effective_settings h WHERE h.workspace_id = w.workspace_id AND h.channel_id = '' AND h.name = d.name)
 UNION ALL
@@ -39,6 +39,7 @@ SELECT
     max(s.number) FILTER (WHERE s.name = 'quarantine_days') AS quarantine_days,
     max(s.number) FILTER (WHERE s.name = 'hold_ttl_hours') AS hold_ttl_hours,
     max(s.number) FILTER (WHERE s.name = 'claim_ttl_hours') AS claim_ttl_hours,
+    max(s.number) FILTER (WHERE s.name = 'message_retention_days') AS message_retention_days,
     max(s.number) FILTER (WHERE s.name = 'merge_undo_hours') AS merge_undo_hours,
     bool_or(s.yes) FILTER (WHERE s.name = 'two_person_confirm') AS two_person_confirm
 FROM (

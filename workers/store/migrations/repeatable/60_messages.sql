@@ -80,13 +80,13 @@ CREATE FUNCTION sluice_core.to_be_dropped(
     RETURN kind IN ('message', 'reaction') AND NOT released
         AND sluice_core.under_block(of_workspace, of_contact, blocks, blocks_since, at);
 
--- What a conversation shows, by generation. A message that a block drops is left out at once, also while the step that
+-- What a conversation shows, by generation. Content that was erased is null. A message that a block drops is left out at once, also while the step that
 -- drops it is still to come.
 CREATE VIEW sluice_core.shown_messages AS
 SELECT m.generation, m.identity_id, m.workspace_id, i.contact_id, c.conversation_id, m.message_id,
     CASE WHEN m.kind IN ('echo', 'send', 'broadcast') THEN 'out' ELSE 'in' END AS direction,
     m.channel, m.channel_id, m.event_time,
-    CASE WHEN m.send_id IS NULL THEN m.body -> 'content' ELSE s.content END AS content,
+    CASE WHEN m.send_id IS NULL THEN m.body -> 'content' WHEN s.content::text <> '{}' THEN s.content END AS content,
     CASE WHEN m.send_id IS NULL THEN CASE WHEN m.kind = 'echo' THEN 'sent' ELSE 'received' END ELSE s.status END AS status,
     m.kind = 'echo' AND m.block_start IS NOT NULL AS bypassed_block,
     CASE m.kind WHEN 'broadcast' THEN 'send' ELSE m.kind END AS kind, s.source, m.counted
@@ -111,7 +111,7 @@ WHERE m.drop_reason IS NULL AND NOT (
 -- Sends that no provider has accepted show from their dispatch on, by their id alone; an accepted one is a message.
 CREATE VIEW sluice_core.shown_sends AS
 SELECT s.send_id, s.contact_id AS member_id, s.workspace_id, c.contact_id, c.conversation_id, s.message_id, 'out'::text AS direction, s.channel, s.channel_id,
-    s.first_dispatched_at AS event_time, s.content, s.status, false AS bypassed_block, 'send'::text AS kind, s.source,
+    s.first_dispatched_at AS event_time, CASE WHEN s.content::text <> '{}' THEN s.content END AS content, s.status, false AS bypassed_block, 'send'::text AS kind, s.source,
     false AS counted
 FROM sluice_core.sends s
 JOIN sluice_core.living_contacts l ON l.workspace_id = s.workspace_id AND l.contact_id = s.contact_id
@@ -122,7 +122,7 @@ WHERE s.accepted_at IS NULL AND s.attempt > 0;
 CREATE VIEW sluice_core.shown_comments AS
 SELECT r.contact_id AS member_id, r.workspace_id, c.contact_id, c.conversation_id, r.comment_id AS message_id, 'out'::text AS direction,
     NULL::text AS channel, NULL::text AS channel_id, r.written_at AS event_time,
-    json_build_object('type', 'text', 'text', r.text) AS content, NULL::text AS status, false AS bypassed_block,
+    CASE WHEN r.text IS NOT NULL THEN json_build_object('type', 'text', 'text', r.text) END AS content, NULL::text AS status, false AS bypassed_block,
     'comment'::text AS kind, NULL::text AS source, false AS counted
 FROM sluice_core.comments r
 JOIN sluice_core.living_contacts l ON l.workspace_id = r.workspace_id AND l.contact_id = r.contact_id
