@@ -143,3 +143,15 @@ async def _configure(bootstrap: str, topic: str, configuration: dict[str, str]) 
         await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configuration)])
     finally:
         await admin.close()
+
+
+async def test_what_migrating_would_do_is_told_and_not_done(fresh_database: str, tmp_path: Path) -> None:
+    sluice = Sluice(tmp_path, DATABASE_URL=fresh_database)
+    foreseen = sluice.run("migrate", "--dry-run")
+    assert (foreseen.code, foreseen.err) == (ExitCode.CLEAN, "")
+    refused = sluice.run("migrate", "--dry-run", "--worker-env", str(tmp_path / "env"))
+    assert (refused.code, refused.out) == (ExitCode.SETUP, "")
+
+    done = sluice.run("migrate").out
+    assert [line.replace("would apply", "applied") for line in foreseen.out.splitlines()] == done.splitlines()
+    assert sluice.run("migrate", "--dry-run").out == "the schema is up to date\n"

@@ -10,7 +10,7 @@ import pytest
 from tests.store.schemas import schema_of
 from workers.errors import SetupError
 from workers.store import migrate as runner
-from workers.store.migrate import Migration, migrate, migrations, pending
+from workers.store.migrate import Migration, foreseen, migrate, migrations, pending
 from workers.store.pool import pool_of
 
 ALL: Final = migrations()
@@ -190,3 +190,32 @@ def test_an_edited_migration_is_refused() -> None:
 def test_a_database_newer_than_this_version_is_refused() -> None:
     with pytest.raises(SetupError, match=r"0007_later\.sql, unknown to this version"):
         pending([], {"0007_later.sql": "x"})
+
+
+async def test_what_it_would_do_is_what_it_does_and_foreseeing_changes_nothing(
+    empty_database: str, version: Version
+) -> None:
+    numbered = [file for file in ALL if not file.repeatable]
+    version.has(numbered[:3])
+    assert await foreseen(empty_database) == ([], [], [(file.name, True) for file in numbered[:3]])
+    assert await value(empty_database, "SELECT to_regnamespace('sluice_core')") is None
+    await migrate(empty_database)
+
+    version.has([*ALL, repeatable("99_mine", "CREATE VIEW sluice.mine AS SELECT 1 AS a")])
+    expected = [(name, True) for name in [*NAMES[3:], "repeatable/99_mine.sql"]]
+    assert await foreseen(empty_database) == ([], [], expected)
+    assert await migrate(empty_database) == [name for name, _ in expected]
+    assert await foreseen(empty_database) == ([], [], [])
+
+    changed = [f._replace(checksum="changed") if f.name == NAMES[-1] else f for f in ALL]
+    version.has(changed)
+    again = [(file.name, file.name == NAMES[-1]) for file in ALL if file.repeatable]
+    before = await schema_of(empty_database)
+    assert await foreseen(empty_database) == ([], ["repeatable/99_mine.sql"], again)
+    assert await schema_of(empty_database) == before
+
+
+async def test_foreseeing_refuses_what_migrating_refuses(database: str, version: Version) -> None:
+    version.has(ALL[1:])
+    with pytest.raises(SetupError, match="unknown to this version"):
+        await foreseen(database)

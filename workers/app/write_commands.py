@@ -13,6 +13,7 @@ from workers.kafka import topics as kafka_topics
 from workers.kafka.topics import TopicReport
 from workers.records import Partition
 from workers.store import migrate
+from workers.store.migrate import Foreseen
 
 
 def work(names: Sequence[str], accepted_bad: Sequence[str] = ()) -> ExitCode:
@@ -52,6 +53,12 @@ async def migrated(settings: Settings) -> list[str]:
     """
     with explained():
         return await migrate.migrate(settings.required_database_url())
+
+
+async def foreseen_migration(settings: Settings) -> Foreseen:
+    """What `migrated` would do. Changes nothing. Raises as it."""
+    with explained():
+        return await migrate.foreseen(settings.required_database_url())
 
 
 async def ensure_topics(

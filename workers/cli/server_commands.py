@@ -1,12 +1,15 @@
 """`sluice migrate`, `topics`, `status`, `doctor`, `version`: what concerns the servers and the installation."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workers.cli.terminal import AsJson, Wide, console, run_to_end, settings, show
 from workers.errors import ExitCode, SettingsError
+
+if TYPE_CHECKING:
+    from workers.store.migrate import Foreseen
 
 
 def _told(asked: bool) -> None:
@@ -34,6 +37,9 @@ def migrate(
         Path | None,
         typer.Option(help="Create a login for the console as well; store it, and the workers' key, in this file."),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what it would do, in order, and change nothing.")
+    ] = False,
 ) -> None:
     """Bring the database's schema up to date. Safe to run again and from several places at once.
 
@@ -42,12 +48,17 @@ def migrate(
     you keep the database. With --sender-env the senders get one with the rights of a sender: SLUICE_DATABASE_URL in a
     file of their own. With --console-env the console gets one that reads, and keeps users. Its file also holds the
     workers' SLUICE_HASH_KEY, by which it finds blocked addresses of deleted contacts: from the settings, else from the
-    file of --worker-env.
+    file of --worker-env. --dry-run prints the files that it would run, and takes no other option.
     """
     from workers.app import write_commands
     from workers.cli import login
 
     configured = settings()
+    if dry_run:
+        if (worker_env, sender_env, console_env) != (None, None, None):
+            raise SettingsError("--dry-run changes nothing, so it takes no file for a login")
+        _tell_foreseen(run_to_end(write_commands.foreseen_migration(configured)))
+        return
     applied = run_to_end(write_commands.migrated(configured))
     print("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
     if worker_env is not None:
@@ -57,6 +68,15 @@ def migrate(
     if console_env is not None:
         name = run_to_end(login.of_console(console_env, worker_env).keep(configured))
         print(f"the console logs in as {name}: see {console_env}")
+
+
+def _tell_foreseen(found: "Foreseen") -> None:
+    lines = [
+        *(f"would create the role {name}" for name in found.roles),
+        *(f"would remove what {name} made" for name in found.removed),
+        *(f"would apply {name}" if is_new else f"would run {name} again" for name, is_new in found.files),
+    ]
+    print("\n".join(lines) or "the schema is up to date")
 
 
 def topics(

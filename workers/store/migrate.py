@@ -129,6 +129,38 @@ async def migrate(url: str) -> list[str]:
         await connection.close()
 
 
+class Foreseen(NamedTuple):
+    """What `migrate` would do, each in order: roles that it would create, repeatable files of other versions whose
+    views and functions would go, and files that it would run, with whether they are new or changed. Repeatable files
+    that did not change run with the others.
+    """
+
+    roles: Sequence[str]
+    removed: Sequence[str]
+    files: Sequence[tuple[str, bool]]
+
+
+async def foreseen(url: str) -> Foreseen:
+    """What `migrate` would do. Changes nothing, and waits for nobody.
+
+    Raises:
+        SetupError: see `pending`; or the database's user may not read which files are applied.
+    """
+    connection = await connected(url, f"{APPLICATION_NAME}/migrate")
+    try:
+        async with connection.transaction(readonly=True):
+            roles = [row["name"] for row in await connection.fetch(_QUERIES["missing_roles"], ROLES)]
+            began = await connection.fetchval(_QUERIES["began"])
+            known, applied = migrations(), await _checksums(connection, "applied") if began else {}
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise SetupError(f"the database's user lacks a right: {error}") from error
+    finally:
+        await connection.close()
+    todo, removed = pending(known, applied), _removed(known, applied)
+    run = [m for m in known if m in todo or m.repeatable] if todo or removed else []
+    return Foreseen(roles, removed, [(m.name, m in todo) for m in run])
+
+
 async def _checksums(connection: Any, query: str) -> dict[str, str]:
     return {row["name"]: row["checksum"] for row in await connection.fetch(_QUERIES[query])}
 

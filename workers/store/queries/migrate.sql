@@ -13,6 +13,9 @@ SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user
 -- name: owner
 SELECT quote_ident(pg_get_userbyid(nspowner)) FROM pg_namespace WHERE nspname = 'sluice_core'
 
+-- name: began
+SELECT to_regclass('sluice_core.migrations') IS NOT NULL
+
 -- name: prepare
 CREATE SCHEMA IF NOT EXISTS sluice_core;
 CREATE TABLE IF NOT EXISTS sluice_core.migrations (
