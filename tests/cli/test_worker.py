@@ -153,5 +153,6 @@ async def test_what_migrating_would_do_is_told_and_not_done(fresh_database: str,
     assert (refused.code, refused.out) == (ExitCode.SETUP, "")
 
     done = sluice.run("migrate").out
-    assert [line.replace("would apply", "applied") for line in foreseen.out.splitlines()] == done.splitlines()
+    files = [line for line in foreseen.out.splitlines() if not line.startswith("would create the role sluice_")]
+    assert [line.replace("would apply", "applied") for line in files] == done.splitlines()
     assert sluice.run("migrate", "--dry-run").out == "the schema is up to date\n"
