@@ -1,7 +1,7 @@
 """Receiver, sender and simulator as processes of their own."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from connectors.provider import Channel
@@ -11,6 +11,7 @@ from connectors.sender.attempts import EARLIER_LIFE_S, Probe, no_probe
 from connectors.simulator import process as simulator
 from workers.app.settings import Settings
 from workers.errors import ExitCode
+from workers.process.health import Health
 from workers.process.http_server import listening
 from workers.process.production import Produced
 from workers.process.program import run_program
@@ -25,7 +26,7 @@ def receiving(
         SettingsError: the address is not available.
     """
     sock = listening(host, port)
-    return run_program(settings, lambda stop, ready: receiver.serve(settings, channels, sock, stop, ready, announced))
+    return run_program(settings, lambda stop, health: receiver.serve(settings, channels, sock, stop, health, announced))
 
 
 def sending(
@@ -38,8 +39,8 @@ def sending(
 ) -> ExitCode:
     """A sender in a consumer group, until a signal asks to stop. `probe`, `earlier_life_s`: see `Attempts`."""
 
-    def work(stop: asyncio.Event, ready: Callable[[], None]) -> Coroutine[Any, Any, None]:
-        return sender.send(settings, channels, group, stop, ready, probe=probe, earlier_life_s=earlier_life_s)
+    def work(stop: asyncio.Event, health: Health) -> Coroutine[Any, Any, None]:
+        return sender.send(settings, channels, group, stop, health, probe=probe, earlier_life_s=earlier_life_s)
 
     return run_program(settings, work)
 
@@ -51,4 +52,4 @@ def simulating(settings: Settings, channels: Sequence[Channel], host: str, port:
         SettingsError: the address is not available.
     """
     sock = listening(host, port)
-    return run_program(settings, lambda stop, ready: simulator.simulate(channels, sock, receiver_url, stop, ready))
+    return run_program(settings, lambda stop, health: simulator.simulate(channels, sock, receiver_url, stop, health))

@@ -15,6 +15,7 @@ from console.asking import UNANSWERED
 from console.bounds import AnswerHeaders, Bounds, set_headers
 from console.faults import Faults
 from console.parts import Parts
+from workers.process.request_metrics import RequestMetrics
 
 API: Final = "/api/"
 
@@ -28,7 +29,11 @@ def application(parts: Parts) -> Starlette:
     handlers |= dict.fromkeys(UNANSWERED, _away) | {Exception: _failed}
     return Starlette(
         routes=[Mount("", app=bounded)],
-        middleware=[Middleware(AnswerHeaders), Middleware(Faults)],
+        middleware=[
+            Middleware(RequestMetrics, server="console", routes=routes),
+            Middleware(AnswerHeaders),
+            Middleware(Faults),
+        ],
         exception_handlers=handlers,
     )
 

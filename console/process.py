@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -23,6 +22,7 @@ from schemas.building import COMMANDS, OUTBOUND
 from workers.app.settings import Settings
 from workers.errors import ExitCode
 from workers.process import postgres, production
+from workers.process.health import Health
 from workers.process.http_server import accept_connections, listening, serve_http
 from workers.process.liveness import LivenessProbe, ServerLiveness
 from workers.process.postgres import Postgres
@@ -43,7 +43,7 @@ def serving(settings: Settings, host: str, port: int) -> ExitCode:
         SettingsError: the address is not available.
     """
     sock = listening(host, port)
-    return run_program(settings, lambda stop, ready: serve(settings, sock, stop, ready))
+    return run_program(settings, lambda stop, health: serve(settings, sock, stop, health))
 
 
 def console_postgres(settings: Settings) -> Postgres:
@@ -51,10 +51,8 @@ def console_postgres(settings: Settings) -> Postgres:
     return Postgres(settings.required_database_url(), "console", "sluice_console", _READING)
 
 
-async def serve(
-    settings: Settings, sock: socket.socket, stop: asyncio.Event, ready: Callable[[], None] = lambda: None
-) -> None:
-    """Serves until stopped; then finishes the requests that it has accepted. Calls `ready` once it answers.
+async def serve(settings: Settings, sock: socket.socket, stop: asyncio.Event, health: Health | None = None) -> None:
+    """Serves until stopped; then finishes the requests that it has accepted. Calls `health` once it answers.
 
     Raises:
         Unreachable: a server did not answer within the bound.
@@ -80,6 +78,8 @@ async def serve(
             ServerLiveness("Kafka", producer, production.AWAY, bound_s),
             ServerLiveness("PostgreSQL", database, postgres.AWAY, bound_s),
         ]
+        health = health or Health()
+        health.require(*(one.obstacles for one in liveness))
         watching = [asyncio.create_task(one.run(), name=one.name) for one in liveness]
         events = Events(settings.kafka(), database)
         telling = asyncio.create_task(events.run(), name="events")
@@ -92,7 +92,7 @@ async def serve(
         accept_connections(sock)  # whoever hears that we are ready may connect
         host, port = sock.getsockname()[:2]
         log.info(f"The console is at http://{host}:{port}/.", action="ready")
-        ready()
+        health()
         try:
             serving = serve_http(app, sock, stop)
             for other in (*watching, telling):

@@ -1,14 +1,17 @@
 """The types that engine and store share: partitions, records, batches, events, outbox rows."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Final, Generic, Literal, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from msgspec import Struct
 
 T = TypeVar("T")
+Noted = Literal["conflict"]
+"""What a worker counts beside its outputs: an id that came again with other content."""
 
 
 class Partition(NamedTuple):
@@ -124,11 +127,13 @@ class Record(Struct, Generic[T], frozen=True, gc=False):
 class Batch(Generic[T]):
     """Records of one poll, in offset order within each partition.
 
-    `now` is the transaction's time on the database's clock.
+    `now` is the transaction's time on the database's clock. `apply` adds to `noted` what a metric counts and no output
+    tells; it is counted once the transaction is committed.
     """
 
     records: Sequence[Record[T]]
     now: datetime
+    noted: Counter[Noted] = field(default_factory=Counter)
 
 
 class Event(Struct, frozen=True, array_like=True, gc=False):

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -13,7 +14,8 @@ from starlette.routing import Route
 from connectors.faults import ProviderFault, asked
 from connectors.provider import Channel, Webhook
 from connectors.receiver.taking import WebhookIntake, WebhookResult
-from connectors.receiver.telemetry import WEBHOOKS
+from workers.process.metrics.of_receivers import WEBHOOKS
+from workers.process.request_metrics import RequestMetrics
 
 PATH: Final = "/webhooks/{workspace_id}/{channel_id}"
 _HELD_BYTES: Final = 192 * 1024 * 1024
@@ -38,7 +40,9 @@ class WebhookServer:
         self._channels = {(channel.workspace_id, channel.channel_id): channel for channel in channels}
         self._intake = intake
         self._held = 0
-        self.app = Starlette(routes=[Route(PATH, self._answer, methods=["GET", "POST"])])
+        routes = [Route(PATH, self._answer, methods=["GET", "POST"])]
+        measured = Middleware(RequestMetrics, server="receiver", routes=routes)
+        self.app = Starlette(routes=routes, middleware=[measured])
         self.app.router.redirect_slashes = False  # it would redirect to whatever `Host` says
 
     async def _answer(self, request: Request) -> Response:

@@ -19,8 +19,8 @@ from aiosmtpd.smtp import Session as SmtpSession
 from connectors.provider import MAX_MAIL, Channel, Webhook
 from connectors.providers.addresses import sendable_address
 from connectors.providers.smtp import LMTP, PROVIDER, host_and_port
-from connectors.receiver.telemetry import WEBHOOKS
 from workers.errors import SettingsError
+from workers.process.metrics.of_receivers import WEBHOOKS
 
 Take = Callable[[Channel, Webhook], Awaitable[bool]]
 """Whether everything that a mail says is acknowledged."""

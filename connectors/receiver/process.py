@@ -16,6 +16,7 @@ from schemas.building import INBOUND, RECEIPTS
 from schemas.topics import UNMAPPED
 from workers.app.settings import Settings
 from workers.errors import SetupError
+from workers.process.health import Health
 from workers.process.http_server import accept_connections, serve_http
 from workers.process.liveness import LivenessProbe, ServerLiveness
 from workers.process.production import AWAY, Produced, Production
@@ -33,10 +34,10 @@ async def serve(
     channels: Sequence[Channel],
     sock: socket.socket,
     stop: asyncio.Event,
-    ready: Callable[[], None] = lambda: None,
+    health: Health | None = None,
     announced: Sequence[Produced] = (),
 ) -> None:
-    """Serves until stopped; then finishes what it has accepted. Calls `ready` once it answers. `announced`: records to
+    """Serves until stopped; then finishes what it has accepted. Calls `health` once it answers. `announced`: records to
     produce first, if Kafka lets us.
 
     Raises:
@@ -51,9 +52,11 @@ async def serve(
             return
         await _announce(production, announced)
         liveness = ServerLiveness("Kafka", production, AWAY, settings.unreachable_after_s)
+        health = health or Health()
+        health.require(liveness.obstacles)
         watching = asyncio.create_task(liveness.run(), name=liveness.name)
         try:
-            await unless_failed(_serve(channels, production, sock, stop, ready), watching)
+            await unless_failed(_serve(channels, production, sock, stop, health), watching)
         finally:
             liveness.stop()
             await asyncio.wait({watching})

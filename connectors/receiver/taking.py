@@ -10,10 +10,17 @@ import structlog
 
 from connectors.provider import Channel, Webhook
 from connectors.receiver.judging import is_verified, understood
-from connectors.receiver.telemetry import ANOTHER_ACCOUNT, IGNORED, NOT_UNDERSTOOD, RECORDS, SECONDS, WEBHOOKS
 from connectors.receiver.unmapped import unmapped
 from connectors.understanding import Understanding
 from workers.errors import SetupError
+from workers.process.metrics.of_receivers import (
+    ANOTHER_ACCOUNT,
+    IGNORED,
+    NOT_UNDERSTOOD,
+    WEBHOOK_RECORDS,
+    WEBHOOK_SECONDS,
+    WEBHOOKS,
+)
 from workers.process.production import AWAY, Produced, Production
 
 ACKNOWLEDGED_WITHIN_S: Final = 5.0
@@ -57,7 +64,7 @@ class WebhookIntake:
     async def take(self, channel: Channel, webhook: Webhook) -> WebhookResult:
         """Returns once every record of the webhook is acknowledged, or cannot be."""
         provider = channel.provider.name
-        with SECONDS.labels(provider).time():
+        with WEBHOOK_SECONDS.labels(provider).time():
             answer = await self._take(channel, webhook)
         WEBHOOKS.labels(provider, answer.name.lower()).inc()
         return answer
@@ -103,7 +110,7 @@ class WebhookIntake:
     def _noted(self, channel: Channel, webhook: Webhook, found: Understanding, now: datetime) -> list[Produced]:
         provider = channel.provider.name
         for record in found.records:
-            RECORDS.labels(provider, record.topic).inc()
+            WEBHOOK_RECORDS.labels(provider, record.topic).inc()
         for type_, count in found.ignored.items():
             self._ignored(channel, type_, count)
         records = [Produced(record) for record in found.records]

@@ -12,7 +12,6 @@ from connectors.faults import ProviderFault, asked
 from connectors.provider import Answer, Call, Channel, Mail, Outcome, Unsendable, not_taken, refused, unclear
 from connectors.sender.database import Database
 from connectors.sender.outcomes import Again, Tries, after, receipt_of
-from connectors.sender.telemetry import CALL_SECONDS, CALLS, DENIED
 from connectors.sender.transport import Broken, NotConnected
 from schemas.building import receipt_record
 from schemas.outputs import SendDispatch
@@ -20,6 +19,7 @@ from workers.errors import SetupError
 from workers.process import postgres
 from workers.process import production as kafka
 from workers.process.failure_deadline import FailureDeadline
+from workers.process.metrics.of_senders import CALL_SECONDS, CALLS, DENIED, NO_ANSWER, PROVIDER_ANSWERS
 from workers.process.production import Produced, Production
 
 T = TypeVar("T")
@@ -170,9 +170,11 @@ class Attempts:
                 call = asked(channel, partial(sign, channel, call, self._clock()))
         except ProviderFault as fault:
             return not_taken("fault", fault)
+        code = NO_ANSWER
         try:
             with CALL_SECONDS.labels(provider.name).time():
                 answer = await self._transport.deliver(channel, call)
+            code = str(answer.status)
             outcome = asked(channel, lambda: provider.outcome(channel, answer))
         except NotConnected as error:
             outcome = not_taken("not_connected", error)
@@ -183,6 +185,7 @@ class Attempts:
         except TimeoutError:
             outcome = unclear("timeout", f"no answer within {channel.timeout_s:g} s")
         CALLS.labels(provider.name, outcome.status).inc()
+        PROVIDER_ANSWERS.labels(provider.name, code).inc()
         return outcome
 
     async def _report(self, channel: Channel, send: SendDispatch, outcome: Outcome) -> None:

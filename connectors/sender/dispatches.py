@@ -19,10 +19,10 @@ from aiokafka import errors as kafka
 from connectors.provider import Channel
 from connectors.sender.attempts import Attempts, NotClaimed
 from connectors.sender.rates import Rate
-from connectors.sender.telemetry import DISPATCHES, OPEN, Done
 from connectors.sender.windows import Window
 from schemas.outputs import SendDispatch
 from workers.app.settings import Settings
+from workers.process.metrics.of_senders import DISPATCHES, OPEN, Done
 from workers.process.tasks import abandoned
 
 TOPIC: Final = "sends.dispatch"

@@ -1,7 +1,7 @@
 """The sender as a process: a member of a group of senders, until a signal asks to stop."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from hashlib import sha256
 from typing import Any, Final
@@ -20,6 +20,7 @@ from workers.app.settings import Settings
 from workers.errors import SetupError
 from workers.process import postgres
 from workers.process import production as kafka
+from workers.process.health import Health
 from workers.process.liveness import LivenessProbe, ServerLiveness
 from workers.process.production import Production
 from workers.process.tasks import ended, unless_failed, unless_stopped
@@ -84,12 +85,12 @@ async def send(
     channels: Sequence[Channel],
     group: str,
     stop: asyncio.Event,
-    ready: Callable[[], None] = lambda: None,
+    health: Health | None = None,
     *,
     probe: Probe = no_probe,
     earlier_life_s: float = EARLIER_LIFE_S,
 ) -> None:
-    """Sends until stopped. Calls `ready` once it consumes. `probe`, `earlier_life_s`: see `Attempts`.
+    """Sends until stopped. Calls `health` once it consumes. `probe`, `earlier_life_s`: see `Attempts`.
 
     Raises:
         Unreachable: a server did not answer within the bound.
@@ -118,13 +119,15 @@ async def send(
             ServerLiveness("Kafka", production, kafka.AWAY, bound_s),
             ServerLiveness("PostgreSQL", claims, postgres.AWAY, bound_s),
         ]
+        health = health or Health()
+        health.require(*(one.obstacles for one in liveness))
         watching = [asyncio.create_task(one.run(), name=one.name) for one in liveness]
         renewing = asyncio.create_task(membership.renew(), name="membership")
 
         def announce() -> None:
             places = [channel.place for channel in channels]
             log.info(f"Sending for {len(places)} channels.", action="ready", group=group, channels=places)
-            ready()
+            health()
 
         over = asyncio.create_task(_first_end([*watching, renewing]), name="servers")
         try:

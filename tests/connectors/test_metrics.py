@@ -10,13 +10,14 @@ from urllib.request import Request, urlopen
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from connectors.receiver import process, telemetry
+from connectors.receiver import process
 from connectors.receiver.taking import WebhookResult
 from schemas.topics import TOPICS
 from tests.cli.commands import Sluice
 from tests.support.brokers import Broker
 from tests.support.databases import sender_of
 from workers.errors import ExitCode
+from workers.process.metrics.of_receivers import ANSWERS
 
 CHANNELS: Final = """
 [[channel]]
@@ -35,11 +36,7 @@ channel_access_token = "file:secret"
 """
 PROVIDERS: Final = ("line", "telegram")
 OF_RECEIVERS: Final = {
-    *(
-        ("sluice_webhooks_total", ("answer", answer), ("provider", p))
-        for answer in telemetry.ANSWERS
-        for p in PROVIDERS
-    ),
+    *(("sluice_webhooks_total", ("answer", answer), ("provider", p)) for answer in ANSWERS for p in PROVIDERS),
     *(
         ("sluice_webhook_records_total", ("provider", provider), ("topic", topic))
         for provider in PROVIDERS
@@ -59,6 +56,7 @@ OF_SENDERS: Final = {
         for provider in PROVIDERS
     ),
     *(("sluice_provider_call_seconds_count", ("provider", provider)) for provider in PROVIDERS),
+    *(("sluice_provider_answers_total", ("code", "none"), ("provider", provider)) for provider in PROVIDERS),
     *(
         ("sluice_dispatches_total", ("outcome", outcome))
         for outcome in ("reported", "denied", "claimed_before", "other_channel", "unreadable")
@@ -98,6 +96,12 @@ def asked(url: str, body: bytes, **headers: str) -> int:
         return error.code
 
 
+def _requests(found: dict[Sample, float]) -> list[tuple[dict[str, str], float]]:
+    counted = [(dict(one[1:]), value) for one, value in found.items() if one[0] == "sluice_http_requests_total"]  # type: ignore[arg-type]
+    assert {labels["server"] for labels, _ in counted} <= {"receiver"}
+    return counted
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "channels.toml").write_text(CHANNELS, encoding="utf-8")
@@ -106,7 +110,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_every_answer_of_the_intake_has_its_label() -> None:
-    assert {result.name.lower() for result in WebhookResult} < set(telemetry.ANSWERS)
+    assert {result.name.lower() for result in WebhookResult} < set(ANSWERS)
 
 
 async def test_what_a_receiver_has_not_seen_reads_zero_and_what_it_refuses_is_counted(
@@ -122,10 +126,14 @@ async def test_what_a_receiver_has_not_seen_reads_zero_and_what_it_refuses_is_co
         assert await asyncio.to_thread(asked, webhook, b"{}") == 403
         assert await asyncio.to_thread(asked, webhook, b"{}", **{"Content-Encoding": "gzip"}) == 415
         assert await asyncio.to_thread(asked, webhook, b"{}", **{"Content-Length": "5000000"}) == 413
+        assert await asyncio.to_thread(asked, f"http://127.0.0.1:{port}/elsewhere/acme", b"{}") == 404
         after = await asyncio.to_thread(scraped, metrics)
         assert running.stop().code == ExitCode.CLEAN
     assert found.keys() >= OF_RECEIVERS, OF_RECEIVERS - found.keys()
     assert {found[one] for one in OF_RECEIVERS} == {0}
+    codes = {labels["code"]: value for labels, value in _requests(after)}
+    assert codes == {"403": 1, "415": 1, "413": 1, "404": 1}
+    assert {labels["route"] for labels, _ in _requests(after)} == {"/webhooks/{workspace_id}/{channel_id}", "none"}
     grown = {one for one in OF_RECEIVERS if after[one] == 1 and one[0] == "sluice_webhooks_total"}
     assert grown == {
         ("sluice_webhooks_total", ("answer", answer), ("provider", "telegram"))

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 
 from workers.errors import ExitCode
-from workers.process.metrics_server import Health
+from workers.process.health import Health
 from workers.process.program import until_asked
 from workers.process.signals import StopSignal
 

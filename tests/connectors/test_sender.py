@@ -30,6 +30,7 @@ from tests.support.brokers import Broker
 from tests.support.databases import reader_of, sender_of
 from tests.support.processes import settings_for
 from workers.errors import SetupError
+from workers.process.health import Health
 from workers.process.production import Production
 
 TELEGRAM: Final = channel_of("telegram")
@@ -217,7 +218,7 @@ async def test_the_role_of_senders_suffices(broker: Broker, database: str) -> No
     await broker.create(TOPIC, RECEIPTS)
     stop, ready = asyncio.Event(), asyncio.Event()
     told = settings_for(await sender_of(database), broker)
-    running = asyncio.create_task(send(told, [TELEGRAM], "g-send", stop, ready.set))
+    running = asyncio.create_task(send(told, [TELEGRAM], "g-send", stop, Health(ready.set)))
     await asyncio.wait_for(ready.wait(), PATIENCE_S)
     await publish(broker, record("none"))
     async with asyncio.timeout(PATIENCE_S):

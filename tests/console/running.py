@@ -37,6 +37,7 @@ from tests.support.browsers import page_of_a_browser
 from tests.support.databases import HASH_KEY, Databases, console_of
 from workers.app.settings import Settings, load_settings
 from workers.dev.broker import embedded_broker
+from workers.process.health import Health
 from workers.process.http_server import listening
 
 _TIMEOUT_S: Final = 30.0
@@ -162,7 +163,7 @@ async def beside(console: RunningConsole, **settings: Any) -> AsyncIterator[Runn
 async def _served(settings: Settings, stage: Stage) -> AsyncIterator[RunningConsole]:
     sock = listening("127.0.0.1", 0)
     stop, ready = asyncio.Event(), asyncio.Event()
-    serving = asyncio.create_task(serve(settings, sock, stop, ready.set))
+    serving = asyncio.create_task(serve(settings, sock, stop, Health(ready.set)))
     database = console_postgres(settings)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.stop)

@@ -12,8 +12,8 @@ from tests.support.brokers import Broker
 from tests.support.kafka import KafkaServer, demand, real_kafka
 from workers.errors import Unreachable
 from workers.kafka.producer import KafkaOutput
+from workers.process.metrics.of_workers import REBUILT
 from workers.records import Event
-from workers.runtime.telemetry import REBUILT
 
 OUTPUT = "messages.accepted"
 BEFORE, AFTER, SIZE, KEYS = 30, 30, 50, 5

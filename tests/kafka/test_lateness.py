@@ -1,7 +1,6 @@
 """Input is lost after seven days: a late worker warns long before."""
 
 import pytest
-from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from tests.runtime.test_decoding import Raw
@@ -45,10 +44,3 @@ def test_what_is_dated_out_of_range_has_no_age(timestamp: int) -> None:
     with capture_logs() as logs:
         Lateness().look({HERE: Slice([Raw(0, timestamp=timestamp)], 1)}, NOW_S)
     assert logs == []
-
-
-def test_the_lag_is_what_comes_after_the_poll() -> None:
-    Lateness().lag(HERE, 1, 8)
-    Lateness().lag(HERE, 2, None)
-    labels = {"topic": HERE.topic, "partition": str(HERE.partition)}
-    assert REGISTRY.get_sample_value("sluice_lag_records", labels) == 7

@@ -21,6 +21,7 @@ from workers.app.worker import Wiring, Worker
 from workers.errors import ExitCode
 from workers.kafka.connection import PollLimits
 from workers.process import loop_watch
+from workers.process.metrics.of_processes import LOOP_BLOCKED
 from workers.runtime.ports import Probe, no_probe
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -131,7 +132,7 @@ async def test_a_loop_that_does_nothing_but_wait_is_not_blocked() -> None:
 
 def blocked_s() -> float:
     """What the metric of the loop's blocking comes to."""
-    [metric] = loop_watch.LOOP_BLOCKED.collect()
+    [metric] = LOOP_BLOCKED.collect()
     return sum(sample.value for sample in metric.samples if sample.name.endswith("_sum"))
 
 
@@ -141,6 +142,7 @@ WAITS_FOR_EVER: Final = "await asyncio.Event().wait()"
 SCRIPT: Final = """
 import asyncio, hashlib, sys
 from workers.process import loop_watch
+from workers.process.metrics.of_processes import LOOP_BLOCKED
 from workers.process.forced_exit import ends_within
 from workers.process.signals import remembered
 

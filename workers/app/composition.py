@@ -7,6 +7,7 @@ from typing import Final
 from workers.app.commands_worker import SPEC as COMMANDS
 from workers.app.pending_work import JOBS as STEP_JOBS
 from workers.app.startup import BILLING
+from workers.app.state_metrics import JOBS as STATE_JOBS
 from workers.app.supervisor import Plan
 from workers.billing.alerts import JOBS as ALERT_JOBS
 from workers.billing.closing import JOBS as CLOSING_JOBS
@@ -41,7 +42,7 @@ WORKERS: Final[Mapping[str, Plan]] = MappingProxyType(
             jobs=(
                 *(*SEND_JOBS, *SNOOZE_JOBS, *STEP_JOBS, *MESSAGE_JOBS, *RETENTION_JOBS, *LETTER_JOBS),
                 *COMMAND_JOBS,
-                *(*DELETION_JOBS, *VERIFY_JOBS),
+                *(*DELETION_JOBS, *VERIFY_JOBS, *STATE_JOBS),
             ),
             compacted=(CONTACTS,),
             repaired=(CONTACTS_REPAIR,),

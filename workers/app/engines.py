@@ -8,10 +8,12 @@ from workers.app.settings import PREFIX, Settings
 from workers.engines.control import Engine
 from workers.engines.feeding import EngineFeed
 from workers.errors import ExitCode, SettingsError
+from workers.process.health import Health
 from workers.process.logs import configure_logging
-from workers.process.metrics_server import Health, serve_health
+from workers.process.loop_watch import watched
+from workers.process.metrics.of_workers import TOLD, TOLD_OUTCOMES
+from workers.process.metrics_server import serve_health
 from workers.process.signals import StopSignal, remembered
-from workers.runtime.telemetry import OUTCOMES, TOLD
 
 log = structlog.get_logger()
 
@@ -27,9 +29,10 @@ def run(settings: Settings, engine: Engine, name: str) -> ExitCode:
         engine, cluster, f"{settings.group_prefix}-engine-{name}", settings.limits(), settings.unreachable_after_s
     )
     configure_logging(settings.log_format, settings.log_level)
-    for outcome in OUTCOMES:
+    for outcome in TOLD_OUTCOMES:
         TOLD.labels(outcome)  # from zero, so that an alert fires the first time
-    health = serve_health(settings.metrics_host, settings.metrics_port)
+    health = Health()
+    serve_health(health, settings.metrics_host, settings.metrics_port)
     with remembered() as asked:
         asyncio.run(_until_asked(feed, asked, health))
     return ExitCode.CLEAN
@@ -38,14 +41,15 @@ def run(settings: Settings, engine: Engine, name: str) -> ExitCode:
 async def _until_asked(feed: EngineFeed, asked: StopSignal, health: Health) -> None:
     saying = asyncio.create_task(_say_when_caught_up(feed, health))
     try:
-        await feed.run(asked.event())
+        async with watched(health):
+            await feed.run(asked.event())
     finally:
         saying.cancel()
 
 
 async def _say_when_caught_up(feed: EngineFeed, health: Health) -> None:
     await feed.caught_up.wait()
-    health.set(ready=True)
+    health()
     log.info("The engine was told everything up to now.", action="ready")
 
 

@@ -7,16 +7,26 @@ concerns the whole process ends the process: a server that is away, settings, ri
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 import structlog
 
 from workers.errors import ExitCode, PositionLost, SettingsError, SetupError, Unreachable
-from workers.runtime.telemetry import FAILURES, SERVICE_RUNNING
+from workers.process.metrics.of_processes import FAILURES, SERVICE_RUNNING
 from workers.services.leased import Service
 
 Make = Callable[[], Service]
 """Makes a service that has not run yet."""
+
+
+@runtime_checkable
+class Hindered(Protocol):
+    """A service that may be kept from its work after it began."""
+
+    def obstacles(self) -> list[str]:
+        """Why it cannot work now; nothing if it can. Called from another thread."""
+        ...
+
 
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 60.0
@@ -37,13 +47,26 @@ class ServicePart:
         self._unused = True
         self._failures = 0
         self._began_at = 0.0
+        self._is_over = False
 
     def begin(self, now: float) -> Service:
         """The service that runs as this part from now on."""
         if not self._unused:
             self.service = self._make()
-        self._unused, self._began_at = False, now
+        self._unused, self._began_at, self._is_over = False, now, False
         return self.service
+
+    def end(self) -> None:
+        """Its service has ended."""
+        self._is_over = True
+
+    def obstacles(self) -> list[str]:
+        """Why it is not at work now."""
+        if self._is_over:
+            return [f"{self.name} has ended"]
+        if not self.service.consuming.is_set():
+            return [f"{self.name} starts"]
+        return self.service.obstacles() if isinstance(self.service, Hindered) else []
 
     def pause_s(self, now: float) -> float:
         """Seconds to wait after a failure before the part starts again."""
@@ -66,6 +89,10 @@ class ServiceGroup:
             FAILURES.labels(part.name)
             self._begin(part)
 
+    def obstacles(self) -> list[str]:
+        """Which parts are not at work: see `Health`."""
+        return [obstacle for part in self.parts for obstacle in part.obstacles()]
+
     def tasks(self) -> list["asyncio.Task[Any]"]:
         """All tasks of the group."""
         return [*self.running, *self.pauses, *self._hearing]
@@ -77,6 +104,7 @@ class ServiceGroup:
     def ended(self, task: "asyncio.Task[ExitCode]", code: ExitCode) -> None:
         """Decides about a part that ended, with its error logged: it stays ended, or starts again after a pause."""
         part = self.running.pop(task)
+        part.end()
         SERVICE_RUNNING.labels(part.name).set(0)
         FAILURES.labels(part.name).inc()
         if _is_a_persons(task, code):

@@ -14,15 +14,17 @@ import structlog
 
 from schemas.topics import TOPICS
 from workers.app import startup
+from workers.app.endings import ENDINGS, ending, log_end
 from workers.app.memory import tune_memory
-from workers.app.service_group import Make, ServiceGroup, ServicePart, concerns_all, is_unreachable
+from workers.app.service_group import Hindered, Make, ServiceGroup, ServicePart, concerns_all, is_unreachable
 from workers.app.settings import Settings
 from workers.app.worker import Wiring, Worker
-from workers.errors import ApplyFailed, ExitCode, SettingsError, SluiceError
+from workers.errors import ExitCode, SettingsError
 from workers.kafka.brokers import Brokers
 from workers.kafka.failures import AWAY
 from workers.kafka.producer import KafkaOutput
 from workers.process.forced_exit import ENDS_WITHIN_S, ends_within
+from workers.process.health import Health
 from workers.process.liveness import ServerLiveness
 from workers.process.logs import configure_logging
 from workers.process.loop_watch import watched
@@ -38,8 +40,8 @@ from workers.services.input_ends import InputEnds
 from workers.services.job_runner import Job, JobRunner
 from workers.services.leased import Service
 from workers.services.publisher import PUBLISHER, CompactedTopic, Publisher
+from workers.store.current_schema import CurrentSchema
 from workers.store.failures import ConnectionLost
-from workers.store.pool import Server
 
 T = TypeVar("T")
 STOP_S: Final = 24.0
@@ -51,13 +53,6 @@ _CLOSE_S: Final = 2.0
 _GIVE_UP_S: Final = 2.0
 """The same if a server is away: what needs the server would not finish in any time."""
 _LIVENESS_CONNECTIONS: Final = 1
-_ENDINGS: Final = {
-    ExitCode.CLEAN: "cleanly",
-    ExitCode.FAULT: "with a fault",
-    ExitCode.SETUP: "because something must be set up first",
-    ExitCode.STOPPED_THE_LINE: "because the bad-record limit was reached",
-    ExitCode.FENCED: "because another process owns a partition",
-}
 
 log = structlog.get_logger()
 
@@ -132,25 +127,26 @@ async def run(
         [job.name for job in plan.jobs],
         [topic.name for topic in plan.repaired],
     )
-    async with watched():
-        code = await _run(settings, plan, stopping, ready, probe)
-    log.info(f"Sluice has ended {_ENDINGS[code]}.", action="ended", exit_code=int(code))
+    health = Health(ready)
+    async with watched(health):
+        code = await _run(settings, plan, stopping, health, probe)
+    log.info(f"Sluice has ended {ENDINGS[code]}.", action="ended", exit_code=int(code))
     return code
 
 
-async def _run(
-    settings: Settings, plan: Plan, stopping: asyncio.Event, ready: Callable[[], None], probe: Probe
-) -> ExitCode:
+async def _run(settings: Settings, plan: Plan, stopping: asyncio.Event, health: Health, probe: Probe) -> ExitCode:
     try:
-        health = serve_health(settings.metrics_host, settings.metrics_port)
+        serve_health(health, settings.metrics_host, settings.metrics_port)
         async with AsyncExitStack() as stack:
-            starting = asyncio.create_task(stack.enter_async_context(_services(settings, plan, probe)), name="start")
+            starting = asyncio.create_task(
+                stack.enter_async_context(_services(settings, plan, health, probe)), name="start"
+            )
             services = await _unless_stopped(starting, stopping)
             if services is None:
                 return ExitCode.CLEAN
-            return await supervise(*services, stopping, health.before(ready))
+            return await supervise(*services, stopping, health)
     except Exception as error:  # noqa: BLE001 - the one place that must survive everything, to say how it ended
-        return _log_end("start", error)
+        return log_end("start", error)
 
 
 async def _unless_stopped(starting: asyncio.Task[T], stopping: asyncio.Event) -> T | None:
@@ -165,7 +161,7 @@ async def _unless_stopped(starting: asyncio.Task[T], stopping: asyncio.Event) ->
 
 @asynccontextmanager
 async def _services(
-    settings: Settings, plan: Plan, probe: Probe
+    settings: Settings, plan: Plan, health: Health, probe: Probe
 ) -> AsyncIterator[tuple[Sequence[Service], Sequence[Make]]]:
     unreachable_after_s = settings.unreachable_after_s
     if settings.database_connections < plan.connections:
@@ -195,10 +191,12 @@ async def _services(
         await startup.groups(pool, groups, unreachable_after_s)
         await startup.check_topics(cluster, plan.topics, unreachable_after_s)
         await startup.accepted(cluster, plan.accepted_bad)
+        server = CurrentSchema(url)
         liveness = [
-            ServerLiveness(startup.POSTGRESQL, Server(url), (ConnectionLost,), unreachable_after_s),
+            ServerLiveness(startup.POSTGRESQL, server, (ConnectionLost,), unreachable_after_s),
             ServerLiveness(startup.KAFKA, Brokers(cluster), AWAY, unreachable_after_s),
         ]
+        health.require(server.obstacles)
         yield liveness, _parts(plan, wiring)
     finally:
         with suppress(TimeoutError):  # for a server that does not answer: by then the pool has closed its connections
@@ -223,19 +221,22 @@ async def supervise(
     liveness: Sequence[Service],
     parts: Sequence[Make],
     stopping: asyncio.Event,
-    ready: Callable[[], None] = lambda: None,
+    health: Health | None = None,
 ) -> ExitCode:
     """Runs everything until `stopping` is set, one of `liveness` ends, no part is at work any more, or one ended for
     a reason that concerns them all; then stops what still runs, within a bound.
     """
     checking = {asyncio.create_task(check.run(), name=check.name): check for check in liveness}
     services = ServiceGroup(parts)
-    announcing = asyncio.create_task(_announce(liveness, services, ready), name="announce")
+    health = health or Health()
+    health.require(services.obstacles, *(check.obstacles for check in liveness if isinstance(check, Hindered)))
+    announcing = asyncio.create_task(_announce(liveness, services, health), name="announce")
     asked = asyncio.create_task(stopping.wait(), name="stop")
     try:
         first = await _until_over(checking, services, asked)
         if asked.done():
             log.info("Asked to stop: what is in flight is finished.", action="stopping")
+        health.leave()
         away = any(is_unreachable(task) for task in first)
         services.stop()
         for check in liveness:
@@ -245,7 +246,7 @@ async def supervise(
             await asyncio.wait(unfinished, timeout=_GIVE_UP_S if away else STOP_S)
         if away:  # what else a server that is away keeps from ending is nothing new
             first, rest = first[:1], [task for task in rest if task.done() and not is_unreachable(task)]
-        codes = [*services.away(), *(_ending(task) for task in (*first, *rest))]
+        codes = [*services.away(), *(ending(task) for task in (*first, *rest))]
         return next((code for code in codes if code is not ExitCode.CLEAN), ExitCode.CLEAN)
     finally:
         await abandoned(announcing, asked, *checking, *services.tasks(), within_s=_CLOSE_S)
@@ -266,35 +267,13 @@ async def _until_over(
         if fatal := [task for task in over if task in checking or concerns_all(task)]:
             return [*fatal, *(task for task in over if task not in fatal)]
         for task in over:
-            services.ended(task, _ending(task))
+            services.ended(task, ending(task))
     return []
 
 
-async def _announce(liveness: Sequence[Service], services: ServiceGroup, ready: Callable[[], None]) -> None:
+async def _announce(liveness: Sequence[Service], services: ServiceGroup, health: Health) -> None:
     everybody: list[Service | ServicePart] = [*liveness, *services.parts]
     for one in everybody:
         await one.consuming.wait()
     log.info("All workers are consuming.", action="ready", services=[one.name for one in everybody])
-    ready()
-
-
-def _ending(task: asyncio.Task[ExitCode]) -> ExitCode:
-    if not task.done():
-        log.error("It did not stop in time.", action="stop_incomplete", service=task.get_name())
-        return ExitCode.FAULT
-    if task.cancelled():
-        log.error("Something it needs was cancelled: this is a bug.", action="fault", service=task.get_name())
-        return ExitCode.FAULT
-    error = task.exception()
-    return task.result() if error is None else _log_end(task.get_name(), error)
-
-
-def _log_end(service: str, error: BaseException) -> ExitCode:
-    """Logs how it ended, and returns the exit code for that."""
-    if not isinstance(error, SluiceError):
-        log.error("A fault: this is a bug.", action="fault", service=service, exc_info=error)
-        return ExitCode.FAULT
-    # What an operator can repair is one line; a cause is shown only to find a bug.
-    cause = error.__cause__ if isinstance(error, ApplyFailed) else None
-    log.error(str(error), action=type(error).__name__.lower(), service=service, exc_info=cause)
-    return error.exit_code
+    health()

@@ -57,7 +57,12 @@ class Worker:
         self._wiring = wiring
         self._size = PollSize(wiring.limits.records)
         self._input = KafkaInput(
-            wiring.kafka, self.group, sorted(spec.decoders), wiring.limits, wiring.unreachable_after_s, self._size
+            wiring.kafka,
+            self.group,
+            sorted(spec.decoders),
+            wiring.limits,
+            wiring.unreachable_after_s,
+            self._size,
         )
         self._output = KafkaOutput(wiring.kafka, spec.name, unreachable_after_s=wiring.unreachable_after_s)
         self._lanes = Lanes(self._input, spec.lanes)
@@ -77,6 +82,10 @@ class Worker:
     def consuming(self) -> asyncio.Event:
         """Set once the first assignment is taken over."""
         return self._lanes.taken_over
+
+    def obstacles(self) -> list[str]:
+        """That the group has not assigned its partitions yet, if so: see `Health`."""
+        return [] if self._lanes.settled else [f"{self.name} waits for its partitions"]
 
     async def run(self) -> ExitCode:
         """Works until `stop`, or until the loop ends by itself.

@@ -14,7 +14,6 @@ from uuid import UUID
 from workers.billing.on_time import count_on_time
 from workers.records import Event
 from workers.rules.closing import Joining, LateCause, corrections, groups, joinings
-from workers.runtime.telemetry import CLOSING_DELAY
 from workers.services.job_runner import Job, Unfinished
 from workers.store import closing, contacts, mac, workspaces
 from workers.store.closing import Adjustment, OpenCycle, StoredLateFact
@@ -37,7 +36,6 @@ async def close_due(tx: Connection, _now: datetime) -> Sequence[Event] | Unfinis
         instants = {(w, cycle.start): tenants[w].calendar.closes_at(cycle) for w, cycle in new}
         await closing.save_instants(tx, instants)
         return Unfinished()
-    CLOSING_DELAY.set(await closing.delay_s(tx))
     cycles = await closing.due(tx, await closing.passed(tx) or _NEVER, _CYCLES_AT_ONCE)
     if not cycles:
         return ()

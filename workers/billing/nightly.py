@@ -15,7 +15,6 @@ from workers.billing import verifying
 from workers.errors import NotFound
 from workers.records import Event
 from workers.rules.verifying import Difference
-from workers.runtime.telemetry import DIFFERENCES, VERIFIED
 from workers.services.job_runner import Job, Unfinished
 from workers.store import verifying as stored
 from workers.store import workspaces
@@ -52,7 +51,7 @@ class Place(Struct, frozen=True, kw_only=True):
 
 
 async def verify(tx: Connection, now: datetime) -> Sequence[Event] | Unfinished:
-    """A step of the round of this night. Sets the metrics when nothing is left."""
+    """A step of the round of this night."""
     current = await stored.lock_round(tx)
     if current is None or (current.ended_at is not None and current.began_at < _night(now)):
         current = Round(now, None, "{}")
@@ -65,7 +64,6 @@ async def verify(tx: Connection, now: datetime) -> Sequence[Event] | Unfinished:
         await stored.save_round(tx, Round(current.began_at, ended_at, msgspec.json.encode(place or Place()).decode()))
         if place is not None:
             return Unfinished()
-    await _show(tx)
     return ()
 
 
@@ -73,13 +71,6 @@ def _night(now: datetime) -> datetime:
     """When the last night began."""
     tonight = now.replace(hour=0, minute=0, second=0, microsecond=0) + _AT_NIGHT
     return tonight if tonight <= now else tonight - timedelta(days=1)
-
-
-async def _show(tx: Connection) -> None:
-    last = await stored.last_round(tx)
-    if last is not None and last.ended_at is not None:
-        DIFFERENCES.set(last.differences)
-        VERIFIED.set(last.ended_at.timestamp())
 
 
 async def _next_part(tx: Connection, place: Place, now: datetime) -> Place | None:

@@ -11,6 +11,7 @@ from console.person import Person
 from console.process import console_postgres, serve
 from workers.app.settings import Settings
 from workers.dev.relay import LOOPBACK, listening, port_of
+from workers.process.health import Health
 
 CONSOLE_PORT: Final = 8080
 USER: Final = "dev"
@@ -51,7 +52,7 @@ class DevConsole:
 
 async def _serve(settings: Settings, sock: socket.socket, stop: asyncio.Event, tell: Callable[[str], None]) -> None:
     link = await login_link(settings, sock)
-    await serve(settings, sock, stop, lambda: tell(link))
+    await serve(settings, sock, stop, Health(lambda: tell(link)))
 
 
 async def login_link(settings: Settings, sock: socket.socket) -> str:

@@ -16,8 +16,8 @@ from workers.kafka.failures import AWAY
 from workers.kafka.following import Followed, Following
 from workers.process.failure_deadline import FailureDeadline
 from workers.process.liveness import LivenessProbe, ServerLiveness
+from workers.process.metrics.of_workers import TOLD
 from workers.process.tasks import unless_failed, unless_stopped
-from workers.runtime.telemetry import TOLD
 
 _ID: Final = re.compile(rb"[!-~]{1,255}")
 """What every engine can take as an id, also in a header."""

@@ -11,7 +11,7 @@ import structlog
 
 from workers.engines.control import EngineAway, Told
 from workers.engines.signing import signature
-from workers.runtime.telemetry import TOLD
+from workers.process.metrics.of_workers import TOLD
 
 _TRY_AGAIN: Final = (408, 429)
 _DEFAULT_TIMEOUT_S: Final = 10.0

@@ -29,6 +29,7 @@ from workers.kafka.polling import Places, Polled, poll
 from workers.kafka.topic_ids import TopicIds
 from workers.kafka.topic_recreation import TopicRecreation
 from workers.process.failure_deadline import FailureDeadline
+from workers.process.metrics.of_workers import OFFSETS, REBALANCES
 from workers.process.tasks import ended
 from workers.records import Partition
 from workers.runtime.poll_size import PollSize
@@ -57,7 +58,7 @@ class KafkaInput(ConsumerRebalanceListener):
         self._cluster = cluster
         self._limits = limits
         self._topics = [cluster.topic(name) for name in topics]
-        self._group = group
+        self._group, self._worker = group, group.rpartition("-")[2]
         self._unreachable_after_s = unreachable_after_s
         self._polling = FailureDeadline(unreachable_after_s, "Kafka could not be read")
         self._lateness = Lateness()
@@ -150,6 +151,7 @@ class KafkaInput(ConsumerRebalanceListener):
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         self._membership.joined()
+        REBALANCES.labels(self._worker).inc()
         self._assign(assigned)
 
     def _assign(self, assigned: Collection[TopicPartition]) -> None:
@@ -213,8 +215,7 @@ class KafkaInput(ConsumerRebalanceListener):
         slices = {self._cluster.source(partition): part for partition, part in polled.items()}
         self._size.came(sum(len(part.records) for part in slices.values()))
         self._lateness.look(slices)
-        for partition, place in self._places.items():
-            self._lateness.lag(self._cluster.source(partition), place, self._consumer.highwater(partition))
+        self._lateness.lag({self._cluster.source(p): self._consumer.highwater(p) for p in self._places}, slices)
         return Records(self._assignment, slices) if slices else Idle()
 
     @property
@@ -264,7 +265,7 @@ class KafkaInput(ConsumerRebalanceListener):
         if not ours:
             return
         try:
-            with refusals_explained("to commit offsets"):
+            with refusals_explained("to commit offsets"), OFFSETS.labels(self._worker).time():
                 async with asyncio.timeout(_BOUND_S):
                     await self._consumer.commit(ours)
         except (kafka.CommitFailedError, kafka.IllegalStateError, TimeoutError) as error:

@@ -1,4 +1,4 @@
-"""Consumer lag. Records that wait too long are lost: a topic keeps them for a limited number of days (contract 8)."""
+"""Records that wait too long are lost: a topic keeps them for a limited number of days (contract 8)."""
 
 import time
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import structlog
 from schemas.topics import TOPICS
 from workers.records import Partition, Slice
 from workers.rules.event_time import kafka_time_or
-from workers.runtime.telemetry import LAG
+from workers.runtime import lag
 
 _AGAIN_AFTER_S: Final = 3_600.0
 _DAY_MS: Final = 24 * 3_600 * 1_000
@@ -24,10 +24,11 @@ class Lateness:
     def __init__(self) -> None:
         self._said_at: dict[Partition, float] = {}
 
-    def lag(self, source: Partition, place: int, end: int | None) -> None:
-        """Call it after each poll with the position, and with the end of the partition if it is known."""
-        if end is not None:
-            LAG.labels(source.topic, source.partition).set(end - place)
+    def lag(self, ends: Mapping[Partition, int | None], polled: Mapping[Partition, Slice]) -> None:
+        """Call it after each poll with the ends of the partitions that are read, None where it is not known."""
+        for source, end in ends.items():
+            part = polled.get(source)
+            lag.read(source, part.records if part is not None else (), end)
 
     def look(self, polled: Mapping[Partition, Slice], now_s: float | None = None) -> None:
         """Call it with the records of each poll."""

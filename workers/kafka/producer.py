@@ -23,9 +23,9 @@ from workers.kafka.connection import Kafka
 from workers.kafka.failures import AWAY, refusals_explained
 from workers.kafka.partitioner import partition_of
 from workers.process.failure_deadline import FailureDeadline
+from workers.process.metrics.of_workers import PUBLICATION, PUBLISHED, REBUILT
 from workers.process.tasks import ended, growing_slices
 from workers.records import Event
-from workers.runtime.telemetry import PUBLICATION, PUBLISHED, REBUILT
 
 _BATCH_BYTES: Final = 512 * 1024
 

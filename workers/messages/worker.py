@@ -68,6 +68,7 @@ async def apply(tx: Connection, batch: Batch[InboundMessage]) -> list[Output]:
     # The longest statement: the worker computes while PostgreSQL runs it.
     _, events = await both(messages.add(tx, rows), _verdict_events(changes.judged, batch.now))
     await messages.count_conflicts(tx, conflicts, batch.now)
+    batch.noted["conflict"] += conflicts.total()
     if new_contacts:
         await senders.insert_new_contacts(tx, new_contact_rows(changes, new_contacts))
     await _save_contacts(tx, changes, new_contacts)

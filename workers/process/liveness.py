@@ -12,6 +12,7 @@ import structlog
 
 from workers.errors import ExitCode, SetupError
 from workers.process.failure_deadline import FailureDeadline
+from workers.process.metrics.of_processes import SERVER_UP
 from workers.process.tasks import ended
 
 T = TypeVar("T")
@@ -31,6 +32,11 @@ class LivenessProbe:
         self._deadline = FailureDeadline(bound_s, f"{server} did not answer")
         self._away_since: float | None = None
 
+    @property
+    def obstacles(self) -> list[str]:
+        """That the server does not answer, if so: see `Health`."""
+        return [] if self._away_since is None else [f"{self._server} does not answer"]
+
     async def answer(self, question: Callable[[], Awaitable[T]]) -> T:
         """Asks until the server answers. An error of `away` counts as no answer.
 
@@ -44,11 +50,13 @@ class LivenessProbe:
             away_s = asyncio.get_running_loop().time() - self._away_since
             log.info(f"{self._server} is back after {away_s:.0f} s.", action="server_back", server=self._server)
         self._away_since = None
+        SERVER_UP.labels(self._server).set(1)
         return result
 
     async def _missed(self, error: Exception) -> None:
         if self._away_since is None:
             self._away_since = asyncio.get_running_loop().time()
+            SERVER_UP.labels(self._server).set(0)
             log.warning(
                 f"{self._server} is away; waiting for it for {self._bound_s:g} s at most.",
                 action="server_away",
@@ -80,6 +88,10 @@ class ServerLiveness:
         self._probe = LivenessProbe(server, (*away, SetupError), bound_s)
         self._every_s = min(_EVERY_S, bound_s / 10)
         self._stop = asyncio.Event()
+
+    def obstacles(self) -> list[str]:
+        """That the server does not answer, if so: see `Health`."""
+        return self._probe.obstacles
 
     def stop(self) -> None:
         """Stops at once."""

@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
-from prometheus_client import Histogram
 
 from workers.process.forced_exit import end_process, where
+from workers.process.health import Health
+from workers.process.metrics.of_processes import LOOP_BLOCKED, LOOP_LAG
 from workers.process.tasks import ended
 
 TICK_S: Final = 0.05
@@ -23,26 +24,27 @@ the event loop, so it cannot act while the loop is blocked.
 """
 _LOOK_EVERY_S: Final = 0.25
 
-LOOP_BLOCKED: Final = Histogram(
-    "sluice_loop_blocked_seconds",
-    "How much too late the event loop came back, where that was 50 ms or more.",
-    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
-)
-
 log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def watched(give_up_after_s: float = GIVE_UP_AFTER_S) -> AsyncIterator[None]:
+async def watched(health: Health | None = None, give_up_after_s: float = GIVE_UP_AFTER_S) -> AsyncIterator[None]:
     """Watches the running loop while the body of `async with` runs. Measures delays of at least `TICK_S`, logs those of
-    at least `WARN_AFTER_S`, and ends the process when the loop was blocked for `give_up_after_s`.
+    at least `WARN_AFTER_S`, and ends the process when the loop was blocked for `give_up_after_s`. `health` hears of
+    each turn.
     """
     watch = _Watch(give_up_after_s)
+    LOOP_LAG.set_function(watch.silent_s)
+    if health is not None:
+        health.beats(watch.silent_s)
     ticking = asyncio.create_task(watch.tick(), name="loop-watch")
     threading.Thread(target=watch.watch, name="loop-watch", daemon=True).start()
     try:
         yield
     finally:
+        LOOP_LAG.set_function(lambda: 0.0)
+        if health is not None:
+            health.beats(None)
         watch.stopped.set()
         await ended(ticking)
 
@@ -55,8 +57,13 @@ class _Watch:
         self._give_up_after_s = give_up_after_s
         self._loop_thread = threading.get_ident()
         self._ticks = 0
+        self._ticked_at = time.monotonic()
         self._seen: tuple[int, list[str]] = (-1, [])
         """The tick at which the loop was found blocked, and the stack of its thread at that time."""
+
+    def silent_s(self) -> float:
+        """For how long the loop should have had another turn, in seconds. May be called from any thread."""
+        return max(0.0, time.monotonic() - self._ticked_at - TICK_S)
 
     async def tick(self) -> None:
         while True:
@@ -68,6 +75,7 @@ class _Watch:
             if late >= WARN_AFTER_S:
                 self._warn(late, time.thread_time() - cpu)
             self._ticks += 1
+            self._ticked_at = time.monotonic()
 
     def _warn(self, late: float, cpu: float) -> None:
         tick, stack = self._seen

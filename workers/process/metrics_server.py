@@ -1,56 +1,27 @@
 """Metrics and health of a process over HTTP, from a thread: `/metrics`, `/live`, `/ready`."""
 
 import threading
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from workers.errors import SettingsError
+from workers.process.health import Health
 
 _PLAIN: Final = "text/plain; charset=utf-8"
 _READ_S: Final = 10.0
 """Seconds that a client may take for its request."""
 
 
-class Health:
-    """Whether a process is ready: it does its work, and its servers answer. It is live as long as it answers."""
-
-    def __init__(self) -> None:
-        self._ready = threading.Event()
-
-    @property
-    def is_ready(self) -> bool:
-        """What `/ready` says."""
-        return self._ready.is_set()
-
-    def set(self, *, ready: bool) -> None:
-        """Changes what `/ready` says."""
-        if ready:
-            self._ready.set()
-        else:
-            self._ready.clear()
-
-    def before(self, call: Callable[[], None]) -> Callable[[], None]:
-        """A function that says that the process is ready, then does the call."""
-
-        def both() -> None:
-            self.set(ready=True)
-            call()
-
-        return both
-
-
-def serve_health(host: str, port: int | None) -> Health:
-    """Serves metrics and health, not ready yet, until the process ends; without a port nothing is served.
+def serve_health(health: Health, host: str, port: int | None) -> None:
+    """Serves metrics and health until the process ends; without a port nothing is served.
 
     Raises:
         SettingsError: the address is not available.
     """
-    health = Health()
     if port is None:
-        return health
+        return
     try:
         server = _Server((host, port), _Handler)
     except OSError as error:
@@ -59,7 +30,6 @@ def serve_health(host: str, port: int | None) -> Health:
         ) from error
     server.health = health
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    return health
 
 
 class _Server(ThreadingHTTPServer):
@@ -80,10 +50,12 @@ class _Handler(BaseHTTPRequestHandler):
             case "/metrics":
                 self._answer(200, generate_latest(), CONTENT_TYPE_LATEST)
             case "/live":
-                self._answer(200, b"live\n")
+                live = self.server.health.is_live
+                self._answer(200 if live else 503, b"live\n" if live else b"the event loop is blocked\n")
             case "/ready":
-                ready = self.server.health.is_ready
-                self._answer(200 if ready else 503, b"ready\n" if ready else b"not ready\n")
+                missing = self.server.health.obstacles()
+                said = f"not ready: {'; '.join(missing)}\n" if missing else "ready\n"
+                self._answer(503 if missing else 200, said.encode())
             case _:
                 self._answer(404, b"Expected /metrics, /live or /ready.\n")
 

@@ -9,14 +9,15 @@ import uvloop
 
 from workers.errors import ExitCode, SluiceError
 from workers.process.forced_exit import ENDS_WITHIN_S, ends_within
+from workers.process.health import Health
 from workers.process.logs import configure_logging
 from workers.process.loop_watch import watched
-from workers.process.metrics_server import Health, serve_health
+from workers.process.metrics_server import serve_health
 from workers.process.signals import StopSignal, remembered
 from workers.process.tasks import ended
 
-Work = Callable[[asyncio.Event, Callable[[], None]], Coroutine[Any, Any, None]]
-"""Runs until the event is set, and calls the function once it does its work."""
+Work = Callable[[asyncio.Event, Health], Coroutine[Any, Any, None]]
+"""Runs until the event is set. Calls the health once it does its work, and tells it what else that requires."""
 
 log = structlog.get_logger()
 
@@ -41,7 +42,8 @@ def run_program(settings: ProgramSettings, work: Work) -> ExitCode:
         SettingsError: the address of the metrics is not available.
     """
     configure_logging(settings.log_format, settings.log_level)
-    health = serve_health(settings.metrics_host, settings.metrics_port)
+    health = Health()
+    serve_health(health, settings.metrics_host, settings.metrics_port)
     with (
         remembered() as asked,
         ends_within(ENDS_WITHIN_S),
@@ -55,13 +57,13 @@ async def until_asked(work: Work, asked: StopSignal, health: Health) -> ExitCode
     stop = asked.event()
     leaving = asyncio.create_task(_leave(stop, health), name="leave")
     try:
-        async with watched():
-            await work(stop, lambda: health.set(ready=not stop.is_set()))
+        async with watched(health):
+            await work(stop, health)
     except SluiceError as error:
         log.error(str(error), action=type(error).__name__.lower())
         return error.exit_code
     finally:
-        health.set(ready=False)
+        health.leave()
         await ended(leaving)
     log.info("Stopped.", action="ended")
     return ExitCode.CLEAN
@@ -70,4 +72,4 @@ async def until_asked(work: Work, asked: StopSignal, health: Health) -> ExitCode
 async def _leave(stop: asyncio.Event, health: Health) -> None:
     """Who asks a process that stops hears at once that it is not ready: a proxy then asks another one."""
     await stop.wait()
-    health.set(ready=False)
+    health.leave()

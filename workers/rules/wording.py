@@ -21,6 +21,8 @@ _REASONS: Final[Mapping[str, str]] = {
     "settled": "a person said that it failed",
 }
 
+CODES: Final = frozenset(_REASONS)
+"""All reasons that have words."""
 PROTECTIONS: Final = frozenset({"status_protected", "company_protected", "protection_unknown"})
 """Reasons to wait for a person. All others are reasons never to send."""
 

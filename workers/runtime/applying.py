@@ -11,14 +11,14 @@ from typing import Final, NamedTuple
 import structlog
 
 from workers.errors import ApplyFailed, RetryBatch, SluiceError
-from workers.records import TOO_COSTLY, OutboxKey, Partition, SetAside, Trial
-from workers.runtime import dead_letter_log
+from workers.process.metrics.of_workers import BATCH, CONFLICTS, FENCED, KEYLESS, MISROUTED, RECORDS, TRANSACTION
+from workers.records import TOO_COSTLY, Noted, OutboxKey, Output, Partition, SetAside, Trial
+from workers.runtime import dead_letter_log, verdicts
 from workers.runtime.bad_record_limit import NOTHING_ACCEPTED, AcceptedBad
 from workers.runtime.decoding import Part, Position
 from workers.runtime.portions import MOST_ENDED, divide, ends_its_owners, grown, portion, trial
 from workers.runtime.ports import Effects, Ledger, Probe
 from workers.runtime.retry_policy import RetryPolicy
-from workers.runtime.telemetry import FENCED, KEYLESS, MISROUTED, RECORDS, TRANSACTION
 from workers.runtime.transaction_attempt import BatchAttempt, TooManyBad, cut_off, described, halts
 from workers.runtime.worker_spec import WorkerSpec
 from workers.store.failures import BadData, Conflict, ConnectionLost, Fenced, Interrupted, StoreFailure, TooMuch
@@ -29,12 +29,16 @@ log = structlog.get_logger()
 
 
 class Applied(NamedTuple):
-    """A committed portion. `lost`: partitions that another worker owns. `halted`: where the worker halts."""
+    """A committed portion. `lost`: partitions that another worker owns. `halted`: where the worker halts. `outputs` and
+    `noted`: what it decided, for the metrics.
+    """
 
     parts: Sequence[Part]
     effects: Effects
     lost: frozenset[Partition]
     halted: Mapping[Partition, int]
+    outputs: Sequence[Output]
+    noted: Mapping[Noted, int]
 
 
 class Applier:
@@ -103,6 +107,9 @@ class Applier:
             KEYLESS.labels(self._spec.name, part.source.topic).inc(len(keyless))
             misrouted = sum(r.key is not None and not r.key.startswith(begins(r.value)) for r in part.records)
             MISROUTED.labels(self._spec.name, part.source.topic).inc(misrouted)
+        BATCH.labels(self._spec.name).observe(sum(len(part.raw) for part in applied.parts))
+        verdicts.count(self._spec.name, (output.event for output in applied.outputs))
+        CONFLICTS.labels(self._spec.name).inc(applied.noted.get("conflict", 0))
         dead_letter_log.log_dead_letters(self._spec.name, applied.effects.dead)
         FENCED.labels(self._spec.name).inc(len(applied.lost))
         costly = sum(letter.error.startswith(TOO_COSTLY) for letter in applied.effects.dead)
@@ -166,7 +173,7 @@ class Applier:
                 await retry_policy.failed_with(passing)
         # The new owner of a lost partition finds out where it halts.
         halted = {source: offset for source, offset in halted.items() if source not in lost}
-        return Applied(attempt.parts, attempt.effects, frozenset(lost), halted)
+        return Applied(attempt.parts, attempt.effects, frozenset(lost), halted, attempt.outputs, attempt.noted)
 
     async def _write_down(self, source: Partition, tried: Trial) -> None:
         if tried.times > 1:

@@ -7,8 +7,8 @@ from typing import Final
 
 import structlog
 
+from workers.process.metrics.of_workers import DEAD
 from workers.records import DeadLetter
-from workers.runtime.telemetry import DEAD
 
 _MOST: Final = 5
 """Maximum number of partitions, of offsets of each, and of reasons in one line."""

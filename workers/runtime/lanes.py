@@ -82,6 +82,11 @@ class Lanes:
         self._asking = False
         self._changed = asyncio.Event()
 
+    @property
+    def settled(self) -> bool:
+        """Whether the group has assigned partitions, or none, and every lane has taken its own over."""
+        return self._assigned and not any(lane.changing for lane in self.all) and not self._ending
+
     async def run(self, loops: Sequence[Runnable]) -> ExitCode:
         """Runs a loop on each lane. When one ends, the others are asked to stop, and the result is that of the first
         one.
@@ -145,7 +150,7 @@ class Lanes:
             case Assigned():
                 self._assign(event)
             case Revoked():
-                self._revoked, self._lane_of = event, {}
+                self._revoked, self._lane_of, self._assigned = event, {}, False
                 for lane in self.all:
                     lane.change(Revoked())
             case Stopping():

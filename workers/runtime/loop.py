@@ -23,8 +23,10 @@ from typing import Final, TypeVar, assert_never
 import structlog
 
 from workers.errors import ExitCode, Unreachable
+from workers.process.metrics.of_workers import DECODE, POLL
 from workers.process.tasks import ended, unless_failed
 from workers.records import Partition
+from workers.runtime import lag
 from workers.runtime.applying import Applied, Applier
 from workers.runtime.bad_record_limit import NOTHING_ACCEPTED, AcceptedBad, halt_message, is_bad, remember
 from workers.runtime.decoding import Part, Position, continued, decode
@@ -46,7 +48,6 @@ from workers.runtime.ports import (
 from workers.runtime.publishing import Outlet
 from workers.runtime.retry_policy import MOST_LOST_CONNECTIONS
 from workers.runtime.takeover import TakeOver
-from workers.runtime.telemetry import LAG
 from workers.runtime.worker_spec import WorkerSpec
 from workers.store.failures import ConnectionLost, Exhausted
 
@@ -73,6 +74,7 @@ class Loop:
     ) -> None:
         self._size = size or PollSize(_MANY)
         self._decoders = spec.decoders
+        self._poll_s, self._decode_s = POLL.labels(spec.name), DECODE.labels(spec.name)
         self._input = input_
         self._ledger = ledger
         self._probe = probe
@@ -112,12 +114,18 @@ class Loop:
 
     async def _fetch(self) -> Fetched:
         # 1. poll
+        clock = asyncio.get_running_loop().time
+        began = clock()
         event = await self._input.next()
         if not isinstance(event, Records):
             return event, ()
+        self._poll_s.observe(clock() - began)
         await self._probe("polled")
         # 2. decode
-        return event, await decode(self._decoders, event.slices)
+        began = clock()
+        parts = await decode(self._decoders, event.slices)
+        self._decode_s.observe(clock() - began)
+        return event, parts
 
     async def _handle(self, event: InputEvent, parts: Sequence[Part]) -> ExitCode | None:
         match event:
@@ -166,11 +174,12 @@ class Loop:
     def _advance(self, applied: Applied) -> None:
         for source in applied.lost:
             del self._positions[source]
-            LAG.remove(source.topic, source.partition)
+            lag.release(source)
         self._outlet.drop(applied.lost)
         for part in applied.parts:
             dead = [letter for letter in applied.effects.dead if letter.source == part.source]
             bad = [letter.raw.offset for letter in dead if is_bad(letter.error)]
+            lag.apply(part.source, part.end, part.raw[-1] if part.raw else None)
             before = self._positions[part.source]
             self._positions[part.source] = Position(part.end, None, remember(before.bad, bad, part.end), before.pace)
 
@@ -192,7 +201,7 @@ class Loop:
 
     def _forget(self) -> None:
         for source in self._positions:
-            LAG.remove(source.topic, source.partition)
+            lag.release(source)
         self._positions = {}
 
     async def _forget_published_while_idle(self, fetching: "asyncio.Task[Fetched]") -> None:

@@ -6,12 +6,12 @@ from typing import Final
 import structlog
 
 from workers.errors import ApplyFailed, RetryBatch
+from workers.process.metrics.of_workers import RETRIES, SQLSTATES
 from workers.records import TOO_COSTLY
 from workers.runtime.exhaustion_deadline import ExhaustionDeadline
 from workers.runtime.ports import Ledger
-from workers.runtime.telemetry import RETRIES
 from workers.runtime.transaction_attempt import BatchAttempt
-from workers.store.failures import Conflict, ConnectionLost, Exhausted, Interrupted, TooMuch
+from workers.store.failures import Conflict, ConnectionLost, Exhausted, Interrupted, TooMuch, sqlstate_class
 
 MOST_CONFLICTS: Final = 50
 MOST_LOST_CONNECTIONS: Final = 5
@@ -50,6 +50,7 @@ class RetryPolicy:
             ApplyFailed: the failure does not pass.
             Unreachable, SetupError: PostgreSQL is gone or full for good, or refuses a right.
         """
+        SQLSTATES.labels(self._worker, sqlstate_class(failure)).inc()
         match failure:
             case TooMuch():
                 self._count("TooMuch")

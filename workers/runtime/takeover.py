@@ -9,10 +9,10 @@ import structlog
 
 from workers.errors import PositionLost
 from workers.records import Lease, Partition
+from workers.runtime import lag
 from workers.runtime.decoding import Position
 from workers.runtime.portions import pace_after_crash
 from workers.runtime.ports import Assigned, InputTopics, Ledger, OutputTopics, Probe
-from workers.runtime.telemetry import LAG
 
 log = structlog.get_logger()
 
@@ -42,8 +42,7 @@ class TakeOver:
         positions = {lease.source: self._stand(lease, bounds) for lease in taken}
         for source, position in positions.items():
             begin, end = bounds[source]
-            applied = begin if position.next_offset is None else position.next_offset
-            LAG.labels(source.topic, source.partition).set(end - applied)
+            lag.hold(source, begin if position.next_offset is None else position.next_offset, end)
         published = {s: p.next_offset for s, p in positions.items() if p.next_offset is not None}
         if published:
             await self._input.commit(published)

@@ -1,6 +1,7 @@
 """One attempt to commit a poll or a portion of it: the records left to apply, and the last transaction's result."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -8,7 +9,7 @@ from itertools import chain
 from typing import Any
 
 from workers.errors import ApplyFailed, RetryBatch, SluiceError
-from workers.records import Advance, Batch, DeadLetter, Output, Partition, Record, SetAside
+from workers.records import Advance, Batch, DeadLetter, Noted, Output, Partition, Record, SetAside
 from workers.runtime.bad_record_limit import AcceptedBad, first_halt, is_bad
 from workers.runtime.decoding import Part, Position
 from workers.runtime.outbox_rows import effects, shared_keys
@@ -40,6 +41,8 @@ class BatchAttempt:
     ) -> None:
         self.parts = list(parts)
         self.effects = Effects((), ())
+        self.outputs: Sequence[Output] = ()
+        self.noted: Counter[Noted] = Counter()
         self._spec = spec
         self._ledger = ledger
         self._positions = positions
@@ -57,11 +60,12 @@ class BatchAttempt:
             [row for row in self.effects.outbox if row.key.source not in lost],
             [letter for letter in self.effects.dead if letter.source not in lost],
         )
+        self.outputs = [output for output in self.outputs if output.source not in lost]
 
     def cut(self, halted: Mapping[Partition, int]) -> None:
         self.parts = cut_off(self.parts, halted)
         # The result of an earlier attempt was never committed, and if nothing is left there is no later one.
-        self.effects = Effects((), ())
+        self.effects, self.outputs, self.noted = Effects((), ()), (), Counter()
 
     def split(self) -> None:
         """Applies from now on in halves, down to the record that the database refuses.
@@ -93,6 +97,7 @@ class BatchAttempt:
 
     async def body(self, tx: Connection, advance: Advance) -> Effects:
         now, watermarks = advance
+        self.noted = Counter()
         records = list(chain.from_iterable(part.since_watermark(watermarks.get(part.source)) for part in self.parts))
         refused: list[tuple[Record[Any], str]] = []
         if self._aside:
@@ -109,6 +114,7 @@ class BatchAttempt:
             if halted:
                 raise TooManyBad(halted)
         earlier = await self._ledger.earlier(keys) if (keys := shared_keys(output.event for output in outputs)) else ()
+        self.outputs = outputs
         self.effects = effects(outputs, dead, {part.source: part.end for part in self.parts}, now, earlier)
         return self.effects
 
@@ -116,7 +122,10 @@ class BatchAttempt:
         if not records:
             return []
         async with _naming(self._spec, records), translated(tx):
-            return await self._spec.apply(tx, Batch(records, now))
+            batch = Batch(records, now)
+            outputs = await self._spec.apply(tx, batch)
+        self.noted += batch.noted
+        return outputs
 
     async def _in_halves(
         self,

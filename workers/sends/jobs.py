@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final
 
+from workers.process.metrics.of_workers import DEAD
 from workers.records import Event, Output
 from workers.rules.sends import Case, Dispatch, judge
 from workers.rules.workspace import Policies
 from workers.runtime import dead_letter_log
 from workers.runtime.outbox_rows import dead_letter
-from workers.runtime.telemetry import DEAD
 from workers.sends import accounts, context, transitions
 from workers.sends.early_receipts import Overlooked, give_up, wake
 from workers.sends.events import SendCause, origin_without_input

@@ -22,9 +22,9 @@ from workers.kafka.failures import AWAY, refusals_explained
 from workers.kafka.fetching import Fetching
 from workers.kafka.topic_ids import TopicIds
 from workers.process.failure_deadline import FailureDeadline
+from workers.process.metrics.of_workers import REPAIRED
 from workers.process.tasks import ended
 from workers.records import RawRecord
-from workers.runtime.telemetry import REPAIRED
 from workers.services.leased import LEASE_S, LeasedService, keeping_leases, transaction
 from workers.store import compacted_topics, leases
 from workers.store.connection import Connection

@@ -11,14 +11,17 @@ import structlog
 from asyncpg import Pool
 
 from workers.errors import ApplyFailed, RetryBatch, SluiceError
+from workers.process.metrics.of_workers import JOBS
 from workers.records import Event
+from workers.runtime import verdicts
 from workers.runtime.outbox_rows import events_in_order, shared_keys
-from workers.runtime.telemetry import JOBS
 from workers.services.leased import LEASE_S, LeasedService, transaction
 from workers.store import closing, job_outbox, leases, unpublished
 from workers.store.connection import Connection
 from workers.store.failures import StoreFailure, translated
 
+DECIDES: Final = "jobs"
+"""Who decided, in metrics, what a job did."""
 _SHORTEST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 20.0
 
@@ -79,9 +82,10 @@ class JobRunner(LeasedService):
             events = result.events if isinstance(result, Unfinished) else result
             earlier = await unpublished.earlier(tx, shared_keys(events))
             await job_outbox.put(tx, events_in_order(events, earlier))
-            JOBS.labels(self._job.name).inc()
             if not more:
                 await leases.ran(tx, self.name)
+        JOBS.labels(self._job.name).inc()
+        verdicts.count(DECIDES, events)
         return more
 
     async def _result(self, tx: Connection, now: datetime) -> Sequence[Event] | Unfinished:

@@ -111,6 +111,16 @@ async def translated(connection: Connection | None = None) -> AsyncIterator[None
         raise
 
 
+def sqlstate_class(error: BaseException | None) -> str:
+    """The first two characters of the SQLSTATE that caused an error; `none` if PostgreSQL reported none."""
+    while error is not None:
+        # Each class of the driver's errors has its code; those that PostgreSQL did not report have none.
+        if code := getattr(error, "sqlstate", None):
+            return str(code)[:2]
+        error = error.__cause__
+    return "none"
+
+
 class TransactionWork:
     """The work of a transaction between the fence and COMMIT. If it fails, nothing was committed. `gone` tells whether
     the connection has ended.

@@ -116,7 +116,7 @@ async def migrate(url: str) -> list[str]:
         await _become_owner(connection)
         async with connection.transaction():
             await connection.execute(_QUERIES["prepare"])
-            known, applied = migrations(), await _checksums(connection, "applied")
+            known, applied = migrations(), await checksums(connection)
             todo, removed = pending(known, applied), _removed(known, applied)
             if todo or removed:
                 await _apply_all(connection, known, todo, removed)
@@ -151,7 +151,7 @@ async def foreseen(url: str) -> Foreseen:
         async with connection.transaction(readonly=True):
             roles = [row["name"] for row in await connection.fetch(_QUERIES["missing_roles"], ROLES)]
             began = await connection.fetchval(_QUERIES["began"])
-            known, applied = migrations(), await _checksums(connection, "applied") if began else {}
+            known, applied = migrations(), await checksums(connection) if began else {}
     except asyncpg.InsufficientPrivilegeError as error:
         raise SetupError(f"the database's user lacks a right: {error}") from error
     finally:
@@ -159,6 +159,11 @@ async def foreseen(url: str) -> Foreseen:
     todo, removed = pending(known, applied), _removed(known, applied)
     run = [m for m in known if m in todo or m.repeatable] if todo or removed else []
     return Foreseen(roles, removed, [(m.name, m in todo) for m in run])
+
+
+async def checksums(connection: Any) -> dict[str, str]:
+    """The files that are applied, by name."""
+    return await _checksums(connection, "applied")
 
 
 async def _checksums(connection: Any, query: str) -> dict[str, str]:

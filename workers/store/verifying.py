@@ -142,18 +142,3 @@ async def save_result(
 ) -> None:
     """Saves what verifying a workspace found. `examples`: JSON, some of the differences."""
     await tx.execute(_SQL["save_result"], workspace_id, at, differences, not_final, examples)
-
-
-class RoundReport(NamedTuple):
-    """The round under way, or the last one, and what the last verifications of all workspaces found."""
-
-    began_at: datetime
-    ended_at: datetime | None
-    workspaces_that_differ: int
-    differences: int
-
-
-async def last_round(tx: Connection) -> RoundReport | None:
-    """None: there was none yet."""
-    row = await tx.fetchrow(_SQL["round"])
-    return None if row is None else RoundReport(*row)

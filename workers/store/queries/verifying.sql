@@ -44,5 +44,3 @@ INSERT INTO verifications (workspace_id, verified_at, differences, not_final, ex
 ON CONFLICT (workspace_id) DO UPDATE SET verified_at = excluded.verified_at, differences = excluded.differences,
     not_final = excluded.not_final, examples = excluded.examples
 
--- name: round
-SELECT began_at, ended_at, workspaces_that_differ, differences FROM sluice.verification_round
