@@ -49,7 +49,7 @@ OF_BILLING: Final = {
     *("mac_counts", "mac_contacts", "mac_adjustments", "mac_proofs", "mac_days", "mac_bounds", "mac_accounts"),
     *("drop_ledger", "settings_in_effect", "migrations", "counting_again", "verifications", "verification_round"),
 }
-OF_SENDERS: Final = {"sends", "send_attempts", "send_groups", "held_sends", "send_confirmations", "migrations"}
+OF_SENDERS: Final = {"sends", "send_attempts", "send_groups", "held_sends", "send_confirmations"}
 ROLES: Final = ("sluice_worker", "sluice_reader", "sluice_billing", "sluice_sender", "sluice_console")
 
 
