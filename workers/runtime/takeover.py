@@ -43,8 +43,9 @@ class TakeOver:
         for source, position in positions.items():
             begin, end = bounds[source]
             lag.hold(source, begin if position.next_offset is None else position.next_offset, end)
-        published = {s: p.next_offset for s, p in positions.items() if p.next_offset is not None}
-        if published:
+        # Also of partitions of which nothing is applied: tools that read lag from Kafka take no offset for no lag.
+        published = {s: bounds[s][0] if p.next_offset is None else p.next_offset for s, p in positions.items()}
+        if published and self._input.is_current(assigned.assignment):
             await self._input.commit(published)
         if not assigned.sources:
             log.warning(
