@@ -19,6 +19,7 @@ from console.proxy import TrustedProxy
 from console.rates import Rates
 from console.readiness import check
 from schemas.building import COMMANDS, OUTBOUND
+from schemas.kafka_rights import rights_of
 from workers.app.settings import Settings
 from workers.errors import ExitCode
 from workers.process import postgres, production
@@ -69,7 +70,7 @@ async def serve(settings: Settings, sock: socket.socket, stop: asyncio.Event, he
 
         async def prepare() -> None:
             kafka = LivenessProbe("Kafka", production.AWAY, bound_s)
-            await kafka.answer(lambda: producer.check_topics((COMMANDS, OUTBOUND, *TOPICS)))
+            await kafka.answer(lambda: _checked(producer, settings))
             await LivenessProbe("PostgreSQL", postgres.AWAY, bound_s).answer(lambda: check(database))
 
         if not await unless_stopped(prepare(), stop):
@@ -102,6 +103,11 @@ async def serve(settings: Settings, sock: socket.socket, stop: asyncio.Event, he
             for server in liveness:
                 server.stop()
             await ended(*watching)
+
+
+async def _checked(producer: Production, settings: Settings) -> None:
+    await producer.check_rights("console", rights_of("console", settings.topic_prefix, settings.group_prefix))
+    await producer.check_topics((COMMANDS, OUTBOUND, *TOPICS))
 
 
 async def _closed(events: Events, stop: asyncio.Event) -> None:

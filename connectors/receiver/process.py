@@ -13,6 +13,7 @@ from connectors.receiver.http import WebhookServer
 from connectors.receiver.lmtp import serve_lmtp
 from connectors.receiver.taking import WebhookIntake, WebhookResult
 from schemas.building import INBOUND, RECEIPTS
+from schemas.kafka_rights import rights_of
 from schemas.topics import UNMAPPED
 from workers.app.settings import Settings
 from workers.errors import SetupError
@@ -48,7 +49,7 @@ async def serve(
     production = Production(settings.kafka(), "receiver")
     try:
         probe = LivenessProbe("Kafka", AWAY, settings.unreachable_after_s)
-        if not await unless_stopped(probe.answer(lambda: production.check_topics(TOPICS)), stop):
+        if not await unless_stopped(probe.answer(lambda: _check(production, settings)), stop):
             return
         await _announce(production, announced)
         liveness = ServerLiveness("Kafka", production, AWAY, settings.unreachable_after_s)
@@ -62,6 +63,11 @@ async def serve(
             await asyncio.wait({watching})
     finally:
         await production.stop()
+
+
+async def _check(production: Production, settings: Settings) -> None:
+    await production.check_rights("receiver", rights_of("receiver", settings.topic_prefix, settings.group_prefix))
+    await production.check_topics(TOPICS)
 
 
 async def _announce(production: Production, announced: Sequence[Produced]) -> None:

@@ -16,6 +16,7 @@ from connectors.sender.database import Database
 from connectors.sender.dispatches import TOPIC, Dispatches
 from connectors.sender.http import HttpTransport
 from schemas.building import RECEIPTS
+from schemas.kafka_rights import Resource, group_right, rights_of
 from workers.app.settings import Settings
 from workers.errors import SetupError
 from workers.process import postgres
@@ -106,7 +107,7 @@ async def send(
         bound_s = settings.unreachable_after_s
 
         async def prepare() -> None:
-            await LivenessProbe("Kafka", kafka.AWAY, bound_s).answer(lambda: production.check_topics((TOPIC, RECEIPTS)))
+            await LivenessProbe("Kafka", kafka.AWAY, bound_s).answer(lambda: _check(production, settings, group))
             await LivenessProbe("PostgreSQL", postgres.AWAY, bound_s).answer(membership.join)
 
         if not await unless_stopped(prepare(), stop):
@@ -137,6 +138,13 @@ async def send(
                 one.stop()
             await asyncio.wait(watching)
             await ended(renewing, over)
+
+
+async def _check(production: Production, settings: Settings, group: str) -> None:
+    rights = rights_of("sender", settings.topic_prefix, settings.group_prefix)
+    topics = [right for right in rights if right.resource is Resource.TOPIC]
+    await production.check_rights("sender", [*topics, group_right(group)])
+    await production.check_topics((TOPIC, RECEIPTS))
 
 
 async def _first_end(tasks: Sequence[asyncio.Task[Any]]) -> None:

@@ -247,24 +247,25 @@ class Workspace(Maker):
 
 
 @asynccontextmanager
-async def set_stage(broker: Broker, database: str) -> AsyncIterator[Stage]:
+async def set_stage(broker: Broker, database: str, **others: Any) -> AsyncIterator[Stage]:
     """Every worker, consuming, over a broker of their own prefixes and a migrated database, with the rights of the role
-    `sluice_worker`; stopped at the end.
+    `sluice_worker`; stopped at the end. `others`: settings of the workers that win, such as a login to Kafka.
     """
     async with AsyncExitStack() as stack:
         await _make_topics(broker)
         pool = await stack.enter_async_context(asyncpg.create_pool(database, min_size=1, max_size=2, init=_decode_json))
         stop, ready = asyncio.Event(), asyncio.Event()
-        settings = load_settings(
-            database_url=await worker_of(database),
-            kafka_bootstrap=broker.bootstrap,
-            topic_prefix=broker.topic_prefix,
-            group_prefix=broker.group_prefix,
-            session_timeout_ms=6_000,
-            hash_key=HASH_KEY,
+        told: dict[str, Any] = {
+            "database_url": await worker_of(database),
+            "kafka_bootstrap": broker.bootstrap,
+            "topic_prefix": broker.topic_prefix,
+            "group_prefix": broker.group_prefix,
+            "session_timeout_ms": 6_000,
+            "hash_key": HASH_KEY,
             # The embedded broker answers only then; Kafka does as soon as there is something.
-            fetch_max_wait_ms=20 if broker.kind == "embedded" else 250,
-        )
+            "fetch_max_wait_ms": 20 if broker.kind == "embedded" else 250,
+        }
+        settings = load_settings(**told | others)
         working = asyncio.create_task(supervisor.run(settings, plan_of([ALL]), stop, ready=ready.set))
         try:
             stage = Stage(broker, pool, working, database)

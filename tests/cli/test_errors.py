@@ -17,7 +17,7 @@ from schemas.topics import DEFAULT_PARTITIONS, EVERY_TOPIC
 from tests.cli.commands import Ended, Sluice
 from tests.support.brokers import Broker
 from workers.app import composition
-from workers.cli import main, server_commands
+from workers.cli import main, topic_commands
 from workers.errors import ExitCode
 
 SECRET = "geheim"  # noqa: S105 - nobody's
@@ -223,7 +223,7 @@ def test_a_server_that_is_waited_for_does_not_hold_up_a_stop(tmp_path: Path) -> 
 
 def test_the_command_line_names_what_there_is() -> None:
     assert set(main.WORKER_NAMES) == {*composition.WORKERS, composition.ALL}
-    assert f"{DEFAULT_PARTITIONS} unless given" in inspect.getsource(server_commands.topics)
+    assert f"{DEFAULT_PARTITIONS} unless given" in inspect.getsource(topic_commands.topics)
 
 
 @pytest.mark.parametrize(

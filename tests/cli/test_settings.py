@@ -11,6 +11,11 @@ from workers.errors import ExitCode, SettingsError
 KEY = "0123456789abcdef" * 4
 SECRET = "geheim"  # noqa: S105 - nobody's
 
+LOGIN = {"SLUICE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}
+BY_TOKEN = {"SLUICE_KAFKA_SASL_MECHANISM": "OAUTHBEARER"}
+NAMED = {"SLUICE_KAFKA_USERNAME": "u", "SLUICE_KAFKA_PASSWORD": SECRET}
+COMMAND = {"SLUICE_KAFKA_TOKEN_COMMAND": f"sh -c 'echo {SECRET}'"}
+
 REFUSED: list[tuple[dict[str, str], str]] = [
     ({"SLUICE_DATABASE_ULR": "x"}, "SLUICE_DATABASE_ULR is no setting of Sluice: is SLUICE_DATABASE_URL meant?"),
     ({"SLUICE_COLOUR": "x"}, "SLUICE_COLOUR is no setting of Sluice: see docs/settings.md"),
@@ -42,6 +47,13 @@ REFUSED: list[tuple[dict[str, str], str]] = [
         },
         "in clear",
     ),
+    ({**LOGIN, **BY_TOKEN}, "SLUICE_KAFKA_SASL_MECHANISM OAUTHBEARER needs SLUICE_KAFKA_TOKEN_COMMAND"),
+    ({**LOGIN, **BY_TOKEN, **COMMAND, "SLUICE_KAFKA_PASSWORD": SECRET}, "OAUTHBEARER logs in with a token"),
+    ({**LOGIN, **COMMAND, "SLUICE_KAFKA_SASL_MECHANISM": "PLAIN", **NAMED}, "do not log in by OAUTHBEARER"),
+    (COMMAND, "do not log in by OAUTHBEARER"),
+    ({**BY_TOKEN, **COMMAND, "SLUICE_KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT"}, "in clear"),
+    ({"SLUICE_KAFKA_TOKEN_COMMAND": f"sh '{SECRET}"}, "quoted as in a shell"),
+    ({"SLUICE_KAFKA_TOKEN_COMMAND": f"{SECRET} --token"}, "must begin with a program that can be run"),
     ({"SLUICE_KAFKA_KEY_FILE": "key.pem"}, "must be set together"),
     ({"SLUICE_KAFKA_CA_FILE": "ca.pem"}, "SLUICE_KAFKA_SECURITY_PROTOCOL does not speak TLS"),
     ({"SLUICE_CONSOLE_PROXY_HEADER": "X-User"}, "is set without SLUICE_CONSOLE_PROXY_ADDRESSES"),
@@ -58,6 +70,7 @@ ACCEPTED: list[dict[str, str]] = [
     {"SLUICE_DATABASE_URL": "postgresql://u:p@one:5432,two:5433/d"},
     {"SLUICE_KAFKA_BOOTSTRAP": "one:9092, two:9092,[::1]:9093"},
     {"SLUICE_HASH_KEY": KEY},
+    {**LOGIN, **BY_TOKEN, **COMMAND},
     {"SLUICE_CONSOLE_PROXY_HEADER": "X-User", "SLUICE_CONSOLE_PROXY_ADDRESSES": "10.0.0.5, 10.1.0.0/16,::1"},
 ]
 

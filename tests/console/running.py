@@ -148,19 +148,20 @@ async def running_console(databases: Databases, **settings: Any) -> AsyncIterato
         told = load_settings(
             database_url=await console_of(database), kafka_bootstrap=broker.bootstrap, hash_key=HASH_KEY, **settings
         )
-        yield await stack.enter_async_context(_served(told, stage))
+        yield await stack.enter_async_context(served(told, stage))
 
 
 @asynccontextmanager
 async def beside(console: RunningConsole, **settings: Any) -> AsyncIterator[RunningConsole]:
     """Another console on the same servers, with other settings."""
     told = console.settings.model_copy(update=settings)
-    async with _served(told, console.stage) as other:
+    async with served(told, console.stage) as other:
         yield other
 
 
 @asynccontextmanager
-async def _served(settings: Settings, stage: Stage) -> AsyncIterator[RunningConsole]:
+async def served(settings: Settings, stage: Stage) -> AsyncIterator[RunningConsole]:
+    """A console with these settings, over the workers of a stage."""
     sock = listening("127.0.0.1", 0)
     stop, ready = asyncio.Event(), asyncio.Event()
     serving = asyncio.create_task(serve(settings, sock, stop, Health(ready.set)))

@@ -86,6 +86,7 @@ PURE_CONNECTORS: Final = ("connectors/providers",)
 ALSO_IN_PROVIDERS: Final = frozenset({"connectors", "email", "html", "idna", "msgspec", "schemas", "urllib.parse"})
 KNOW_AIOKAFKA: Final = (
     "workers/kafka",
+    "workers/process/granted_rights.py",
     "workers/process/production.py",
     "workers/process/tailing.py",
     "workers/services/compaction_repair.py",

@@ -15,7 +15,15 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.sources import DotEnvSettingsSource
 
-from workers.app.settings_checks import Addresses, Brokers, DatabaseUrl, HashKey, HeaderName, SigningSecret
+from workers.app.settings_checks import (
+    Addresses,
+    Brokers,
+    CommandWords,
+    DatabaseUrl,
+    HashKey,
+    HeaderName,
+    SigningSecret,
+)
 from workers.app.settings_wording import line
 from workers.errors import SettingsError
 from workers.kafka.connection import Kafka, PollLimits, UnusableFile, security
@@ -90,11 +98,14 @@ class Settings(BaseSettings):
     )
     kafka_certificate_file: Path | None = Field(default=None, description="client certificate, if Kafka asks for one")
     kafka_key_file: Path | None = Field(default=None, description="private key of the client certificate")
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = Field(
         default=None, description="SASL mechanism of the login to Kafka"
     )
     kafka_username: str | None = Field(default=None, description="user name of the login to Kafka")
     kafka_password: SecretStr | None = Field(default=None, description="password of the login to Kafka")
+    kafka_token_command: CommandWords | None = Field(
+        default=None, description="command that prints the token of a login by OAUTHBEARER; run without a shell"
+    )
 
     log_format: Literal["auto", "console", "json"] = Field(
         default="auto", description="auto: for people on a terminal, JSON lines otherwise"
@@ -125,20 +136,35 @@ class Settings(BaseSettings):
     metrics_host: str = Field(default="127.0.0.1", description="address of the metrics server")
 
     @model_validator(mode="after")
-    def _safe_together(self) -> Self:
+    def _login_is_whole(self) -> Self:
         sasl = self.kafka_security_protocol.startswith("SASL")
+        by_token = self.kafka_sasl_mechanism == "OAUTHBEARER"
         complete = self.kafka_sasl_mechanism and self.kafka_username and self.kafka_password
-        if sasl and not complete:
+        if sasl and not by_token and not complete:
             raise ValueError(
                 "SLUICE_KAFKA_SECURITY_PROTOCOL asks for a login: SLUICE_KAFKA_SASL_MECHANISM, "
                 "SLUICE_KAFKA_USERNAME and SLUICE_KAFKA_PASSWORD must be set"
             )
         if not sasl and (self.kafka_username or self.kafka_password):
             raise ValueError("SLUICE_KAFKA_PASSWORD is set, but SLUICE_KAFKA_SECURITY_PROTOCOL does not log in")
-        if self.kafka_security_protocol == "SASL_PLAINTEXT" and self.kafka_sasl_mechanism == "PLAIN":
+        if sasl and by_token and self.kafka_token_command is None:
+            raise ValueError("SLUICE_KAFKA_SASL_MECHANISM OAUTHBEARER needs SLUICE_KAFKA_TOKEN_COMMAND")
+        if by_token and (self.kafka_username or self.kafka_password):
+            raise ValueError("SLUICE_KAFKA_PASSWORD is set, but OAUTHBEARER logs in with a token")
+        if self.kafka_token_command is not None and not (sasl and by_token):
             raise ValueError(
-                "SLUICE_KAFKA_SASL_MECHANISM PLAIN would send the password in clear: use SASL_SSL or SCRAM"
+                "SLUICE_KAFKA_TOKEN_COMMAND is set, but SLUICE_KAFKA_SECURITY_PROTOCOL and "
+                "SLUICE_KAFKA_SASL_MECHANISM do not log in by OAUTHBEARER"
             )
+        if self.kafka_security_protocol == "SASL_PLAINTEXT" and self.kafka_sasl_mechanism in ("PLAIN", "OAUTHBEARER"):
+            raise ValueError(
+                f"SLUICE_KAFKA_SASL_MECHANISM {self.kafka_sasl_mechanism} would send the password or token in clear: "
+                "use SASL_SSL or SCRAM"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _safe_together(self) -> Self:
         if (self.kafka_certificate_file is None) != (self.kafka_key_file is None):
             raise ValueError("SLUICE_KAFKA_CERTIFICATE_FILE and SLUICE_KAFKA_KEY_FILE must be set together")
         files = self.kafka_ca_file or self.kafka_certificate_file
@@ -194,6 +220,7 @@ class Settings(BaseSettings):
                 mechanism=self.kafka_sasl_mechanism,
                 username=self.kafka_username,
                 password=self.kafka_password.get_secret_value() if self.kafka_password else None,
+                token_command=self.kafka_token_command.get_secret_value() if self.kafka_token_command else None,
             )
         except UnusableFile as error:
             raise SettingsError(f"{PREFIX}KAFKA_{error.argument.upper()} {error}") from error

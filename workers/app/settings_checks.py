@@ -1,6 +1,8 @@
 """Checks of single settings. None of the errors has the value, because a value may be a secret."""
 
 import re
+import shlex
+import shutil
 from ipaddress import ip_network
 from typing import Annotated, Final
 
@@ -73,9 +75,20 @@ def _addresses(value: str) -> str:
     return value
 
 
+def _command(value: SecretStr) -> SecretStr:
+    try:
+        words = shlex.split(value.get_secret_value())
+    except ValueError:
+        raise ValueError("must be a program and its arguments, quoted as in a shell") from None
+    if not words or shutil.which(words[0]) is None:
+        raise ValueError("must begin with a program that can be run")
+    return value
+
+
 HashKey = Annotated[SecretStr, AfterValidator(_hash_key)]
 SigningSecret = Annotated[SecretStr, AfterValidator(_signing_secret)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+CommandWords = Annotated[SecretStr, AfterValidator(_command)]
 Brokers = Annotated[str, AfterValidator(_brokers)]
 HeaderName = Annotated[str, AfterValidator(_header)]
 Addresses = Annotated[str, AfterValidator(_addresses)]

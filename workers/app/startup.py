@@ -6,9 +6,11 @@ from typing import Final
 import structlog
 from asyncpg import Pool
 
+from schemas.kafka_rights import Operation, complaint, rights_of
 from workers.app.accounts import accounts_in_file
 from workers.app.settings import Settings
 from workers.errors import SettingsError, SetupError
+from workers.kafka.acls import lacking
 from workers.kafka.connection import Kafka
 from workers.kafka.failures import AWAY
 from workers.kafka.operator_queries import bounds
@@ -16,6 +18,8 @@ from workers.kafka.topics import topics_at_start
 from workers.process.liveness import LivenessProbe
 from workers.rules.address_hashes import HashKeys
 from workers.runtime.bad_record_limit import OPTION, AcceptedBad
+from workers.runtime.worker_spec import WorkerSpec
+from workers.services.compaction_repair import RepairedTopic
 from workers.store import accounts as stored_accounts
 from workers.store import address_hashes, migrate
 from workers.store import group_binding as bindings
@@ -104,6 +108,28 @@ async def hash_keys(pool: Pool, keys: HashKeys, unreachable_after_s: float) -> N
             await address_hashes.check_keys(connection)
 
     await LivenessProbe(POSTGRESQL, (ConnectionLost,), unreachable_after_s).answer(check)
+
+
+async def check_rights(
+    cluster: Kafka, settings: Settings, specs: Sequence[WorkerSpec], repaired: Sequence[RepairedTopic]
+) -> None:
+    """Refuses to start without rights in Kafka that these workers, or what reads these topics back, need. Whatever runs
+    publishes, so it needs the right to write every output.
+
+    Raises:
+        Unreachable: Kafka did not answer within the bound.
+        SetupError: the login lacks rights, or Kafka refuses it.
+    """
+    read = {cluster.topic(name) for spec in specs for name in spec.decoders} | {cluster.topic(t.name) for t in repaired}
+    read |= {f"{settings.group_prefix}-{spec.name}" for spec in specs}
+    wanted = [
+        right
+        for right in rights_of("worker", settings.topic_prefix, settings.group_prefix)
+        if right.operation is Operation.WRITE or (right.operation is Operation.READ and right.name in read)
+    ]
+    probe = LivenessProbe(KAFKA, AWAY, settings.unreachable_after_s)
+    if missing := await probe.answer(lambda: lacking(cluster, wanted)):
+        raise SetupError(complaint("worker", cluster.user, missing))
 
 
 async def check_topics(cluster: Kafka, names: Sequence[str], unreachable_after_s: float) -> None:

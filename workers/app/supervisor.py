@@ -49,7 +49,6 @@ STOP_S: Final = 24.0
 manager.
 """
 _CLOSE_S: Final = 2.0
-
 _GIVE_UP_S: Final = 2.0
 """The same if a server is away: what needs the server would not finish in any time."""
 _LIVENESS_CONNECTIONS: Final = 1
@@ -189,6 +188,7 @@ async def _services(
         )
         groups = [(wiring.group_of(spec), sorted(spec.decoders)) for spec in plan.specs]
         await startup.groups(pool, groups, unreachable_after_s)
+        await startup.check_rights(cluster, settings, plan.specs, plan.repaired)
         await startup.check_topics(cluster, plan.topics, unreachable_after_s)
         await startup.accepted(cluster, plan.accepted_bad)
         server = CurrentSchema(url)

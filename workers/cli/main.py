@@ -27,6 +27,7 @@ from workers.cli import (
     run_commands,
     send_commands,
     server_commands,
+    topic_commands,
     user_commands,
     workspace_commands,
 )
@@ -154,7 +155,7 @@ def worker(
 
 
 app.command("migrate")(server_commands.migrate)
-app.command("topics")(server_commands.topics)
+app.command("topics")(topic_commands.topics)
 app.command("status")(server_commands.status)
 app.command("doctor")(server_commands.doctor)
 app.command("version")(server_commands.version)

@@ -1,4 +1,4 @@
-"""`sluice migrate`, `topics`, `status`, `doctor`, `version`: what concerns the servers and the installation."""
+"""`sluice migrate`, `status`, `doctor`, `version`: what concerns the servers and the installation."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -77,38 +77,6 @@ def _tell_foreseen(found: "Foreseen") -> None:
         *(f"would apply {name}" if is_new else f"would run {name} again" for name, is_new in found.files),
     ]
     print("\n".join(lines) or "the schema is up to date")
-
-
-def topics(
-    partitions: Annotated[
-        int | None,
-        typer.Option(min=1, max=10_000, help="Of new topics: 12 unless given. Existing topics are compared."),
-    ] = None,
-    replication: Annotated[
-        int | None,
-        typer.Option(min=1, max=9, help="Replicas of new topics: 1 unless given. Existing topics are compared."),
-    ] = None,
-    describe: Annotated[
-        bool, typer.Option("--describe", help="Print the registry of topics, and change nothing.")
-    ] = False,
-    wide: Wide = False,
-    as_json: AsJson = False,
-) -> None:
-    """Create missing topics, check the others.
-
-    Topics have LogAppendTime; content is kept for 7 days. Exit code 2 if an existing topic has other settings, or
-    another number of partitions or replicas than you give.
-    """
-    from workers.app import write_commands
-    from workers.cli import reports
-
-    if describe:
-        reports.describe_topics(console, as_json=as_json, wide=wide)
-        return
-    checked = run_to_end(write_commands.ensure_topics(settings(), partitions, replication))
-    reports.checked_topics(console(), checked, as_json=as_json)
-    if checked.wrong:
-        raise typer.Exit(ExitCode.SETUP)
 
 
 def status(wide: Wide = False, as_json: AsJson = False) -> None:

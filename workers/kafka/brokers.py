@@ -11,17 +11,20 @@ from contextlib import suppress
 from typing import Any, Final
 
 from aiokafka import errors as kafka
-from aiokafka.conn import AIOKafkaConnection, collect_hosts, create_conn
+from aiokafka.conn import AIOKafkaConnection, OAuthAuthenticator, collect_hosts, create_conn
 from aiokafka.protocol.admin import SaslHandShakeRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
 from workers.errors import SetupError
 from workers.kafka.connection import Kafka
 from workers.kafka.failures import AWAY
+from workers.kafka.token_command import NoToken
 
 _ANSWER_S: Final = 5.0
 _PROBE_S: Final = 2.0
 _PROTOCOL: Final = "SLUICE_KAFKA_SECURITY_PROTOCOL"
+_PASSWORD_REFUSED: Final = "refuses the login: SLUICE_KAFKA_USERNAME or SLUICE_KAFKA_PASSWORD is wrong"  # noqa: S105
+_TOKEN_REFUSED: Final = "refuses the token that SLUICE_KAFKA_TOKEN_COMMAND printed: has it ended?"  # noqa: S105
 
 
 async def reached(cluster: Kafka) -> None:
@@ -79,8 +82,10 @@ class Brokers:
 
     async def _connect(self, host: str, port: int) -> None:
         async with asyncio.timeout(_ANSWER_S):
-            self._connection = await create_conn(host, port, **self._arguments)
-            await self._metadata(self._connection)
+            connection: Any = _Connection(host, port, **self._arguments)  # type: ignore[no-untyped-call]
+            await connection.connect()
+            self._connection = connection
+            await self._metadata(connection)
 
     async def _metadata(self, connection: AIOKafkaConnection) -> None:
         try:
@@ -95,9 +100,11 @@ class Brokers:
         """What is wrong with our settings, if that is certain."""
         where, protocol = f"Kafka at {host}:{port}", self._arguments["security_protocol"]
         cause = error.__cause__ if isinstance(error, kafka.KafkaConnectionError) and error.__cause__ else error
-        if isinstance(cause, ConnectionRefusedError | TimeoutError):
+        if isinstance(cause, ConnectionRefusedError | TimeoutError | NoToken):
             return None
-        reason = _message_of(cause, protocol) or await self._misunderstanding(protocol, host, port)
+        reason = _message_of(
+            cause, protocol, str(self._arguments.get("sasl_mechanism"))
+        ) or await self._misunderstanding(protocol, host, port)
         return SetupError(f"{where} {reason}") if reason else None
 
     async def _misunderstanding(self, protocol: str, host: str, port: int) -> str | None:
@@ -129,11 +136,31 @@ class Brokers:
                 connection.close()
 
 
-def _message_of(cause: BaseException, protocol: str) -> str | None:
+class _Connection(AIOKafkaConnection):
+    """A connection that hears why its token is refused. aiokafka's takes the refusal, which comes as a challenge, for a
+    login, and the broker then closes the connection at the next request without a word.
+    """
+
+    def authenticator_oauth(self) -> OAuthAuthenticator:
+        return _Asking(  # type: ignore[no-untyped-call]
+            sasl_oauth_token_provider=self._sasl_oauth_token_provider
+        )
+
+
+class _Asking(OAuthAuthenticator):
+    async def step(self, payload: bytes | None) -> tuple[bytes, bool] | None:
+        if self._token_sent and payload:
+            return b"\x01", True  # as RFC 7628 wants it: the broker then says that the login failed
+        step: tuple[bytes, bool] | None = await super().step(payload)  # type: ignore[no-untyped-call]
+        return step
+
+
+def _message_of(cause: BaseException, protocol: str, mechanism: str) -> str | None:
     """The broker's own error message."""
     match cause:
         case kafka.SaslAuthenticationFailed():
-            return "refuses the login: SLUICE_KAFKA_USERNAME or SLUICE_KAFKA_PASSWORD is wrong"
+            token = mechanism == "OAUTHBEARER"
+            return _TOKEN_REFUSED if token else _PASSWORD_REFUSED
         case kafka.UnsupportedSaslMechanismError():
             return "does not know the kind of login that SLUICE_KAFKA_SASL_MECHANISM asks for"
         case kafka.IllegalSaslStateError():

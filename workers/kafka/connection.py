@@ -1,6 +1,8 @@
 """How to reach Kafka and how much to fetch at once: plain values, made from the settings once."""
 
+import shlex
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -31,6 +33,11 @@ class Kafka:
             "connections_max_idle_ms": _MOST_IDLE_MS,
             **self.security,
         }
+
+    @property
+    def user(self) -> str | None:
+        """The name that logs in, if the login has one."""
+        return self.security.get("sasl_plain_username")
 
     def topic(self, name: str) -> str:
         """The topic's name on the cluster."""
@@ -91,6 +98,7 @@ def security(
     mechanism: str | None = None,
     username: str | None = None,
     password: str | None = None,
+    token_command: str | None = None,
 ) -> dict[str, Any]:
     """aiokafka's arguments for TLS and SASL.
 
@@ -100,13 +108,21 @@ def security(
     arguments: dict[str, Any] = {"security_protocol": protocol}
     if protocol.endswith("SSL"):
         arguments["ssl_context"] = _tls(ca_file, certificate_file, key_file)
-    if protocol.startswith("SASL"):
+    if token_command is not None:
+        arguments |= {"sasl_mechanism": mechanism, "sasl_oauth_token_provider": _tokens(shlex.split(token_command))}
+    elif protocol.startswith("SASL"):
         arguments |= {
             "sasl_mechanism": mechanism,
             "sasl_plain_username": username,
             "sasl_plain_password": password,
         }
     return arguments
+
+
+def _tokens(command: Sequence[str]) -> Any:
+    from workers.kafka.token_command import TokenCommand  # noqa: PLC0415 - see `Kafka.partition`
+
+    return TokenCommand(command)
 
 
 def _tls(ca_file: str | None, certificate_file: str | None, key_file: str | None) -> ssl.SSLContext:

@@ -29,8 +29,12 @@ def refusals_explained(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except _FORBIDDEN as error:
+    except kafka.InvalidTopicError as error:
         raise SetupError(f"Kafka refuses {what}: {error!r}") from error
+    except _FORBIDDEN as error:
+        raise SetupError(
+            f"Kafka refuses {what}: {error!r}. `sluice topics --acls` prints the rights of each program"
+        ) from error
 
 
 @contextmanager

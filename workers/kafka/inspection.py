@@ -11,8 +11,9 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from workers.kafka.connection import Kafka
 from workers.kafka.failures import answers_explained
 from workers.kafka.operator_queries import administering
-from workers.kafka.rights_requests import GroupRightsRequest, TopicRightsRequest, rights_of
+from workers.kafka.rights_requests import TopicRightsRequest, rights_of
 from workers.kafka.topics import configurations
+from workers.process.granted_rights import GroupRightsRequest
 from workers.rules.clock_checks import ClockReading
 from workers.rules.kafka_checks import READ, KafkaFacts, PartitionFacts, TopicFacts
 

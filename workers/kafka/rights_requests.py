@@ -1,13 +1,9 @@
-"""The requests by which a broker says what we may do: Metadata 12 for topics, DescribeGroups 3 for groups.
-
-aiokafka reads the answer of the second one as that of version 2, without the rights.
-"""
+"""The request by which a broker says what we may do with topics, and where their partitions are: Metadata 12."""
 
 from collections.abc import Collection
 from typing import Final
 
-from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResponse_v3
-from aiokafka.protocol.api import Request, RequestStruct
+from aiokafka.protocol.api import Request
 
 from workers.kafka.topic_id_requests import NO_TOPIC_ID, MetadataRequestV12
 
@@ -37,24 +33,3 @@ class TopicRightsRequest(Request[MetadataRequestV12]):
             include_topic_authorized_operations=True,
             tags={},
         )
-
-
-class DescribeGroupsRequestV3(RequestStruct):
-    """See `GroupRightsRequest`."""
-
-    API_KEY = DescribeGroupsRequest_v3.API_KEY
-    API_VERSION = 3
-    RESPONSE_TYPE = DescribeGroupsResponse_v3
-    SCHEMA = DescribeGroupsRequest_v3.SCHEMA
-
-
-class GroupRightsRequest(Request[DescribeGroupsRequestV3]):
-    """Asks the coordinator of a group what we may do with it."""
-
-    API_KEY = DescribeGroupsRequestV3.API_KEY
-
-    def __init__(self, group: str) -> None:
-        self._group = group
-
-    def build(self, request_struct_class: type[DescribeGroupsRequestV3]) -> DescribeGroupsRequestV3:
-        return request_struct_class(groups=[self._group], include_authorized_operations=True)

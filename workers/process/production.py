@@ -9,7 +9,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka
 
 from schemas.building import Record
+from schemas.kafka_rights import Right, complaint
 from workers.errors import SetupError
+from workers.process.granted_rights import missing_rights
 
 AWAY: Final = (kafka.KafkaError, OSError, EOFError)
 """No broker answers, or one answers that it cannot now: try again."""
@@ -80,6 +82,17 @@ class Production:
         missing = sorted({self.topic(name) for name in names} - set(known))
         if missing:
             raise SetupError(f"Kafka lacks topics ({', '.join(missing)}): run `sluice topics`")
+
+    async def check_rights(self, role: str, wanted: Sequence[Right]) -> None:
+        """Refuses to start without these rights, which the role of `schemas/kafka_rights.py` includes.
+
+        Raises:
+            SetupError: the login lacks rights.
+            AWAY: no broker answers.
+        """
+        producer = await self._started()
+        if missing := await missing_rights(producer.client, wanted):
+            raise SetupError(complaint(role, self._cluster.clients("").get("sasl_plain_username"), missing))
 
     async def produce(self, records: Sequence[Produced]) -> None:
         """Produces the records, those of one key in their order, and returns once all are acknowledged.
