@@ -13,6 +13,7 @@ import typer
 from workers.app.settings import described
 from workers.cli import main
 from workers.cli.twins.building import short_names, twins
+from workers.store.migrate import migrations
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 TOP: Final = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")]
@@ -275,6 +276,10 @@ def _release(section: str) -> tuple[str, str, str]:
     found = re.match(r"(\d+\.\d+\.\d+) - (\S+)\n\nCommit: `(\w+)`", section)
     assert found, section[:80]
     return found[1], found[2], found[3]
+
+
+def test_each_migration_has_a_number_of_its_own() -> None:
+    assert migrations()
 
 
 # --- continuous integration

@@ -1,5 +1,5 @@
 -- What metrics tell of the whole installation. Asked every few seconds, so each statement reads a bounded number of rows, however
--- many there are: it counts up to $1.
+-- many there are: it counts up to $1, in the order of an index that has no other rows.
 
 -- name: now
 SELECT extract(epoch FROM now())
@@ -28,7 +28,7 @@ FROM input_ends e LEFT JOIN sluice.partitions p USING (topic, partition)
 GROUP BY e.topic
 
 -- name: holds
-SELECT count(*) FROM (SELECT FROM sends WHERE status = 'held' LIMIT $1) AS counted
+SELECT count(*) FROM (SELECT FROM sends WHERE status = 'held' ORDER BY expires_at LIMIT $1) AS counted
 
 -- name: oldest_hold
 -- The oldest of each workspace, workspace by workspace.
@@ -43,7 +43,7 @@ WITH RECURSIVE oldest AS (
 SELECT coalesce(extract(epoch FROM now() - min(held_at)), 0) FROM (SELECT held_at FROM oldest LIMIT $1) AS counted
 
 -- name: ambiguous
-SELECT count(*) FROM (SELECT FROM sends WHERE status = 'ambiguous' LIMIT $1) AS counted
+SELECT count(*) FROM (SELECT FROM sends WHERE status = 'ambiguous' ORDER BY updated_at LIMIT $1) AS counted
 
 -- name: parked
 SELECT count(*) FROM (SELECT FROM parked_receipts LIMIT $1) AS counted
@@ -53,7 +53,7 @@ SELECT count(*) FROM (SELECT FROM parked_receipts LIMIT $1) AS counted
 SELECT CASE WHEN counted < $1 THEN counted ELSE greatest(counted, (
     SELECT reltuples::bigint FROM pg_class WHERE oid = 'sluice_core.messages_erasable'::regclass
 )) END
-FROM (SELECT count(*) AS counted FROM (SELECT FROM messages WHERE erase_at IS NOT NULL LIMIT $1) AS counted) AS counted
+FROM (SELECT count(*) AS counted FROM (SELECT FROM messages WHERE erase_at IS NOT NULL ORDER BY erase_at LIMIT $1) AS counted) AS counted
 
 -- name: new_letters
 SELECT source_topic, coalesce(
