@@ -34,7 +34,8 @@ _CLOUD_EVENT: Final[Json] = {
     "content-type": {"type": "string", "const": "application/json"},
     **_TRACE,
 }
-_DEAD: Final[Json] = {
+_REQUIRED: Final = [name for name in _CLOUD_EVENT if name not in _TRACE]
+_SOURCE: Final[Json] = {
     name: {**_TEXT, "description": about}
     for name, about in {
         "error": "Why the record could not be understood.",
@@ -43,16 +44,20 @@ _DEAD: Final[Json] = {
         "source_offset": "A whole number.",
     }.items()
 }
+_LAST: Final[Json] = {
+    "source_last_offset": {**_TEXT, "description": "Of a batch that could not be read: where it ends."}
+}
 _TRAITS: Final[Json] = {
     "input": {"headers": {"type": "object", "properties": _TRACE}},
-    "output": {
+    "output": {"headers": {"type": "object", "properties": _CLOUD_EVENT, "required": _REQUIRED}},
+    # Between these stand the record's own headers.
+    "deadLetter": {
         "headers": {
             "type": "object",
-            "properties": _CLOUD_EVENT,
-            "required": [name for name in _CLOUD_EVENT if name not in _TRACE],
+            "properties": {**_SOURCE, **_LAST, **_CLOUD_EVENT},
+            "required": [*_SOURCE, *_REQUIRED],
         }
     },
-    "deadLetter": {"headers": {"type": "object", "properties": _DEAD, "required": list(_DEAD)}},
 }
 _BYTES: Final = "application/octet-stream"
 _BESIDE_STRUCTS: Final[dict[str, dict[str, Json]]] = {

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from jsonschema_rs import Draft202012Validator
 
+from connectors.channels import channels_of
 from schemas.topics import DEFAULT_PARTITIONS
 from tests.deploy import rules
 from tests.deploy.rules import RULES, Rule, containers_of, of_kind, pods_of
@@ -335,6 +336,16 @@ def test_what_pods_mount_exists_and_ports_are_those_of_containers(example: list[
     for ingress in of_kind(example, "Ingress").values():
         [rule] = ingress["spec"]["rules"]
         assert rule["http"]["paths"][0]["backend"]["service"]["name"] in of_kind(example, "Service")
+
+
+def test_the_channels_of_the_example_can_be_served(example: list[Manifest]) -> None:
+    secrets = FAKE["sluice-channels"]
+    file = FOLDER / "example" / "channels.toml"
+
+    assert [channel.channel_id for channel in channels_of(file, lambda told: secrets[told.removeprefix("env:")])] == [
+        "tg-main"
+    ]
+    assert of_kind(example, "ConfigMap")["sluice-channels" + GENERATED]["data"].keys() == {file.name}
 
 
 def test_pods_are_allowed_in_their_namespace(manifests: list[Manifest]) -> None:

@@ -3,16 +3,22 @@
 import gzip
 import json
 import tomllib
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from jsonschema_rs import Draft7Validator, Draft202012Validator
 
 from schemas.asyncapi import asyncapi, document
+from schemas.output_headers import cloud_event_headers
 from schemas.topics import EVERY_TOPIC, INPUTS, TOPICS
-from tests.schemas.samples import ROOT, golden
+from tests.schemas.samples import ROOT, SEND, golden
+from workers.records import DeadLetter, Partition, PlainRecord
+from workers.runtime.outbox_rows import dead_letter
 
 STANDARD = Path(__file__).parent / "standards" / "asyncapi-3.0.0.json.gz"
 PUBLISHED = ROOT / "docs" / "asyncapi.json"
@@ -79,6 +85,25 @@ def test_a_message_of_each_command_takes_its_command_only() -> None:
     ]
 
     assert fitting == ["BlockContact"]
+
+
+def test_headers_of_outputs_and_dead_letters_are_those_that_are_sent() -> None:
+    now = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
+    common = cloud_event_headers("sends.status", UUID(SEND), "acme", now, b"00-ab-cd-01")
+    record = PlainRecord(7, int(now.timestamp() * 1000), b"key", b"{", (("own", b"1"),))
+    dead = dead_letter(DeadLetter(Partition("messages.inbound", 3), record, "bad", last_offset=9), now)
+
+    assert _fit("output", common)
+    assert _fit("deadLetter", [*dead.headers, *common])
+    assert not _fit("output", common[1:])
+    assert not _fit("deadLetter", [*dead.headers[1:], *common])
+    known = MADE["components"]["messageTraits"]["deadLetter"]["headers"]["properties"].keys()
+    assert {name for name, _ in (*dead.headers, *common)} - known == {"own"}
+
+
+def _fit(trait: str, headers: Sequence[tuple[str, bytes | None]]) -> bool:
+    told = {name: (value or b"").decode() for name, value in headers}
+    return Draft7Validator(MADE["components"]["messageTraits"][trait]["headers"]).is_valid(told)
 
 
 def test_a_struct_is_one_component_where_all_topics_say_the_same_of_it() -> None:
