@@ -8,9 +8,9 @@ from asyncpg import exceptions as pg
 
 from workers.app.settings import Settings
 from workers.errors import SetupError, Unreachable
+from workers.process.postgres import login_refusal
 from workers.store import migrate
 from workers.store.connection import Connection
-from workers.store.failures import login_refusal
 from workers.store.pool import session
 
 _REFUSED: Final = (pg.InvalidAuthorizationSpecificationError, pg.InvalidCatalogNameError, ValueError)
@@ -42,7 +42,8 @@ def explained() -> Iterator[None]:
     except _OUT_OF_DATE as error:
         raise SetupError("the database's schema is not up to date: run `sluice migrate`") from error
     except _REFUSED as error:
-        raise SetupError(f"PostgreSQL refuses the connection of SLUICE_DATABASE_URL: {error}") from error
+        reason = login_refusal(error) or str(error)
+        raise SetupError(f"PostgreSQL refuses the connection of SLUICE_DATABASE_URL: {reason}") from error
     except _AWAY as error:
         if (refused := login_refusal(error)) is not None:
             raise SetupError(f"PostgreSQL refuses the connection of SLUICE_DATABASE_URL: {refused}") from error

@@ -1,5 +1,6 @@
 """PostgreSQL for programs beside the workers: a few connections, and errors in words."""
 
+import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
@@ -9,6 +10,21 @@ import msgspec
 from asyncpg import exceptions as pg
 
 from workers.errors import SetupError
+from workers.process.pooler import own_connection
+
+_CANNOT_LOG_IN: Final = (pg.InvalidAuthorizationSpecificationError, pg.InvalidCatalogNameError)
+
+
+def login_refusal(error: BaseException) -> str | None:
+    """Why waiting would not help: the server refuses the login, its certificate is not valid, or it has no TLS."""
+    if isinstance(error, _CANNOT_LOG_IN):
+        return str(error)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):
+        return "it does not speak TLS, which `sslmode` asks for"
+    return None
+
 
 AWAY: Final = (
     pg.PostgresConnectionError,
@@ -21,7 +37,6 @@ AWAY: Final = (
     TimeoutError,
 )
 """No answer now: ask again. What was asked may be committed without an answer."""
-_REFUSED: Final = (pg.InvalidAuthorizationSpecificationError, pg.InvalidCatalogNameError)
 _NOT_THERE: Final = (
     pg.UndefinedFunctionError,
     pg.UndefinedTableError,
@@ -92,6 +107,7 @@ class Postgres:
                 max_size=_CONNECTIONS,
                 command_timeout=_STATEMENT_S,
                 reset=_nothing,
+                connect=own_connection,
                 init=_decoding,
                 server_settings=self._settings,
             )
@@ -101,8 +117,10 @@ class Postgres:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except _REFUSED as error:
-            raise SetupError(f"PostgreSQL refuses the connection of SLUICE_DATABASE_URL: {error}") from error
+        except (*_CANNOT_LOG_IN, OSError) as error:
+            if (reason := login_refusal(error)) is None:
+                raise
+            raise SetupError(f"PostgreSQL refuses the connection of SLUICE_DATABASE_URL: {reason}") from error
         except pg.InsufficientPrivilegeError as error:
             raise SetupError(
                 f"the database's user lacks a right (the {self._program} needs the role {self._role}): {error}"

@@ -1,7 +1,6 @@
 """Failures of PostgreSQL, named by what the engine does about them. Wraps all errors of the driver."""
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -9,6 +8,7 @@ from typing import Final
 from asyncpg import exceptions as pg
 
 from workers.errors import ApplyFailed, SetupError
+from workers.process.postgres import login_refusal
 from workers.records import Partition
 from workers.store.connection import Connection, is_gone
 
@@ -70,17 +70,6 @@ _TOO_MUCH: Final = (
     pg.ProgramLimitExceededError,
 )
 _REFUSED: Final = (pg.InvalidAuthorizationSpecificationError, pg.InvalidCatalogNameError)
-
-
-def login_refusal(error: BaseException) -> str | None:
-    """Why waiting would not help: the server refuses the login, its certificate is not valid, or it has no TLS."""
-    if isinstance(error, _REFUSED):
-        return str(error)
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
-    if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):
-        return "it does not speak TLS, which `sslmode` asks for"
-    return None
 
 
 @asynccontextmanager

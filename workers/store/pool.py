@@ -10,6 +10,7 @@ from asyncpg import Pool
 from asyncpg import exceptions as pg
 
 from workers.errors import SetupError
+from workers.process.pooler import own_connection
 from workers.store.connection import Connection
 from workers.store.failures import ConnectionLost, Exhausted, translated
 
@@ -141,10 +142,10 @@ async def connected(url: str, application_name: str) -> asyncpg.Connection:
     return await _connect(url, timeout=_CONNECT_S, server_settings={"application_name": application_name})
 
 
-async def _connect(*arguments: Any, **settings: Any) -> asyncpg.Connection:
-    """A connection that detects a dead peer, also while it is idle."""
+async def _connect(url: str, **settings: Any) -> asyncpg.Connection:
+    """A connection that detects a dead peer, also while it is idle, and that nobody else uses."""
     try:
-        connection: asyncpg.Connection = await asyncpg.connect(*arguments, **settings)
+        connection = await own_connection(url, **settings)
     except _OF_THE_URL as error:
         raise SetupError(f"PostgreSQL refuses a parameter of SLUICE_DATABASE_URL: {error}") from error
     peer = connection._transport.get_extra_info("socket")  # noqa: SLF001 - asyncpg has no option for it
