@@ -65,7 +65,7 @@ CONFIGURED: Final = {
     "channels", "companies", "profile_statuses", "tags", "field_definitions", "workspace_settings",
 }  # fmt: skip
 OPERATING: Final = {
-    *("migrations", "partitions", "backlog", "dead_letter_list", "pending_work", "verifications"),
+    *("migrations", "partitions", "workers", "jobs", "backlog", "dead_letter_list", "pending_work", "verifications"),
     *("verification_round", "closing_delays", "counting_again"),
 }
 """What the command line reads besides what others were promised."""

@@ -95,7 +95,7 @@ async def test_from_nothing_to_a_counted_message(
 
 def _reports_are_right(sluice: Sluice) -> None:
     status = _json(sluice, "status")
-    assert sum(row["next_offset"] for row in status["progress"] if row["topic"] == TOPIC) == 2
+    assert sum(row["next_offset"] or 0 for row in status["progress"] if row["topic"] == TOPIC) == 2
     assert {row["what"]: row["count"] for row in status["waiting"]}["unpublished batches"] == 0
     assert _json(sluice, "holds") == []
     assert [row["active_contacts"] for row in _json(sluice, "mac")] == [1]

@@ -31,7 +31,17 @@ READ: Final = """
 # What is small or what only workers and operators ask.
 NOT_ASKED: Final = {
     *("channels", "companies", "profile_statuses", "tags", "field_definitions", "settings_in_effect"),
-    *("migrations", "partitions", "partition_progress", "backlog", "dead_letters", "pending_work", "claim_send"),
+    *(
+        "migrations",
+        "partitions",
+        "workers",
+        "jobs",
+        "partition_progress",
+        "backlog",
+        "dead_letters",
+        "pending_work",
+        "claim_send",
+    ),
     *("join_senders", "leave_senders"),
     *(
         "dead_letter",

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from workers.cli.tables import Rows
     from workers.kafka.topics import TopicReport
 
-_WORKS_SHOWN: Final = 100
-
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -36,27 +34,6 @@ class Report:
     limit: int | None = None
     following: str | None = None
     told: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
-
-
-async def status(settings: Settings) -> Report:
-    """Progress by partition, what waits, pending work, deletions under way, what holds cycles open, the last check of
-    counts, dead letters.
-    """
-    async with reading(settings) as tx:
-        backlog = await reports.backlog(tx)
-        return Report(
-            {
-                "progress": await reports.progress(tx),
-                "waiting": [{"what": name.replace("_", " "), "count": count} for name, count in dict(backlog).items()],
-                "in steps": await reports.pending_work(tx, _WORKS_SHOWN),
-                "deletions": await reports.deletions(tx, None, _WORKS_SHOWN, finished=False),
-                "cycles held open": await reports.closing_delays(tx),
-                "counts verified": await reports.verification_round(tx),
-                "dead letters": await reports.dead_letters(tx),
-            },
-            hint="No record has been applied yet.",
-            details=("consumer_group", "owner"),
-        )
 
 
 async def holds(settings: Settings, workspace: str | None, group: str | None, limit: int) -> Report:
@@ -94,19 +71,25 @@ async def require_workspace(tx: Connection, workspace: str) -> None:
 
 def show(console: "Callable[[], Console]", report: Report, *, as_json: bool, wide: bool = False) -> None:
     """Prints a report. JSON needs no console, which takes long to make."""
-    documents = {name: [dict(row) for row in rows] for name, rows in report.tables.items()}
     if as_json:
-        as_document(next(iter(documents.values())) if len(documents) == 1 else documents)
+        as_document(documents(report))
         return
     from workers.cli import tables
 
+    rows_of = {name: [dict(row) for row in rows] for name, rows in report.tables.items()}
     screen = console()
-    if not any(documents.values()):
+    if not any(rows_of.values()):
         screen.print(report.hint)
-    for number, (name, rows) in enumerate((name, rows) for name, rows in documents.items() if rows):
+    for number, (name, rows) in enumerate((name, rows) for name, rows in rows_of.items() if rows):
         if number:
             screen.print()
         tables.show(screen, name, [report.told(row) for row in rows], () if wide else report.details)
+
+
+def documents(report: Report) -> object:
+    """A report for machines: an array for each table, or one array if there is one table only."""
+    found = {name: [dict(row) for row in rows] for name, rows in report.tables.items()}
+    return next(iter(found.values())) if len(found) == 1 else found
 
 
 def describe_topics(console: "Callable[[], Console]", *, as_json: bool, wide: bool) -> None:

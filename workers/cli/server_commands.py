@@ -79,14 +79,24 @@ def _tell_foreseen(found: "Foreseen") -> None:
     print("\n".join(lines) or "the schema is up to date")
 
 
-def status(wide: Wide = False, as_json: AsJson = False) -> None:
-    """Show what to look at first: progress, what waits, dead letters.
+def status(
+    watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
+    interval: Annotated[float, typer.Option(min=0.5, max=3600, help="Seconds between two looks of --watch.")] = 2.0,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show lag and rates, workers, what waits, what is under way, dead letters.
 
-    Progress by partition is what is applied; Kafka's committed offsets are what is published.
+    lag counts the records of a partition that are not applied, lag_s is for how long the oldest of them has waited, in
+    seconds; both need SLUICE_KAFKA_BOOTSTRAP. per_second are records applied. With --watch --json each look is a line.
     """
-    from workers.cli import reports
+    from workers.cli import status as seen
+    from workers.cli import watching
 
-    show(reports.status(settings()), as_json=as_json, wide=wide)
+    if watch:
+        watching.watched(settings(), interval, as_json=as_json, wide=wide)
+        return
+    show(seen.once(settings()), as_json=as_json, wide=wide)
 
 
 def doctor(

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import TopicAuthorizationFailedError
 
 from workers.kafka.brokers import reached
 from workers.kafka.connection import Kafka
@@ -15,6 +16,7 @@ from workers.kafka.failures import answers_explained
 from workers.records import Partition
 
 ANSWER_S: Final = 10.0
+_AT_ONCE_S: Final = 2.0
 
 
 class Bounds(NamedTuple):
@@ -48,6 +50,43 @@ async def offsets_at(cluster: Kafka, sources: Sequence[Partition], moment: datet
         return {Partition(cluster.name(p.topic), p.partition): at.offset if at else None for p, at in found.items()}
 
 
+async def timestamps(cluster: Kafka, offsets: Mapping[Partition, int]) -> dict[Partition, int]:
+    """The Kafka timestamp, in milliseconds, of the first record at or after the offset of each partition. Leaves out
+    what does not come at once, and everything if this login may not read.
+
+    Raises:
+        SetupError, Unreachable: see `answers_explained`.
+    """
+    found: dict[Partition, int] = {}
+    consumer = AIOKafkaConsumer(
+        group_id=None, enable_auto_commit=False, max_partition_fetch_bytes=1, **cluster.clients("asking")
+    )
+    with answers_explained(cluster):
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await consumer.start()
+                consumer.assign([cluster.partition(source) for source in offsets])
+                for source, offset in offsets.items():
+                    consumer.seek(cluster.partition(source), offset)
+                await _read_one_of_each(consumer, cluster, len(offsets), found)
+        except TopicAuthorizationFailedError:
+            return {}
+        finally:
+            await consumer.stop()
+    return found
+
+
+async def _read_one_of_each(
+    consumer: AIOKafkaConsumer, cluster: Kafka, number: int, found: dict[Partition, int]
+) -> None:
+    until = asyncio.get_running_loop().time() + _AT_ONCE_S
+    while len(found) < number and (left := until - asyncio.get_running_loop().time()) > 0:
+        for partition, records in (await consumer.getmany(timeout_ms=int(left * 1000) + 1)).items():
+            if records:
+                found.setdefault(cluster.source(partition), records[0].timestamp)
+                consumer.pause(partition)
+
+
 @asynccontextmanager
 async def _asked(cluster: Kafka, topics: Sequence[str]) -> AsyncIterator[tuple[AIOKafkaConsumer, list[TopicPartition]]]:
     consumer = AIOKafkaConsumer(group_id=None, enable_auto_commit=False, **cluster.clients("asking"))
@@ -57,6 +96,7 @@ async def _asked(cluster: Kafka, topics: Sequence[str]) -> AsyncIterator[tuple[A
                 partitions = await _partitions(cluster, topics)
                 await consumer.start()
                 consumer.assign(partitions)
+                await asyncio.sleep(0)  # a consumer that is stopped before its tasks begin raises CancelledError
                 yield consumer, partitions
         finally:
             await consumer.stop()

@@ -1,8 +1,6 @@
 """What services under a lease share: rounds of work until they are stopped, and a failure deadline for the database."""
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final, Protocol, TypeVar
@@ -13,6 +11,7 @@ from asyncpg import Pool
 
 from workers.errors import ExitCode
 from workers.process.failure_deadline import FailureDeadline
+from workers.process.identity import owner
 from workers.process.tasks import ended
 from workers.store import leases
 from workers.store.connection import Connection
@@ -43,7 +42,7 @@ class Service(Protocol):
 
 def _new_holder(name: str) -> Holder:
     """A new lease holder for this process."""
-    return Holder(uuid4(), f"{socket.gethostname()}/{os.getpid()}/{name}")
+    return Holder(uuid4(), owner(name))
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from workers.process.identity import VERSION, runs_for_s
 from workers.store.connection import Connection
 from workers.store.queries import load
 
@@ -24,7 +25,7 @@ async def take(connection: Connection, name: str, holder: Holder, seconds: float
     last run; 0 or less is now.
     """
     due_in: float | None = await connection.fetchval(
-        _QUERIES["take"], name, holder.token, holder.owner, seconds, every_s
+        _QUERIES["take"], name, holder.token, holder.owner, seconds, every_s, VERSION, runs_for_s()
     )
     return due_in
 

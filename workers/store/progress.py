@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from workers.process.identity import VERSION, runs_for_s
 from workers.records import Advance, Fingerprint, Lease, Partition, PartitionStep, Trial
 from workers.store import group_binding
 from workers.store.connection import Connection
@@ -49,9 +50,8 @@ async def take(connection: Connection, owner: LeaseOwner, generation: int, sourc
         SetupError: the database is bound to another group prefix.
     """
     await connection.execute(_QUERIES["set_lock_timeout"])
-    row = await connection.fetchrow(
-        _QUERIES["take"], *source, owner.consumer_group, owner.lease, owner.name, generation
-    )
+    who = owner.consumer_group, owner.lease, owner.name, generation
+    row = await connection.fetchrow(_QUERIES["take"], *source, *who, VERSION, runs_for_s())
     if row is None:
         await group_binding.check(connection, [source.topic], owner.consumer_group)
         return None

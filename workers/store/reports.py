@@ -69,6 +69,32 @@ async def progress(tx: Connection) -> list[Row]:
     return list(await tx.fetch(_SQL["progress"]))
 
 
+async def standing(tx: Connection) -> list[Row]:
+    """How far each input partition is applied that a worker has had, its owner, and whether that is connected."""
+    return list(await tx.fetch(_SQL["standing"]))
+
+
+async def database_now(tx: Connection) -> datetime:
+    """The clock of the database, also within a transaction."""
+    now: datetime = await tx.fetchval(_SQL["now"])
+    return now
+
+
+async def workers(tx: Connection) -> list[Row]:
+    """Processes that have partitions or leases."""
+    return list(await tx.fetch(_SQL["workers"]))
+
+
+async def jobs(tx: Connection) -> list[Row]:
+    """Timed jobs, publishers and repairs: the owner if there is one, and the last time."""
+    return list(await tx.fetch(_SQL["jobs"]))
+
+
+async def counting_again(tx: Connection, limit: int) -> list[Row]:
+    """Workspaces that are being counted again, and how far that is."""
+    return list(await tx.fetch(_SQL["counting_again"], limit))
+
+
 async def dead_letters(tx: Connection) -> list[Row]:
     """Number and newest of the dead letters by status."""
     return list(await tx.fetch(_SQL["dead_letters"]))

@@ -8,10 +8,11 @@ DISCARD PLANS
 
 -- name: take
 INSERT INTO progress AS p
-    (topic, partition, consumer_group, lease, owner, generation, backend_pid, backend_start)
+    (topic, partition, consumer_group, lease, owner, generation, backend_pid, backend_start, owner_version, owner_since)
 VALUES (
     $1, $2, $3, $4, $5, $6, pg_backend_pid(),
-    (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())
+    (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()),
+    $7, clock_timestamp() - make_interval(secs => $8)
 )
 ON CONFLICT (topic, partition) DO UPDATE SET
     consumer_group = excluded.consumer_group,
@@ -20,6 +21,8 @@ ON CONFLICT (topic, partition) DO UPDATE SET
     generation = excluded.generation,
     backend_pid = excluded.backend_pid,
     backend_start = excluded.backend_start,
+    owner_version = excluded.owner_version,
+    owner_since = excluded.owner_since,
     -- Asked a second time, because the answer was lost, it says the same.
     orphaned = CASE WHEN p.lease = excluded.lease THEN p.orphaned ELSE p.lease IS NOT NULL END
 WHERE CASE
@@ -92,7 +95,8 @@ SELECT count(*) FROM (SELECT n FROM generate_series(1, 20000) AS s (n) ORDER BY 
 
 -- name: release
 UPDATE progress SET
-    lease = NULL, owner = NULL, backend_pid = NULL, backend_start = NULL, tried_until = NULL, tried_times = 0
+    lease = NULL, owner = NULL, backend_pid = NULL, backend_start = NULL, owner_version = NULL, owner_since = NULL,
+    tried_until = NULL, tried_times = 0
 WHERE lease = $1
 
 -- name: recent_dead_letters
@@ -121,6 +125,8 @@ UPDATE progress AS p SET
     owner = NULL,
     backend_pid = NULL,
     backend_start = NULL,
+    owner_version = NULL,
+    owner_since = NULL,
     tried_until = NULL,
     tried_times = 0,
     updated_at = now()

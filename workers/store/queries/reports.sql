@@ -37,6 +37,22 @@ SELECT cycle_start FROM sluice.mac_counts WHERE workspace_id = $1 AND cycle_star
 SELECT consumer_group, topic, partition, owner, next_offset, updated_at FROM sluice.partition_progress
 ORDER BY topic, partition
 
+-- name: standing
+SELECT consumer_group, topic, partition, owner, working, next_offset, updated_at
+FROM sluice.partitions ORDER BY topic, partition
+
+-- name: now
+SELECT clock_timestamp()
+
+-- name: workers
+SELECT host, pid, version, since, workers, partitions, jobs FROM sluice.workers ORDER BY host, pid
+
+-- name: jobs
+SELECT name, owner, last_run_at FROM sluice.jobs ORDER BY name
+
+-- name: counting_again
+SELECT workspace_id, done, total, since FROM sluice.counting_again ORDER BY since, workspace_id LIMIT $1
+
 -- name: dead_letters
 SELECT status, count(*) AS letters, max(first_seen) AS newest FROM sluice.dead_letters GROUP BY status ORDER BY status
 

@@ -17,8 +17,27 @@ SELECT p.topic, p.partition, p.consumer_group, p.owner, p.next_offset, p.updated
         SELECT FROM pg_stat_activity AS a
         WHERE a.pid = p.backend_pid AND coalesce(a.backend_start, p.backend_start) = p.backend_start
           AND a.datname = current_database()
-    ) AS working
-FROM sluice_core.progress AS p;
+    ) AS working, p.owner_version, p.owner_since, p.watermark AS applied_until, e.end_offset, e.read_at AS end_read_at
+FROM sluice_core.progress AS p LEFT JOIN sluice_core.input_ends AS e USING (topic, partition);
+
+-- Timed jobs, publishers and repairs: who has the lease of each now, and when it was done last.
+CREATE VIEW sluice.jobs AS
+SELECT name, CASE WHEN expires_at > clock_timestamp() THEN owner END AS owner, expires_at > clock_timestamp() AS working,
+    last_run_at, owner_version, owner_since
+FROM sluice_core.leases;
+
+-- Processes of workers that have partitions or leases. Stand-bys have none. `since`: when the process began.
+CREATE VIEW sluice.workers AS
+SELECT split_part(owner, '/', 1) AS host,
+    CASE WHEN split_part(owner, '/', 2) ~ '^[0-9]{1,9}$' THEN split_part(owner, '/', 2)::int END AS pid, max(owner_version) AS version,
+    min(owner_since) AS since, count(topic)::int AS partitions, count(*)::int - count(topic)::int AS jobs,
+    coalesce(array_agg(DISTINCT split_part(owner, '/', 3)) FILTER (WHERE topic IS NOT NULL), '{}') AS workers
+FROM (
+    SELECT owner, owner_version, owner_since, topic FROM sluice.partitions WHERE working
+    UNION ALL
+    SELECT owner, owner_version, owner_since, NULL FROM sluice.jobs WHERE working
+) AS held
+GROUP BY split_part(owner, '/', 1), split_part(owner, '/', 2);
 
 -- What is stored but not yet published or done: one row.
 CREATE VIEW sluice.backlog AS
