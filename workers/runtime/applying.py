@@ -108,7 +108,7 @@ class Applier:
             misrouted = sum(r.key is not None and not r.key.startswith(begins(r.value)) for r in part.records)
             MISROUTED.labels(self._spec.name, part.source.topic).inc(misrouted)
         BATCH.labels(self._spec.name).observe(sum(len(part.raw) for part in applied.parts))
-        verdicts.count(self._spec.name, (output.event for output in applied.outputs))
+        verdicts.count(self._spec.name, [output.event for output in applied.outputs])
         CONFLICTS.labels(self._spec.name).inc(applied.noted.get("conflict", 0))
         dead_letter_log.log_dead_letters(self._spec.name, applied.effects.dead)
         FENCED.labels(self._spec.name).inc(len(applied.lost))

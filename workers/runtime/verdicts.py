@@ -5,7 +5,8 @@ counts once.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Final, NamedTuple, get_args
 
@@ -79,21 +80,19 @@ KNOWN: Final[Mapping[str, tuple[Verdict, ...]]] = MappingProxyType(
 LATE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({"commands": _LATE})
 
 
-def decided(events: Iterable[Event]) -> Counter[Verdict]:
+def decided(events: Sequence[Event]) -> Counter[Verdict]:
     """How often each decision is told. Other events count nothing."""
-    topics: Counter[str] = Counter()
     found: Counter[Verdict] = Counter()
-    for event in events:
-        if event.topic not in _READ:
-            topics[event.topic] += 1
-        elif event.value is not None:
-            found[_verdict(event.topic, event.value)] += 1
+    # Most messages are accepted, and their values need not be read.
+    topics = Counter(map(attrgetter("topic"), events))
     if accepted := topics[ACCEPTED]:
         found[Verdict(ACCEPTED, "accepted")] = accepted
+    if not _READ.isdisjoint(topics):
+        found.update(_verdict(e.topic, e.value) for e in events if e.topic in _READ and e.value is not None)
     return found
 
 
-def count(worker: str, events: Iterable[Event]) -> None:
+def count(worker: str, events: Sequence[Event]) -> None:
     """Counts what was committed. `worker`: who decided it."""
     for (topic, verdict, reason), times in decided(events).items():
         if topic == REVISED:
