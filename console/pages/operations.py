@@ -17,12 +17,15 @@ async def shown(page: PageRequest) -> Response:
         status = await operations.status(connection)
         partitions = await operations.partitions(connection, MOST, page.query("cursor"))
         letters = {row["status"]: row["letters"] for row in status["dead_letters"]}
+        behind = await operations.lags(connection, [(row["topic"], row["partition"]) for row in partitions.items])
         return await page.render(
             connection,
             "operations",
             standing=status,
             most=operations.MOST_HOLDS,
             partitions=partitions,
+            behind=behind,
+            workers=await operations.workers(connection),
             letters=letters,
         )
 

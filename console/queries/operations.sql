@@ -2,6 +2,18 @@
 SELECT topic, partition, consumer_group, owner, next_offset, updated_at, working FROM sluice.partitions
 WHERE (topic, partition) > (coalesce($1::text, ''), coalesce($2::bigint, -1)) ORDER BY topic, partition LIMIT $3
 
+-- name: workers
+SELECT host, pid, version, since, workers, partitions, jobs FROM sluice.workers ORDER BY host, pid LIMIT $1
+
+-- name: lags
+-- How far the partitions are behind the ends that the worker `billing` reads every few seconds. `lag_s`: at most, by the newest record
+-- that is applied.
+SELECT topic, partition, greatest(0, end_offset - coalesce(next_offset, 0)) AS lag,
+    CASE WHEN coalesce(next_offset, 0) >= end_offset THEN 0
+         ELSE greatest(0, extract(epoch FROM clock_timestamp() - applied_until)) END::float8 AS lag_s
+FROM sluice.partitions
+WHERE end_offset IS NOT NULL AND (topic, partition) IN (SELECT * FROM unnest($1::text[], $2::int[]))
+
 -- name: dead_letters
 SELECT id, source_topic, source_partition, source_offset, error, first_seen, attempts, status, content
 FROM sluice.dead_letter_list

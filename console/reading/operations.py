@@ -1,7 +1,7 @@
 """What operators read: how far the workers are, and what nobody could read."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -44,6 +44,19 @@ async def status(connection: Any) -> Mapping[str, Any]:
 async def partitions(connection: Any, limit: int, cursor: str | None) -> Rows:
     """How far each input partition is applied, and by whom: the columns of `partitions`. Raises as `page`."""
     return await page(connection, _SQL["partitions"], (), _PARTITIONS, limit, cursor)
+
+
+async def workers(connection: Any) -> list[Mapping[str, Any]]:
+    """Processes that have partitions or jobs: the columns of `workers`, at most 200."""
+    return list(await connection.fetch(_SQL["workers"], _MOST))
+
+
+async def lags(connection: Any, sources: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], Mapping[str, Any]]:
+    """How far these partitions (topic, number) are behind: `lag` in records, `lag_s` in seconds, at most (null: not
+    known). Leaves out those whose end nobody has read.
+    """
+    rows = await connection.fetch(_SQL["lags"], [topic for topic, _ in sources], [number for _, number in sources])
+    return {(row["topic"], row["partition"]): row for row in rows}
 
 
 async def dead_letters(connection: Any, wanted: LetterFilter, limit: int, cursor: str | None) -> Rows:

@@ -45,6 +45,41 @@ async def test_operators_see_partitions_and_what_is_to_be_done(team: Team) -> No
     assert f"/w/{team.workspace.id}/confirm" in shown
 
 
+BEHIND = """
+    INSERT INTO sluice_core.progress (
+        topic, partition, consumer_group, generation, next_offset, watermark, lease,
+        owner, owner_version, owner_since, backend_pid, backend_start
+    )
+    SELECT 'a.test', 77, 'g-inbound', 1, 5, now() - interval '90 seconds', gen_random_uuid(),
+        'far-away/4711/inbound', '9.9.9', now() - interval '2 hours', pid, backend_start
+    FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend' LIMIT 1
+"""
+GONE = (
+    "DELETE FROM sluice_core.progress WHERE topic = 'a.test'; DELETE FROM sluice_core.input_ends WHERE topic = 'a.test'"
+)
+
+
+async def test_operators_see_workers_and_how_far_behind_they_are(team: Team) -> None:
+    pool, pages = team.workspace.stage.pool, [""]
+    await pool.execute(BEHIND)
+
+    async def shows_lag() -> bool:
+        # The billing worker deletes ends of partitions that Kafka does not have.
+        await pool.execute("INSERT INTO sluice_core.input_ends VALUES ('a.test', 77, 47, now()) ON CONFLICT DO NOTHING")
+        pages[0] = (await team.operator.pages.get(operations(team))).text
+        return '<td class="num">42</td>' in pages[0]
+
+    try:
+        await team.workspace.stage.until(shows_lag, "the page does not show the lag")
+    finally:
+        await pool.execute(GONE)
+
+    [row] = [row for row in pages[0].split("<tr>") if "a.test" in row and '<td class="num">42</td>' in row]
+    assert any(f'<td class="num">{seconds}</td>' in row for seconds in range(90, 120))
+    [worker] = [row for row in pages[0].split("<tr>") if "far-away" in row and "4711" in row and "9.9.9" in row]
+    assert "inbound" in worker
+
+
 async def test_only_operators_see_them(team: Team) -> None:
     [letter] = await bad(team, b"{")
     for path in ("", "/dead-letters", f"/dead-letters/{letter}"):
