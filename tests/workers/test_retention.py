@@ -182,6 +182,18 @@ async def test_a_send_that_waits_keeps_its_content_until_it_ended(pool: Pool) ->
     assert [o.event.topic for o in outputs] == ["sends.status", "sends.dispatch"]
 
 
+async def test_an_accepted_send_keeps_it_as_well_while_another_attempt_follows(pool: Pool) -> None:
+    await keep(pool, 1)
+    await send(pool, request())
+    await send(pool, receipt("sent"))
+    await send(pool, receipt("failed", minutes=21, **TEMPORARY))
+    await forget(pool, after(31))
+    assert [o.event.topic for o in await repeat(pool, 32 * DAYS)] == ["sends.status", "sends.dispatch"]
+    await send(pool, receipt("sent", minutes=33 * DAYS, attempt=2))
+    await forget(pool, after(40))
+    assert await rows(pool, "SELECT count(*) FROM sends WHERE content::text <> '{}'") == [(0,)]
+
+
 async def test_a_refused_send_loses_it_after_its_last_change(pool: Pool) -> None:
     await keep(pool, 30)
     await send(pool, request(channel="messenger", content={"type": "text", "text": "to nobody"}))
