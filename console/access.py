@@ -97,6 +97,11 @@ class Access:
         """All tokens, by name, also those that are revoked."""
         return [dict(row) for row in await self._postgres.fetch(_SQL["tokens"])]
 
+    async def unknown(self, workspaces: Sequence[str]) -> Sequence[str]:
+        """Those of the workspaces that have had no record yet."""
+        rows = await self._postgres.fetch(_SQL["unknown_workspaces"], list(workspaces))
+        return [row["workspace_id"] for row in rows]
+
     async def revoke(self, name: str) -> bool:
         """Revokes a token; False: there is no such token."""
         return bool(await self._postgres.fetch(_SQL["revoke"], name))

@@ -7,10 +7,10 @@ from starlette.responses import Response
 
 from console import snoozing
 from console.asking import CommandAnswer
-from console.pages.answers import given
+from console.pages.answers import Question, ask, given, is_sure, touched
 from console.pages.page import Notice, PageRequest, PageRoute
 from console.pages.telling import told
-from console.reading import contacts, settings
+from console.reading import contacts, people, settings
 from console.texts import text
 from schemas.fields import utc_text
 
@@ -69,11 +69,37 @@ async def _attach(page: PageRequest) -> Response:
     profile_id, name = str(page.form.get("profile_id", "")), str(page.form.get("name", "")).strip()
     if not profile_id and not name:
         return back(page, Notice("failed", text("conversations.no_profile")))
+    if profile_id and not is_sure(page):
+        asked = await _protecting(page, profile_id)
+        if asked is not None:
+            return asked
     fields = {"profile_id": profile_id} if profile_id else {"profile_name": name}
     answer = await give(page, "attach_contact", **fields)
     made = answer is not None and answer.changed.get("profile_created")
     done = "conversations.done_attach_new" if made else "conversations.done_attach"
-    return back(page, told(answer, text(done, name=name or profile_id)))
+    undo = (_here(page), [("do", "detach")], text("frame.undo"))
+    return back(page, told(answer, text(done, name=name or profile_id), undo))
+
+
+async def _protecting(page: PageRequest, profile_id: str) -> Response | None:
+    """Asks first, if the profile protects the contact and nothing does so yet."""
+    contact_id = str(page.uuid("contact_id"))
+    async with page.parts.postgres.snapshot() as connection:
+        figures = await people.impact(
+            connection, page.workspace, "attach_contact", contact_id=contact_id, profile_id=profile_id
+        )
+        if not figures["contacts"]:
+            return None
+        fields = [("do", "attach"), ("profile_id", profile_id)]
+        lines = touched(figures, "protect")
+        question = Question(
+            text("profiles.protect_title"), lines, text("profiles.protect_button"), fields, _here(page)
+        )
+        return await ask(page, connection, "conversations", question)
+
+
+def _here(page: PageRequest) -> str:
+    return page.at(f"conversations/{page.uuid('contact_id')}")
 
 
 async def _detach(page: PageRequest) -> Response:
@@ -81,9 +107,8 @@ async def _detach(page: PageRequest) -> Response:
         contact = await contacts.contact(connection, page.workspace, page.uuid("contact_id"))
     notice = told(await give(page, "detach_contact"), text("conversations.done_detach"))
     if contact is not None and contact["profile_id"] is not None and notice.kind == "done":
-        fields = [("do", "attach"), ("profile_id", contact["profile_id"])]
-        path = page.at(f"conversations/{contact['contact_id']}")
-        notice = notice._replace(undo=(path, fields, text("frame.undo")))
+        fields = [("do", "attach"), ("profile_id", contact["profile_id"]), ("sure", "1")]
+        notice = notice._replace(undo=(_here(page), fields, text("frame.undo")))
     return back(page, notice)
 
 

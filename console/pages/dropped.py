@@ -1,6 +1,6 @@
 """The drop ledger, and the release of what a mistaken block dropped."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from starlette.responses import Response
 from console.pages.answers import given
 from console.pages.page import Notice, PageRequest, PageRoute
 from console.pages.telling import told
-from console.reading import histories, naming, releases
+from console.reading import histories, naming, releases, settings
 from console.reading.paging import DEFAULT
 from console.texts import known, text
 
@@ -32,6 +32,8 @@ async def of_contact(page: PageRequest) -> Response:
         drops = await histories.drops_of_contact(connection, page.workspace, contact, DEFAULT, page.query("cursor"))
         names = await naming.names(connection, page.workspace, [contact])
         whole = await releases.dropped(connection, page.workspace, contact)
+        known = await settings.workspace(connection, page.workspace) or {}
+        kept = {one["message_id"] for one in drops.items if is_kept(one, known.get("quarantine_days", 0), page.now)}
         if contact not in names and not whole.messages:
             raise HTTPException(404)
         return await page.render(
@@ -42,6 +44,7 @@ async def of_contact(page: PageRequest) -> Response:
             name=names.get(contact),
             drops=drops,
             whole=whole,
+            kept=kept,
             may_release=page.person.may(RELEASE, "inbox"),
             counting=counting,
             why=why,
@@ -69,6 +72,11 @@ async def release(page: PageRequest) -> Response:
     if answer is not None and answer.reason == "contact_blocked":
         return page.to(path, Notice("failed", text("dropped.still_blocked")))
     return page.to(path, told(answer, text("dropped.released", count=number) if number else text("dropped.nothing")))
+
+
+def is_kept(drop: Any, quarantine_days: int, now: datetime) -> bool:
+    """Whether the content of a dropped message should still be there, so that it can be released."""
+    return drop["reason"] == "contact_blocked" and now < drop["decided_at"] + timedelta(days=quarantine_days)
 
 
 def why(drop: Any) -> str:

@@ -108,3 +108,7 @@ links AS (DELETE FROM sluice_console.login_links WHERE expires_at < now()),
 over AS (SELECT subject FROM sluice_console.failed_logins ORDER BY last_at DESC OFFSET 100000)
 DELETE FROM sluice_console.failed_logins AS f
 WHERE f.last_at < now() - interval '1 day' OR f.subject IN (SELECT subject FROM over)
+
+-- name: unknown_workspaces
+SELECT w AS workspace_id FROM unnest($1::text[]) AS w
+WHERE NOT EXISTS (SELECT FROM sluice.settings_in_effect AS s WHERE s.workspace_id = w) ORDER BY w

@@ -43,6 +43,7 @@ def test_a_user_is_added_listed_and_disabled(sluice: Callable[..., Ended]) -> No
     made = sluice(*ADD)
     bound = ("users", "add", "max", "--role", "manager", "--operator", "--restrict", "data_export", "--no-password")
     assert (made.code, sluice(*bound).code) == (ExitCode.CLEAN, ExitCode.CLEAN)
+    assert "the workspace 'acme' has had no record yet" in made.err
 
     found = users(sluice)
     assert (found["olga"]["role"], found["olga"]["workspaces"], found["olga"]["has_password"]) == (

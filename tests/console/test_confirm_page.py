@@ -70,6 +70,22 @@ async def test_keys_answer_one_hold_after_the_other(team: Team) -> None:
     assert (await standing(team.workspace, second))[0] == "rejected"
 
 
+async def test_a_key_that_is_held_down_answers_one_hold(team: Team) -> None:
+    sends = await held(team.workspace, 3)
+    async with team.browser(team.agent) as page:
+        await open_queue(page, team, team.agent, f"confirm/{sends[0]['send_id']}")
+        await page.keyboard.down("c")
+        await expect(page.locator("#notices .notice")).to_contain_text("Confirmed.")
+        for _ in range(5):
+            await page.keyboard.down("c")  # as a keyboard repeats it
+        await page.keyboard.up("c")
+        await expect(page.locator("#queue .row")).to_have_count(2)
+        await page.keyboard.press("r")
+        await expect(page.locator("#queue .row")).to_have_count(1)
+
+    assert [(await standing(team.workspace, send))[0] for send in sends] == ["dispatched", "rejected", "held"]
+
+
 async def test_one_hold_is_answered_without_the_script(team: Team) -> None:
     first, second = await held(team.workspace, 2)
     async with team.browser(team.agent, scripted=False) as page:

@@ -67,6 +67,28 @@ async def test_the_list_shows_how_the_last_message_begins(team: Team) -> None:
     assert "the last one" not in shown
 
 
+async def test_attaching_to_what_protects_is_asked_first_and_can_be_taken_back(team: Team) -> None:
+    workspace = team.workspace
+    path = await conversation(workspace)
+    await workspace.play(
+        workspace.command("define_status", name="vip", protected=True),
+        workspace.command("create_profile", profile_id="p-1", name="Ada"),
+        workspace.command("set_profile_status", profile_id="p-1", status="vip"),
+    )
+
+    asked = await team.agent.post(path, do="attach", profile_id="p-1")
+    before = (await overview(workspace))["profile_id"]
+    done = await team.agent.post(path, do="attach", profile_id="p-1", sure="1")
+    after = (await overview(workspace))["profile_id"]
+    shown = await team.agent.pages.get(done.headers["location"])
+    await team.agent.post(path, do="detach")
+
+    assert (asked.status_code, "1 contact becomes protected" in asked.text) == (200, True)
+    assert (before, done.status_code, after) == (None, 303, "p-1")
+    assert 'name="do" value="detach"' in shown.text
+    assert (await overview(workspace))["profile_id"] is None
+
+
 async def test_companies_have_their_names(team: Team) -> None:
     workspace = team.workspace
     path = await conversation(workspace)

@@ -88,6 +88,17 @@ async def test_a_release_says_before_that_a_blocked_contact_must_be_unblocked(te
     assert await left(team) == 3
 
 
+async def test_content_that_is_erased_is_said_before_anybody_unblocks(team: Team) -> None:
+    await team.workspace.play(team.workspace.command("configure_workspace", set={"quarantine_days": 0}, at=at(-60)))
+    contact = await mistaken(team.workspace)
+
+    shown = (await team.owner.get(f"dropped/{contact}")).text
+
+    assert "The content of these messages is erased." in shown
+    assert "checkbox" not in shown
+    assert "Release" not in shown
+
+
 async def test_what_cannot_be_released_is_told_in_words(team: Team) -> None:
     contact = await mistaken(team.workspace)
     path = f"dropped/{contact}"

@@ -48,6 +48,7 @@ def add_user(
     password = work.password(None if without_password else name, from_stdin=password_stdin)
     terminal.run_to_end(work.added(terminal.settings(), person, password))
     print(f"{name} is a user now")
+    terminal.run_to_end(work.warn_of_unknown(terminal.settings(), person))
 
 
 @users.command("list")
@@ -104,6 +105,7 @@ def add_token(
         reports.as_document({"name": name, "token": token})
     else:
         print(token)
+    terminal.run_to_end(work.warn_of_unknown(terminal.settings(), person))
 
 
 @tokens.command("list")

@@ -82,6 +82,13 @@ async def added(settings: Settings, user: Person, password_hash: str | None) -> 
             )
 
 
+async def warn_of_unknown(settings: Settings, person: Person) -> None:
+    """Says on standard error which workspaces of a person have had no record yet: a name may be misspelled."""
+    async with _access(settings) as access:
+        for workspace in await access.unknown(person.workspaces):
+            print(f"note: the workspace {workspace!r} has had no record yet; is it spelled right?", file=sys.stderr)
+
+
 async def users(settings: Settings) -> Report:
     """All users, by name."""
     async with _access(settings) as access:

@@ -279,7 +279,7 @@ document.addEventListener("keydown", (event) => {
   else {
     const pressed = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
     if (!pressed) return;
-    pressed.click();
+    if (!event.repeat) pressed.click(); // who holds a key down answers one hold, not those behind it
   }
   event.preventDefault();
 });
