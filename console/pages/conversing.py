@@ -92,9 +92,7 @@ async def _protecting(page: PageRequest, profile_id: str) -> Response | None:
             return None
         fields = [("do", "attach"), ("profile_id", profile_id)]
         lines = touched(figures, "protect")
-        question = Question(
-            text("profiles.protect_title"), lines, text("profiles.protect_button"), fields, _here(page)
-        )
+        question = Question(text("profiles.protect_title"), lines, text("profiles.protect_button"), fields, _here(page))
         return await ask(page, connection, "conversations", question)
 
 

@@ -76,7 +76,8 @@ async def release(page: PageRequest) -> Response:
 
 def is_kept(drop: Any, quarantine_days: int, now: datetime) -> bool:
     """Whether the content of a dropped message should still be there, so that it can be released."""
-    return drop["reason"] == "contact_blocked" and now < drop["decided_at"] + timedelta(days=quarantine_days)
+    decided_at: datetime = drop["decided_at"]
+    return drop["reason"] == "contact_blocked" and now < decided_at + timedelta(days=quarantine_days)
 
 
 def why(drop: Any) -> str:

@@ -105,7 +105,7 @@ def add_token(
         reports.as_document({"name": name, "token": token})
     else:
         print(token)
-    terminal.run_to_end(work.warn_of_unknown(terminal.settings(), person))
+        terminal.run_to_end(work.warn_of_unknown(terminal.settings(), person))
 
 
 @tokens.command("list")
