@@ -43,6 +43,9 @@ class TopicSpec:
         }
         if self.retention_ms is not None:
             config["retention.ms"] = str(self.retention_ms)
+        else:
+            # What a tombstone or a newer record replaces may be content of a contact that was deleted.
+            config["max.compaction.lag.ms"] = str(_DAY_MS)
         return config
 
 

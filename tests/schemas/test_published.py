@@ -57,6 +57,7 @@ def test_compacted_topics_are_those_of_contacts_and_counts() -> None:
 
     assert compacted == {"contacts.changes", "billing.mac"}
     assert all("retention.ms" not in TOPICS[name].config() for name in compacted)
+    assert {TOPICS[name].config()["max.compaction.lag.ms"] for name in compacted} == {"86400000"}
 
 
 def test_dead_letters_take_two_mebibytes() -> None:

@@ -193,6 +193,7 @@ def _expected(spec: TopicSpec) -> dict[str, tuple[str, str]]:
     """The settings that a topic must have, each with what follows from another value."""
     why = {
         "retention.ms": "Records would go before workers have read them, or personal data would stay.",
+        "max.compaction.lag.ms": "What the topic had of a deleted contact would stay.",
         "cleanup.policy": "Records would go that somebody needs, or stay for ever.",
         "max.message.bytes": "Records that are allowed would be refused.",
         "message.timestamp.type": "Rules would go by the clocks of producers.",

@@ -4,9 +4,9 @@ FROM commands
 WHERE (workspace_id, command_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
 
 -- name: forget
-DELETE FROM commands WHERE (workspace_id, command_id) IN (
-    SELECT workspace_id, command_id FROM commands WHERE applied_at < $1 ORDER BY applied_at LIMIT $2 FOR UPDATE SKIP LOCKED
-)
+DELETE FROM commands WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM commands WHERE applied_at < $1 ORDER BY applied_at LIMIT $2 FOR UPDATE SKIP LOCKED
+))
 
 -- name: add
 INSERT INTO commands (workspace_id, command_id, command, actor_id, actor_role, actor_module, target, issued_at, outcome,
