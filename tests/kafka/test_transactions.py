@@ -62,7 +62,7 @@ async def transactions(broker: Broker, name: str) -> AsyncIterator[Transactions]
 async def through(broker: Broker, booked: Pool) -> None:
     """Waits until everything is applied, and Kafka has been told so."""
     await broker.caught_up(booked, TOPIC)
-    ends = {partition: end for partition, end in (await broker.ends(TOPIC)).items() if end}
+    ends = await broker.ends(TOPIC)
     async with asyncio.timeout(30):
         while await broker.committed(f"{broker.group_prefix}-{GROUP}", TOPIC) != ends:  # noqa: ASYNC110
             await asyncio.sleep(0.1)

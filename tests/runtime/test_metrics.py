@@ -33,7 +33,9 @@ _SUFFIX: Final = re.compile(r"_(bucket|sum|count|created)$")
 _BOUNDED: Final = {"worker", "topic", "verdict", "reason", "sqlstate_class", "partition", "job", "outcome", "kind"}
 _BOUNDED_ELSEWHERE: Final = {"server", "service", "route", "method", "code", "provider", "answer", "type"}
 _BY_TOPIC: Final = ("records_applied", "dead_letters", "records_without_key", "records_with_unexpected_key")
-_AT_A_START: Final = ("sluice_job_rounds_total", "sluice_loop_blocked_seconds_count")
+_AT_A_START: Final = (
+    *("sluice_job_rounds_total", "sluice_loop_blocked_seconds_count", "sluice_offset_commit_seconds_count"),
+)
 """What may have happened by the time that a process is at work."""
 _OF_SERVICES: Final = ("sluice_service_failures_total", "sluice_service_running")
 Labels = frozenset[tuple[str, str]]

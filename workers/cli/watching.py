@@ -1,5 +1,6 @@
 """`sluice status --watch`: one look after the other, in place on a terminal."""
 
+import signal
 import sys
 import time
 
@@ -14,11 +15,14 @@ from workers.terminal_text import visible_json
 
 
 def watched(settings: Settings, interval_s: float, *, as_json: bool, wide: bool) -> None:
-    """Looks until Ctrl-C. JSON: each look is one line.
+    """Looks until Ctrl-C or SIGTERM. JSON: each look is one line.
 
     Raises:
         SetupError, Unreachable: the database does not answer, or refuses.
     """
+    # Also where the parent ignores SIGINT, as shells do for jobs in the background.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         if as_json or not sys.stdout.isatty():
             _printed(settings, interval_s, as_json=as_json, wide=wide)
