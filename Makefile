@@ -9,7 +9,7 @@ PARALLEL := --numprocesses 4 --max-worker-restart 0
 # The third of the slow tests to run. 0 chooses by the day, so that three days in a row run all of them.
 SEED ?= 0
 
-.PHONY: help install demo test test-faults test-faults-all test-console test-console-all test-operations test-operations-all screenshots simulate lint bench bench-quick bench-reading lock audit sbom clean
+.PHONY: help install demo test test-all test-faults test-faults-all test-console test-console-all test-operations test-operations-all screenshots simulate lint bench bench-quick bench-reading lock audit sbom clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,10 @@ install: .venv/installed ## create .venv with the sluice command, from the lock 
 demo: install ## play a recorded day on an embedded PostgreSQL and broker; about 20 seconds
 	$(BIN)/sluice demo
 
-test: install ## run all tests but those of faults, the console and operations; about 11 minutes (real Kafka needs Java and Maven)
+test: install ## run all quick tests, and a third of those of the command line and of acceptance on real Kafka; about 10 minutes
+	$(BIN)/python -m pytest --third $(SEED) $(PARALLEL)
+
+test-all: install ## run all tests but those of faults, the console and operations
 	$(BIN)/python -m pytest $(PARALLEL)
 
 test-faults: install ## run a third of the fault tests, on real Kafka; SEED=1, 2, 3 chooses which

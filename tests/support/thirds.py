@@ -1,5 +1,6 @@
-"""Runs a third of slow suites: tests of `tests/faults` one by one, those of `tests/console` and `tests/operations` by
-file, for what a file's tests share takes long to bring up. A plugin of pytest.
+"""Runs a third of slow suites: tests of `tests/faults`, and those of `tests/acceptance` on real Kafka, one by one;
+tests of `tests/cli`, `tests/console` and `tests/operations` by file, for what a file's tests share takes long to bring
+up. A plugin of pytest.
 """
 
 from datetime import UTC, datetime
@@ -9,8 +10,9 @@ from typing import Final
 import pytest
 
 _TESTS: Final = Path(__file__).resolve().parents[1]
-_BY_TEST: Final = _TESTS / "faults"
-_BY_FILE: Final = (_TESTS / "console", _TESTS / "operations")
+_FAULTS: Final = _TESTS / "faults"
+_ACCEPTANCE: Final = _TESTS / "acceptance"
+_BY_FILE: Final = (_TESTS / "cli", _TESTS / "console", _TESTS / "operations")
 _CHOICE: Final = pytest.StashKey[str]()
 
 
@@ -30,7 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if seed is None:
         return
     seed = seed or datetime.now(UTC).timetuple().tm_yday
-    tests = [item for item in items if item.path.is_relative_to(_BY_TEST)]
+    tests = [item for item in items if _is_slow(item)]
     left_out = {item for number, item in enumerate(tests) if (number + seed) % 3}
     files = sorted({item.path for item in items if any(item.path.is_relative_to(folder) for folder in _BY_FILE)})
     thirds = len(files) >= 3  # pytest fails if nothing is left
@@ -38,6 +40,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept = [item for item in items if item not in left_out and item.path not in closed]
     config.stash[_CHOICE] = f"slow tests: {len(kept)} of {len(items)}, --third {seed}"
     items[:] = kept
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    if item.path.is_relative_to(_ACCEPTANCE):
+        return item.get_closest_marker("kafka") is not None
+    return item.path.is_relative_to(_FAULTS)
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> str:
