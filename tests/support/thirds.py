@@ -1,6 +1,6 @@
-"""Runs a third of slow suites: tests of `tests/faults`, and those of `tests/acceptance` on real Kafka, one by one;
-tests of `tests/cli`, `tests/console` and `tests/operations` by file, for what a file's tests share takes long to bring
-up. A plugin of pytest.
+"""Runs a third of slow suites: tests of `tests/faults`, those of `tests/acceptance` on real Kafka, and those of some
+slow files one by one; tests of `tests/cli`, `tests/console` and `tests/operations` by file, for what a file shares
+takes long to bring up. A plugin of pytest.
 """
 
 from datetime import UTC, datetime
@@ -12,6 +12,13 @@ import pytest
 _TESTS: Final = Path(__file__).resolve().parents[1]
 _FAULTS: Final = _TESTS / "faults"
 _ACCEPTANCE: Final = _TESTS / "acceptance"
+_SLOW_FILES: Final = frozenset(
+    {
+        _ACCEPTANCE / "test_connector_verify.py",
+        _TESTS / "schemas" / "test_published_agree.py",
+        _TESTS / "simulation" / "test_planted_bugs.py",
+    }
+)
 _BY_FILE: Final = (_TESTS / "cli", _TESTS / "console", _TESTS / "operations")
 _CHOICE: Final = pytest.StashKey[str]()
 
@@ -43,6 +50,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _is_slow(item: pytest.Item) -> bool:
+    if item.path in _SLOW_FILES:
+        return True
     if item.path.is_relative_to(_ACCEPTANCE):
         return item.get_closest_marker("kafka") is not None
     return item.path.is_relative_to(_FAULTS)
