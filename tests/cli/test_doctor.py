@@ -339,7 +339,7 @@ async def test_a_topic_that_is_missing(kafka: Broker, seen: Diagnose) -> None:
 async def test_a_clock_of_the_brokers_that_is_wrong(kafka: Broker, seen: Diagnose) -> None:
     await kafka.produce("messages.inbound", [(b"k", b"1")], partition=0)
 
-    ahead = await seen(now=lambda: time.time() - 600)
+    ahead = await seen(now=lambda: time.time() - 600, watch_s=6)
     assert of(ahead, "clock of the brokers").level == "problem"
     assert of(ahead, "clock of the brokers").found.endswith("ahead")
 

@@ -67,7 +67,9 @@ async def test_a_process_of_all_workers_is_not_disturbed(database: str, pool: Po
             await until(pool, "SELECT sum(next_offset) = $1 FROM sluice.partition_progress", count)
         stop.set()
         assert await asyncio.wait_for(running, 40) is ExitCode.CLEAN
-    assert [log for log in logs if log["log_level"] in ("warning", "error")] == []
+    # A busy machine blocks the event loop as well.
+    told = [log for log in logs if log["log_level"] in ("warning", "error") and log["action"] != "loop_blocked"]
+    assert told == []
 
 
 @pytest.mark.parametrize("number", [1, 2])
