@@ -28,7 +28,7 @@ install: .venv/installed ## create .venv with the sluice command, from the lock 
 demo: install ## play a recorded day on an embedded PostgreSQL and broker; about 20 seconds
 	$(BIN)/sluice demo
 
-test: install ## run all quick tests, and a third of those of the command line and of acceptance on real Kafka; about 10 minutes
+test: install ## run all quick tests, and a third of the slower ones (command line, connectors, real Kafka); about 10 minutes
 	$(BIN)/python -m pytest --third $(SEED) $(PARALLEL)
 
 test-all: install ## run all tests but those of faults, the console and operations

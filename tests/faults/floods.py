@@ -26,7 +26,7 @@ from tests.faults.traffic import INPUTS, PARTITIONS
 from tests.support.brokers import Broker
 from tests.support.databases import until
 
-P99_S: Final = 3.0
+P99_S: Final = 4.5
 LONGEST_S: Final = 5.0
 MEMORY_MB: Final = 256.0
 ITS_OWN: Final = range(6)

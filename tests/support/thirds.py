@@ -1,6 +1,6 @@
 """Runs a third of slow suites: tests of `tests/faults`, those of `tests/acceptance` on real Kafka, and those of some
-slow files one by one; tests of `tests/cli`, `tests/console` and `tests/operations` by file, for what a file shares
-takes long to bring up. A plugin of pytest.
+slow files one by one; tests of the folders of `_BY_FILE` by file, for what a file shares takes long to bring up. A
+plugin of pytest.
 """
 
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ _SLOW_FILES: Final = frozenset(
         _TESTS / "simulation" / "test_planted_bugs.py",
     }
 )
-_BY_FILE: Final = (_TESTS / "cli", _TESTS / "console", _TESTS / "operations")
+_BY_FILE: Final = tuple(_TESTS / name for name in ("cli", "connectors", "console", "kafka", "operations"))
 _CHOICE: Final = pytest.StashKey[str]()
 
 
