@@ -84,7 +84,8 @@ async def test_a_signal_under_load_ends_it_cleanly_and_the_heir_need_not_wait(
     assert await everything.pool.fetchval("SELECT count(*) FROM sluice_core.batch_outbox") == 0
     assert await everything.pool.fetchval("SELECT count(*) FROM sluice.partition_progress WHERE owner IS NOT NULL") == 0
     group = f"{everything.broker.group_prefix}-inbound"
-    assert await everything.broker.committed(group, TOPIC) == applied
+    committed = await everything.broker.committed(group, TOPIC)
+    assert {partition: offset for partition, offset in committed.items() if offset} == applied
     ids = Counter(fact.header("ce_id") for fact in await everything.broker.read_all(OUTPUT))
     assert (len(ids), set(ids.values())) == (sum(applied.values()), {1})
 
