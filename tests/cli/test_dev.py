@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import stat
 import subprocess
 import tempfile
@@ -18,6 +17,7 @@ from confluent_kafka import KafkaError, Producer
 
 from tests.cli.commands import SLUICE, STOP_S, Running, Sluice
 from tests.cli.sending import read_env, seconds_until_shown, send_with_aiokafka, send_with_librdkafka, servers_of, shown
+from tests.support.ports import free_port
 from workers.app.settings import load_settings
 from workers.dev.envfile import env_file
 from workers.errors import ExitCode, SettingsError
@@ -75,7 +75,7 @@ async def test_whoever_sees_the_env_file_may_produce_and_read_and_the_data_outli
 
 
 async def test_ports_are_those_that_were_asked_for(folder: Path) -> None:
-    ports = [str(_free_port()) for _ in range(3)]
+    ports = [str(free_port()) for _ in range(3)]
     options = ("--kafka-port", ports[0], "--postgres-port", ports[1], "--console-port", ports[2])
     with Sluice(folder).running(*ARGUMENTS, *options) as running:
         database, bootstrap = _servers(running, folder)
@@ -127,12 +127,6 @@ def _in_shell(command: str, folder: Path) -> str:
     path = {"PATH": f"{SLUICE.parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(["sh", "-c", command], cwd=folder, env=path, capture_output=True, text=True, check=False)  # noqa: S603, S607 - from our manual
     return done.stdout
-
-
-def _free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
 
 
 def test_what_a_killed_process_left_is_taken_over_and_ended(folder: Path) -> None:

@@ -13,9 +13,9 @@ import pytest
 from connectors.receiver.process import TOPICS
 from tests.cli.commands import Sluice
 from tests.connectors.serving import Server
-from tests.connectors.test_lmtp import free_port
 from tests.connectors.test_receiver import TELEGRAM, TOKEN, update
 from tests.support.brokers import Broker
+from tests.support.ports import free_port
 from workers.dev.relay import Reader, Writer, relayed
 from workers.errors import SettingsError
 from workers.process.http_server import accept_connections, listening

@@ -18,6 +18,7 @@ from connectors.simulator.smtp import say
 from connectors.simulator.smtp_server import HandOverError, hand_over
 from connectors.understanding import Understanding
 from tests.connectors.vectors import channel_of
+from tests.support.ports import free_port
 from workers.errors import SettingsError
 
 NOW: Final = datetime(2026, 12, 1, 10, tzinfo=UTC)
@@ -95,12 +96,6 @@ async def connected(place: tuple[str, int]) -> AsyncIterator[Client]:
         yield Client(reader, writer)
     finally:
         writer.close()
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def channel_at(port: int, **told: Any) -> Channel:

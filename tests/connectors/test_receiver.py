@@ -21,12 +21,13 @@ from connectors.simulator.played import Said, played
 from connectors.understanding import Understanding
 from schemas.fields import utc_text
 from tests.connectors.serving import Reply, Server, receiving
-from tests.connectors.test_lmtp import HELP, channel_at, connected, free_port
+from tests.connectors.test_lmtp import HELP, channel_at, connected
 from tests.connectors.test_lmtp import listening as lmtp_at
 from tests.connectors.test_simulator_agrees import person_of
 from tests.connectors.test_vectors import NOW, webhook_of
 from tests.connectors.vectors import FILES, channel_of
 from tests.support.brokers import Broker
+from tests.support.ports import free_port
 from workers.app.settings import load_settings
 from workers.dev.broker import embedded_broker
 from workers.process.production import Production

@@ -19,11 +19,11 @@ from connectors.sender.http import HttpTransport
 from connectors.simulator.pointing import pointed
 from schemas.building import RECEIPTS
 from tests.connectors.test_http_sender import Provider
-from tests.connectors.test_lmtp import free_port
 from tests.connectors.test_sender import Granting, publish, record
 from tests.connectors.test_simulator_agrees import person_of
 from tests.connectors.vectors import channel_of
 from tests.support.brokers import Broker
+from tests.support.ports import free_port
 from tests.support.processes import settings_for
 from workers.process.logs import configure_logging
 from workers.process.production import Production

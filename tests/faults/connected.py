@@ -5,7 +5,6 @@ whose provider is played within the test and remembers every call.
 import asyncio
 import json
 import re
-import socket
 import time
 import uuid
 from collections import Counter
@@ -31,6 +30,7 @@ from tests.faults.process import Fault, WorkerProcess
 from tests.support.brokers import Broker
 from tests.support.databases import HASH_KEY, sender_of
 from tests.support.kafka import KafkaServer
+from tests.support.ports import free_port
 from workers.dev.broker import PARTITIONS
 from workers.kafka import topics
 from workers.process.http_server import listening, serve_http
@@ -336,14 +336,6 @@ async def connected(stage: Stage, folder: Path) -> AsyncIterator[Connected]:
         stop.set()
         await serving
         sock.close()
-
-
-def free_port() -> int:
-    """A port that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @asynccontextmanager

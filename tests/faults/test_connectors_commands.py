@@ -9,8 +9,9 @@ import pytest
 
 from tests.acceptance.scenes import become
 from tests.cli.commands import SLUICE
-from tests.faults.connected import Connected, address_of, assert_applied_once, free_port
+from tests.faults.connected import Connected, address_of, assert_applied_once
 from tests.faults.process import WorkerProcess
+from tests.support.ports import free_port
 from workers.errors import ExitCode
 
 pytestmark = [pytest.mark.kafka, pytest.mark.asyncio(loop_scope="module")]

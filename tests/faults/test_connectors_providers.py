@@ -8,7 +8,8 @@ from typing import Final
 import pytest
 
 from connectors.provider import Answer
-from tests.faults.connected import Connected, free_port, text_of
+from tests.faults.connected import Connected, text_of
+from tests.support.ports import free_port
 from workers.errors import ExitCode
 
 pytestmark = [pytest.mark.kafka, pytest.mark.asyncio(loop_scope="module")]

@@ -10,11 +10,12 @@ import pytest
 
 from connectors.simulator.played import Said, played
 from tests.acceptance.stage import now
-from tests.faults.connected import Connected, alone, assert_applied_once, free_port, say, text_of
+from tests.faults.connected import Connected, alone, assert_applied_once, say, text_of
 from tests.faults.postgres import OwnPostgres, own_postgres
 from tests.faults.process import WorkerProcess
 from tests.support.databases import Databases
 from tests.support.kafka import KafkaServer, demand, real_kafka
+from tests.support.ports import free_port
 from workers.errors import ExitCode
 
 pytestmark = [pytest.mark.kafka]

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -28,6 +27,7 @@ from tests.runtime.ledgerbook import book as book_table
 from tests.support.brokers import Broker
 from tests.support.databases import until
 from tests.support.kafka import KafkaServer
+from tests.support.ports import free_port
 from tests.support.workers import running
 from workers.errors import ExitCode
 
@@ -167,7 +167,7 @@ async def _locked(database: str, table: str) -> AsyncIterator[None]:
 
 
 async def test_servers_that_come_late_are_waited_for_and_that_is_said(everything: Stage, cluster: KafkaServer) -> None:
-    port = _free_port()
+    port = free_port()
     late = f"postgresql://postgres@127.0.0.1:{port}{urlsplit(everything.database).path}?sslmode=disable"
     cluster.kill()
     async with AsyncExitStack() as stack:
@@ -187,13 +187,6 @@ async def _waits_for(worker: WorkerProcess, *servers: str) -> None:
         while [line["server"] for line in worker.logged() if line["action"] == "server_away"] != [*servers]:
             assert worker.code is None, worker.tail()
             await asyncio.sleep(0.02)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def test_two_processes_share_every_topic_and_another_group_is_refused(everything: Stage) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +19,7 @@ from tests.cli.commands import Ended, Sluice
 from tests.faults.proxy import proxy, socket_of
 from tests.support.brokers import Broker
 from tests.support.databases import until
+from tests.support.ports import free_port
 from tests.support.postgres import owner
 from tests.support.processes import at_work
 from tests.workers.records import message
@@ -46,13 +46,6 @@ pool_mode = {mode}
 default_pool_size = 30
 ignore_startup_parameters = {ignored}
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @asynccontextmanager
